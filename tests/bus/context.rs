@@ -1,0 +1,139 @@
+//! What a context knows, and for how long.
+
+use tokio::sync::oneshot;
+use zato_core::{CallError, Context, Result, service};
+use zato_runtime::{Error, Runtime};
+
+use std::sync::{Arc, Mutex};
+
+use crate::journal::Journal;
+
+/// Where a handler leaves its context behind.
+#[derive(Clone)]
+struct Left(Arc<Mutex<Option<oneshot::Sender<Context>>>>);
+
+#[service(name = "context.leaves")]
+async fn leaves(ctx: &Context, left: &Left) -> Result<()> {
+    let sender = left.0.lock().expect("no one panics").take().expect("it runs once");
+    sender.send(ctx.clone()).expect("the test waits");
+    Ok(())
+}
+
+/// Leaves the context of a synchronous call behind, while the outer attempt goes on.
+#[service(name = "context.outer")]
+async fn outer(ctx: &Context, left: &Left, journal: &Journal) -> Result<()> {
+    let (sender, receiver) = oneshot::channel();
+    let own = left.0.lock().expect("no one panics").replace(sender);
+    ctx.invoke(leaves::service(), ()).await?;
+    let inner = receiver.await?;
+    assert_eq!(inner.parent(), Some(ctx.cid()));
+    assert_eq!(inner.caller(), Some("context.outer"));
+    assert_eq!(inner.channel(), "invoke");
+    assert_eq!(inner.root(), ctx.root());
+    let error = inner.invoke_async("zato.ping", ()).await.unwrap_err();
+    journal.write(ctx, error);
+    drop(own);
+    Ok(())
+}
+
+async fn start(left: Left, journal: &Journal) -> Result<Runtime, Error> {
+    Runtime::builder()
+        .services([leaves::service().erased(), outer::service().erased()])
+        .provide(left)
+        .provide(journal.clone())
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn a_context_is_over_with_its_attempt() -> Result<(), Error> {
+    let (sender, receiver) = oneshot::channel();
+    let runtime = start(Left(Arc::new(Mutex::new(Some(sender)))), &Journal::default()).await?;
+    let cid = runtime.invoke_async(leaves::service(), ()).await?;
+    runtime.outcome(cid).await?;
+    let context = receiver.await.expect("the handler ran");
+    let asynchronous = context.invoke_async("zato.ping", ()).await.unwrap_err();
+    let synchronous = context.invoke("zato.ping", ()).await.unwrap_err();
+    for error in [asynchronous, synchronous] {
+        assert!(matches!(&error, CallError::Over { cid: over, .. } if *over == cid), "{error}");
+        assert!(error.is_permanent());
+    }
+    runtime.shutdown().await
+}
+
+#[tokio::test]
+async fn the_context_of_a_synchronous_call_is_over_when_it_returns() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(Left(Arc::new(Mutex::new(None))), &journal).await?;
+    runtime.invoke(outer::service(), ()).await?;
+    assert!(journal.lines()[0].text.contains("is over"), "{}", journal.lines()[0].text);
+    runtime.shutdown().await
+}
+
+#[service(name = "context.spans")]
+async fn spans(ctx: &Context) -> Result<()> {
+    tracing::info!("before");
+    tokio::task::yield_now().await;
+    tracing::info!("after");
+    ctx.invoke("context.inner-span", ()).await?;
+    Ok(())
+}
+
+#[service(name = "context.inner-span")]
+async fn inner_span(_: &Context) -> Result<()> {
+    tracing::info!("inside");
+    Ok(())
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no one panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_attempt_runs_in_a_span_that_says_which_it_is() -> Result<(), Error> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = Runtime::builder()
+        .services([spans::service().erased(), inner_span::service().erased()])
+        .start()
+        .await?;
+    let cid = runtime.invoke_async(spans::service(), ()).await?;
+    runtime.outcome(cid).await?;
+    runtime.shutdown().await?;
+    let log = String::from_utf8(log.0.lock().expect("no one panics").clone()).expect("UTF-8");
+    let line = |text: &str| {
+        log.lines()
+            .find(|line| line.ends_with(text))
+            .unwrap_or_else(|| panic!("`{text}` in {log}"))
+            .to_owned()
+    };
+    for text in ["before", "after"] {
+        let line = line(text);
+        for field in
+            [r#"service="context.spans""#, &format!("cid={cid}"), &format!("root={cid}"), "attempt=1"]
+        {
+            assert!(line.contains(field), "{field} in {line}");
+        }
+        assert!(!line.contains("in_reply_to"), "{line}");
+    }
+    let inside = line("inside");
+    assert!(inside.contains(r#"service="context.inner-span""#), "{inside}");
+    assert!(inside.contains(&format!("parent={cid}")), "{inside}");
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The bus, tried at its doors: every test starts a runtime of its own with just the services that it needs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that is not what it should be panics")]
+
+mod journal;
+mod patterns;
+mod calls;
+mod context;
+mod outcomes;
+mod payloads;
+mod limits;
+mod shutdown;
+mod registry;
+mod engines;
+mod layers;

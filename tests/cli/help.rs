@@ -1,0 +1,66 @@
+//! Every command and every option says what it is for.
+
+use crate::two_crates::zato;
+
+const COMMANDS: [&str; 4] = ["services", "check", "invoke", "run"];
+
+#[test]
+fn without_a_command_the_help_is_shown() {
+    let ran = zato([]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+    assert!(COMMANDS.iter().all(|command| ran.stderr.contains(command)), "{}", ran.stderr);
+}
+
+#[test]
+fn the_help_lists_all_commands_and_shows_examples() {
+    let help = zato(["--help"]);
+    let help = help.printed();
+    for command in COMMANDS {
+        assert!(
+            help.lines().any(|line| line.starts_with(&format!("  {command}  "))),
+            "`{command}` in {help}"
+        );
+    }
+    assert!(help.contains("\nExamples:\n"), "{help}");
+}
+
+#[test]
+fn every_command_and_option_has_a_text() {
+    for command in COMMANDS {
+        let help = zato(["help", command]);
+        let help = help.printed();
+        assert!(!help.starts_with("Usage"), "`{command}` says what it does: {help}");
+        let lines: Vec<_> = help.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let entry = line.trim_start();
+            if line.len() == entry.len()
+                || !entry.starts_with(['-', '<', '['])
+                || entry.starts_with("[default")
+            {
+                continue;
+            }
+            // The text follows after two spaces, or stands in the next line.
+            let told = entry.contains("  ") || lines.get(at + 1).is_some_and(|next| !next.trim().is_empty());
+            assert!(told || entry.starts_with("[env"), "`{entry}` of `{command}` has no text: {help}");
+        }
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_told_with_the_usage() {
+    for (ran, said) in [
+        (zato(["nope"]), "'nope'"),
+        (zato(["invoke"]), "<NAME>"),
+        (zato(["run"]), "<NAME>"),
+        (zato(["services", "all"]), "'all'"),
+        (zato(["invoke", "zato.ping", "x", "--file", "y"]), "--file"),
+    ] {
+        let error = ran.refused(2);
+        assert!(error.contains(said) && error.contains("Usage: two_crates"), "{error}");
+    }
+}
+
+#[test]
+fn a_version_is_printed() {
+    assert!(zato(["--version"]).printed().contains(env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,13 @@
+//! The command line of a program, as its user sees it: the program is the example `two_crates`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that is not what it should be panics")]
+
+#[path = "../examples/program.rs"]
+mod program;
+mod two_crates;
+mod help;
+mod services;
+mod invoke;
+mod background;
+mod run;
+mod stop;

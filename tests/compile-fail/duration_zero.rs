@@ -1,0 +1,19 @@
+//! A duration is not zero.
+
+use zato_core::{Context, Result, Service, service};
+
+#[service(timeout = "0s")]
+struct Charge;
+
+impl Service for Charge {
+    type Request = ();
+    type Response = ();
+
+    async fn handle(&self, _ctx: &Context, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let _ = Charge::NAME;
+}

@@ -1,0 +1,8 @@
+//! A module is no service.
+
+use zato_core::service;
+
+#[service]
+mod charge {}
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! A key is given once.
+
+use zato_core::{Context, Result, Service, service};
+
+#[service(timeout = "1s", timeout = "2s")]
+struct Charge;
+
+impl Service for Charge {
+    type Request = ();
+    type Response = ();
+
+    async fn handle(&self, _ctx: &Context, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let _ = Charge::NAME;
+}

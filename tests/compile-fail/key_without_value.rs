@@ -1,0 +1,19 @@
+//! A key has a value.
+
+use zato_core::{Context, Result, Service, service};
+
+#[service(name = "orders.charge", timeout)]
+struct Charge;
+
+impl Service for Charge {
+    type Request = ();
+    type Response = ();
+
+    async fn handle(&self, _ctx: &Context, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let _ = Charge::NAME;
+}

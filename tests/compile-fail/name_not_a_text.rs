@@ -1,0 +1,19 @@
+//! A name is a text.
+
+use zato_core::{Context, Result, Service, service};
+
+#[service(name = Charge)]
+struct Charge;
+
+impl Service for Charge {
+    type Request = ();
+    type Response = ();
+
+    async fn handle(&self, _ctx: &Context, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let _ = Charge::NAME;
+}

@@ -1,0 +1,27 @@
+//! Examples whose output is the same in every run.
+
+use crate::expected::assert_expected;
+use crate::program::run;
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn async_invoke_shows_the_three_patterns() {
+    let ran = run(env!("CARGO_BIN_EXE_async_invoke"), NONE);
+    assert_expected("async_invoke", &ran.stdout);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+}
+
+#[test]
+fn embedded_runs_beside_other_work() {
+    let ran = run(env!("CARGO_BIN_EXE_embedded"), NONE);
+    assert_expected("embedded", &ran.stdout);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+}
+
+#[test]
+fn two_crates_links_the_services_of_its_library() {
+    let ran = run(env!("CARGO_BIN_EXE_two_crates"), ["services"]);
+    assert_expected("two_crates", &ran.stdout);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+}

@@ -1,0 +1,121 @@
+//! What a context needs of a runtime: the one way in, and how an answer that may be there at once is awaited.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use smallvec::SmallVec;
+
+use crate::{CallError, Cid, Context, Payload, WriteError};
+
+/// The way from a context or a runtime's handle into the bus. Implemented by the runtime.
+pub trait Bus: Send + Sync {
+    /// Accepts an asynchronous call and returns its CID; never waits for the target.
+    fn accept<'a>(&'a self, from: Option<&'a Context>, call: Call<'a>) -> Step<'a, Result<Cid, CallError>>;
+
+    /// Runs a service and returns its response.
+    fn invoke<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        call: Call<'a>,
+    ) -> Step<'a, Result<Payload, CallError>>;
+
+    /// Resolves when the attempt of this context is asked to stop.
+    fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;
+}
+
+/// A call on its way into the bus.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Call<'a> {
+    /// The target's name.
+    pub target: Cow<'a, str>,
+    /// The request, or why it cannot be written.
+    pub payload: Result<Payload, WriteError>,
+    /// Who is to receive the response.
+    pub callbacks: Chosen<'a>,
+    /// Who is to be told of a failure.
+    pub on_failure: Chosen<'a>,
+    /// Whether it starts a tree of its own.
+    pub new_root: bool,
+}
+
+/// Which callbacks a call asks for.
+#[derive(Debug, Default)]
+pub enum Chosen<'a> {
+    /// The one that the caller's name leads to, if there is one.
+    #[default]
+    Convention,
+    /// These, and none by convention.
+    These(SmallVec<[Cow<'a, str>; 1]>),
+}
+
+impl<'a> Call<'a> {
+    /// A call with no options.
+    pub fn new(target: Cow<'a, str>, payload: Result<Payload, WriteError>) -> Self {
+        Self {
+            target,
+            payload,
+            callbacks: Chosen::Convention,
+            on_failure: Chosen::Convention,
+            new_root: false,
+        }
+    }
+}
+
+impl<'a> Chosen<'a> {
+    /// None at all, also not by convention.
+    pub fn none() -> Self {
+        Self::These(SmallVec::new())
+    }
+
+    /// One more; the first replaces the convention.
+    pub fn add(&mut self, name: Cow<'a, str>) {
+        match self {
+            Self::Convention => *self = Self::These(SmallVec::from_buf([name])),
+            Self::These(names) => names.push(name),
+        }
+    }
+}
+
+/// An answer that is usually there at once, and a future where it is not.
+#[must_use = "a step does nothing until it is awaited"]
+pub enum Step<'a, T> {
+    /// The answer; `None` once it has been taken.
+    Now(Option<T>),
+    /// The answer, when it comes.
+    Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
+
+impl<'a, T> Step<'a, T> {
+    /// An answer that is there.
+    pub fn now(answer: T) -> Self {
+        Self::Now(Some(answer))
+    }
+
+    /// An answer that will come.
+    pub fn later(answer: impl Future<Output = T> + Send + 'a) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+}
+
+impl<T: Unpin> Future for Step<'_, T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<T> {
+        match self.get_mut() {
+            // A future that has returned is not polled again; one that is stays silent instead of panicking.
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Later(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Step<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Step::Now",
+            Self::Later(_) => "Step::Later",
+        })
+    }
+}

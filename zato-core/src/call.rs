@@ -1,0 +1,183 @@
+//! Calls as they are written: builders that are awaited.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use crate::bus::{Bus, Call, Chosen, Step};
+use crate::target::{Callback, FromReply, Named};
+use crate::{CallError, Cid, Context, Payload};
+
+/// An asynchronous call: add options, then `.await` it for its CID.
+///
+/// Nothing is accepted before it is awaited. What it brings is a receipt: the target runs in the background,
+/// under the CID that was returned, and the call waits neither for its response nor for its failure.
+///
+/// # Errors
+///
+/// [`CallError`] if the target or a callback is unknown, if the payload cannot be written or is too large, if
+/// the tree is too deep, if the context is over, if the engine is full (calls from handlers only; others wait
+/// for room), or if the runtime is shutting down. Nothing was accepted then, and no CID exists.
+#[must_use = "nothing is invoked until the call is awaited"]
+pub struct InvokeAsync<'a, R> {
+    made: Made<'a>,
+    reply: PhantomData<fn() -> R>,
+}
+
+/// A synchronous call: `.await` it for the response.
+///
+/// # Errors
+///
+/// [`CallError::Ended`] if the target ended in anything but `Completed`, [`CallError::Unreadable`] if its
+/// response is not what the handle's type says; else as for [`InvokeAsync`].
+#[must_use = "nothing is invoked until the call is awaited"]
+pub struct Invoke<'a, R> {
+    made: Made<'a>,
+    reply: PhantomData<fn() -> R>,
+}
+
+/// A call and who makes it.
+struct Made<'a> {
+    bus: &'a dyn Bus,
+    from: Option<&'a Context>,
+    call: Call<'a>,
+}
+
+impl<'a, R> InvokeAsync<'a, R> {
+    #[doc(hidden)]
+    pub fn new(bus: &'a dyn Bus, from: Option<&'a Context>, call: Call<'a>) -> Self {
+        Self { made: Made { bus, from, call }, reply: PhantomData }
+    }
+
+    /// The service that receives the response: a name, or a handle whose `Request` is the target's `Response`.
+    ///
+    /// Repeatable: each gets the response in an invocation of its own. It replaces the callback by convention;
+    /// failures still go where they went.
+    pub fn callback(mut self, callback: impl Callback<'a, R>) -> Self {
+        self.made.call.callbacks.add(callback.name());
+        self
+    }
+
+    /// The service that is told if the invocation ends in anything but `Completed`; it receives a
+    /// [`FailureReport`](crate::FailureReport) as JSON.
+    ///
+    /// Repeatable. It replaces the failure callback by convention; responses still go where they went.
+    pub fn on_failure(mut self, callback: impl Named<'a>) -> Self {
+        self.made.call.on_failure.add(callback.name());
+        self
+    }
+
+    /// No callback by convention, for success and failure alike.
+    pub fn no_callback(mut self) -> Self {
+        self.made.call.callbacks = Chosen::none();
+        self.made.call.on_failure = Chosen::none();
+        self
+    }
+
+    /// Starts a causal tree of its own, with a depth of its own.
+    pub fn new_root(mut self) -> Self {
+        self.made.call.new_root = true;
+        self
+    }
+}
+
+impl<'a, R> Invoke<'a, R> {
+    #[doc(hidden)]
+    pub fn new(bus: &'a dyn Bus, from: Option<&'a Context>, call: Call<'a>) -> Self {
+        Self { made: Made { bus, from, call }, reply: PhantomData }
+    }
+}
+
+impl<'a, R> IntoFuture for InvokeAsync<'a, R> {
+    type Output = Result<Cid, CallError>;
+    type IntoFuture = InvokeAsyncFuture<'a>;
+
+    fn into_future(self) -> InvokeAsyncFuture<'a> {
+        InvokeAsyncFuture { step: Lazy::Unmade(Some(self.made)) }
+    }
+}
+
+impl<'a, R: FromReply> IntoFuture for Invoke<'a, R> {
+    type Output = Result<R::Output, CallError>;
+    type IntoFuture = InvokeFuture<'a, R>;
+
+    fn into_future(self) -> InvokeFuture<'a, R> {
+        let service = self.made.call.target.clone().into_owned();
+        InvokeFuture { step: Lazy::Unmade(Some(self.made)), service, reply: PhantomData }
+    }
+}
+
+/// The future of an [`InvokeAsync`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct InvokeAsyncFuture<'a> {
+    step: Lazy<'a, Cid>,
+}
+
+/// The future of an [`Invoke`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct InvokeFuture<'a, R> {
+    step: Lazy<'a, Payload>,
+    service: String,
+    reply: PhantomData<fn() -> R>,
+}
+
+/// A call that goes into the bus when it is first polled.
+enum Lazy<'a, T> {
+    Unmade(Option<Made<'a>>),
+    Made(Step<'a, Result<T, CallError>>),
+}
+
+impl<'a, T> Lazy<'a, T> {
+    fn poll(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        enter: impl FnOnce(Made<'a>) -> Step<'a, Result<T, CallError>>,
+    ) -> Poll<Result<T, CallError>>
+    where
+        T: Unpin,
+    {
+        if let Self::Unmade(made) = self {
+            let Some(made) = made.take() else { return Poll::Pending };
+            *self = Self::Made(enter(made));
+        }
+        match self {
+            Self::Made(step) => Pin::new(step).poll(cx),
+            Self::Unmade(_) => Poll::Pending,
+        }
+    }
+}
+
+impl Future for InvokeAsyncFuture<'_> {
+    type Output = Result<Cid, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().step.poll(cx, |made| made.bus.accept(made.from, made.call))
+    }
+}
+
+impl<R: FromReply> Future for InvokeFuture<'_, R> {
+    type Output = Result<R::Output, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.step.poll(cx, |made| made.bus.invoke(made.from, made.call)).map(|response| {
+            R::read(response?).map_err(|source| CallError::Unreadable {
+                service: std::mem::take(&mut this.service),
+                source,
+            })
+        })
+    }
+}
+
+macro_rules! debug_as_call {
+    ($($type:ident<$($parameter:tt),*>)*) => {$(
+        impl<$($parameter),*> fmt::Debug for $type<$($parameter),*> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($type)).field(&self.made.call.target).finish()
+            }
+        }
+    )*};
+}
+
+debug_as_call! { InvokeAsync<'a, R> Invoke<'a, R> }

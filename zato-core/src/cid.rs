@@ -1,0 +1,93 @@
+//! Correlation IDs: how every invocation is known, from the call to its last callback.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use uuid::{Uuid, Variant, Version};
+
+/// A correlation ID: a UUID of version 7, printed and parsed in its hyphenated text form.
+///
+/// The time of creation is its first 48 bits (milliseconds since the Unix epoch), so CIDs sort by age.
+/// Within one process they are strictly increasing; the runtime mints them in one place.
+///
+/// ```
+/// use zato_core::Cid;
+///
+/// let cid: Cid = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d".parse()?;
+/// assert_eq!(cid.to_string(), "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d");
+/// # Ok::<(), zato_core::CidError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cid(Uuid);
+
+/// Why a text or a UUID is no [`Cid`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CidError {
+    /// The text is not a UUID in hyphenated form.
+    #[error("`{0}` is no correlation ID: 36 characters like `0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d` are")]
+    Malformed(String),
+    /// It is a UUID of another version than 7.
+    #[error("`{0}` is no correlation ID: it is a UUID, but not of version 7")]
+    Version(Uuid),
+}
+
+impl Cid {
+    /// The UUID inside.
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The 128 bits as a number; its order is the order of CIDs.
+    pub fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+}
+
+impl TryFrom<Uuid> for Cid {
+    type Error = CidError;
+
+    fn try_from(uuid: Uuid) -> Result<Self, CidError> {
+        match (uuid.get_version(), uuid.get_variant()) {
+            (Some(Version::SortRand), Variant::RFC4122) => Ok(Self(uuid)),
+            _ => Err(CidError::Version(uuid)),
+        }
+    }
+}
+
+impl FromStr for Cid {
+    type Err = CidError;
+
+    fn from_str(text: &str) -> Result<Self, CidError> {
+        if text.len() != 36 {
+            return Err(CidError::Malformed(text.to_owned()));
+        }
+        let uuid = Uuid::try_parse(text).map_err(|_| CidError::Malformed(text.to_owned()))?;
+        Self::try_from(uuid)
+    }
+}
+
+impl fmt::Display for Cid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.as_hyphenated(), f)
+    }
+}
+
+impl fmt::Debug for Cid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Cid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,175 @@
+//! What a handler knows of its invocation, and what it can do from there.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use crate::bus::Bus;
+use crate::call::{Invoke, InvokeAsync};
+use crate::target::{FromReply, Target};
+use crate::{Channel, Cid, Invocation, Payload};
+
+/// One attempt of one invocation, as its handler sees it.
+///
+/// A context lives as long as its attempt: afterwards every call on it is an error, also from a task that the
+/// handler spawned. It is cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    invocation: Arc<Invocation>,
+    attempt: u32,
+    bus: Arc<dyn Bus>,
+    nested: Option<Arc<Nested>>,
+}
+
+/// A synchronous call inside an attempt: which attempt, how deep, and whether it has returned.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Nested {
+    /// The CID of the asynchronous invocation, or of the one from outside, whose attempt all of it runs in.
+    pub anchor: Cid,
+    /// The number of that attempt.
+    pub attempt: u32,
+    /// 1 for a call from the attempt's own handler, 2 for a call from within that, and so on.
+    pub level: u32,
+    /// Set when the call has returned; written by the runtime alone.
+    pub over: AtomicBool,
+}
+
+impl Context {
+    #[doc(hidden)]
+    pub fn new(invocation: Arc<Invocation>, attempt: u32, bus: Arc<dyn Bus>) -> Self {
+        Self { invocation, attempt, bus, nested: None }
+    }
+
+    #[doc(hidden)]
+    pub fn nested(invocation: Arc<Invocation>, bus: Arc<dyn Bus>, nested: Arc<Nested>) -> Self {
+        Self { invocation, attempt: 1, bus, nested: Some(nested) }
+    }
+
+    /// The correlation ID that this invocation runs under: the one that its caller was given.
+    pub fn cid(&self) -> Cid {
+        self.invocation.cid
+    }
+
+    /// For a callback: the CID whose outcome it carries.
+    pub fn in_reply_to(&self) -> Option<Cid> {
+        self.invocation.in_reply_to
+    }
+
+    /// The CID whose handler made this invocation; none when it came from outside.
+    pub fn parent(&self) -> Option<Cid> {
+        self.invocation.parent
+    }
+
+    /// The first CID of the causal tree; this invocation's own when it came from outside.
+    pub fn root(&self) -> Cid {
+        self.invocation.root
+    }
+
+    /// The name of the service whose handler made this invocation; none when it came from outside.
+    pub fn caller(&self) -> Option<&str> {
+        self.invocation.caller.as_deref()
+    }
+
+    /// The name of the service that runs.
+    pub fn service(&self) -> &str {
+        &self.invocation.service
+    }
+
+    /// How this invocation was made.
+    pub fn channel(&self) -> Channel {
+        self.invocation.channel
+    }
+
+    /// The request as it came.
+    pub fn payload(&self) -> &Payload {
+        &self.invocation.payload
+    }
+
+    /// The number of this run of the handler, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When the invocation must have ended, if it must.
+    pub fn deadline(&self) -> Option<SystemTime> {
+        self.invocation.deadline
+    }
+
+    /// Resolves when this attempt is asked to stop, because the runtime shuts down. What can end early should
+    /// wait for it beside its work.
+    pub async fn cancelled(&self) {
+        self.bus.cancelled(self).await;
+    }
+
+    /// Invokes a service in the background and returns its CID at once.
+    ///
+    /// `target` is a name and `payload` anything that serializes, or `target` is a handle (`X::service()`) and
+    /// `payload` its `Request`. The response goes to the callbacks that the builder names, else to the one
+    /// that this service's name leads to (`<Name>AsyncCallback`), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`InvokeAsync`].
+    pub fn invoke_async<'a, T, P>(&'a self, target: T, payload: P) -> InvokeAsync<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+    {
+        InvokeAsync::new(&*self.bus, Some(self), target.call(payload))
+    }
+
+    /// Runs a service inside this attempt and returns its response: the handle's `Response`, or a [`Payload`]
+    /// for a name.
+    ///
+    /// It has a CID of its own in the same tree, and no callbacks.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Invoke`].
+    pub fn invoke<'a, T, P>(&'a self, target: T, payload: P) -> Invoke<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+        T::Reply: FromReply,
+    {
+        Invoke::new(&*self.bus, Some(self), target.call(payload))
+    }
+
+    #[doc(hidden)]
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        self.bus.clone()
+    }
+
+    #[doc(hidden)]
+    pub fn invocation(&self) -> &Arc<Invocation> {
+        &self.invocation
+    }
+
+    /// The attempt that this context runs in: its own, or that of the handler which called synchronously.
+    #[doc(hidden)]
+    pub fn anchor(&self) -> (Cid, u32) {
+        self.nested.as_ref().map_or((self.cid(), self.attempt), |nested| (nested.anchor, nested.attempt))
+    }
+
+    /// How many synchronous calls this context is inside of.
+    #[doc(hidden)]
+    pub fn level(&self) -> u32 {
+        self.nested.as_ref().map_or(0, |nested| nested.level)
+    }
+
+    /// Whether the synchronous call that this context belongs to has returned.
+    #[doc(hidden)]
+    pub fn has_returned(&self) -> bool {
+        self.nested.as_ref().is_some_and(|nested| nested.over.load(Ordering::Acquire))
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("service", &self.service())
+            .field("cid", &self.cid())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

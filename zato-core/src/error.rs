@@ -1,0 +1,183 @@
+//! Why a call was refused, or why a synchronous one brought no response.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::{Cid, DecodeError, Outcome, WriteError};
+
+/// Why `invoke_async` accepted nothing, or why `invoke` brought no response.
+///
+/// By `?` it becomes a [`Failure`](crate::Failure) that keeps whether it is permanent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No service of that name is known. Nothing was accepted.
+    #[error(transparent)]
+    Unknown(#[from] UnknownService),
+    /// The payload cannot be written. Nothing was accepted.
+    #[error("the payload for `{service}` was not sent: {source}")]
+    Unwritable {
+        /// The target's name.
+        service: String,
+        /// What serde says.
+        source: WriteError,
+    },
+    /// The payload is larger than `max_payload`. Nothing was accepted.
+    #[error(
+        "the payload for `{service}` is {bytes} bytes, above the limit of {limit} bytes: send a reference to the \
+         data, or raise `max_payload`"
+    )]
+    TooLarge {
+        /// The target's name.
+        service: String,
+        /// The payload's size in bytes.
+        bytes: usize,
+        /// `max_payload` in bytes.
+        limit: usize,
+    },
+    /// The causal tree is `max_depth` deep already. Nothing was accepted.
+    #[error(
+        "`{service}` would be {depth} invocations below the root of its tree, above the limit of {limit}: \
+         if that is meant, start a tree of its own with `.new_root()`, or raise `max_depth`"
+    )]
+    TooDeep {
+        /// The target's name.
+        service: String,
+        /// The depth that the call asked for.
+        depth: u32,
+        /// `max_depth`.
+        limit: u32,
+    },
+    /// Synchronous calls are nested too deeply. Nothing was run.
+    #[error(
+        "`{service}` would be the {level}th synchronous call inside another, above the limit of {limit}: \
+         call it with `invoke_async`"
+    )]
+    TooNested {
+        /// The target's name.
+        service: String,
+        /// The level that the call asked for.
+        level: u32,
+        /// The deepest level that is allowed.
+        limit: u32,
+    },
+    /// The attempt that this context belongs to is over. Nothing was accepted.
+    #[error(
+        "this context of `{service}` (CID {cid}) is over: a context lives as long as its attempt, so await what \
+         uses it before the handler returns"
+    )]
+    Over {
+        /// The service whose context it is.
+        service: String,
+        /// The CID of the invocation.
+        cid: Cid,
+    },
+    /// The engine holds as much waiting work as it may. Nothing was accepted; try again later.
+    #[error(
+        "the engine is full ({waiting} invocations wait, {bytes} bytes): try again later, or raise `max_waiting` \
+         and `max_waiting_bytes`"
+    )]
+    Full {
+        /// How many invocations wait.
+        waiting: usize,
+        /// How many bytes they hold.
+        bytes: usize,
+    },
+    /// The runtime is shutting down and takes nothing from outside. Nothing was accepted.
+    #[error("the runtime is shutting down and takes no more calls: make the call again once it is started")]
+    ShuttingDown,
+    /// The target of a synchronous call ended in anything but `Completed`.
+    #[error("`{service}` (CID {cid}) ended as {outcome}")]
+    Ended {
+        /// The target's name.
+        service: String,
+        /// The CID that the call ran under.
+        cid: Cid,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The response of a synchronous call is not what the caller's type says.
+    #[error("the response of `{service}` cannot be read: {source}")]
+    Unreadable {
+        /// The target's name.
+        service: String,
+        /// What is wrong, and where.
+        source: DecodeError,
+    },
+}
+
+impl CallError {
+    /// Whether the same call made again would be refused again.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::ShuttingDown => false,
+            Self::Ended { outcome, .. } => outcome.ending().is_some_and(|ending| ending.permanent),
+            _ => true,
+        }
+    }
+}
+
+/// A name that no linked service has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownService {
+    /// What the name was to be: `target`, `callback` or `failure callback`.
+    pub role: &'static str,
+    /// The name that was asked for.
+    pub name: String,
+    /// The linked name that is most like it.
+    pub nearest: Option<String>,
+    /// Names that are linked: the user's, in order; not more than a screenful of them.
+    pub linked: Vec<String>,
+    /// How many are linked in all.
+    pub linked_count: usize,
+}
+
+impl UnknownService {
+    /// Nothing has this name; `linked` are the first of `linked_count` that are.
+    pub fn new(
+        role: &'static str,
+        name: &str,
+        nearest: Option<&str>,
+        linked: Vec<String>,
+        linked_count: usize,
+    ) -> Self {
+        Self { role, name: name.to_owned(), nearest: nearest.map(str::to_owned), linked, linked_count }
+    }
+
+    /// The crate that would have to be named for its services to be linked, guessed from the first word.
+    fn likely_crate(&self) -> String {
+        let first = self.name.split('.').next().unwrap_or_default().replace('-', "_");
+        let is_ident = first.starts_with(|c: char| c.is_ascii_alphabetic())
+            && first.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if is_ident && self.name.contains('.') { first } else { "my_services".to_owned() }
+    }
+}
+
+impl fmt::Display for UnknownService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no service is named `{}`", self.name)?;
+        match (&self.nearest, self.role) {
+            (Some(nearest), "target") => write!(f, ": did you mean `{nearest}`?")?,
+            (Some(nearest), role) => write!(f, ", which is to be the {role}: did you mean `{nearest}`?")?,
+            (None, "target") => {}
+            (None, role) => write!(f, ", which is to be the {role}")?,
+        }
+        if self.linked.is_empty() {
+            f.write_str("\n  linked: no service of yours")?;
+        } else {
+            write!(f, "\n  linked: {}", self.linked.join(", "))?;
+            if self.linked_count > self.linked.len() {
+                write!(f, " and {} more", self.linked_count - self.linked.len())?;
+            }
+        }
+        write!(
+            f,
+            "\n  services of another crate are linked only if the program names that crate, for example \
+             `use {} as _;`",
+            self.likely_crate()
+        )
+    }
+}
+
+impl Error for UnknownService {}

@@ -1,0 +1,90 @@
+//! What a service is: names, payloads, correlation IDs, the context and the registration of services.
+//!
+//! A struct with [`#[service]`](macro@service) and an `impl` of [`Service`] becomes a service: found at link
+//! time, named, typed, invoked by name or by type. Crates of services depend on this crate alone; programs add
+//! `zato-runtime`, which runs them.
+//!
+//! ```
+//! use zato_core::{Context, Result, Service, service};
+//!
+//! #[service(name = "docs.my-service")]
+//! struct MyService;
+//!
+//! impl Service for MyService {
+//!     type Request = String;
+//!     type Response = ();
+//!
+//!     async fn handle(&self, ctx: &Context, request: String) -> Result<()> {
+//!         let cid = ctx.invoke_async("zato.helpers.echo", request).await?;
+//!         println!("the reply will come under {cid}");
+//!         Ok(())
+//!     }
+//! }
+//!
+//! /// Receives every asynchronous reply to calls from `MyService` that name no callback.
+//! #[service]
+//! struct MyServiceAsyncCallback;
+//!
+//! impl Service for MyServiceAsyncCallback {
+//!     type Request = String;
+//!     type Response = ();
+//!
+//!     async fn handle(&self, ctx: &Context, reply: String) -> Result<()> {
+//!         println!("{:?} was answered: {reply}", ctx.in_reply_to());
+//!         Ok(())
+//!     }
+//! }
+//! # // A function, so that the services above stand in a module.
+//! # fn main() { assert_eq!(MyServiceAsyncCallback::NAME, "docs.my-service-async-callback"); }
+//! ```
+//!
+//! # Layout
+//!
+//! From the lowest layer to the highest: [`Cid`], [`Payload`], [`Outcome`] and [`Invocation`] are what travels;
+//! [`CallError`] and [`Failure`] are how calls and handlers fail; [`Settings`] and [`Resource`] are what a
+//! service's attribute and fields say; [`bus`] is what a runtime must offer, and [`Context`] hands it to
+//! handlers; [`Service`] and [`Registration`] tie a type to its name.
+
+mod name;
+mod settings;
+mod cid;
+mod payload;
+mod outcome;
+mod invocation;
+mod error;
+mod failure;
+mod resource;
+pub mod bus;
+pub mod target;
+pub mod call;
+mod context;
+mod service;
+mod pairing;
+mod registration;
+mod handle;
+
+pub use call::{Invoke, InvokeAsync};
+pub use cid::{Cid, CidError};
+pub use context::Context;
+pub use error::{CallError, UnknownService};
+pub use failure::{Failure, Result};
+pub use handle::Handle;
+pub use invocation::{Channel, Invocation, Names, ServiceName, Slot};
+pub use name::{MAX_NAME, Origin};
+pub use outcome::{Ending, FailureReport, Outcome};
+pub use payload::{DecodeError, Kind, Payload, WriteError};
+pub use registration::{Attempt, Handler, Registration, Reply};
+pub use resource::{MissingResource, Need, Resource, Resources};
+pub use service::{Registered, Service};
+pub use settings::{Backoff, Rate, Settings};
+pub use zato_macros::service;
+
+/// What the attribute's code and the runtime name; no part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::context::Nested;
+    pub use crate::name::Named;
+    pub use crate::pairing::{Beside, Here, Nothing, Otherwise};
+    pub use crate::service::Returned;
+    pub use inventory;
+}

@@ -1,0 +1,176 @@
+//! How an invocation ended, and what failure callbacks are told of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cid, Payload};
+
+/// How an invocation ended: exactly one for every CID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The handler returned `Ok`; this is its response.
+    Completed(Payload),
+    /// A permanent failure, attempts used up, or a panic on the last attempt.
+    Failed(Ending),
+    /// Its deadline passed, or its last attempt ran out of time.
+    TimedOut(Ending),
+    /// It was not started before `expires_in`.
+    Expired(Ending),
+    /// It was cancelled before it ended.
+    Cancelled(Ending),
+    /// The payload is not the target's `Request`.
+    Undecodable(Ending),
+    /// Its process died during it `max_losses` times.
+    Lost(Ending),
+}
+
+/// Why an invocation ended in anything but success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ending {
+    /// The error's text, with its causes.
+    pub error: Box<str>,
+    /// Whether the same invocation made again would end the same way.
+    pub permanent: bool,
+}
+
+impl Ending {
+    /// An ending with this error.
+    pub fn new(error: impl Into<Box<str>>, permanent: bool) -> Self {
+        Self { error: error.into(), permanent }
+    }
+}
+
+impl Outcome {
+    /// The outcome's name: `Completed`, `Failed`, `TimedOut`, `Expired`, `Cancelled`, `Undecodable` or `Lost`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Completed(_) => "Completed",
+            Self::Failed(_) => "Failed",
+            Self::TimedOut(_) => "TimedOut",
+            Self::Expired(_) => "Expired",
+            Self::Cancelled(_) => "Cancelled",
+            Self::Undecodable(_) => "Undecodable",
+            Self::Lost(_) => "Lost",
+        }
+    }
+
+    /// Whether the handler returned `Ok`.
+    pub fn is_completed(&self) -> bool {
+        matches!(self, Self::Completed(_))
+    }
+
+    /// The response, if it completed.
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Completed(payload) => Some(payload),
+            _ => None,
+        }
+    }
+
+    /// Why it ended, if in anything but success.
+    pub fn ending(&self) -> Option<&Ending> {
+        match self {
+            Self::Completed(_) => None,
+            Self::Failed(ending)
+            | Self::TimedOut(ending)
+            | Self::Expired(ending)
+            | Self::Cancelled(ending)
+            | Self::Undecodable(ending)
+            | Self::Lost(ending) => Some(ending),
+        }
+    }
+
+    /// The error's text, if it ended in anything but success.
+    pub fn error(&self) -> Option<&str> {
+        self.ending().map(|ending| &*ending.error)
+    }
+}
+
+/// `Completed: <response>` or `Failed: <error>`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed(payload) if payload.is_empty() => f.write_str(self.name()),
+            Self::Completed(payload) => write!(f, "{}: {payload}", self.name()),
+            _ => write!(f, "{}: {}", self.name(), self.error().unwrap_or_default()),
+        }
+    }
+}
+
+/// What a failure callback receives, as JSON. A failure callback may take it as its `Request`.
+///
+/// ```
+/// use zato_core::{Context, FailureReport, Result, Service, service};
+///
+/// #[service(name = "docs.refused")]
+/// struct Refused;
+///
+/// impl Service for Refused {
+///     type Request = FailureReport;
+///     type Response = ();
+///
+///     async fn handle(&self, _: &Context, report: FailureReport) -> Result<()> {
+///         println!("{} of {} ended as {}: {}", report.cid, report.service, report.outcome, report.error);
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FailureReport {
+    /// The CID of the invocation that failed.
+    pub cid: Cid,
+    /// The name of its target.
+    pub service: String,
+    /// The outcome's name, as [`Outcome::name`] gives it.
+    pub outcome: String,
+    /// The error's text, with its causes.
+    pub error: String,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// The request as text; `null` where it is not UTF-8, or left out.
+    pub payload: Option<String>,
+    /// The request in base64, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_base64: Option<String>,
+    /// The request's size in bytes where it was left out because it is above 64 KiB; it can be read by CID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted_bytes: Option<u64>,
+    /// When its last attempt started, RFC 3339 in UTC; `null` if there was none.
+    pub started_at: Option<String>,
+    /// When it ended, RFC 3339 in UTC.
+    pub ended_at: String,
+}
+
+impl FailureReport {
+    /// The largest request, in bytes, that the report repeats.
+    pub const MAX_PAYLOAD: usize = 64 * 1024;
+
+    /// Tells of `outcome`; times are RFC 3339 in UTC.
+    pub fn new(
+        cid: Cid,
+        service: &str,
+        outcome: &Outcome,
+        attempts: u32,
+        request: &Payload,
+        (started_at, ended_at): (Option<String>, String),
+    ) -> Self {
+        let omitted = request.len() > Self::MAX_PAYLOAD;
+        let text = request.as_str().filter(|_| !omitted);
+        Self {
+            cid,
+            service: service.to_owned(),
+            outcome: outcome.name().to_owned(),
+            error: outcome.error().unwrap_or_default().to_owned(),
+            attempts,
+            payload: text.map(str::to_owned),
+            payload_base64: (!omitted && text.is_none()).then(|| request.to_string()),
+            omitted_bytes: omitted.then_some(request.len() as u64),
+            started_at,
+            ended_at,
+        }
+    }
+}

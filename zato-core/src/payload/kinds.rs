@@ -1,0 +1,176 @@
+//! The payload itself: bytes with a kind, how it is made from raw parts, and how it is shown.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde_json::value::RawValue;
+
+use super::read::{self, DecodeError};
+use super::write::{self, WriteError};
+
+/// The request or the response of an invocation: owned bytes, and the [`Kind`] of value they hold.
+///
+/// A payload is immutable, and cloning it shares the bytes. What a type was written from, it is read back to:
+///
+/// ```
+/// use zato_core::{Kind, Payload};
+///
+/// let number = Payload::write(&123)?;
+/// let text = Payload::write("123")?;
+/// assert_eq!((number.kind(), text.kind()), (Kind::Json, Kind::Text));
+/// assert_eq!(text.decode::<String>()?, "123");
+/// assert_eq!(number.to_string(), "123");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Payload {
+    kind: Kind,
+    bytes: Bytes,
+}
+
+/// What a [`Payload`]'s bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// The unit, and whatever serde writes as one: no bytes at all.
+    #[default]
+    Empty,
+    /// A top-level string: its own characters, in UTF-8, without quotes.
+    Text,
+    /// Everything else that serde writes: JSON.
+    Json,
+    /// Raw bytes that a program or a door put in, of any content.
+    Bytes,
+}
+
+impl Payload {
+    /// The empty payload, which `()` is written as.
+    pub const fn empty() -> Self {
+        Self { kind: Kind::Empty, bytes: Bytes::new() }
+    }
+
+    /// A string's own characters.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Text, bytes: Bytes::from(text.into()) }
+    }
+
+    /// Raw bytes, which travel as they are.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Bytes, bytes: bytes.into() }
+    }
+
+    /// Writes any value that serde can serialize.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if the value's own `Serialize` fails, or if JSON cannot hold it (a map with a key that
+    /// is no string, number or boolean).
+    pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, WriteError> {
+        write::write(value)
+    }
+
+    /// What a door takes from outside where nothing says what it is: JSON if it is an object or an array,
+    /// bytes if it is not UTF-8, empty if there is nothing, and text otherwise.
+    pub fn from_outside(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let kind = match std::str::from_utf8(&bytes) {
+            Ok("") => Kind::Empty,
+            Ok(text) if is_json_object_or_array(text) => Kind::Json,
+            Ok(_) => Kind::Text,
+            Err(_) => Kind::Bytes,
+        };
+        Self { kind, bytes }
+    }
+
+    /// Reads the payload as a `T`.
+    ///
+    /// A `Payload` gets it untouched. A `String` takes any kind as text: JSON as its JSON text, empty as `""`.
+    /// Any other type is read from JSON, or from text: the string itself where the type takes a string (also
+    /// inside a newtype or `Some`), else the text read as JSON. `Option` and `()` take empty.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the bytes are not a `T`; it names the path of the fault.
+    pub fn decode<T: DeserializeOwned + 'static>(&self) -> Result<T, DecodeError> {
+        read::read(self)
+    }
+
+    /// What the bytes are.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The bytes: the string's own characters for [`Kind::Text`], a JSON document for [`Kind::Json`].
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The characters, unless the payload is [`Kind::Bytes`] that are not UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes).ok()
+    }
+
+    /// The number of bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are no bytes: true for [`Kind::Empty`], and for an empty string.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(super) fn from_parts(kind: Kind, bytes: Vec<u8>) -> Self {
+        Self { kind, bytes: bytes.into() }
+    }
+}
+
+fn is_json_object_or_array(text: &str) -> bool {
+    matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'['))
+        && serde_json::from_str::<de::IgnoredAny>(text).is_ok()
+}
+
+/// The payload's text; bytes that are not UTF-8 are shown in base64.
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_str() {
+            Some(text) => f.pad(text),
+            None => f.pad(&STANDARD.encode(&self.bytes)),
+        }
+    }
+}
+
+/// Kind and length: what a payload holds is not for logs.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({:?}, {} bytes)", self.kind, self.len())
+    }
+}
+
+/// Sent on, a payload keeps its kind. Inside another value it is what it was written from; raw bytes are a
+/// sequence of numbers.
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.kind {
+            Kind::Empty => serializer.serialize_unit(),
+            Kind::Text => self.as_str().unwrap_or_default().serialize(serializer),
+            Kind::Json => serde_json::from_slice::<&RawValue>(&self.bytes)
+                .map_err(ser::Error::custom)?
+                .serialize(serializer),
+            Kind::Bytes => {
+                serializer.serialize_newtype_struct(write::RAW_BYTES, &write::RawBytes(&self.bytes))
+            }
+        }
+    }
+}
+
+/// Inside another value a payload is whatever JSON value stands in its place.
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Self::write(&value).map_err(de::Error::custom)
+    }
+}

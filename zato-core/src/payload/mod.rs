@@ -1,0 +1,9 @@
+//! What travels: owned bytes and the kind of value that they were written from.
+
+mod kinds;
+mod write;
+mod read;
+
+pub use kinds::{Kind, Payload};
+pub use read::DecodeError;
+pub use write::WriteError;

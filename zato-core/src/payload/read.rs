@@ -1,0 +1,170 @@
+//! From bytes back to a value, by the kind that they were written as.
+
+use std::any::{Any, TypeId, type_name};
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer as _, Visitor};
+use serde_path_to_error::Segment;
+
+use super::kinds::{Kind, Payload};
+use crate::name::short_type_name;
+
+/// A payload that is not a value of the type it was to be read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DecodeError {
+    /// The type that was asked for, without module paths.
+    pub expected: String,
+    /// Where in the value the fault is, as serde names it (`customer.lines[2].price`); empty for the whole.
+    pub path: String,
+    /// What the fault is.
+    pub message: String,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the payload is no `{}`: ", self.expected)?;
+        if !self.path.is_empty() {
+            write!(f, "at `{}`: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+pub(super) fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
+    if TypeId::of::<T>() == TypeId::of::<Payload>() {
+        return same(payload.clone()).ok_or_else(|| refused::<T>(String::new(), "not a payload"));
+    }
+    if TypeId::of::<T>() == TypeId::of::<String>() {
+        return String::from_utf8(payload.as_bytes().to_vec())
+            .ok()
+            .and_then(same)
+            .ok_or_else(|| refused::<T>(String::new(), "the bytes are not UTF-8"));
+    }
+    match (payload.kind(), payload.as_str()) {
+        (Kind::Empty, _) => T::deserialize(Nothing).map_err(|_| refused::<T>(String::new(), "it is empty")),
+        (Kind::Text, Some(text)) => read_text(text),
+        _ => read_json(payload.as_bytes()),
+    }
+}
+
+/// `value` itself where `T` is its type.
+fn same<V: 'static, T: 'static>(value: V) -> Option<T> {
+    let mut slot = Some(value);
+    (&mut slot as &mut dyn Any).downcast_mut::<Option<T>>()?.take()
+}
+
+/// A string first, since that is what text was written from. What takes no string gets the text as JSON.
+fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    T::deserialize(Text(text)).or_else(|as_text| {
+        read_json::<T>(text.as_bytes()).map_err(|as_json| match text.trim_ascii_start().as_bytes().first() {
+            Some(b'{' | b'[' | b'"') => as_json,
+            _ => refused::<T>(String::new(), format_args!("read as text: {as_text}")),
+        })
+    })
+}
+
+/// Reads once; only a fault is read again, to learn its path.
+fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
+    let error = match serde_json::from_slice(json) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(json)) {
+        Err(found) if found.path().iter().next().is_some_and(|first| !matches!(first, Segment::Unknown)) => {
+            Err(refused::<T>(found.path().to_string(), found.inner()))
+        }
+        _ => Err(refused::<T>(String::new(), error)),
+    }
+}
+
+fn refused<T>(path: String, message: impl fmt::Display) -> DecodeError {
+    DecodeError { expected: short_type_name(type_name::<T>()), path, message: message.to_string() }
+}
+
+/// The empty payload: what can be nothing takes it.
+struct Nothing;
+
+impl<'de> Deserializer<'de> for Nothing {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_none()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// A text payload: a string to what takes strings, JSON to what takes numbers, sequences and maps.
+struct Text<'a>(&'a str);
+
+/// What no string can be is read from the text as JSON.
+macro_rules! from_json {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {
+        $(fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
+            let mut json = serde_json::Deserializer::from_str(self.0);
+            let value = (&mut json).$method($($argument,)* visitor)?;
+            json.end()?;
+            Ok(value)
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for Text<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        let variant: StrDeserializer<'_, Self::Error> = self.0.into_deserializer();
+        variant.deserialize_enum(name, variants, visitor)
+    }
+
+    from_json! {
+        deserialize_bool() deserialize_f32() deserialize_f64()
+        deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_unit() deserialize_unit_struct(name: &'static str)
+        deserialize_seq() deserialize_tuple(len: usize) deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_map() deserialize_struct(name: &'static str, fields: &'static [&'static str])
+    }
+
+    serde::forward_to_deserialize_any! { char str string bytes byte_buf identifier ignored_any }
+}

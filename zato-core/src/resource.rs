@@ -1,0 +1,90 @@
+//! Resources: what services are given once, by type, when the runtime starts.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+
+/// What may be a field of a service: anything that can be cloned into it and shared between threads.
+///
+/// Implemented for every `Clone + Send + Sync + 'static` type, and by nothing else.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a resource of a service",
+    label = "a field of a `#[service]` struct must be `Clone + Send + Sync + 'static`",
+    note = "share it as `std::sync::Arc<..>`: `Arc` instead of `Rc`, `Mutex` instead of `RefCell`, \
+            `Arc<T>` around what cannot be cloned"
+)]
+pub trait Resource: Clone + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Resource for T {}
+
+/// A resource that a service asks for.
+#[derive(Clone, Copy)]
+pub struct Need {
+    field: &'static str,
+    type_id: fn() -> TypeId,
+    type_name: fn() -> &'static str,
+}
+
+impl Need {
+    /// Not bounded by [`Resource`]: what is none is reported once, where `build` gets it.
+    #[doc(hidden)]
+    pub const fn of<T: 'static>(field: &'static str) -> Self {
+        Self { field, type_id: TypeId::of::<T>, type_name: type_name::<T> }
+    }
+
+    /// The struct's field, or the function's parameter.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// The type, with its module path.
+    pub fn type_name(&self) -> &'static str {
+        (self.type_name)()
+    }
+}
+
+/// The resources that a runtime was given, one of a type.
+#[derive(Default)]
+pub struct Resources {
+    by_type: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+}
+
+impl Resources {
+    /// Puts a resource in; it replaces one of the same type.
+    pub fn put<T: Resource>(&mut self, resource: T) {
+        self.by_type.insert(TypeId::of::<T>(), Box::new(resource));
+    }
+
+    /// Whether there is one of the type that is needed.
+    pub fn has(&self, need: &Need) -> bool {
+        self.by_type.contains_key(&(need.type_id)())
+    }
+
+    /// A clone of the resource of this type.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingResource`] if none of the type was given.
+    pub fn get<T: Resource>(&self) -> Result<T, MissingResource> {
+        self.by_type
+            .get(&TypeId::of::<T>())
+            .and_then(|resource| resource.downcast_ref::<T>())
+            .cloned()
+            .ok_or(MissingResource { type_name: type_name::<T>() })
+    }
+}
+
+impl std::fmt::Debug for Resources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resources({} types)", self.by_type.len())
+    }
+}
+
+/// A resource that no one provided.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no `{type_name}` was provided: give one with `.provide(..)` before the runtime starts")]
+#[non_exhaustive]
+pub struct MissingResource {
+    /// The type, with its module path.
+    pub type_name: &'static str,
+}

@@ -1,0 +1,119 @@
+//! What a service is, and what the attribute writes for it.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::name::{Named, Origin};
+use crate::resource::{MissingResource, Need, Resources};
+use crate::{Context, Result, Settings};
+
+/// A named, typed unit of work. Annotate the struct with [`#[service]`](macro@crate::service) and implement this.
+///
+/// ```
+/// use zato_core::{Context, Result, Service, service};
+///
+/// #[service(name = "docs.greet")]
+/// struct Greet;
+///
+/// impl Service for Greet {
+///     type Request = String;
+///     type Response = String;
+///
+///     async fn handle(&self, _ctx: &Context, name: String) -> Result<String> {
+///         Ok(format!("Hello, {name}!"))
+///     }
+/// }
+/// assert_eq!(Greet::NAME, "docs.greet");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is annotated with `#[service]` but has no `impl Service`",
+    label = "`Service` is not implemented for this type",
+    note = "write `impl Service for {Self} {{ type Request = ..; type Response = ..; async fn handle(&self, ctx: \
+            &Context, request: ..) -> Result<..> {{ .. }} }}`"
+)]
+pub trait Service: Registered + Send + Sync {
+    /// What the service takes.
+    type Request: DeserializeOwned + Send + 'static;
+    /// What the service returns.
+    type Response: Serialize + Send + 'static;
+
+    /// Does the work: one attempt of one invocation.
+    ///
+    /// Returns the response, or a [`Failure`](crate::Failure) (any error becomes one by `?`). A panic ends the
+    /// attempt as a failure does. The future must be `Send`: what lives across an `.await` must be.
+    fn handle(
+        &self,
+        ctx: &Context,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Self::Response>> + Send; // `Arc` for `Rc`; drop lock guards before `.await`
+}
+
+/// What `#[service]` writes for a struct: its name, where it stands, its settings and its resources.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service: it has no `#[service]` attribute",
+    label = "not annotated with `#[service]`",
+    note = "put `#[service]` or `#[service(name = \"..\")]` above `{Self}`"
+)]
+pub trait Registered: Sized + 'static {
+    /// Where the service was written.
+    const ORIGIN: Origin;
+    /// The name, as it is computed at compile time.
+    const NAMED: Named;
+    /// What the attribute says beside the name.
+    const SETTINGS: Settings = Settings::new();
+    /// The caller whose convention callback this service is because of how the types are called.
+    const CALLBACK_OF: Option<&'static str> = None;
+    /// The caller whose convention failure callback this service is because of how the types are called.
+    const FAILURE_OF: Option<&'static str> = None;
+    /// The resources that it asks for.
+    const NEEDS: &'static [Need] = &[];
+    /// The service's name.
+    const NAME: &'static str = Self::NAMED.as_str();
+
+    /// Makes the service with its resources.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingResource`] for the first that no one provided.
+    fn build(resources: &Resources) -> Result<Self, MissingResource>;
+}
+
+/// What a service function returns: `Result<T>` with any error that becomes a [`Failure`](crate::Failure).
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a service function cannot return `{Self}`",
+    label = "not a `Result` of something",
+    note = "return `zato_core::Result<T>`, or a `Result<T, E>` whose error implements `std::error::Error`"
+)]
+pub trait Returned {
+    type Response;
+
+    fn returned(self) -> Result<Self::Response>;
+}
+
+impl<T, E: Reason> Returned for Result<T, E> {
+    type Response = T;
+
+    fn returned(self) -> Result<T> {
+        self.map_err(Reason::into_failure)
+    }
+}
+
+/// What a service function fails with: whatever becomes a [`Failure`](crate::Failure).
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a service function cannot fail with `{Self}`",
+    label = "its error is no `std::error::Error`",
+    note = "implement `std::error::Error` for `{Self}`, or return `zato_core::Result<T>` and make it a \
+            `zato_core::Failure` with `Failure::new(..)` or `Failure::permanent(..)`"
+)]
+pub trait Reason {
+    fn into_failure(self) -> crate::Failure;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<crate::Failure>> Reason for E {
+    fn into_failure(self) -> crate::Failure {
+        self.into()
+    }
+}

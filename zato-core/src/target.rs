@@ -1,0 +1,183 @@
+//! What stands for a service in a call: a name, or a typed handle that lets the compiler check the call.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::bus::Call;
+use crate::{DecodeError, Payload, WriteError};
+
+/// What can be invoked with a payload of type `P`: a name (`&str`, `String`) with anything that serializes, or
+/// a handle (`X::service()`) with the service's `Request`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be invoked with a payload of type `{P}`",
+    label = "neither a service's name nor a service's handle",
+    note = "a target is a name such as `\"orders.charge\"`, or a handle such as `Charge::service()`"
+)]
+pub trait Target<'a, P> {
+    /// What is known of the response.
+    type Reply;
+
+    /// The call, with the payload as it travels or why it cannot be written.
+    fn call(self, payload: P) -> Call<'a>;
+}
+
+/// The reply of a target given by name: any callback may receive it.
+#[derive(Debug)]
+pub struct AnyResponse;
+
+/// The reply of a target given by its handle.
+#[derive(Debug)]
+pub struct Response<T>(PhantomData<fn() -> T>);
+
+macro_rules! by_name {
+    ($($type:ty: |$name:ident| $text:expr;)*) => {$(
+        impl<'a, P: Serialize> Target<'a, P> for $type {
+            type Reply = AnyResponse;
+
+            fn call(self, payload: P) -> Call<'a> {
+                Call::new(Named::name(self), Payload::write(&payload))
+            }
+        }
+
+        impl<'a> Named<'a> for $type {
+            fn name(self) -> Cow<'a, str> {
+                let $name = self;
+                $text
+            }
+        }
+
+        impl<'a, R> Callback<'a, R> for $type {
+            fn name(self) -> Cow<'a, str> {
+                Named::name(self)
+            }
+        }
+    )*};
+}
+
+by_name! {
+    &'a str: |name| Cow::Borrowed(name);
+    &'a String: |name| Cow::Borrowed(name);
+    String: |name| Cow::Owned(name);
+    Cow<'a, str>: |name| name;
+}
+
+/// What a typed call may be given where the service takes `R`: an `R`, a `&R`, or a `&str` for a `String`.
+#[diagnostic::on_unimplemented(
+    message = "the service takes `{R}`, not `{Self}`",
+    label = "called with a payload that is no `{R}`",
+    note = "give a typed call a `{R}` or a `&{R}`; a call by name (`X::NAME`) takes anything that serializes \
+            and is checked when it runs"
+)]
+pub trait RequestOf<R> {
+    /// The payload as it travels.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if serde cannot write it.
+    fn write(self) -> Result<Payload, WriteError>
+    where
+        R: Serialize;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R> RequestOf<R> for R {
+    fn write(self) -> Result<Payload, WriteError>
+    where
+        R: Serialize,
+    {
+        Payload::write(&self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<R> RequestOf<R> for &R {
+    fn write(self) -> Result<Payload, WriteError>
+    where
+        R: Serialize,
+    {
+        Payload::write(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl RequestOf<String> for &str {
+    fn write(self) -> Result<Payload, WriteError> {
+        Payload::write(self)
+    }
+}
+
+/// What can receive a reply: a name, or the handle of a service whose `Request` is the target's `Response`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a callback",
+    label = "neither a service's name nor a service's handle",
+    note = "a callback is a name such as `\"orders.receipt\"`, or a handle such as `Receipt::service()`"
+)]
+pub trait Callback<'a, R> {
+    /// The service's name.
+    fn name(self) -> Cow<'a, str>;
+}
+
+/// A reply that a callback taking `Request` can read.
+#[diagnostic::on_unimplemented(
+    message = "a callback that takes `{Request}` cannot receive a `{Self}`",
+    label = "this callback's `Request` is not the target's `Response`",
+    note = "let the callback's `Request` be the target's `Response`; a callback that takes the text of any \
+            response (`type Request = String`) is given by name: `.callback(X::NAME)`"
+)]
+pub trait IsRequestOf<Request> {}
+
+#[diagnostic::do_not_recommend]
+impl<Request> IsRequestOf<Request> for AnyResponse {}
+
+#[diagnostic::do_not_recommend]
+impl<Request> IsRequestOf<Request> for Response<Request> {}
+
+/// What stands for a service of any type: a name or a handle.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a service",
+    label = "neither a service's name nor a service's handle",
+    note = "give a name such as `\"orders.refused\"`, or a handle such as `Refused::service()`"
+)]
+pub trait Named<'a> {
+    /// The service's name.
+    fn name(self) -> Cow<'a, str>;
+}
+
+/// How the reply of a synchronous call is read: as the service's `Response`, or untouched for a name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read back by a synchronous call",
+    label = "the service's `Response` does not implement `serde::Deserialize`",
+    note = "derive `serde::Deserialize` for it, or call by name (`X::NAME`), which returns the `Payload`"
+)]
+pub trait FromReply {
+    /// What the call returns.
+    type Output;
+
+    /// Reads the response.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if it is not what the type says.
+    fn read(payload: Payload) -> Result<Self::Output, DecodeError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl FromReply for AnyResponse {
+    type Output = Payload;
+
+    fn read(payload: Payload) -> Result<Payload, DecodeError> {
+        Ok(payload)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + 'static> FromReply for Response<T> {
+    type Output = T;
+
+    fn read(payload: Payload) -> Result<T, DecodeError> {
+        payload.decode()
+    }
+}

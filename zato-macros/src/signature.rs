@@ -1,0 +1,291 @@
+//! What an annotated function asks for and returns, and the rules of its signature.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident};
+use syn::spanned::Spanned;
+use syn::{
+    FnArg, GenericParam, Member, Pat, PatType, PathArguments, ReturnType, Safety, Signature, Type,
+    TypeReference,
+};
+
+use crate::fault::Faults;
+use crate::resource::Resource;
+
+/// A function as a service sees it.
+pub(crate) struct Function {
+    /// Where the context's type stands.
+    pub(crate) context: Span,
+    /// The request's type; none means the unit, and that the function is not given it.
+    pub(crate) request: Option<Type>,
+    /// What it returns; none where it has no return type, which is a fault.
+    pub(crate) returned: Option<Type>,
+    /// What comes after the request.
+    pub(crate) resources: Vec<Resource>,
+    /// Whether types in the signature are generic, so that no other code can name them.
+    pub(crate) is_generic: bool,
+}
+
+const SHAPE: &str = "async fn name(ctx: &Context, request: Request, resource: &Resource) -> Result<Response>";
+
+/// Reads the signature; `None` for a method, beside which nothing can be written.
+pub(crate) fn read(signature: &Signature, faults: &mut Faults) -> Option<Function> {
+    if let Some(receiver) = signature.receiver() {
+        faults.add(
+            receiver,
+            "a service function stands on its own and has no `self`: move it out of the `impl`, or annotate the \
+             struct and write `impl Service` for it",
+        );
+        return None;
+    }
+    qualifiers(signature, faults);
+    let is_generic = generics(signature, faults);
+    let parameters: Vec<&PatType> = signature
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Typed(parameter) => Some(parameter),
+            FnArg::Receiver(_) => None,
+        })
+        .collect();
+    let (context, rest) = context(signature, &parameters, faults);
+    // The request comes by value, so a reference in its place is the first resource, and the request is the unit.
+    let (given, resources) = match rest.split_first() {
+        Some((first, resources)) if !is_reference(&first.ty) => (Some(first), resources),
+        _ => (None, rest),
+    };
+    let request = given
+        .and_then(|parameter| concrete(&parameter.ty, "request", faults).then(|| (*parameter.ty).clone()));
+    let resources = resources.iter().enumerate();
+    let resources = resources
+        .filter_map(|(index, parameter)| resource(index, given.is_none() && index == 0, parameter, faults))
+        .collect();
+    let returned = returned(signature, faults);
+    Some(Function { context, request, returned, resources, is_generic })
+}
+
+fn qualifiers(signature: &Signature, faults: &mut Faults) {
+    let name = &signature.ident;
+    if signature.asyncness.is_none() {
+        let message = format!("a service function is async: write `async fn {name}`");
+        faults.add(signature.fn_token, message);
+    }
+    if let Some(token) = &signature.constness {
+        faults.add(token, "a service function is not `const`: leave `const` out");
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        faults.add(
+            token,
+            "the bus cannot keep the promises of an `unsafe` function: annotate a safe one that calls it",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        faults.add(abi, "a service function is a Rust function: leave `extern` out");
+    }
+    if let Some(variadic) = &signature.variadic {
+        faults.add(variadic, "a service takes one request: leave `...` out");
+    }
+}
+
+/// Reports what is generic; returns whether anything is.
+fn generics(signature: &Signature, faults: &mut Faults) -> bool {
+    for parameter in &signature.generics.params {
+        let message = match parameter {
+            GenericParam::Lifetime(_) => {
+                "a service function has no lifetimes of its own: the request is owned, and references need no names"
+            }
+            GenericParam::Type(_) | GenericParam::Const(_) => {
+                "a service is one function, not a family of them: write the type or value itself, and annotate a \
+                 function for each; they may call a generic one"
+            }
+        };
+        faults.add(parameter, message);
+    }
+    if let (true, Some(clause)) = (signature.generics.params.is_empty(), &signature.generics.where_clause) {
+        faults.add(clause, "a service function has nothing that is generic: leave the `where` clause out");
+    }
+    !signature.generics.params.is_empty()
+}
+
+/// Where the context's type stands, and the parameters after it.
+fn context<'a>(
+    signature: &Signature,
+    parameters: &'a [&'a PatType],
+    faults: &mut Faults,
+) -> (Span, &'a [&'a PatType]) {
+    let Some((first, rest)) = parameters.split_first() else {
+        let message = format!("a service function takes the context first: `{SHAPE}`");
+        faults.push(syn::Error::new(signature.paren_token.span.join(), message));
+        return (Span::call_site(), &[]);
+    };
+    if let Some(context) = context_span(&first.ty) {
+        return (context, rest);
+    }
+    let message = format!("the first parameter of a service function is `ctx: &Context`: `{SHAPE}`");
+    faults.add(&first.ty, message);
+    // Something like `ctx: Context` is the context misspelt; anything else is the request, with no context before it.
+    let meant = first.ty.to_token_stream().to_string().contains("Context");
+    (first.ty.span(), if meant { rest } else { parameters })
+}
+
+fn context_span(ty: &Type) -> Option<Span> {
+    let Type::Reference(TypeReference { lifetime: None, mutability: None, elem, .. }) = plain(ty) else {
+        return None;
+    };
+    let Type::Path(path) = plain(elem) else { return None };
+    path.path
+        .segments
+        .last()
+        .map(|segment| &segment.ident)
+        .filter(|ident| *ident == "Context")
+        .map(Spanned::span)
+}
+
+/// Where the response's type stands in that of the result; a name such as `Fallible` stands for both.
+pub(crate) fn response_span(returned: &Type) -> Span {
+    let Type::Path(path) = plain(returned) else { return returned.span() };
+    match path.path.segments.last().map(|segment| &segment.arguments) {
+        Some(PathArguments::AngleBracketed(arguments)) if arguments.args.len() == 1 => arguments.args.span(),
+        _ => returned.span(),
+    }
+}
+
+fn is_reference(ty: &Type) -> bool {
+    matches!(plain(ty), Type::Reference(_))
+}
+
+/// What is owned where this is borrowed, as far as it can be said.
+fn owned(borrowed: &Type) -> String {
+    match plain(borrowed) {
+        Type::Slice(slice) => format!("Vec<{}>", shown(&slice.elem)),
+        other => match shown(other).as_str() {
+            "str" => "String".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+/// Reads a parameter that is a resource, or the request if it stands where that would and was meant to be it.
+fn resource(
+    index: usize,
+    may_be_request: bool,
+    parameter: &PatType,
+    faults: &mut Faults,
+) -> Option<Resource> {
+    let (ty, by_reference) = match plain(&parameter.ty) {
+        Type::Reference(TypeReference { mutability: Some(_), elem, .. }) => {
+            let elem = shown(elem);
+            let message = format!(
+                "resources are shared by all runs: write `&{elem}`, and `&Mutex<{elem}>` to change it"
+            );
+            faults.add(&parameter.ty, with_request(may_be_request, &elem, message));
+            return None;
+        }
+        Type::Reference(TypeReference { lifetime, elem, .. })
+            if lifetime.as_ref().is_none_or(|lifetime| lifetime.ident == "_") =>
+        {
+            if matches!(plain(elem), Type::Slice(_) | Type::TraitObject(_)) || shown(elem) == "str" {
+                let message = format!(
+                    "a resource is of a type that has a size: write `&std::sync::Arc<{}>`",
+                    shown(elem)
+                );
+                faults.add(&parameter.ty, with_request(may_be_request, &owned(elem), message));
+                return None;
+            }
+            ((**elem).clone(), true)
+        }
+        _ => ((*parameter.ty).clone(), false),
+    };
+    let field = match &*parameter.pat {
+        Pat::Ident(pattern) => pattern.ident.clone(),
+        _ => format_ident!("resource_{}", index + 1),
+    };
+    let cfg = parameter.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
+    concrete(&ty, "resource", faults).then_some(Resource {
+        member: Member::Named(field),
+        ty,
+        cfg,
+        by_reference,
+    })
+}
+
+fn with_request(may_be_request: bool, owned: &str, message: String) -> String {
+    if may_be_request {
+        return format!(
+            "the request is taken by value: write `{owned}`; if this is meant as a resource: {message}"
+        );
+    }
+    message
+}
+
+fn returned(signature: &Signature, faults: &mut Faults) -> Option<Type> {
+    match &signature.output {
+        ReturnType::Type(_, ty) => concrete(ty, "response", faults).then(|| (**ty).clone()),
+        ReturnType::Default => {
+            let message = "a service function returns a result: write `-> zato_core::Result<()>`, and `Ok(())` at its end";
+            faults.add(&signature.ident, message);
+            None
+        }
+    }
+}
+
+/// Whether the type can be written outside the signature: it names every type and owns what it holds.
+fn concrete(ty: &Type, what: &str, faults: &mut Faults) -> bool {
+    let Some((token, is_borrow)) = unfit(ty.to_token_stream()) else { return true };
+    let message = if is_borrow {
+        format!(
+            "a {what} owns what it holds, for it outlives every borrow: `String` instead of `&str`, for instance"
+        )
+    } else {
+        format!(
+            "a {what} is of a type with a name, because the service is registered with it: write that instead of `impl`"
+        )
+    };
+    faults.add(token, message);
+    false
+}
+
+/// The first token that borrows or stands for an unnamed type, and whether it is the former.
+fn unfit(tokens: TokenStream) -> Option<(TokenTree, bool)> {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match &token {
+            // `fn(&T)` and `dyn Fn(&T)` borrow nothing themselves.
+            TokenTree::Ident(ident) if ident == "fn" || ident == "Fn" || ident == "dyn" => return None,
+            TokenTree::Ident(ident) if ident == "impl" => return Some((token, false)),
+            TokenTree::Punct(punct) if punct.as_char() == '&' => match tokens.peek() {
+                Some(TokenTree::Punct(next)) if next.as_char() == '\'' => {}
+                _ => return Some((token, true)),
+            },
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => match tokens.peek() {
+                Some(TokenTree::Ident(lifetime)) if lifetime == "static" => {}
+                _ => return Some((token, true)),
+            },
+            TokenTree::Group(group) => {
+                if let Some(found) = unfit(group.stream()) {
+                    return Some(found);
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    None
+}
+
+/// The type inside parentheses and the invisible groups that `macro_rules!` variables put around it.
+fn plain(mut ty: &Type) -> &Type {
+    loop {
+        ty = match ty {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            other => return other,
+        };
+    }
+}
+
+/// A type as a person writes it.
+fn shown(ty: &Type) -> String {
+    let text = plain(ty).to_token_stream().to_string();
+    [(" :: ", "::"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), ("& ", "&")]
+        .into_iter()
+        .fold(text, |text, (from, to)| text.replace(from, to))
+}

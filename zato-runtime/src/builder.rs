@@ -1,0 +1,163 @@
+//! How a runtime is put together.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zato_core::{Registration, Resource, Resources};
+
+use crate::builtin;
+use crate::config::Config;
+use crate::engine;
+use crate::error::Error;
+use crate::fan_in::FanIn;
+use crate::observer::Observer;
+use crate::record::Hosted;
+use crate::registry::Registry;
+use crate::shared::Shared;
+
+/// Settings for a [`Runtime`](crate::Runtime).
+#[derive(Default)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct Builder {
+    engine: Option<String>,
+    services: Option<Vec<Registration>>,
+    resources: Resources,
+    config: Config,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl Builder {
+    /// The engine's URL; `memory:` unless told.
+    pub fn engine(mut self, url: impl Into<String>) -> Self {
+        self.engine = Some(url.into());
+        self
+    }
+
+    /// A resource for the fields of services, by its type; a second one of a type replaces the first.
+    pub fn provide<T: Resource>(mut self, resource: T) -> Self {
+        self.resources.put(resource);
+        self
+    }
+
+    /// Runs just these services, beside the built-in ones, instead of all that are linked.
+    ///
+    /// Tests share one registry in each binary; this is how one of them runs its own services alone:
+    /// `.services([A::service().erased(), B::service().erased()])`.
+    pub fn services(mut self, services: impl IntoIterator<Item = Registration>) -> Self {
+        self.services = Some(services.into_iter().collect());
+        self
+    }
+
+    /// The largest request or response, in bytes: 8 MiB unless told.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.config.max_payload = bytes;
+        self
+    }
+
+    /// How many invocations may run at once: 16,384 unless told; at least 1.
+    pub fn max_running(mut self, invocations: usize) -> Self {
+        self.config.max_running = invocations.max(1);
+        self
+    }
+
+    /// How many invocations may wait before calls from outside wait for room: 1,000,000 unless told; at
+    /// least 1. Calls from handlers do not wait; they may go to twice as many and are refused beyond.
+    pub fn max_waiting(mut self, invocations: usize) -> Self {
+        self.config.max_waiting = invocations.max(1);
+        self
+    }
+
+    /// How many bytes of payload may wait, likewise: 1 GiB unless told.
+    pub fn max_waiting_bytes(mut self, bytes: usize) -> Self {
+        self.config.max_waiting_bytes = bytes;
+        self
+    }
+
+    /// How deep a causal tree may grow, callbacks counted: 1,000 unless told.
+    pub fn max_depth(mut self, depth: u32) -> Self {
+        self.config.max_depth = depth;
+        self
+    }
+
+    /// How many ended invocations the memory engine remembers: 10,000 unless told.
+    pub fn keep_ended(mut self, invocations: usize) -> Self {
+        self.config.keep_ended = invocations;
+        self
+    }
+
+    /// How many bytes of payload the remembered ones may hold: 64 MiB unless told.
+    pub fn keep_ended_bytes(mut self, bytes: usize) -> Self {
+        self.config.keep_ended_bytes = bytes;
+        self
+    }
+
+    /// How long a shutdown waits for what is under way: 30 seconds unless told; `Duration::MAX` is for as long
+    /// as it takes.
+    pub fn drain_limit(mut self, limit: Duration) -> Self {
+        self.config.drain_limit = limit;
+        self
+    }
+
+    /// How many workers take invocations: as many as tokio has worker threads, unless told; at least 1.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.config.workers = Some(workers.max(1));
+        self
+    }
+
+    /// A door that hears of everything that happens.
+    #[cfg(feature = "cli")]
+    pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Checks the services, their resources and the engine's URL without running anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Services`] with all that is wrong with the services, [`Error::Engine`] if this program has no
+    /// such engine.
+    pub fn check(&self) -> Result<(), Error> {
+        self.registry().map(|_| ())
+    }
+
+    pub(crate) fn registry(&self) -> Result<Registry, Error> {
+        engine::check(self.engine_url())?;
+        let linked = self.services.is_none();
+        let users = self.services.clone().unwrap_or_else(|| Registration::linked().copied().collect());
+        Ok(Registry::check(&users, &builtin::all(), &self.resources, linked)?)
+    }
+
+    fn engine_url(&self) -> &str {
+        self.engine.as_deref().unwrap_or("memory:")
+    }
+
+    /// Everything that can be made before anything runs, and the number of workers.
+    pub(crate) fn assemble(self, threads: usize) -> Result<(Shared, usize), Error> {
+        let registry = self.registry()?;
+        let engine = engine::open(self.engine_url(), &self.config)?;
+        let hosted: Vec<_> = registry
+            .sorted()
+            .into_iter()
+            .map(|entry| Hosted {
+                name: entry.name.clone(),
+                concurrency: entry.registration.settings().concurrency,
+            })
+            .collect();
+        engine.announce(&hosted, Arc::new(FanIn));
+        let workers = self.config.workers.unwrap_or(threads);
+        Ok((Shared::new(self.config, registry, engine, self.observer), workers))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("engine", &self.engine)
+            .field("services", &self.services)
+            .field("resources", &self.resources)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

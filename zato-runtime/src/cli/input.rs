@@ -1,0 +1,108 @@
+//! Where requests come from: an argument, a file, or standard input.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+use zato_core::Payload;
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}: {source}; give the path of a file, or `-` for standard input", name(path))]
+pub(super) struct InputError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn name(path: &Path) -> String {
+    if is_stdin(path) { "standard input".to_owned() } else { format!("`{}`", path.display()) }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// One request.
+pub(super) fn request(argument: Option<&str>, file: Option<&Path>) -> Result<Payload, InputError> {
+    match (argument, file) {
+        (Some("-"), _) => whole(Path::new("-")),
+        (Some(text), _) => Ok(Payload::from_outside(text.to_owned())),
+        (None, Some(path)) => whole(path),
+        (None, None) => Ok(Payload::empty()),
+    }
+}
+
+fn whole(path: &Path) -> Result<Payload, InputError> {
+    let mut bytes = Vec::new();
+    open(path)
+        .and_then(|mut reader| reader.read_to_end(&mut bytes))
+        .map_err(|source| InputError { path: path.to_owned(), source })?;
+    Ok(Payload::from_outside(bytes))
+}
+
+/// Requests, one a line, read by a thread of their own: a read that waits holds up nothing else.
+pub(super) struct Lines {
+    lines: mpsc::Receiver<Result<Line, InputError>>,
+    /// How long the file is in bytes, where that is known.
+    pub(super) length: Option<u64>,
+}
+
+/// A line that has been read.
+pub(super) struct Line {
+    pub(super) request: Payload,
+    /// How many bytes have been read with it.
+    pub(super) read: u64,
+}
+
+/// How many lines are read ahead.
+const AHEAD: usize = 64;
+
+impl Lines {
+    pub(super) fn open(path: &Path) -> Result<Self, InputError> {
+        let mut reader = open(path).map_err(|source| InputError { path: path.to_owned(), source })?;
+        let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && !is_stdin(path));
+        let length = metadata.map(|metadata| metadata.len());
+        if is_stdin(path) && io::stdin().is_terminal() {
+            eprintln!("reading requests from the terminal, one a line; ctrl-D ends them");
+        }
+        let (send, lines) = mpsc::channel(AHEAD);
+        let path = path.to_owned();
+        std::thread::spawn(move || {
+            let mut read = 0;
+            // Ends when the file does, or when nobody wants more.
+            while let Some(line) = next(&mut reader, &mut read).transpose() {
+                let line = line.map_err(|source| InputError { path: path.clone(), source });
+                if send.blocking_send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { lines, length })
+    }
+
+    /// The next line; `None` after the last.
+    pub(super) async fn next(&mut self) -> Option<Result<Line, InputError>> {
+        self.lines.recv().await
+    }
+}
+
+fn next(reader: &mut impl BufRead, read: &mut u64) -> io::Result<Option<Line>> {
+    let mut line = Vec::new();
+    let length = reader.read_until(b'\n', &mut line)?;
+    if length == 0 {
+        return Ok(None);
+    }
+    *read += length as u64;
+    let end =
+        line.strip_suffix(b"\n").map_or(line.len(), |line| line.strip_suffix(b"\r").unwrap_or(line).len());
+    line.truncate(end);
+    Ok(Some(Line { request: Payload::from_outside(line), read: *read }))
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+    if is_stdin(path) {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    Ok(Box::new(BufReader::new(File::open(path)?)))
+}

@@ -1,0 +1,83 @@
+//! `invoke`: one service, synchronously or in the background.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use zato_core::{CallError, Outcome, Payload};
+
+use super::app::CliError;
+use super::args;
+use super::follow::Follow;
+use super::input;
+use super::output::Output;
+use super::stop;
+use crate::builder::Builder;
+
+/// Runs the service; answers whether all went well.
+pub(super) async fn invoke(builder: Builder, invoke: args::Invoke, output: Output) -> Result<bool, CliError> {
+    let payload = input::request(invoke.payload.as_deref(), invoke.file.as_deref())?;
+    let work = async {
+        if invoke.asynchronous || !invoke.callbacks.is_empty() {
+            in_background(builder, &invoke, payload, output).await
+        } else {
+            and_wait(builder, &invoke, payload, output).await
+        }
+    };
+    let announced = async {
+        stop::asked().await;
+        eprintln!("asked to stop: what runs is finished; asked once more, the program stops at once");
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = announced => Ok(false),
+    }
+}
+
+/// Prints the response, and waits for what the service started in the background.
+async fn and_wait(
+    builder: Builder,
+    invoke: &args::Invoke,
+    payload: Payload,
+    output: Output,
+) -> Result<bool, CliError> {
+    let follow = Arc::new(Follow::new(output));
+    let runtime = builder.observer(follow.clone()).start().await?;
+    match runtime.invoke(&invoke.name, payload).await {
+        Ok(_) | Err(CallError::Ended { .. }) => {}
+        Err(refused) => return Err(refused.into()),
+    }
+    let root = follow.root_ended().await;
+    match &root.outcome {
+        _ if output.json => output.ended(&root),
+        Outcome::Completed(response) => Output::response(response),
+        outcome => eprintln!("error: `{}` ended as {outcome}", invoke.name),
+    }
+    let counts = follow.all_ended().await;
+    runtime.shutdown().await?;
+    if root.outcome.is_completed() && counts.failed > 0 {
+        eprintln!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1);
+    }
+    Ok(counts.failed == 0)
+}
+
+/// Prints the CID, and then every outcome as it comes.
+async fn in_background(
+    builder: Builder,
+    invoke: &args::Invoke,
+    payload: Payload,
+    output: Output,
+) -> Result<bool, CliError> {
+    let follow = Arc::new(Follow::new(output));
+    let runtime = builder.observer(follow.clone()).start().await?;
+    let cid = invoke.callbacks.apply(runtime.invoke_async(&invoke.name, payload)).await?;
+    if output.json {
+        Output::value(&json!({ "cid": cid, "service": invoke.name }));
+    } else {
+        Output::line(&cid.to_string());
+    }
+    follow.open();
+    let counts = follow.all_ended().await;
+    runtime.shutdown().await?;
+    Ok(counts.failed == 0)
+}

@@ -1,0 +1,112 @@
+//! `services`: what is linked, as a table or as JSON.
+
+use serde_json::{Value, json};
+use zato_core::{Backoff, Rate, Settings};
+
+use super::output::Output;
+use crate::registry::{Entry, Registry};
+
+/// What stands where nothing does.
+const NOTHING: &str = "-";
+
+const HEADINGS: [&str; 7] = ["NAME", "REQUEST", "RESPONSE", "CALLBACK", "ON FAILURE", "ATTRIBUTES", "MODULE"];
+
+pub(super) fn services(registry: &Registry, output: Output) {
+    let entries = registry.sorted();
+    if output.json {
+        for entry in entries {
+            Output::value(&value(entry));
+        }
+        return;
+    }
+    let rows: Vec<_> =
+        std::iter::once(HEADINGS.map(str::to_owned)).chain(entries.into_iter().map(row)).collect();
+    // Few services have a failure callback by convention, and lines are long as it is.
+    let says_something = |column: usize| {
+        HEADINGS[column] != "ON FAILURE" || rows.iter().skip(1).any(|row| row[column] != NOTHING)
+    };
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let columns: Vec<_> = (0..HEADINGS.len())
+        .filter(|&column| says_something(column))
+        .map(|column| (column, width(column)))
+        .collect();
+    for row in &rows {
+        let cells: Vec<_> =
+            columns.iter().map(|&(column, width)| format!("{:<width$}", row[column])).collect();
+        Output::line(cells.join("  ").trim_end());
+    }
+}
+
+fn row(entry: &Entry) -> [String; 7] {
+    let or_dash = |name: &Option<_>| name.as_ref().map_or_else(|| NOTHING.to_owned(), ToString::to_string);
+    let attributes: Vec<_> = attributes(entry.registration.settings())
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    [
+        entry.name.to_string(),
+        entry.registration.request_type(),
+        entry.registration.response_type(),
+        or_dash(&entry.callback),
+        or_dash(&entry.on_failure),
+        if attributes.is_empty() { NOTHING.to_owned() } else { attributes.join(" ") },
+        if entry.is_built_in {
+            "(built in)".to_owned()
+        } else {
+            entry.registration.origin().module().to_owned()
+        },
+    ]
+}
+
+fn value(entry: &Entry) -> Value {
+    let attributes: serde_json::Map<_, _> = attributes(entry.registration.settings())
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Value::String(value)))
+        .collect();
+    let origin = entry.registration.origin();
+    json!({
+        "name": entry.name.as_str(),
+        "request": entry.registration.request_type(),
+        "response": entry.registration.response_type(),
+        "callback": entry.callback.as_deref(),
+        "on_failure": entry.on_failure.as_deref(),
+        "attributes": attributes,
+        "module": origin.module(),
+        "file": origin.file(),
+        "line": origin.line(),
+    })
+}
+
+/// What the attribute says beside name and callbacks, as it is written there.
+fn attributes(settings: &Settings) -> Vec<(&'static str, String)> {
+    let number = |value: Option<u32>| value.map(|value| value.to_string());
+    let formerly = (!settings.formerly.is_empty()).then(|| settings.formerly.join(","));
+    [
+        ("formerly", formerly),
+        ("max_attempts", number(settings.max_attempts)),
+        ("max_losses", number(settings.max_losses)),
+        ("backoff", settings.backoff.map(backoff)),
+        ("timeout", settings.timeout.map(duration)),
+        ("concurrency", number(settings.concurrency)),
+        ("priority", settings.priority.map(|priority| priority.to_string())),
+        ("rate", settings.rate.map(rate)),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value?)))
+    .collect()
+}
+
+fn backoff(backoff: Backoff) -> String {
+    match backoff {
+        Backoff::Fixed(wait) => duration(wait),
+        Backoff::Exponential { from, to } => format!("{}..{}", duration(from), duration(to)),
+    }
+}
+
+fn rate(rate: Rate) -> String {
+    format!("{}/{}", rate.starts, duration(rate.per))
+}
+
+fn duration(duration: std::time::Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
+}

@@ -1,0 +1,92 @@
+//! How data is printed: for people, or as JSON, one value a line.
+
+use std::io::{self, Write};
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+use zato_core::{Kind, Outcome, Payload};
+
+use crate::record::Ended;
+
+/// Prints to standard output. A reader that goes away (`| head`) ends the printing, not the program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    pub(super) json: bool,
+}
+
+impl Output {
+    pub(super) fn line(text: &str) {
+        Self::write(format!("{text}\n").as_bytes());
+    }
+
+    pub(super) fn value(value: &Value) {
+        Self::line(&value.to_string());
+    }
+
+    /// A response alone: its text, or its raw bytes.
+    pub(super) fn response(payload: &Payload) {
+        match payload.kind() {
+            Kind::Empty => {}
+            Kind::Bytes => Self::write(payload.as_bytes()),
+            Kind::Text | Kind::Json => Self::line(&payload.to_string()),
+        }
+    }
+
+    /// How an invocation ended.
+    pub(super) fn ended(self, ended: &Ended) {
+        if self.json {
+            return Self::value(&ended_value(ended));
+        }
+        let invocation = &ended.invocation;
+        let reply = invocation.in_reply_to.map(|cid| format!(" (in reply to {cid})")).unwrap_or_default();
+        Self::line(&format!("{} {}{reply} {}", invocation.cid, invocation.service, ended.outcome));
+    }
+
+    fn write(bytes: &[u8]) {
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+            // Whoever closed the pipe has seen enough; all else is a fault, and told when the program ends.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                let _ = FAULT.set(error);
+            }
+        }
+    }
+
+    /// Why not everything could be written, if it could not.
+    pub(super) fn fault() -> Option<&'static io::Error> {
+        FAULT.get()
+    }
+}
+
+/// The first fault in writing to standard output.
+static FAULT: OnceLock<io::Error> = OnceLock::new();
+
+fn ended_value(ended: &Ended) -> Value {
+    let invocation = &ended.invocation;
+    let mut value = Map::new();
+    value.insert("cid".into(), json!(invocation.cid));
+    value.insert("service".into(), json!(&*invocation.service));
+    value.insert("outcome".into(), json!(ended.outcome.name()));
+    match &ended.outcome {
+        Outcome::Completed(payload) => value.insert("response".into(), payload_value(payload)),
+        outcome => value.insert("error".into(), json!(outcome.error())),
+    };
+    value.insert("attempts".into(), json!(ended.attempts));
+    value.insert("in_reply_to".into(), json!(invocation.in_reply_to));
+    value.insert("parent".into(), json!(invocation.parent));
+    value.insert("root".into(), json!(invocation.root));
+    Value::Object(value)
+}
+
+/// A payload inside JSON: text as a string, bytes in base64 under a key that says so.
+fn payload_value(payload: &Payload) -> Value {
+    match payload.kind() {
+        Kind::Empty => Value::Null,
+        Kind::Text => Value::String(payload.to_string()),
+        Kind::Json => payload.decode().unwrap_or_default(),
+        Kind::Bytes => match payload.as_str() {
+            Some(text) => Value::String(text.to_owned()),
+            None => json!({ "base64": payload.to_string() }),
+        },
+    }
+}

@@ -1,0 +1,96 @@
+//! `run`: one asynchronous invocation for every line of a file.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use zato_core::CallError;
+
+use super::app::CliError;
+use super::args;
+use super::input::Lines;
+use super::output::Output;
+use super::progress::{Counts, Progress, Summary};
+use super::stop;
+use crate::builder::Builder;
+use crate::runtime::Runtime;
+
+/// Runs all lines; answers whether all went well.
+pub(super) async fn run(builder: Builder, run: args::Run, output: Output) -> Result<bool, CliError> {
+    let lines = Lines::open(&run.lines)?;
+    let counts = Arc::new(Counts::default());
+    let runtime = builder.observer(counts.clone()).start().await?;
+    let progress = Progress::new(lines.length);
+    let summary = invoke_all(&runtime, &run, lines, &counts, progress).await;
+    runtime.shutdown().await?;
+    let summary = summary?;
+    if output.json {
+        Output::value(&json!({
+            "lines": summary.lines,
+            "invocations": summary.invocations,
+            "callbacks": summary.callbacks,
+            "failed": summary.failed,
+            "seconds": summary.took.as_secs_f64(),
+        }));
+    } else {
+        Output::line(&summary.to_string());
+    }
+    Ok(summary.failed == 0)
+}
+
+/// Stops reading when the program is asked to stop; what was accepted is finished.
+async fn invoke_all(
+    runtime: &Runtime,
+    run: &args::Run,
+    mut lines: Lines,
+    counts: &Counts,
+    mut progress: Progress,
+) -> Result<Summary, CliError> {
+    let mut stop = Box::pin(stop::asked());
+    let (mut count, mut read) = (0, 0);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => {
+                eprintln!("asked to stop: no more lines are read, what was accepted is finished");
+                break;
+            }
+            () = progress.next_show() => {
+                progress.show(read, counts);
+                continue;
+            }
+            line = lines.next() => {
+                let Some(line) = line.transpose()? else { break };
+                read = line.read;
+                count += 1;
+                run.callbacks.apply(runtime.invoke_async(&run.name, line.request)).into_future()
+            }
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => {
+                eprintln!("asked to stop: no more lines are read, what was accepted is finished");
+                count -= 1;
+                break;
+            }
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok(_) => {}
+            // The fault of this line alone.
+            Err(error @ (CallError::TooLarge { .. } | CallError::Unwritable { .. })) => {
+                eprintln!("line {count}: {error}");
+                counts.fail();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut ended = Box::pin(counts.all_ended());
+    loop {
+        tokio::select! {
+            () = &mut ended => break,
+            () = progress.next_show() => progress.show(read, counts),
+        }
+    }
+    drop(ended);
+    Ok(progress.finish(count, counts))
+}

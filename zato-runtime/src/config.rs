@@ -1,0 +1,49 @@
+//! What can be set, and what holds where nothing was.
+
+use std::time::Duration;
+
+/// The limits that a runtime keeps. Set through [`Builder`](crate::Builder).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The largest request or response, in bytes: 8 MiB.
+    pub max_payload: usize,
+    /// How many invocations may run at once in this process: 16,384.
+    pub max_running: usize,
+    /// How many may wait before calls from outside wait for room: 1,000,000.
+    pub max_waiting: usize,
+    /// How many bytes of payload may wait before calls from outside wait for room: 1 GiB.
+    pub max_waiting_bytes: usize,
+    /// How deep a causal tree may grow, callbacks counted: 1,000.
+    pub max_depth: u32,
+    /// How many ended invocations the memory engine remembers: 10,000.
+    pub keep_ended: usize,
+    /// How many bytes of payload they may hold: 64 MiB.
+    pub keep_ended_bytes: usize,
+    /// How long a shutdown waits for what is under way: 30 seconds.
+    pub drain_limit: Duration,
+    /// How many workers take invocations: as many as tokio has worker threads.
+    pub workers: Option<usize>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_payload: 8 << 20,
+            max_running: 16_384,
+            max_waiting: 1_000_000,
+            max_waiting_bytes: 1 << 30,
+            max_depth: 1_000,
+            keep_ended: 10_000,
+            keep_ended_bytes: 64 << 20,
+            drain_limit: Duration::from_secs(30),
+            workers: None,
+        }
+    }
+}
+
+/// How many synchronous calls may be nested in one another.
+pub(crate) const MAX_NESTED: u32 = 64;
+
+/// How many synchronous calls of one attempt are recorded.
+pub(crate) const MAX_INNER_RECORDED: usize = 1_000;

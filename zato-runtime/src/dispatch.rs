@@ -1,0 +1,105 @@
+//! Runs one attempt: in its tracing span, and so that a panic ends the attempt and nothing else.
+
+use std::any::Any;
+use std::fmt::{self, Display};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use tracing::Span;
+use tracing::field::{self, Empty};
+use zato_core::{Attempt, Context, Handler};
+
+use crate::retry::Brought;
+
+/// An attempt under way. It resolves to what it brought, and never panics.
+pub(crate) struct Running {
+    /// None once it has brought something: the handler's future is dropped as soon as it is done.
+    attempt: Option<Attempt>,
+    span: Span,
+}
+
+impl Running {
+    pub(crate) fn new(handler: Arc<dyn Handler>, context: Context) -> Self {
+        let span = span(&context);
+        match catch_unwind(AssertUnwindSafe(|| handler.run(context))) {
+            Ok(attempt) => Self { attempt: Some(attempt), span },
+            Err(_) => Self { attempt: None, span },
+        }
+    }
+}
+
+/// Every attempt runs in a span that says which it is.
+fn span(context: &Context) -> Span {
+    let span = tracing::info_span!(
+        "attempt",
+        service = context.service(),
+        cid = %context.cid(),
+        in_reply_to = Empty,
+        parent = Empty,
+        root = %context.root(),
+        attempt = context.attempt(),
+    );
+    if !span.is_disabled() {
+        record(&span, "in_reply_to", context.in_reply_to());
+        record(&span, "parent", context.parent());
+    }
+    span
+}
+
+fn record(span: &Span, name: &'static str, value: Option<impl Display>) {
+    if let Some(value) = value {
+        span.record(name, field::display(value));
+    }
+}
+
+impl Future for Running {
+    type Output = Brought;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Brought> {
+        let this = self.get_mut();
+        let _entered = this.span.enter();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let Some(attempt) = &mut this.attempt else {
+                return Poll::Ready(Brought::Panic("before its first step".to_owned()));
+            };
+            let reply = task::ready!(attempt.as_mut().poll(cx));
+            // Values that the handler still holds are the user's code too: they are dropped in here.
+            this.attempt = None;
+            Poll::Ready(Brought::Reply(reply))
+        }));
+        polled.unwrap_or_else(|panic| {
+            let message = message(&*panic);
+            // What a panic left behind may panic once more when it is dropped.
+            let left = this.attempt.take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(left)));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+            Poll::Ready(Brought::Panic(message))
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            let _entered = self.span.enter();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(attempt)));
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("span", &self.span).finish_non_exhaustive()
+    }
+}
+
+/// What `panic!` was given.
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "with a value that is no text".to_owned())
+}

@@ -1,0 +1,114 @@
+//! The door that contexts and runtimes use: asynchronous calls go to intake, synchronous ones run here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use zato_core::__private::Nested;
+use zato_core::bus::{Bus, Call, Step};
+use zato_core::{CallError, Channel, Cid, Context, Invocation, Outcome, Payload};
+
+use crate::config::MAX_NESTED;
+use crate::dispatch::Running;
+use crate::intake;
+use crate::record::{AttemptId, Ended};
+use crate::retry;
+use crate::shared::Shared;
+
+impl Bus for Shared {
+    fn accept<'a>(&'a self, from: Option<&'a Context>, call: Call<'a>) -> Step<'a, Result<Cid, CallError>> {
+        intake::accept(self, from, call)
+    }
+
+    fn invoke<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        call: Call<'a>,
+    ) -> Step<'a, Result<Payload, CallError>> {
+        match from {
+            Some(context) => match Inner::enter(self, context, call) {
+                Ok((inner, running)) => Step::later(async move { inner.run(running).await }),
+                Err(refused) => Step::now(Err(refused)),
+            },
+            None => Step::later(from_outside(self, call)),
+        }
+    }
+
+    fn cancelled<'a>(&'a self, _context: &'a Context) -> Step<'a, ()> {
+        let mut stopping = self.stopping.subscribe();
+        Step::later(async move {
+            // The sender lives in `self`, so waiting ends by the value alone.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        })
+    }
+}
+
+/// A synchronous call from outside takes its turn as every other does, and is waited for.
+async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallError> {
+    let service = call.target.to_string();
+    let (accepted, told) = intake::accept_told(shared, call)?;
+    let cid = accepted.await?;
+    let outcome = told.await.map_err(|_| CallError::ShuttingDown)?;
+    response(&service, cid, outcome)
+}
+
+fn response(service: &str, cid: Cid, outcome: Outcome) -> Result<Payload, CallError> {
+    match outcome {
+        Outcome::Completed(payload) => Ok(payload),
+        outcome => Err(CallError::Ended { service: service.to_owned(), cid, outcome }),
+    }
+}
+
+/// A synchronous call inside an attempt: it has no slot and no lease of its own, and is recorded when that
+/// attempt is settled.
+struct Inner<'a> {
+    shared: &'a Shared,
+    invocation: Arc<Invocation>,
+    nested: Arc<Nested>,
+    started_at: SystemTime,
+}
+
+impl<'a> Inner<'a> {
+    fn enter(shared: &'a Shared, context: &Context, call: Call<'_>) -> Result<(Self, Running), CallError> {
+        let invocation = Arc::new(intake::check(shared, Some(context), call, Channel::Invoke)?);
+        let level = context.level() + 1;
+        if level > MAX_NESTED {
+            let service = invocation.service.to_string();
+            return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
+        }
+        let (anchor, attempt) = context.anchor();
+        if !shared.engine.is_running(AttemptId { cid: anchor, number: attempt }) {
+            return Err(intake::over(context));
+        }
+        let Some(entry) = shared.registry.get(&invocation.service) else {
+            return Err(shared.registry.unknown("target", &invocation.service).into());
+        };
+        let nested = Arc::new(Nested { anchor, attempt, level, over: AtomicBool::new(false) });
+        let own = Context::nested(invocation.clone(), context.bus(), nested.clone());
+        let running = Running::new(entry.handler.clone(), own);
+        Ok((Self { shared, invocation, nested, started_at: SystemTime::now() }, running))
+    }
+
+    async fn run(self, running: Running) -> Result<Payload, CallError> {
+        let brought = running.await;
+        let service = &self.invocation.service;
+        let outcome = retry::outcome(service, brought, self.shared.config.max_payload);
+        let ended = Ended {
+            invocation: self.invocation.clone(),
+            outcome: outcome.clone(),
+            attempts: 1,
+            started_at: Some(self.started_at),
+            ended_at: SystemTime::now(),
+        };
+        let anchor = AttemptId { cid: self.nested.anchor, number: self.nested.attempt };
+        self.shared.keep_inner(anchor, ended);
+        response(service, self.invocation.cid, outcome)
+    }
+}
+
+/// Also when the caller drops the call before it returns, contexts of it are over.
+impl Drop for Inner<'_> {
+    fn drop(&mut self) {
+        self.nested.over.store(true, Ordering::Release);
+    }
+}

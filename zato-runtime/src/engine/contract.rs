@@ -1,0 +1,155 @@
+//! The trait that every engine implements, and what it promises.
+
+use std::sync::Arc;
+
+use zato_core::bus::Step;
+use zato_core::{Cid, Invocation, Outcome};
+
+use crate::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Hosted, Join, Settle};
+
+/// What holds invocations between the caller and the worker.
+///
+/// Every verb takes a batch and answers item by item, in order. What all engines promise:
+///
+/// - An invocation that [`accept`](Self::accept) took is handed out by [`deliver`](Self::deliver) (or granted,
+///   see below) as one attempt at a time, and is [settled](Self::settle) once.
+/// - A settle is one step: the outcome is recorded and the callbacks are accepted, or neither is.
+/// - A lease that is lost cannot settle, and an attempt that is over cannot have calls accepted.
+/// - Services take turns; within one, invocations start in the order in which they were accepted.
+///
+/// **Grants.** `accept` and `settle` ask to start what they create. An engine grants that if the service is
+/// hosted here, a place to run is free, and nothing of that service waits ahead of it: the place is taken in
+/// the same step. What a settle started is handed to the worker that settles; what an accept started comes out
+/// of `deliver`, so that there is one way to a worker.
+///
+/// **Groups** carry fan-in. A group is a record with a CID; its members are [staged](Self::stage) in chunks, and
+/// accepting the group accepts them all. A member's invocation names its group and its slot, and the settle that
+/// fills the last slot ends the group and creates its callbacks in the same step.
+pub trait Engine: Send + Sync + std::fmt::Debug {
+    /// The engine's URL, for messages.
+    fn url(&self) -> &str;
+
+    /// What the engine can do beyond what every engine does.
+    fn capabilities(&self) -> &[Capability];
+
+    /// Says which services this process hosts; only these are delivered to it. Called once, before all else.
+    /// `join` makes the end of a group.
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>);
+
+    /// Holds members of a group that is not accepted yet, in the order of their slots; they do not run before.
+    /// They count as waiting. What is staged for a group that is never accepted is dropped at
+    /// [`unstage`](Self::unstage), and by an engine that keeps what it holds when it is opened again.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Full`] if there is no room, as for a call of a handler; none of the chunk is held then.
+    fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>>;
+
+    /// Drops what was staged for a group that will not be accepted.
+    fn unstage(&self, group: Cid) -> Step<'_, ()>;
+
+    /// Takes invocations, and answers when each is as safe as this engine makes it.
+    ///
+    /// Calls from outside wait for room. Calls from handlers never wait: they may pass the bound up to twice.
+    ///
+    /// # Errors
+    ///
+    /// Item by item, [`Refused`]. What was refused is not held.
+    fn accept(&self, batch: Batch<Accept>) -> Step<'_, Batch<Result<Accepted, Refused>>>;
+
+    /// Hands out at least one and at most `most` attempts that are to be made now; waits until there is one.
+    ///
+    /// Dropping the wait loses nothing.
+    fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>>;
+
+    /// Records outcomes and all that follows from them.
+    ///
+    /// # Errors
+    ///
+    /// Item by item, [`LeaseLost`]: the attempt had been ended by somebody else, and nothing was recorded.
+    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>>;
+
+    /// Whether this attempt runs, in this process, and has not been settled.
+    fn is_running(&self, attempt: AttemptId) -> bool;
+
+    /// Waits for the outcome of an invocation; `None` at once if it is not held.
+    fn outcome(&self, cid: Cid) -> Step<'_, Option<Outcome>>;
+
+    /// Where invocations stand; `None` for what is not held.
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>>;
+
+    /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended.
+    fn drain(&self) -> Step<'_, ()>;
+
+    /// Ends this process's part in the engine and answers how many invocations were ended as `Cancelled`
+    /// because this engine does not keep them. Nothing is delivered afterwards.
+    fn close(&self) -> usize;
+}
+
+/// What an engine may be able to do, and a program may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// What was accepted is still held after the process has died.
+    Durable,
+    /// Several processes work on the same invocations.
+    Shared,
+}
+
+/// An invocation that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// Whether it was started in the same step.
+    pub started: bool,
+}
+
+/// Why an invocation was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// As much waits as may.
+    #[error("{waiting} invocations wait, with {bytes} bytes")]
+    Full {
+        /// How many wait.
+        waiting: usize,
+        /// How many bytes of payload they hold.
+        bytes: usize,
+    },
+    /// The engine takes nothing more from outside.
+    #[error("the engine is draining")]
+    Draining,
+    /// The attempt that asks is over.
+    #[error("the attempt that asks is over")]
+    Over,
+    /// A group was to be accepted with another number of members than were staged.
+    #[error("{staged} members were staged for a group of {members}")]
+    Incomplete {
+        /// How many were staged.
+        staged: usize,
+        /// How many there were to be.
+        members: u32,
+    },
+}
+
+/// An outcome that was recorded.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Settled {
+    /// What the settle created and the engine started: for the worker that settled to run.
+    pub granted: Batch<Delivery>,
+    /// The group that it ended, if it filled the last slot of one.
+    pub joined: Option<Arc<Ended>>,
+}
+
+/// The attempt had been ended by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the lease is lost: the attempt had been ended before it was settled")]
+pub struct LeaseLost;
+
+impl Accepted {
+    /// Taken; `started` if it was started in the same step.
+    pub fn new(started: bool) -> Self {
+        Self { started }
+    }
+}

@@ -1,0 +1,207 @@
+//! The `Engine` trait on top of the state: the lock, and who is woken when.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use zato_core::bus::Step;
+use zato_core::{Cid, Invocation, Outcome};
+
+use super::state::{NotTaken, State};
+use crate::config::Config;
+use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
+use crate::record::{Accept, AttemptId, Batch, Delivery, Found, Hosted, Join, Settle};
+
+pub(crate) struct Memory {
+    state: Mutex<State>,
+    /// Woken once for everything that can be started.
+    startable: Notify,
+    /// Woken when something that waited was started, for calls from outside that wait for room.
+    room: Notify,
+    /// Woken when nothing waits and nothing runs, and when the engine is closed.
+    idle: Notify,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            state: Mutex::new(State::new(config)),
+            startable: Notify::new(),
+            room: Notify::new(),
+            idle: Notify::new(),
+        }
+    }
+
+    /// No change of the state panics half-way, so a poisoned lock guards a state that is whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts up to `most`, and wakes whom that makes room for.
+    fn start(&self, most: usize) -> Option<Batch<Delivery>> {
+        let mut state = self.state();
+        let mut batch = Batch::new();
+        while batch.len() < most {
+            let Some(delivery) = state.start_next() else { break };
+            batch.push(delivery);
+        }
+        let more = state.can_start();
+        drop(state);
+        if batch.is_empty() {
+            return None;
+        }
+        for _ in &batch {
+            self.room.notify_one();
+        }
+        if more {
+            self.startable.notify_one();
+        }
+        Some(batch)
+    }
+
+    fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
+        self.state().accept(accept)?;
+        // Whoever starts some of many wakes the next.
+        self.startable.notify_one();
+        Ok(Accepted::new(false))
+    }
+
+    /// Waits for room, for as long as it takes. Whoever finds room passes the word on, since there may be more.
+    async fn take_when_there_is_room(&self, mut accept: Accept) -> Result<Accepted, Refused> {
+        loop {
+            let room = self.room.notified();
+            match self.take(accept) {
+                Ok(accepted) => {
+                    self.room.notify_one();
+                    return Ok(accepted);
+                }
+                Err(NotTaken::Refused(refused)) => return Err(refused),
+                Err(NotTaken::NoRoom(back)) => accept = back,
+            }
+            room.await;
+        }
+    }
+}
+
+impl Engine for Memory {
+    fn url(&self) -> &'static str {
+        "memory:"
+    }
+
+    fn capabilities(&self) -> &[Capability] {
+        &[]
+    }
+
+    /// All services that can be called are hosted here, so there is nothing to sort out.
+    fn announce(&self, _services: &[Hosted], join: Arc<dyn Join>) {
+        self.state().announce(join);
+    }
+
+    fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
+        Step::now(self.state().stage(group, members))
+    }
+
+    fn unstage(&self, group: Cid) -> Step<'_, ()> {
+        let dropped = self.state().unstage(group);
+        drop(dropped);
+        Step::now(())
+    }
+
+    fn accept(&self, batch: Batch<Accept>) -> Step<'_, Batch<Result<Accepted, Refused>>> {
+        let mut answers = Batch::with_capacity(batch.len());
+        let mut left = batch.into_iter();
+        for accept in left.by_ref() {
+            match self.take(accept) {
+                Ok(accepted) => answers.push(Ok(accepted)),
+                Err(NotTaken::Refused(refused)) => answers.push(Err(refused)),
+                Err(NotTaken::NoRoom(accept)) => {
+                    return Step::later(async move {
+                        answers.push(self.take_when_there_is_room(accept).await);
+                        for accept in left {
+                            answers.push(self.take_when_there_is_room(accept).await);
+                        }
+                        answers
+                    });
+                }
+            }
+        }
+        Step::now(answers)
+    }
+
+    fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
+        if let Some(batch) = self.start(most) {
+            return Step::now(batch);
+        }
+        Step::later(async move {
+            loop {
+                let startable = self.startable.notified();
+                if let Some(batch) = self.start(most) {
+                    return batch;
+                }
+                startable.await;
+            }
+        })
+    }
+
+    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
+        let mut state = self.state();
+        let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
+        let (idle, more) = (state.is_idle(), state.can_start());
+        let forgotten = state.take_forgotten();
+        drop(state);
+        drop(forgotten);
+        if idle {
+            self.idle.notify_waiters();
+        } else if more {
+            self.startable.notify_one();
+        }
+        Step::now(answers)
+    }
+
+    fn is_running(&self, attempt: AttemptId) -> bool {
+        self.state().is_running(attempt)
+    }
+
+    fn outcome(&self, cid: Cid) -> Step<'_, Option<Outcome>> {
+        match self.state().outcome(cid) {
+            None => Step::now(None),
+            Some(Ok(outcome)) => Step::now(Some(outcome)),
+            Some(Err(told)) => Step::later(async move { told.await.ok() }),
+        }
+    }
+
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>> {
+        let state = self.state();
+        Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
+    }
+
+    fn drain(&self) -> Step<'_, ()> {
+        self.state().draining = true;
+        self.room.notify_waiters();
+        Step::later(async move {
+            loop {
+                let idle = self.idle.notified();
+                tokio::pin!(idle);
+                // Listening must begin before the look, or a change between the two would be missed.
+                idle.as_mut().enable();
+                if self.state().is_idle() {
+                    return;
+                }
+                idle.await;
+            }
+        })
+    }
+
+    fn close(&self) -> usize {
+        let ended = self.state().close();
+        self.room.notify_waiters();
+        self.idle.notify_waiters();
+        ended
+    }
+}

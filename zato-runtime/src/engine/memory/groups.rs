@@ -1,0 +1,91 @@
+//! Groups: members that are staged until their group is accepted, and groups that wait for their members.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use zato_core::{Cid, Invocation, Slot};
+
+use crate::record::Ended;
+
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    staged: HashMap<Cid, Vec<Arc<Invocation>>>,
+    staged_count: usize,
+    staged_bytes: usize,
+    open: HashMap<Cid, Open>,
+}
+
+/// A group that was accepted and has members that have not ended.
+#[derive(Debug)]
+struct Open {
+    invocation: Arc<Invocation>,
+    rows: Vec<Option<Arc<Ended>>>,
+    left: u32,
+}
+
+/// A group whose members have all ended: itself, and how they ended in the order of their slots.
+pub(super) type Full = (Arc<Invocation>, Vec<Arc<Ended>>);
+
+impl Groups {
+    pub(super) fn stage(&mut self, group: Cid, members: Vec<Arc<Invocation>>) {
+        self.staged_count += members.len();
+        self.staged_bytes += bytes(&members);
+        self.staged.entry(group).or_default().extend(members);
+    }
+
+    /// What was staged for a group; it is staged no longer.
+    pub(super) fn unstage(&mut self, group: Cid) -> Vec<Arc<Invocation>> {
+        let members = self.staged.remove(&group).unwrap_or_default();
+        self.staged_count -= members.len();
+        self.staged_bytes -= bytes(&members);
+        members
+    }
+
+    /// How many were staged for this group.
+    pub(super) fn staged_for(&self, group: Cid) -> usize {
+        self.staged.get(&group).map_or(0, Vec::len)
+    }
+
+    /// How many members are staged in all, and how many bytes of payload they hold.
+    pub(super) fn staged(&self) -> (usize, usize) {
+        (self.staged_count, self.staged_bytes)
+    }
+
+    /// A group was accepted. One without members is full at once.
+    pub(super) fn open(&mut self, invocation: Arc<Invocation>, members: u32) -> Option<Full> {
+        if members == 0 {
+            return Some((invocation, Vec::new()));
+        }
+        let rows = vec![None; members as usize];
+        self.open.insert(invocation.cid, Open { invocation, rows, left: members });
+        None
+    }
+
+    /// A member ended. Answers with its group if that was the last one.
+    pub(super) fn fill(&mut self, slot: Slot, ended: &Arc<Ended>) -> Option<Full> {
+        let open = self.open.get_mut(&slot.group)?;
+        let row = open.rows.get_mut(slot.index as usize)?;
+        if row.replace(ended.clone()).is_none() {
+            open.left -= 1;
+        }
+        if open.left > 0 {
+            return None;
+        }
+        let open = self.open.remove(&slot.group)?;
+        Some((open.invocation, open.rows.into_iter().flatten().collect()))
+    }
+
+    /// How many members of a group have not ended; `None` if it is not open.
+    pub(super) fn left(&self, group: Cid) -> Option<u32> {
+        self.open.get(&group).map(|open| open.left)
+    }
+
+    /// Gives up all groups.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn bytes(members: &[Arc<Invocation>]) -> usize {
+    members.iter().map(|member| member.payload.len()).sum()
+}

@@ -1,0 +1,150 @@
+//! What becomes of a group whose members have all ended: a row for each, in the order given.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use zato_core::{Cid, Invocation, Kind, Outcome, Payload};
+
+use crate::record::{Batch, Ended, Join};
+use crate::settle::{callbacks, rfc3339};
+
+/// How many bytes of responses the rows repeat; what comes after is read by CID.
+const MAX_RESPONSES: usize = 8 << 20;
+
+/// Completes a group with its rows, as JSON.
+pub(crate) struct FanIn;
+
+/// How one member ended.
+#[derive(Serialize)]
+struct Row<'a> {
+    service: &'a str,
+    cid: Cid,
+    ok: bool,
+    #[serde(flatten)]
+    result: Told<'a>,
+    attempts: u32,
+    started_at: Option<String>,
+    ended_at: String,
+}
+
+/// What a row tells of a response or an error.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told<'a> {
+    Response { response: &'a Payload },
+    Text { response: &'a str },
+    Base64 { response_base64: String },
+    Omitted { response: (), omitted_bytes: usize },
+    Failed { outcome: &'static str, error: &'a str },
+}
+
+impl Join for FanIn {
+    fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
+        let ended = Ended {
+            invocation: group.clone(),
+            outcome: Outcome::Completed(payload(rows)),
+            attempts: 0,
+            started_at: rows.iter().filter_map(|row| row.started_at).min(),
+            ended_at: SystemTime::now(),
+        };
+        let callbacks = callbacks(&ended);
+        (ended, callbacks)
+    }
+}
+
+fn payload(ended: &[Arc<Ended>]) -> Payload {
+    let mut repeated = 0;
+    let rows: Vec<_> = ended.iter().map(|ended| row(ended, &mut repeated)).collect();
+    match Payload::write(&rows) {
+        Ok(payload) => payload,
+        Err(error) => unreachable!("what was written as JSON is JSON: {error}"),
+    }
+}
+
+fn row<'a>(ended: &'a Ended, repeated: &mut usize) -> Row<'a> {
+    Row {
+        service: &ended.invocation.service,
+        cid: ended.invocation.cid,
+        ok: ended.outcome.is_completed(),
+        result: told(&ended.outcome, repeated),
+        attempts: ended.attempts,
+        started_at: ended.started_at.map(rfc3339),
+        ended_at: rfc3339(ended.ended_at),
+    }
+}
+
+fn told<'a>(outcome: &'a Outcome, repeated: &mut usize) -> Told<'a> {
+    let Outcome::Completed(response) = outcome else {
+        return Told::Failed { outcome: outcome.name(), error: outcome.error().unwrap_or_default() };
+    };
+    *repeated = repeated.saturating_add(response.len());
+    if *repeated > MAX_RESPONSES {
+        return Told::Omitted { response: (), omitted_bytes: response.len() };
+    }
+    match (response.kind(), response.as_str()) {
+        (Kind::Bytes, Some(text)) => Told::Text { response: text },
+        (Kind::Bytes, None) => Told::Base64 { response_base64: response.to_string() },
+        _ => Told::Response { response },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use zato_core::{Channel, Ending, ServiceName};
+
+    use super::*;
+    use crate::cid;
+
+    fn ended(outcome: Outcome) -> Arc<Ended> {
+        let invocation =
+            Invocation::root(cid::mint(), ServiceName::Linked("a.b"), Payload::empty(), Channel::InvokeAsync);
+        let at = SystemTime::UNIX_EPOCH;
+        Arc::new(Ended {
+            invocation: Arc::new(invocation),
+            outcome,
+            attempts: 1,
+            started_at: Some(at),
+            ended_at: at,
+        })
+    }
+
+    fn rows(outcomes: impl IntoIterator<Item = Outcome>) -> Vec<Value> {
+        let rows: Vec<_> = outcomes.into_iter().map(ended).collect();
+        payload(&rows).decode().expect("rows are JSON")
+    }
+
+    #[test]
+    fn every_kind_of_response_has_its_row() {
+        let rows = rows([
+            Outcome::Completed(Payload::empty()),
+            Outcome::Completed(Payload::text("null")),
+            Outcome::Completed(Payload::write(&json!({"price": 7})).expect("JSON")),
+            Outcome::Completed(Payload::bytes(vec![0xff])),
+            Outcome::Completed(Payload::bytes("text")),
+            Outcome::Failed(Ending::new("no such order", true)),
+        ]);
+        let (first, rest) = rows.split_first().expect("six rows");
+        assert_eq!(first["service"], "a.b");
+        assert_eq!(first["attempts"], 1);
+        assert_eq!(first["started_at"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(first["response"], Value::Null);
+        assert_eq!(rest[0]["response"], "null");
+        assert_eq!(rest[1]["response"], json!({"price": 7}));
+        assert_eq!(rest[2]["response_base64"], "/w==");
+        assert_eq!(rest[3]["response"], "text");
+        assert_eq!((&rest[4]["ok"], &rest[4]["error"]), (&json!(false), &json!("no such order")));
+        assert!(rest[4].get("response").is_none());
+    }
+
+    #[test]
+    fn responses_after_the_first_eight_mebibytes_are_left_out() {
+        let large = Outcome::Completed(Payload::text("x".repeat(5 << 20)));
+        let rows = rows([large.clone(), large]);
+        assert!(rows[0]["response"].is_string());
+        assert_eq!(rows[1]["response"], Value::Null);
+        assert_eq!(rows[1]["omitted_bytes"], 5 << 20);
+        assert_eq!(rows[1]["ok"], true);
+    }
+}

@@ -1,0 +1,158 @@
+//! The only way in: checks a call, resolves its callbacks, mints its CID and has the engine accept it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smallvec::smallvec;
+use tokio::sync::oneshot;
+use zato_core::bus::{Call, Chosen, Step};
+use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Outcome, ServiceName};
+
+use crate::cid;
+use crate::engine::Refused;
+use crate::record::{Accept, AttemptId, Batch};
+use crate::registry::Entry;
+use crate::shared::Shared;
+
+/// Checks everything about a call that can be checked before it runs. Afterwards it is an invocation.
+///
+/// # Errors
+///
+/// [`CallError`] if the target or a callback is unknown, the payload cannot be sent, the tree is too deep or
+/// the context is over.
+pub(crate) fn check(
+    shared: &Shared,
+    from: Option<&Context>,
+    call: Call<'_>,
+    channel: Channel,
+) -> Result<Invocation, CallError> {
+    if let Some(context) = from.filter(|context| context.has_returned()) {
+        return Err(over(context));
+    }
+    let target = find(shared, "target", &call.target)?;
+    let payload =
+        call.payload.map_err(|source| CallError::Unwritable { service: target.name.to_string(), source })?;
+    if payload.len() > shared.config.max_payload {
+        return Err(CallError::TooLarge {
+            service: target.name.to_string(),
+            bytes: payload.len(),
+            limit: shared.config.max_payload,
+        });
+    }
+    let caller = from.and_then(|context| shared.registry.get(context.service()));
+    let callbacks = match channel {
+        Channel::Invoke => Names::new(),
+        _ => resolve(shared, "callback", call.callbacks, caller.and_then(|caller| caller.callback.as_ref()))?,
+    };
+    let on_failure = match channel {
+        Channel::Invoke => Names::new(),
+        _ => resolve(
+            shared,
+            "failure callback",
+            call.on_failure,
+            caller.and_then(|caller| caller.on_failure.as_ref()),
+        )?,
+    };
+    let cid = cid::mint();
+    let name = target.name.clone();
+    let mut invocation = match from {
+        None => Invocation::root(cid, name, payload, channel),
+        Some(context) => context.invocation().child(cid, name, payload, channel),
+    };
+    if call.new_root {
+        invocation.root = cid;
+        invocation.depth = 0;
+        invocation.deadline = None;
+    }
+    if invocation.depth > shared.config.max_depth {
+        return Err(CallError::TooDeep {
+            service: target.name.to_string(),
+            depth: invocation.depth,
+            limit: shared.config.max_depth,
+        });
+    }
+    invocation.callbacks = callbacks;
+    invocation.on_failure = on_failure;
+    Ok(invocation)
+}
+
+/// The CID of what was accepted, or why it was not.
+pub(crate) type Receipt<'a> = Step<'a, Result<Cid, CallError>>;
+
+/// Accepts an asynchronous call.
+pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
+    match check(shared, from, call, Channel::InvokeAsync) {
+        Ok(invocation) => hand_over(shared, from, invocation, None),
+        Err(refused) => Step::now(Err(refused)),
+    }
+}
+
+/// Accepts a synchronous call from outside, and says how its outcome will be told.
+pub(crate) fn accept_told<'a>(
+    shared: &'a Shared,
+    call: Call<'_>,
+) -> Result<(Receipt<'a>, oneshot::Receiver<Outcome>), CallError> {
+    let invocation = check(shared, None, call, Channel::Invoke)?;
+    let (tell, told) = oneshot::channel();
+    Ok((hand_over(shared, None, invocation, Some(tell)), told))
+}
+
+fn hand_over<'a>(
+    shared: &'a Shared,
+    from: Option<&'a Context>,
+    invocation: Invocation,
+    tell: Option<oneshot::Sender<Outcome>>,
+) -> Receipt<'a> {
+    let invocation = Arc::new(invocation);
+    let by = from.map(|context| {
+        let (cid, number) = context.anchor();
+        AttemptId { cid, number }
+    });
+    let cid = invocation.cid;
+    let entering = shared.observer.as_ref().map(|observer| {
+        observer.entering(&invocation);
+        (observer, invocation.clone())
+    });
+    let mut batch = Batch::new();
+    batch.push(Accept { invocation, by, tell, members: None });
+    let answered = move |answer: Option<Result<_, Refused>>| {
+        let refused = match answer {
+            Some(Ok(_)) => return Ok(cid),
+            Some(Err(Refused::Full { waiting, bytes })) => CallError::Full { waiting, bytes },
+            Some(Err(Refused::Over)) => from.map_or(CallError::ShuttingDown, over),
+            Some(Err(Refused::Draining | Refused::Incomplete { .. })) | None => CallError::ShuttingDown,
+        };
+        if let Some((observer, invocation)) = entering {
+            observer.refused(&invocation);
+        }
+        Err(refused)
+    };
+    match shared.engine.accept(batch) {
+        Step::Now(answers) => Step::now(answered(answers.and_then(|mut answers| answers.pop()))),
+        Step::Later(answers) => Step::later(async move { answered(answers.await.pop()) }),
+    }
+}
+
+/// What a call on a context gets whose attempt is over.
+pub(crate) fn over(context: &Context) -> CallError {
+    CallError::Over { service: context.service().to_owned(), cid: context.cid() }
+}
+
+fn find<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a Entry, CallError> {
+    shared.registry.get(name).ok_or_else(|| shared.registry.unknown(role, name).into())
+}
+
+fn resolve(
+    shared: &Shared,
+    role: &'static str,
+    chosen: Chosen<'_>,
+    convention: Option<&ServiceName>,
+) -> Result<Names, CallError> {
+    match chosen {
+        Chosen::Convention => Ok(convention.map_or_else(Names::new, |name| smallvec![name.clone()])),
+        Chosen::These(names) => {
+            let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name.clone());
+            names.iter().map(known).collect()
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The bus that runs [`zato_core`]'s services: intake, dispatch, outcomes, engines and the command line.
+//!
+//! ```
+//! use zato_core::{Context, Result, Service, service};
+//! use zato_runtime::Runtime;
+//!
+//! #[service(name = "docs.shout")]
+//! struct Shout;
+//!
+//! impl Service for Shout {
+//!     type Request = String;
+//!     type Response = String;
+//!
+//!     async fn handle(&self, _ctx: &Context, text: String) -> Result<String> {
+//!         Ok(text.to_uppercase())
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), zato_runtime::Error> {
+//!     let runtime = Runtime::builder().start().await?;
+//!     let cid = runtime.invoke_async(Shout::service(), "hello").await?;
+//!     assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: HELLO");
+//!     runtime.shutdown().await
+//! }
+//! ```
+//!
+//! # Layout
+//!
+//! The life of an invocation, from the top: `door` and [`Runtime`] take calls, `intake` checks them and mints
+//! their CID, the [`engine`] holds them, a `worker` takes them, `dispatch` runs one attempt, `retry` decides
+//! what follows, and `settle` hands the engine the outcome together with its callbacks. The `mod` lines stand
+//! lowest layer first: a module uses only what stands above its line.
+
+mod config;
+mod cid;
+pub mod record;
+mod retry;
+pub mod engine;
+mod registry;
+mod builtin;
+mod observer;
+mod shared;
+mod intake;
+mod dispatch;
+mod settle;
+mod fan_in;
+mod door;
+mod worker;
+mod error;
+mod builder;
+mod runtime;
+#[cfg(feature = "cli")]
+mod cli;
+
+pub use builder::Builder;
+#[cfg(feature = "cli")]
+pub use cli::{App, main};
+pub use config::Config;
+pub use engine::EngineError;
+pub use error::Error;
+pub use registry::{Fault, Faults};
+pub use runtime::Runtime;
+pub use zato_core::{CallError, Cid, Outcome, Payload};

@@ -1,0 +1,106 @@
+//! What an engine keeps, what it hands out, and what it is told.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+use zato_core::{Cid, Invocation, Outcome, ServiceName};
+
+/// Every verb of an engine takes a batch; a batch of one needs no allocation.
+pub type Batch<T> = SmallVec<[T; 1]>;
+
+/// An invocation on its way into an engine.
+#[derive(Debug)]
+pub struct Accept {
+    /// What to run.
+    pub invocation: Arc<Invocation>,
+    /// The attempt whose handler asks; none for a call from outside.
+    pub by: Option<AttemptId>,
+    /// Told the outcome when it is recorded.
+    pub tell: Option<oneshot::Sender<Outcome>>,
+    /// For a group, whose members have been staged: how many there are. The group itself is not run; it ends
+    /// when the last of them has.
+    pub members: Option<u32>,
+}
+
+/// Makes the end of a group out of the ends of its members. Pure: it is called in the step that records it.
+pub trait Join: Send + Sync {
+    /// What ends the group, and the invocations of its callbacks. `rows` are in the order of the slots.
+    fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>);
+}
+
+/// One attempt of one invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptId {
+    /// The invocation.
+    pub cid: Cid,
+    /// The number of the attempt, from 1.
+    pub number: u32,
+}
+
+/// The right to settle one attempt. Only the engine that made it knows what the number means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease(pub(crate) u64);
+
+/// An attempt that is to be made now.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What to run.
+    pub invocation: Arc<Invocation>,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The right to settle it.
+    pub lease: Lease,
+}
+
+/// An ended invocation.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// What ran.
+    pub invocation: Arc<Invocation>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// When the last attempt started; none if there was none.
+    pub started_at: Option<SystemTime>,
+    /// When it ended.
+    pub ended_at: SystemTime,
+}
+
+/// The outcome of an attempt's invocation and all that follows from it, to be recorded in one step.
+#[derive(Debug)]
+pub struct Settle {
+    /// The right to settle.
+    pub lease: Lease,
+    /// The invocation and how it ended.
+    pub ended: Ended,
+    /// The invocations of its callbacks, in order.
+    pub callbacks: Batch<Arc<Invocation>>,
+    /// The synchronous calls that ran inside the attempt.
+    pub inner: Vec<Ended>,
+}
+
+/// Where an invocation stands.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Found {
+    /// It waits for its turn.
+    Waiting(Arc<Invocation>),
+    /// This attempt of it runs.
+    Running(Arc<Invocation>, u32),
+    /// It is a group, and so many of its members have not ended.
+    Open(Arc<Invocation>, u32),
+    /// It has ended.
+    Ended(Arc<Ended>),
+}
+
+/// A service that this process hosts.
+#[derive(Debug, Clone)]
+pub struct Hosted {
+    /// The service's name.
+    pub name: ServiceName,
+    /// How many of its invocations may run at once.
+    pub concurrency: Option<u32>,
+}

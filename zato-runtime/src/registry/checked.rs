@@ -1,0 +1,186 @@
+//! The services of a runtime, by name, with their handlers and their callbacks by convention.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use zato_core::{Handler, Registration, Resources, ServiceName, UnknownService};
+
+use super::faults::{Fault, Faults};
+use super::pairing::{CALLBACK, ON_FAILURE};
+
+/// A service that can be run.
+pub(crate) struct Entry {
+    /// Its name.
+    pub(crate) name: ServiceName,
+    /// The service itself.
+    pub(crate) handler: Arc<dyn Handler>,
+    /// Who receives responses to its asynchronous calls, by convention.
+    pub(crate) callback: Option<ServiceName>,
+    /// Who is told of failures of its asynchronous calls, by convention.
+    pub(crate) on_failure: Option<ServiceName>,
+    /// What the macro wrote.
+    pub(crate) registration: Registration,
+    /// Whether it came with the runtime.
+    pub(crate) is_built_in: bool,
+}
+
+/// Every service of a runtime.
+pub(crate) struct Registry {
+    by_name: HashMap<&'static str, Entry, foldhash::fast::RandomState>,
+}
+
+/// How many names an error lists.
+const LISTED: usize = 12;
+
+/// How unlike a name may be that is offered instead.
+const LIKENESS: f64 = 0.8;
+
+impl Registry {
+    /// Checks the user's services and the built-in ones, and makes them with their resources.
+    ///
+    /// # Errors
+    ///
+    /// [`Faults`]: all that is wrong, at once. `must_have_users` makes it one that there is no service of the
+    /// user's.
+    pub(crate) fn check(
+        users: &[Registration],
+        built_in: &[Registration],
+        resources: &Resources,
+        must_have_users: bool,
+    ) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        if users.is_empty() && must_have_users {
+            faults.push(Fault::NothingLinked);
+        }
+        let all = || built_in.iter().chain(users);
+        let known = unique(all(), &mut faults);
+        let is_known = |name: &str| known.contains_key(name);
+        let nearest = |name: &str| nearest(name, known.keys().copied());
+        let callbacks = CALLBACK.pairs(all(), is_known, nearest, &mut faults);
+        let failure_callbacks = ON_FAILURE.pairs(all(), is_known, nearest, &mut faults);
+        check_former_names(&known, &mut faults);
+        check_needs(all(), resources, &mut faults);
+        if !faults.is_empty() {
+            faults.sort_by_cached_key(ToString::to_string);
+            return Err(Faults(faults));
+        }
+        let mut by_name =
+            HashMap::with_capacity_and_hasher(known.len(), foldhash::fast::RandomState::default());
+        for (index, registration) in all().enumerate() {
+            let name = registration.name();
+            let handler = registration.build(resources).map_err(|missing| {
+                Faults(vec![Fault::MissingResource {
+                    service: name,
+                    origin: registration.origin(),
+                    field: "a field",
+                    type_name: missing.type_name,
+                }])
+            })?;
+            let entry = Entry {
+                name: ServiceName::Linked(name),
+                handler,
+                callback: callbacks.get(name).copied().map(ServiceName::Linked),
+                on_failure: failure_callbacks.get(name).copied().map(ServiceName::Linked),
+                registration: *registration,
+                is_built_in: index < built_in.len(),
+            };
+            by_name.insert(name, entry);
+        }
+        Ok(Self { by_name })
+    }
+
+    /// The service of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name)
+    }
+
+    /// All services, in the order of their names.
+    pub(crate) fn sorted(&self) -> Vec<&Entry> {
+        let mut all: Vec<_> = self.by_name.values().collect();
+        all.sort_unstable_by_key(|entry| entry.name.as_str());
+        all
+    }
+
+    /// What to say where a name that no service has was asked for as `role`.
+    pub(crate) fn unknown(&self, role: &'static str, name: &str) -> UnknownService {
+        let users: Vec<_> = self.sorted().into_iter().filter(|entry| !entry.is_built_in).collect();
+        UnknownService::new(
+            role,
+            name,
+            nearest(name, self.by_name.keys().copied()),
+            users.iter().take(LISTED).map(|entry| entry.name.to_string()).collect(),
+            users.len(),
+        )
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registry({} services)", self.by_name.len())
+    }
+}
+
+type Known<'a> = HashMap<&'static str, &'a Registration, foldhash::fast::RandomState>;
+
+fn unique<'a>(all: impl Iterator<Item = &'a Registration>, faults: &mut Vec<Fault>) -> Known<'a> {
+    let mut known = Known::default();
+    for registration in all {
+        if let Some(first) = known.insert(registration.name(), registration) {
+            let (first, second) = (first.origin(), registration.origin());
+            // Link order differs from build to build, the message does not.
+            let (first, second) = if (first.module(), first.line()) <= (second.module(), second.line()) {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            faults.push(Fault::Duplicate { name: registration.name(), first, second });
+        }
+    }
+    known
+}
+
+fn check_former_names(known: &Known<'_>, faults: &mut Vec<Fault>) {
+    let mut former: HashMap<&str, &'static str> = HashMap::new();
+    for registration in known.values() {
+        for &name in registration.settings().formerly {
+            let owner = known.get(name).map(|owner| owner.name());
+            if let Some(owner) = owner.or_else(|| former.insert(name, registration.name())) {
+                faults.push(Fault::FormerNameTaken { name, service: registration.name(), owner });
+            }
+        }
+    }
+}
+
+fn check_needs<'a>(
+    all: impl Iterator<Item = &'a Registration>,
+    resources: &Resources,
+    faults: &mut Vec<Fault>,
+) {
+    for registration in all {
+        for need in registration.needs().iter().filter(|need| !resources.has(need)) {
+            faults.push(Fault::MissingResource {
+                service: registration.name(),
+                origin: registration.origin(),
+                field: need.field(),
+                type_name: need.type_name(),
+            });
+        }
+    }
+}
+
+/// The name most like `name`, if one is like it at all; of two alike the first in order. A name that differs in
+/// nothing but the words before its last is more like it than any other.
+fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    fn last_word(name: &str) -> &str {
+        name.rsplit('.').next().unwrap_or_default()
+    }
+    let likeness = |candidate: &str| {
+        if last_word(candidate) == last_word(name) { 1.0 } else { strsim::jaro_winkler(name, candidate) }
+    };
+    names
+        .map(|candidate| (likeness(candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .max_by(|(a, a_name), (b, b_name)| a.total_cmp(b).then(b_name.cmp(a_name)))
+        .map(|(_, candidate)| candidate)
+}

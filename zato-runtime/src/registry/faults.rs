@@ -1,0 +1,138 @@
+//! What can be wrong with the services that are linked, in words.
+
+use std::fmt;
+
+use zato_core::Origin;
+
+/// Something wrong with what is linked or provided. Found when a runtime starts, and by `check`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Fault {
+    /// No service of the user's is linked.
+    NothingLinked,
+    /// Two services have one name.
+    Duplicate {
+        /// The name.
+        name: &'static str,
+        /// Where the one was written.
+        first: Origin,
+        /// Where the other was written.
+        second: Origin,
+    },
+    /// A caller has two different callbacks by convention.
+    TwoCallbacks {
+        /// `callback` or `failure callback`.
+        role: &'static str,
+        /// The caller's name.
+        caller: &'static str,
+        /// The one callback, and why it is one.
+        first: (&'static str, &'static str),
+        /// The other callback, and why it is one.
+        second: (&'static str, &'static str),
+    },
+    /// An attribute names a callback that no service is.
+    NoSuchCallback {
+        /// `callback` or `on_failure`.
+        key: &'static str,
+        /// The service whose attribute it is.
+        service: &'static str,
+        /// Where that service was written.
+        origin: Origin,
+        /// The name that no service has.
+        name: &'static str,
+        /// The name most like it.
+        nearest: Option<&'static str>,
+    },
+    /// A service asks for a resource that no one provided.
+    MissingResource {
+        /// The service.
+        service: &'static str,
+        /// Where it was written.
+        origin: Origin,
+        /// The field or parameter.
+        field: &'static str,
+        /// The resource's type.
+        type_name: &'static str,
+    },
+    /// A former name of one service is the name, or a former name, of another.
+    FormerNameTaken {
+        /// The former name.
+        name: &'static str,
+        /// The service that claims it.
+        service: &'static str,
+        /// The service that has it.
+        owner: &'static str,
+    },
+}
+
+/// All that is wrong, at once.
+#[derive(Debug, Clone)]
+pub struct Faults(pub(super) Vec<Fault>);
+
+impl Faults {
+    /// One by one: never empty.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+}
+
+struct Place<'a>(&'a Origin);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}::{}` ({}:{})", self.0.module(), self.0.ident(), self.0.file(), self.0.line())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingLinked => f.write_str(
+                "no service of yours is linked into this program: annotate a struct with `#[service]`; if your \
+                 services are in a library crate, name that crate in the program, or it is not linked: \
+                 `use my_services as _;`",
+            ),
+            Self::Duplicate { name, first, second } => write!(
+                f,
+                "two services are named `{name}`: {} and {}; rename one with #[service(name = \"...\")]",
+                Place(first),
+                Place(second)
+            ),
+            Self::TwoCallbacks { role, caller, first, second } => write!(
+                f,
+                "`{caller}` has two {role}s by convention: `{}` ({}) and `{}` ({}); keep one of them",
+                first.0, first.1, second.0, second.1
+            ),
+            Self::NoSuchCallback { key, service, origin, name, nearest } => {
+                write!(f, "`{key} = \"{name}\"` of `{service}`, {}, names no linked service", Place(origin))?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None => f.write_str("; name one that is linked, or remove the key"),
+                }
+            }
+            Self::MissingResource { service, origin, field, type_name } => write!(
+                f,
+                "`{service}`, {}, needs a `{type_name}` for `{field}`, and none was provided: add \
+                 `.provide(..)` with one before the runtime starts",
+                Place(origin)
+            ),
+            Self::FormerNameTaken { name, service, owner } => write!(
+                f,
+                "`{service}` was formerly `{name}`, but that name belongs to `{owner}`: remove it from `formerly`"
+            ),
+        }
+    }
+}
+
+/// One fault as it is, several as a list.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [fault] = &*self.0 {
+            return write!(f, "{fault}");
+        }
+        write!(f, "{} things are wrong with the services:", self.0.len())?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  - {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}

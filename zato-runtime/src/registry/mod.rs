@@ -1,0 +1,8 @@
+//! What is linked, checked once.
+
+mod faults;
+mod pairing;
+mod checked;
+
+pub(crate) use checked::{Entry, Registry};
+pub use faults::{Fault, Faults};

@@ -1,0 +1,183 @@
+//! Puts the rooms together, and takes them apart in order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use zato_core::call::{Invoke, InvokeAsync};
+use zato_core::target::{FromReply, Target};
+use zato_core::{Cid, Outcome};
+
+use crate::builder::Builder;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::worker::Workers;
+
+/// A running bus: cheap to clone, and shared between threads.
+///
+/// ```
+/// use zato_runtime::Runtime;
+///
+/// # #[tokio::main] async fn main() -> Result<(), zato_runtime::Error> {
+/// let runtime = Runtime::builder().services([]).start().await?;
+/// let cid = runtime.invoke_async("zato.helpers.echo", "hello").await?;
+/// let outcome = runtime.outcome(cid).await?;
+/// assert_eq!(outcome.to_string(), "Completed: hello");
+/// runtime.shutdown().await
+/// # }
+/// ```
+///
+/// The first [`shutdown`](Self::shutdown) ends it for all handles; when the last handle is dropped without
+/// one, it shuts down in the background.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    parts: Arc<Parts>,
+}
+
+/// What a shutdown takes apart.
+struct Parts {
+    shared: Arc<Shared>,
+    workers: Arc<Workers>,
+    tasks: Vec<AbortHandle>,
+    /// Set when the one shutdown has ended.
+    stopped: OnceCell<()>,
+}
+
+impl Builder {
+    /// Checks the services, opens the engine and starts the workers on the tokio runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Services`] with everything that is wrong with the linked services, [`Error::Engine`] if the
+    /// engine cannot be opened, [`Error::NoTokio`] outside of tokio.
+    #[expect(clippy::unused_async, reason = "engines that open files or connections wait here")]
+    pub async fn start(self) -> Result<Runtime, Error> {
+        let tokio = tokio::runtime::Handle::try_current().map_err(|_| Error::NoTokio)?;
+        let (shared, workers) = self.assemble(tokio.metrics().num_workers())?;
+        Ok(Runtime::run(Arc::new(shared), workers))
+    }
+}
+
+impl Runtime {
+    /// Settings for a runtime; unless told it uses the memory engine and every service that is linked.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn run(shared: Arc<Shared>, workers: usize) -> Self {
+        let (workers, tasks) = Workers::start(shared.clone(), workers);
+        let parts = Parts { shared: shared.clone(), workers, tasks, stopped: OnceCell::new() };
+        Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
+    }
+
+    /// Invokes a service in the background and returns its CID at once; waits only where the engine is full.
+    ///
+    /// `target` is a name and `payload` anything that serializes, or `target` is a handle (`X::service()`) and
+    /// `payload` its `Request`. There is no callback by convention, since no service calls.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`InvokeAsync`].
+    pub fn invoke_async<'a, T, P>(&'a self, target: T, payload: P) -> InvokeAsync<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+    {
+        InvokeAsync::new(&*self.inner.shared, None, target.call(payload))
+    }
+
+    /// Runs a service and returns its response: the handle's `Response`, or a
+    /// [`Payload`](zato_core::Payload) for a name. It takes its turn as every invocation does, and goes on if
+    /// the caller stops waiting.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Invoke`].
+    pub fn invoke<'a, T, P>(&'a self, target: T, payload: P) -> Invoke<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+        T::Reply: FromReply,
+    {
+        Invoke::new(&*self.inner.shared, None, target.call(payload))
+    }
+
+    /// Waits for the outcome of an invocation; at once if it has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if the engine does not hold it: the memory engine remembers the last 10,000 that
+    /// ended, or 64 MiB of them.
+    pub async fn outcome(&self, cid: Cid) -> Result<Outcome, Error> {
+        self.inner.shared.engine.outcome(cid).await.ok_or(Error::NotHeld(cid))
+    }
+
+    /// Takes no more from outside, finishes what is under way, and returns.
+    ///
+    /// Handlers that wait on [`Context::cancelled`](zato_core::Context::cancelled) are told. The memory engine
+    /// also finishes what waits and the callbacks of what ends, up to the limit
+    /// ([`Builder::drain_limit`](crate::Builder::drain_limit)); what is left then ends as `Cancelled`, and a
+    /// warning says how much. Called again, it waits for the first to return.
+    ///
+    /// # Errors
+    ///
+    /// None today: a durable engine may fail to write its last records.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.inner.parts.shutdown().await;
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
+    fn end(&self) -> (usize, usize) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        (self.workers.abort_waiting(), self.shared.engine.close())
+    }
+
+    async fn shutdown(&self) {
+        self.stopped.get_or_init(|| self.take_apart()).await;
+    }
+
+    async fn take_apart(&self) {
+        self.shared.stopping.send_replace(true);
+        let limit = self.shared.config.drain_limit;
+        let drained = timeout(limit, self.shared.engine.drain()).await.is_ok();
+        let (cut_off, cancelled) = self.end();
+        if !drained {
+            tracing::warn!(
+                cancelled,
+                running = cut_off,
+                ?limit,
+                "the shutdown reached its limit: what had not ended is cancelled, without callbacks"
+            );
+        }
+    }
+}
+
+/// The last handle is gone.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.parts.stopped.initialized() {
+            return;
+        }
+        let parts = self.parts.clone();
+        if let Ok(tokio) = tokio::runtime::Handle::try_current() {
+            tokio.spawn(async move { parts.shutdown().await });
+        } else {
+            // Outside of tokio nothing can be waited for.
+            parts.end();
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("engine", &self.inner.shared.engine.url()).finish_non_exhaustive()
+    }
+}

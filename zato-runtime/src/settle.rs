@@ -1,0 +1,107 @@
+//! The one place that settles: the outcome of an invocation and all that follows from it, as one step.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use zato_core::bus::Step;
+use zato_core::{Channel, FailureReport, Invocation, Outcome, Payload};
+
+use crate::cid;
+use crate::engine::{LeaseLost, Settled};
+use crate::record::{AttemptId, Batch, Delivery, Ended, Settle};
+use crate::shared::Shared;
+
+/// Hands the engine the outcome together with the invocations of the callbacks, and answers with what of them
+/// was started.
+pub(crate) fn settle(
+    shared: &Arc<Shared>,
+    delivery: Delivery,
+    outcome: Outcome,
+    started_at: SystemTime,
+) -> Step<'static, Batch<Delivery>> {
+    let Delivery { invocation, attempt, lease } = delivery;
+    let ended = Ended {
+        invocation: invocation.clone(),
+        outcome,
+        attempts: attempt,
+        started_at: Some(started_at),
+        ended_at: SystemTime::now(),
+    };
+    let callbacks = callbacks(&ended);
+    // Whoever called synchronously is told by the call.
+    let is_awaited = invocation.channel == Channel::Invoke;
+    if !ended.outcome.is_completed() && callbacks.is_empty() && !is_awaited {
+        let (cid, service, outcome) = (invocation.cid, &*invocation.service, ended.outcome.name());
+        let error = ended.outcome.error();
+        tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
+    }
+    let observed = shared.observer.as_ref().map(|observer| {
+        callbacks.iter().for_each(|callback| observer.entering(callback));
+        (ended.clone(), callbacks.clone())
+    });
+    let inner = shared.take_inner(AttemptId { cid: invocation.cid, number: attempt });
+    let mut batch = Batch::new();
+    batch.push(Settle { lease, ended, callbacks, inner });
+    match shared.engine.settle(batch) {
+        Step::Now(answers) => Step::now(recorded(shared, observed, answers.unwrap_or_default())),
+        Step::Later(answers) => {
+            let shared = shared.clone();
+            Step::later(async move { recorded(&shared, observed, answers.await) })
+        }
+    }
+}
+
+fn recorded(
+    shared: &Shared,
+    observed: Option<(Ended, Batch<Arc<Invocation>>)>,
+    answers: Batch<Result<Settled, LeaseLost>>,
+) -> Batch<Delivery> {
+    let settled = answers.into_iter().next().and_then(Result::ok);
+    if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, observed) {
+        match &settled {
+            Some(settled) => {
+                observer.ended(&ended);
+                settled.joined.iter().for_each(|group| observer.ended(group));
+            }
+            None => callbacks.iter().for_each(|callback| observer.refused(callback)),
+        }
+    }
+    // Without an answer somebody else ended it, and told everyone.
+    settled.map(|settled| settled.granted).unwrap_or_default()
+}
+
+/// The invocations that carry an outcome to those who are to receive it.
+pub(crate) fn callbacks(ended: &Ended) -> Batch<Arc<Invocation>> {
+    let invocation = &ended.invocation;
+    let (names, payload) = match &ended.outcome {
+        Outcome::Completed(response) => (&invocation.callbacks, response.clone()),
+        _ if invocation.on_failure.is_empty() => return Batch::new(),
+        _ => (&invocation.on_failure, report(ended)),
+    };
+    names
+        .iter()
+        .map(|name| Arc::new(invocation.callback(cid::mint(), name.clone(), payload.clone())))
+        .collect()
+}
+
+/// What failure callbacks are told.
+fn report(ended: &Ended) -> Payload {
+    let times = (ended.started_at.map(rfc3339), rfc3339(ended.ended_at));
+    let invocation = &ended.invocation;
+    let report = FailureReport::new(
+        invocation.cid,
+        &invocation.service,
+        &ended.outcome,
+        ended.attempts,
+        &invocation.payload,
+        times,
+    );
+    match Payload::write(&report) {
+        Ok(payload) => payload,
+        Err(error) => unreachable!("strings and numbers are always JSON: {error}"),
+    }
+}
+
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}

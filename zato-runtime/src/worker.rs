@@ -1,0 +1,134 @@
+//! Takes deliveries and sees them through to their outcome.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Instant, SystemTime};
+
+use tokio::task::AbortHandle;
+use zato_core::bus::Step;
+use zato_core::{Context, Ending, Outcome};
+
+use crate::dispatch::Running;
+use crate::record::{Batch, Delivery, Lease};
+use crate::retry::{self, Brought};
+use crate::settle::settle;
+use crate::shared::Shared;
+
+/// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
+/// visits to the engine; less lets another worker take what stands behind a slow handler.
+const TAKEN_AT_ONCE_NS: u128 = 20_000;
+
+/// The most deliveries that a worker takes at once.
+const MOST_AT_ONCE: usize = 32;
+
+/// All workers of a runtime, and the attempts that did not end at their first step.
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+    /// Attempts that wait for something, by lease. Written when one starts to wait, and when it ends.
+    waiting: Mutex<Waiting>,
+}
+
+type Waiting = HashMap<Lease, AbortHandle, foldhash::fast::RandomState>;
+
+impl Workers {
+    /// Starts `count` workers on the tokio runtime of the caller.
+    pub(crate) fn start(shared: Arc<Shared>, count: usize) -> (Arc<Self>, Vec<AbortHandle>) {
+        let workers = Arc::new(Self { shared, waiting: Mutex::default() });
+        let handles = (0..count).map(|_| tokio::spawn(workers.clone().work()).abort_handle()).collect();
+        (workers, handles)
+    }
+
+    /// One worker: takes what is due and runs it, for as long as the engine delivers.
+    async fn work(self: Arc<Self>) {
+        let mut most = 1;
+        loop {
+            let batch = self.shared.engine.deliver(most).await;
+            let (count, began) = (batch.len(), Instant::now());
+            self.run_all(batch).await;
+            let each = (began.elapsed().as_nanos() / count.max(1) as u128).max(1);
+            most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
+            // Whatever else runs on this thread gets its turn, and the handlers a new budget of tokio's.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
+    /// done after its first step goes on in a task of its own, and so does a settle that takes time.
+    async fn run_all(self: &Arc<Self>, batch: Batch<Delivery>) {
+        let mut due = VecDeque::from_iter(batch);
+        while let Some(delivery) = due.pop_front() {
+            let started_at = SystemTime::now();
+            let outcome = match self.begin(&delivery) {
+                Err(outcome) => outcome,
+                Ok(mut running) => {
+                    // A task for each attempt would cost more than all else that is done for it.
+                    match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
+                        Poll::Ready(brought) => self.outcome(&delivery, brought),
+                        Poll::Pending => {
+                            self.see_through(delivery, running, started_at);
+                            continue;
+                        }
+                    }
+                }
+            };
+            match settle(&self.shared, delivery, outcome, started_at) {
+                Step::Now(granted) => {
+                    for next in granted.into_iter().flatten().rev() {
+                        due.push_front(next);
+                    }
+                }
+                Step::Later(recorded) => self.run_when(recorded),
+            }
+        }
+    }
+
+    fn begin(&self, delivery: &Delivery) -> Result<Running, Outcome> {
+        let Delivery { invocation, attempt, .. } = delivery;
+        let Some(entry) = self.shared.registry.get(&invocation.service) else {
+            let unknown = self.shared.registry.unknown("target", &invocation.service);
+            return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
+        };
+        let context = Context::new(invocation.clone(), *attempt, self.shared.clone());
+        Ok(Running::new(entry.handler.clone(), context))
+    }
+
+    fn outcome(&self, delivery: &Delivery, brought: Brought) -> Outcome {
+        retry::outcome(&delivery.invocation.service, brought, self.shared.config.max_payload)
+    }
+
+    /// Gives an attempt that waits for something a task of its own.
+    fn see_through(self: &Arc<Self>, delivery: Delivery, running: Running, started_at: SystemTime) {
+        let workers = self.clone();
+        let lease = delivery.lease;
+        // The task takes its own handle out again, so the handle must be in before the task can end.
+        let mut waiting = self.waiting();
+        let task = tokio::spawn(async move {
+            let brought = running.await;
+            workers.waiting().remove(&lease);
+            let outcome = workers.outcome(&delivery, brought);
+            let granted = settle(&workers.shared, delivery, outcome, started_at).await;
+            workers.run_all(granted).await;
+        });
+        waiting.insert(lease, task.abort_handle());
+    }
+
+    /// Runs what a settle started, once it is recorded.
+    fn run_when(self: &Arc<Self>, recorded: impl Future<Output = Batch<Delivery>> + Send + 'static) {
+        let workers = self.clone();
+        tokio::spawn(async move { workers.run_all(recorded.await).await });
+    }
+
+    /// Drops every attempt that waits for something; answers how many there were.
+    pub(crate) fn abort_waiting(&self) -> usize {
+        let waiting = std::mem::take(&mut *self.waiting());
+        waiting.values().for_each(AbortHandle::abort);
+        waiting.len()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
