@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use zato_core::{Channel, Cid, Ending, Invocation, Outcome, Payload, ServiceName, Slot};
 use zato_runtime::Config;
 use zato_runtime::engine::{Engine, Refused, open};
-use zato_runtime::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Hosted, Join, Settle};
+use zato_runtime::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Hosted, Join, Settle, Verdict};
 
 /// Joins the members' responses to one text, for a callback of service `c` with the CID 999.
 struct Joined;
@@ -75,13 +75,9 @@ fn ended(delivery: &Delivery, outcome: Outcome) -> Ended {
 
 fn settle(delivery: &Delivery, callbacks: &[Arc<Invocation>]) -> Batch<Settle> {
     let ended = ended(delivery, Outcome::Completed(Payload::text("done")));
-    let settle = Settle {
-        lease: delivery.lease,
-        ended,
-        callbacks: callbacks.iter().cloned().collect(),
-        inner: Vec::new(),
-    };
-    [settle].into_iter().collect()
+    let verdict = Verdict::End { ended, callbacks: callbacks.iter().cloned().collect() };
+    let cid = delivery.invocation.cid;
+    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new() }].into_iter().collect()
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod calls;
 mod context;
 mod outcomes;
 mod payloads;
+mod retries;
+mod time;
 mod limits;
 mod shutdown;
 mod registry;

@@ -6,7 +6,7 @@ use std::task::{self, Poll};
 
 use smallvec::SmallVec;
 
-use crate::{CallError, Cid, Context, Payload, WriteError};
+use crate::{CallError, Cid, Context, OptionError, Options, Payload, WriteError};
 
 /// The way from a context or a runtime's handle into the bus. Implemented by the runtime.
 pub trait Bus: Send + Sync {
@@ -38,6 +38,10 @@ pub struct Call<'a> {
     pub on_failure: Chosen<'a>,
     /// Whether it starts a tree of its own.
     pub new_root: bool,
+    /// What else it asks for; none where it asks for nothing.
+    pub options: Option<Box<Options>>,
+    /// The first option that it cannot be made with.
+    pub refused: Option<OptionError>,
 }
 
 /// Which callbacks a call asks for.
@@ -59,6 +63,23 @@ impl<'a> Call<'a> {
             callbacks: Chosen::Convention,
             on_failure: Chosen::Convention,
             new_root: false,
+            options: None,
+            refused: None,
+        }
+    }
+
+    /// The options, to be changed.
+    pub fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
+    }
+
+    /// Sets an option, or notes that it cannot be.
+    pub fn set<T>(&mut self, value: Result<T, OptionError>, set: impl FnOnce(&mut Options, T)) {
+        match value {
+            Ok(value) => set(self.options(), value),
+            Err(error) => {
+                self.refused.get_or_insert(error);
+            }
         }
     }
 }

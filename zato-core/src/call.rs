@@ -4,10 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll};
+use std::time::{Duration, SystemTime};
 
 use crate::bus::{Bus, Call, Chosen, Step};
 use crate::target::{Callback, FromReply, Named};
-use crate::{CallError, Cid, Context, Payload};
+use crate::{CallError, Cid, Context, IntoBackoff, OptionError, Payload, When};
 
 /// An asynchronous call: add options, then `.await` it for its CID.
 ///
@@ -75,7 +76,54 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// Starts a causal tree of its own, with a depth of its own.
+    /// Starts no earlier than `delay` from now.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.made.call.options().due = Some(When::In(delay));
+        self
+    }
+
+    /// Starts no earlier than at this time of day.
+    pub fn at(mut self, at: SystemTime) -> Self {
+        self.made.call.options().due = Some(When::At(at));
+        self
+    }
+
+    /// Ends as `Expired` if it has not started so long after the call. What has started is not touched.
+    pub fn expires_in(mut self, limit: Duration) -> Self {
+        self.made.call.options().expires = Some(When::In(limit));
+        self
+    }
+
+    /// How long one attempt may take, instead of what the service says. An attempt that takes longer is over;
+    /// if it was the last, the outcome is `TimedOut`.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.made.call.options().timeout = Some(limit);
+        self
+    }
+
+    /// When it must have ended, all attempts and waits counted; else it ends as `TimedOut`. What its handler
+    /// invokes inherits the deadline, its callbacks do not. A caller's earlier deadline holds.
+    pub fn deadline(mut self, at: SystemTime) -> Self {
+        self.made.call.options().deadline = Some(at);
+        self
+    }
+
+    /// How many attempts may end by themselves before the outcome is `Failed`, instead of what the service
+    /// says; at least 1.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        let attempts = if attempts == 0 { Err(OptionError::NoAttempt) } else { Ok(attempts) };
+        self.made.call.set(attempts, |options, attempts| options.max_attempts = Some(attempts));
+        self
+    }
+
+    /// How long to wait between attempts, instead of what the service says: `"5s"`, `"1s..2m"`, a `Duration`
+    /// or a [`Backoff`](crate::Backoff).
+    pub fn backoff(mut self, backoff: impl IntoBackoff) -> Self {
+        self.made.call.set(backoff.into_backoff(), |options, backoff| options.backoff = Some(backoff));
+        self
+    }
+
+    /// Starts a causal tree of its own, with a depth of its own, and without the caller's deadline.
     pub fn new_root(mut self) -> Self {
         self.made.call.new_root = true;
         self

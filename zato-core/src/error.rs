@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::{Cid, DecodeError, Outcome, WriteError};
+use crate::{Cid, DecodeError, OptionError, Outcome, WriteError};
 
 /// Why `invoke_async` accepted nothing, or why `invoke` brought no response.
 ///
@@ -60,6 +60,18 @@ pub enum CallError {
         level: u32,
         /// The deepest level that is allowed.
         limit: u32,
+    },
+    /// An option of the call makes no sense. Nothing was accepted.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// It would start after the deadline that it inherits. Nothing was accepted.
+    #[error(
+        "`{service}` would not start before the deadline that it inherits from its caller: call it earlier, or \
+         start a tree without that deadline with `.new_root()`"
+    )]
+    DueAfterDeadline {
+        /// The target's name.
+        service: String,
     },
     /// The attempt that this context belongs to is over. Nothing was accepted.
     #[error(

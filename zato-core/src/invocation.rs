@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
-use crate::{Cid, Payload};
+use crate::{Cid, Options, Payload};
 
 /// One request to one service. Made by intake (and, for callbacks, by settle), never changed afterwards.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Invocation {
     pub depth: u32,
     /// When it must have ended, if it must; inherited by what its handler invokes.
     pub deadline: Option<SystemTime>,
+    /// What its call asked for; none where it asked for nothing.
+    pub options: Option<Box<Options>>,
     /// The place in a group that its outcome fills, if it fills one.
     pub slot: Option<Slot>,
     /// Who receives its response.
@@ -67,6 +69,7 @@ impl Invocation {
             in_reply_to: None,
             depth: 0,
             deadline: None,
+            options: None,
             slot: None,
             callbacks: Names::new(),
             on_failure: Names::new(),

@@ -47,6 +47,7 @@
 
 mod name;
 mod settings;
+mod options;
 mod cid;
 mod payload;
 mod outcome;
@@ -71,6 +72,7 @@ pub use failure::{Failure, Result};
 pub use handle::Handle;
 pub use invocation::{Channel, Invocation, Names, ServiceName, Slot};
 pub use name::{MAX_NAME, Origin};
+pub use options::{IntoBackoff, OptionError, Options, When};
 pub use outcome::{Ending, FailureReport, Outcome};
 pub use payload::{DecodeError, Kind, Payload, WriteError};
 pub use registration::{Attempt, Handler, Registration, Reply};

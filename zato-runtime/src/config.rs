@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use zato_core::Backoff;
+
+use crate::clock::Clock;
+
 /// The limits that a runtime keeps. Set through [`Builder`](crate::Builder).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,6 +26,11 @@ pub struct Config {
     pub keep_ended_bytes: usize,
     /// How long a shutdown waits for what is under way: 30 seconds.
     pub drain_limit: Duration,
+    /// How long to wait between attempts where neither call nor service says: at random up to a second, then
+    /// twice as long each time, up to a minute.
+    pub backoff: Backoff,
+    /// The time.
+    pub clock: Clock,
     /// How many workers take invocations: as many as tokio has worker threads.
     pub workers: Option<usize>,
 }
@@ -37,6 +46,8 @@ impl Default for Config {
             keep_ended: 10_000,
             keep_ended_bytes: 64 << 20,
             drain_limit: Duration::from_secs(30),
+            backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
+            clock: Clock::default(),
             workers: None,
         }
     }

@@ -6,13 +6,13 @@ use std::time::SystemTime;
 
 use zato_core::__private::Nested;
 use zato_core::bus::{Bus, Call, Step};
-use zato_core::{CallError, Channel, Cid, Context, Invocation, Outcome, Payload};
+use zato_core::{CallError, Channel, Cid, Context, Ending, Invocation, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
 use crate::intake;
 use crate::record::{AttemptId, Ended};
-use crate::retry;
+use crate::retry::{Decision, Policy, Standing, decide};
 use crate::shared::Shared;
 
 impl Bus for Shared {
@@ -86,19 +86,26 @@ impl<'a> Inner<'a> {
         let nested = Arc::new(Nested { anchor, attempt, level, over: AtomicBool::new(false) });
         let own = Context::nested(invocation.clone(), context.bus(), nested.clone());
         let running = Running::new(entry.handler.clone(), own);
-        Ok((Self { shared, invocation, nested, started_at: SystemTime::now() }, running))
+        Ok((Self { shared, invocation, nested, started_at: shared.config.clock.now() }, running))
     }
 
     async fn run(self, running: Running) -> Result<Payload, CallError> {
         let brought = running.await;
         let service = &self.invocation.service;
-        let outcome = retry::outcome(service, brought, self.shared.config.max_payload);
+        let now = self.shared.config.clock.now();
+        let standing = Standing { service, failed: 1, now, chance: 0 };
+        // One attempt: what called may try again.
+        let policy = Policy { max_attempts: None, ..self.shared.policy(&self.invocation) };
+        let outcome = match decide(&policy, standing, brought) {
+            Decision::End(outcome) => outcome,
+            Decision::Again { error, .. } => Outcome::Failed(Ending::new(error, false)),
+        };
         let ended = Ended {
             invocation: self.invocation.clone(),
             outcome: outcome.clone(),
             attempts: 1,
             started_at: Some(self.started_at),
-            ended_at: SystemTime::now(),
+            ended_at: now,
         };
         let anchor = AttemptId { cid: self.nested.anchor, number: self.nested.attempt };
         self.shared.keep_inner(anchor, ended);

@@ -46,7 +46,7 @@ impl Join for FanIn {
             outcome: Outcome::Completed(payload(rows)),
             attempts: 0,
             started_at: rows.iter().filter_map(|row| row.started_at).min(),
-            ended_at: SystemTime::now(),
+            ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or_else(SystemTime::now),
         };
         let callbacks = callbacks(&ended);
         (ended, callbacks)

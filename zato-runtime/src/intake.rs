@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 use tokio::sync::oneshot;
 use zato_core::bus::{Call, Chosen, Step};
-use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Outcome, ServiceName};
+use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Options, Outcome, ServiceName, When};
 
 use crate::cid;
 use crate::engine::Refused;
@@ -30,6 +30,9 @@ pub(crate) fn check(
         return Err(over(context));
     }
     let target = find(shared, "target", &call.target)?;
+    if let Some(refused) = call.refused {
+        return Err(refused.into());
+    }
     let payload =
         call.payload.map_err(|source| CallError::Unwritable { service: target.name.to_string(), source })?;
     if payload.len() > shared.config.max_payload {
@@ -71,9 +74,33 @@ pub(crate) fn check(
             limit: shared.config.max_depth,
         });
     }
+    if let Some(options) = call.options {
+        set_options(shared, &mut invocation, options)?;
+    }
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
     Ok(invocation)
+}
+
+/// Times become times of day, and a caller's earlier deadline holds.
+fn set_options(
+    shared: &Shared,
+    invocation: &mut Invocation,
+    mut options: Box<Options>,
+) -> Result<(), CallError> {
+    shared.config.clock.look();
+    let now = shared.config.clock.now();
+    for time in [&mut options.due, &mut options.expires].into_iter().flatten() {
+        *time = When::At(time.from(now));
+    }
+    invocation.deadline = [invocation.deadline, options.deadline].into_iter().flatten().min();
+    if let (Some(deadline), Some(due)) = (invocation.deadline, options.due)
+        && due.from(now) >= deadline
+    {
+        return Err(CallError::DueAfterDeadline { service: invocation.service.to_string() });
+    }
+    invocation.options = Some(options);
+    Ok(())
 }
 
 /// The CID of what was accepted, or why it was not.

@@ -32,6 +32,7 @@
 //! what follows, and `settle` hands the engine the outcome together with its callbacks. The `mod` lines stand
 //! lowest layer first: a module uses only what stands above its line.
 
+mod clock;
 mod config;
 mod cid;
 pub mod record;
@@ -41,6 +42,7 @@ mod registry;
 mod builtin;
 mod observer;
 mod shared;
+mod limits;
 mod intake;
 mod dispatch;
 mod settle;

@@ -50,8 +50,26 @@ pub struct Delivery {
     pub invocation: Arc<Invocation>,
     /// The number of the attempt, from 1.
     pub attempt: u32,
+    /// How many attempts before this one ended by themselves.
+    pub failed: u32,
+    /// When the attempt before this one started.
+    pub last_started_at: Option<SystemTime>,
     /// The right to settle it.
     pub lease: Lease,
+    /// What is to be done with it.
+    pub task: Task,
+}
+
+/// What is to be done with a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Task {
+    /// Run it.
+    Run,
+    /// End it as `Expired`, without running it.
+    Expire,
+    /// End it as `TimedOut`, without running it: its deadline has passed.
+    TimeOut,
 }
 
 /// An ended invocation.
@@ -69,17 +87,36 @@ pub struct Ended {
     pub ended_at: SystemTime,
 }
 
-/// The outcome of an attempt's invocation and all that follows from it, to be recorded in one step.
+/// What follows from an attempt, to be recorded in one step.
 #[derive(Debug)]
 pub struct Settle {
+    /// The invocation.
+    pub cid: Cid,
     /// The right to settle.
     pub lease: Lease,
-    /// The invocation and how it ended.
-    pub ended: Ended,
-    /// The invocations of its callbacks, in order.
-    pub callbacks: Batch<Arc<Invocation>>,
+    /// What follows.
+    pub verdict: Verdict,
     /// The synchronous calls that ran inside the attempt.
     pub inner: Vec<Ended>,
+}
+
+/// What follows from an attempt.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The invocation has ended.
+    End {
+        /// The invocation and how it ended.
+        ended: Ended,
+        /// The invocations of its callbacks, in order.
+        callbacks: Batch<Arc<Invocation>>,
+    },
+    /// Another attempt is to be made.
+    Again {
+        /// When it may start.
+        at: SystemTime,
+        /// When the attempt that ended had started.
+        started_at: SystemTime,
+    },
 }
 
 /// Where an invocation stands.

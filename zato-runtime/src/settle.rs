@@ -8,40 +8,63 @@ use zato_core::{Channel, FailureReport, Invocation, Outcome, Payload};
 
 use crate::cid;
 use crate::engine::{LeaseLost, Settled};
-use crate::record::{AttemptId, Batch, Delivery, Ended, Settle};
+use crate::record::{AttemptId, Batch, Delivery, Ended, Settle, Verdict};
 use crate::shared::Shared;
 
 /// Hands the engine the outcome together with the invocations of the callbacks, and answers with what of them
-/// was started.
+/// was started. `started_at` is none where the last attempt is one of before, or there was none.
 pub(crate) fn settle(
     shared: &Arc<Shared>,
     delivery: Delivery,
     outcome: Outcome,
-    started_at: SystemTime,
+    started_at: Option<SystemTime>,
 ) -> Step<'static, Batch<Delivery>> {
-    let Delivery { invocation, attempt, lease } = delivery;
     let ended = Ended {
-        invocation: invocation.clone(),
+        invocation: delivery.invocation.clone(),
         outcome,
-        attempts: attempt,
-        started_at: Some(started_at),
-        ended_at: SystemTime::now(),
+        attempts: delivery.attempt,
+        started_at: started_at.or(delivery.last_started_at),
+        ended_at: shared.config.clock.now(),
     };
     let callbacks = callbacks(&ended);
     // Whoever called synchronously is told by the call.
-    let is_awaited = invocation.channel == Channel::Invoke;
+    let is_awaited = ended.invocation.channel == Channel::Invoke;
     if !ended.outcome.is_completed() && callbacks.is_empty() && !is_awaited {
-        let (cid, service, outcome) = (invocation.cid, &*invocation.service, ended.outcome.name());
-        let error = ended.outcome.error();
+        let (cid, service) = (ended.invocation.cid, &*ended.invocation.service);
+        let (outcome, error) = (ended.outcome.name(), ended.outcome.error());
         tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
     }
     let observed = shared.observer.as_ref().map(|observer| {
         callbacks.iter().for_each(|callback| observer.entering(callback));
         (ended.clone(), callbacks.clone())
     });
-    let inner = shared.take_inner(AttemptId { cid: invocation.cid, number: attempt });
+    record(shared, delivery, Verdict::End { ended, callbacks }, observed)
+}
+
+/// Has another attempt made at some time.
+pub(crate) fn again(
+    shared: &Arc<Shared>,
+    delivery: Delivery,
+    at: SystemTime,
+    started_at: SystemTime,
+    error: &str,
+) -> Step<'static, Batch<Delivery>> {
+    let (cid, service, attempt) = (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
+    tracing::warn!(%cid, service, attempt, error, next = rfc3339(at), "failed, and will be tried again");
+    record(shared, delivery, Verdict::Again { at, started_at }, None)
+}
+
+fn record(
+    shared: &Arc<Shared>,
+    delivery: Delivery,
+    verdict: Verdict,
+    observed: Option<(Ended, Batch<Arc<Invocation>>)>,
+) -> Step<'static, Batch<Delivery>> {
+    let Delivery { invocation, attempt, lease, .. } = delivery;
+    let cid = invocation.cid;
+    let inner = shared.take_inner(AttemptId { cid, number: attempt });
     let mut batch = Batch::new();
-    batch.push(Settle { lease, ended, callbacks, inner });
+    batch.push(Settle { cid, lease, verdict, inner });
     match shared.engine.settle(batch) {
         Step::Now(answers) => Step::now(recorded(shared, observed, answers.unwrap_or_default())),
         Step::Later(answers) => {

@@ -2,19 +2,22 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use tokio::task::AbortHandle;
+use tokio::time::timeout_at;
 use zato_core::bus::Step;
-use zato_core::{Context, Ending, Outcome};
+use zato_core::{Context, Ending, Outcome, Reply};
 
 use crate::dispatch::Running;
-use crate::record::{Batch, Delivery, Lease};
-use crate::retry::{self, Brought};
-use crate::settle::settle;
+use crate::limits::Limit;
+use crate::record::{Batch, Delivery, Lease, Task};
+use crate::retry::{Brought, Decision, Standing, decide};
+use crate::settle::{again, settle};
 use crate::shared::Shared;
 
 /// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
@@ -60,13 +63,13 @@ impl Workers {
     async fn run_all(self: &Arc<Self>, batch: Batch<Delivery>) {
         let mut due = VecDeque::from_iter(batch);
         while let Some(delivery) = due.pop_front() {
-            let started_at = SystemTime::now();
-            let outcome = match self.begin(&delivery) {
-                Err(outcome) => outcome,
+            let recorded = match self.begin(&delivery) {
+                Err(outcome) => settle(&self.shared, delivery, outcome, None),
                 Ok(mut running) => {
+                    let started_at = self.shared.config.clock.now();
                     // A task for each attempt would cost more than all else that is done for it.
                     match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
-                        Poll::Ready(brought) => self.outcome(&delivery, brought),
+                        Poll::Ready(brought) => self.conclude(delivery, brought, started_at),
                         Poll::Pending => {
                             self.see_through(delivery, running, started_at);
                             continue;
@@ -74,7 +77,7 @@ impl Workers {
                     }
                 }
             };
-            match settle(&self.shared, delivery, outcome, started_at) {
+            match recorded {
                 Step::Now(granted) => {
                     for next in granted.into_iter().flatten().rev() {
                         due.push_front(next);
@@ -85,8 +88,19 @@ impl Workers {
         }
     }
 
+    /// Starts the attempt, unless the invocation is to end without one.
     fn begin(&self, delivery: &Delivery) -> Result<Running, Outcome> {
-        let Delivery { invocation, attempt, .. } = delivery;
+        let Delivery { invocation, attempt, task, .. } = delivery;
+        match task {
+            Task::Run => {}
+            Task::Expire => {
+                return Err(Outcome::Expired(Ending::new("it was not started before it expired", false)));
+            }
+            Task::TimeOut => {
+                let error = format!("its deadline passed after {attempt} attempts, while it waited");
+                return Err(Outcome::TimedOut(Ending::new(error, false)));
+            }
+        }
         let Some(entry) = self.shared.registry.get(&invocation.service) else {
             let unknown = self.shared.registry.unknown("target", &invocation.service);
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
@@ -95,21 +109,43 @@ impl Workers {
         Ok(Running::new(entry.handler.clone(), context))
     }
 
-    fn outcome(&self, delivery: &Delivery, brought: Brought) -> Outcome {
-        retry::outcome(&delivery.invocation.service, brought, self.shared.config.max_payload)
+    /// Records what follows from an attempt.
+    fn conclude(
+        &self,
+        delivery: Delivery,
+        brought: Brought,
+        started_at: SystemTime,
+    ) -> Step<'static, Batch<Delivery>> {
+        if !matches!(brought, Brought::Reply(Reply::Completed(_))) {
+            self.shared.config.clock.look();
+        }
+        let standing = Standing {
+            service: &delivery.invocation.service,
+            failed: delivery.failed + 1,
+            now: self.shared.config.clock.now(),
+            chance: RandomState::new().hash_one(delivery.attempt),
+        };
+        match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
+            Decision::End(outcome) => settle(&self.shared, delivery, outcome, Some(started_at)),
+            Decision::Again { at, error } => again(&self.shared, delivery, at, started_at, &error),
+        }
     }
 
-    /// Gives an attempt that waits for something a task of its own.
+    /// Gives an attempt that waits for something a task of its own, and its limits.
     fn see_through(self: &Arc<Self>, delivery: Delivery, running: Running, started_at: SystemTime) {
         let workers = self.clone();
         let lease = delivery.lease;
+        let limit = self.shared.limit(&delivery.invocation);
         // The task takes its own handle out again, so the handle must be in before the task can end.
         let mut waiting = self.waiting();
         let task = tokio::spawn(async move {
-            let brought = running.await;
+            let brought = match limit {
+                None => running.await,
+                Some(Limit { at, brings }) => timeout_at(at, running).await.unwrap_or_else(|_| brings.into()),
+            };
             workers.waiting().remove(&lease);
-            let outcome = workers.outcome(&delivery, brought);
-            let granted = settle(&workers.shared, delivery, outcome, started_at).await;
+            workers.shared.config.clock.look();
+            let granted = workers.conclude(delivery, brought, started_at).await;
             workers.run_all(granted).await;
         });
         waiting.insert(lease, task.abort_handle());

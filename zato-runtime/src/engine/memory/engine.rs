@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome};
 
@@ -43,18 +44,21 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts up to `most`, and wakes whom that makes room for.
-    fn start(&self, most: usize) -> Option<Batch<Delivery>> {
+    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
+    fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
+        if state.next_ring().is_some() {
+            state.ring(Instant::now());
+        }
         let mut batch = Batch::new();
         while batch.len() < most {
-            let Some(delivery) = state.start_next() else { break };
+            let Some(delivery) = state.deliver_next() else { break };
             batch.push(delivery);
         }
-        let more = state.can_start();
+        let (more, next_ring) = (state.can_deliver(), state.next_ring());
         drop(state);
         if batch.is_empty() {
-            return None;
+            return Err(next_ring);
         }
         for _ in &batch {
             self.room.notify_one();
@@ -62,7 +66,7 @@ impl Memory {
         if more {
             self.startable.notify_one();
         }
-        Some(batch)
+        Ok(batch)
     }
 
     fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
@@ -135,30 +139,35 @@ impl Engine for Memory {
     }
 
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
-        if let Some(batch) = self.start(most) {
+        if let Ok(batch) = self.hand_out(most) {
             return Step::now(batch);
         }
         Step::later(async move {
             loop {
                 let startable = self.startable.notified();
-                if let Some(batch) = self.start(most) {
-                    return batch;
+                match self.hand_out(most) {
+                    Ok(batch) => return batch,
+                    // Whoever accepts what rings earlier wakes a worker, and that one waits for the earlier.
+                    Err(Some(rings)) => {
+                        let _ = timeout_at(rings, startable).await;
+                    }
+                    Err(None) => startable.await,
                 }
-                startable.await;
             }
         })
     }
 
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
         let mut state = self.state();
+        let rang = state.next_ring();
         let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
-        let (idle, more) = (state.is_idle(), state.can_start());
+        let (idle, more, rings) = (state.is_idle(), state.can_deliver(), state.next_ring() != rang);
         let forgotten = state.take_forgotten();
         drop(state);
         drop(forgotten);
         if idle {
             self.idle.notify_waiters();
-        } else if more {
+        } else if more || rings {
             self.startable.notify_one();
         }
         Step::now(answers)

@@ -1,9 +1,12 @@
 //! The engine that keeps nothing: bounded, with backpressure, for tests and for work that may be lost.
 
 mod queues;
+mod timers;
 mod ended;
 mod groups;
+mod held;
 mod state;
+mod lookup;
 mod engine;
 
 pub(crate) use engine::Memory;

@@ -1,20 +1,24 @@
-//! What waits: a queue for each service, and services take turns.
+//! What may start: a queue for each service, and services take turns.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
-use zato_core::{Invocation, ServiceName};
+use zato_core::{Cid, ServiceName};
 
-/// Everything that waits to be started.
+/// A place in a queue. It is void once the invocation no longer waits under this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket {
+    pub(super) number: u64,
+    pub(super) cid: Cid,
+}
+
+/// The queues of all services. They may hold tickets that are void.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     /// Where each service's queue is.
     index: HashMap<ServiceName, usize, foldhash::fast::RandomState>,
-    of_service: Vec<VecDeque<Arc<Invocation>>>,
+    of_service: Vec<VecDeque<Ticket>>,
     /// The queues that hold something, in the order of their turns.
     turns: VecDeque<usize>,
-    count: usize,
-    bytes: usize,
 }
 
 impl Queues {
@@ -28,42 +32,33 @@ impl Queues {
         self.of_service.len() - 1
     }
 
-    pub(super) fn push(&mut self, invocation: Arc<Invocation>) {
-        self.count += 1;
-        self.bytes += invocation.payload.len();
-        let index = self.queue(&invocation.service);
+    pub(super) fn push(&mut self, service: &ServiceName, ticket: Ticket) {
+        let index = self.queue(service);
         let queue = &mut self.of_service[index];
-        queue.push_back(invocation);
+        queue.push_back(ticket);
         if queue.len() == 1 {
             self.turns.push_back(index);
         }
     }
 
     /// The next one; its service goes to the end of the turns.
-    pub(super) fn pop(&mut self) -> Option<Arc<Invocation>> {
+    pub(super) fn pop(&mut self) -> Option<Ticket> {
         let index = self.turns.pop_front()?;
         let queue = &mut self.of_service[index];
-        let invocation = queue.pop_front()?;
+        let ticket = queue.pop_front()?;
         if !queue.is_empty() {
             self.turns.push_back(index);
         }
-        self.count -= 1;
-        self.bytes -= invocation.payload.len();
-        Some(invocation)
+        Some(ticket)
     }
 
-    /// Whether nothing of this service waits.
+    /// Whether nothing of this service waits to start.
     pub(super) fn is_clear(&self, service: &ServiceName) -> bool {
         self.index.get(service).is_none_or(|index| self.of_service[*index].is_empty())
     }
 
-    /// How many wait.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// How many bytes of payload they hold.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether nothing waits to start.
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
     }
 }

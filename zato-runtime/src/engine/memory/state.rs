@@ -1,57 +1,52 @@
 //! What the memory engine holds, and every change of it. One lock guards it all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Cid, Ending, Invocation, Outcome, Payload};
+use tokio::time::Instant;
+use zato_core::{Cid, Ending, Invocation, Options, Outcome, Payload, When};
 
 use super::ended::Remembered;
 use super::groups::{Full, Groups};
-use super::queues::Queues;
+use super::held::{Forgotten, Held, Progress};
+use super::queues::{Queues, Ticket};
+use super::timers::{Alarm, Timers};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Refused, Settled};
-use crate::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Join, Lease, Settle};
+use crate::record::{Accept, Batch, Delivery, Ended, Join, Lease, Settle, Task, Verdict};
 
 pub(super) struct State {
-    held: HashMap<Cid, Held, foldhash::fast::RandomState>,
-    waiting: Queues,
-    groups: Groups,
+    pub(super) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
+    /// What may start as soon as there is a place.
+    queues: Queues,
+    timers: Timers,
+    /// What is to be ended without being run.
+    to_end: VecDeque<(Ticket, Task)>,
+    pub(super) groups: Groups,
     join: Option<Arc<dyn Join>>,
+    /// How many wait, whether they may start or not, and how many bytes of payload they hold.
+    waiting: usize,
+    waiting_bytes: usize,
+    /// How many have been delivered and are not settled.
     running: usize,
     remembered: Remembered,
     /// Who is to be told of an outcome that is not there yet.
-    tell: HashMap<Cid, Vec<oneshot::Sender<Outcome>>>,
+    pub(super) tell: HashMap<Cid, Vec<oneshot::Sender<Outcome>>>,
     /// What is no longer remembered, until somebody drops it outside of the lock.
     forgotten: Forgotten,
-    /// The number of the last lease.
-    last_lease: u64,
+    /// The number of the last ticket or lease.
+    last_number: u64,
     /// Set when a shutdown begins: calls from outside are refused.
     pub(super) draining: bool,
     /// Set when a shutdown ends: nothing is accepted or delivered.
     closed: bool,
+    clock: Clock,
     max_running: usize,
     max_waiting: usize,
     max_waiting_bytes: usize,
-}
-
-/// What is to be dropped: freeing memory takes longer than all else that is done under the lock.
-pub(super) type Forgotten = SmallVec<[Held; 2]>;
-
-/// An invocation and where it stands.
-#[derive(Debug)]
-pub(super) enum Held {
-    Waiting(Arc<Invocation>),
-    Running {
-        invocation: Arc<Invocation>,
-        attempt: u32,
-        lease: Lease,
-    },
-    /// A group with members that have not ended.
-    Open(Arc<Invocation>),
-    Ended(Arc<Ended>),
 }
 
 /// Why an invocation from outside was not taken.
@@ -66,16 +61,21 @@ impl State {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             held: HashMap::default(),
-            waiting: Queues::default(),
+            queues: Queues::default(),
+            timers: Timers::default(),
+            to_end: VecDeque::new(),
             groups: Groups::default(),
             join: None,
+            waiting: 0,
+            waiting_bytes: 0,
             running: 0,
             remembered: Remembered::new(config.keep_ended, config.keep_ended_bytes),
             tell: HashMap::new(),
             forgotten: Forgotten::new(),
-            last_lease: 0,
+            last_number: 0,
             draining: false,
             closed: false,
+            clock: config.clock.clone(),
             max_running: config.max_running,
             max_waiting: config.max_waiting,
             max_waiting_bytes: config.max_waiting_bytes,
@@ -104,14 +104,14 @@ impl State {
         if let Some(tell) = accept.tell {
             self.tell.entry(accept.invocation.cid).or_default().push(tell);
         }
-        self.enqueue(accept.invocation);
+        self.hold(accept.invocation);
         Ok(())
     }
 
     /// Whether so many more may wait, within so many times the bounds.
     fn has_room(&self, more: usize, more_bytes: usize, within: usize) -> Result<(), Refused> {
         let (staged, staged_bytes) = self.groups.staged();
-        let (waiting, bytes) = (self.waiting.count() + staged, self.waiting.bytes() + staged_bytes);
+        let (waiting, bytes) = (self.waiting + staged, self.waiting_bytes + staged_bytes);
         // A payload above the bound is taken when nothing else waits: otherwise it could never run.
         let fits = waiting + more <= self.max_waiting.saturating_mul(within)
             && (waiting == 0 || bytes + more_bytes <= self.max_waiting_bytes.saturating_mul(within));
@@ -135,78 +135,192 @@ impl State {
             return Err(Refused::Incomplete { staged, members });
         }
         for member in self.groups.unstage(group.cid) {
-            self.enqueue(member);
+            self.hold(member);
         }
         self.held.insert(group.cid, Held::Open(group.clone()));
         if let Some(full) = self.groups.open(group, members) {
             let (_, callbacks) = self.end_group(&full);
-            callbacks.into_iter().for_each(|callback| self.enqueue(callback));
+            callbacks.into_iter().for_each(|callback| self.hold(callback));
         }
         Ok(())
     }
 
-    fn enqueue(&mut self, invocation: Arc<Invocation>) {
-        self.held.insert(invocation.cid, Held::Waiting(invocation.clone()));
-        self.waiting.push(invocation);
+    /// Holds an invocation until it may start.
+    fn hold(&mut self, invocation: Arc<Invocation>) {
+        let ticket = self.ticket(invocation.cid);
+        let due = match invocation.options.as_deref() {
+            None => None,
+            Some(options) => self.set_timers(ticket, options),
+        };
+        if let Some(deadline) = invocation.deadline {
+            self.timers.set(self.clock.arm(deadline), ticket, Alarm::Deadline);
+        }
+        self.wait(invocation, ticket, None, due);
     }
 
-    /// Starts what is to start next, if there is a place for it to run.
-    pub(super) fn start_next(&mut self) -> Option<Delivery> {
-        if self.running >= self.max_running || self.closed {
+    fn ticket(&mut self, cid: Cid) -> Ticket {
+        self.last_number += 1;
+        Ticket { number: self.last_number, cid }
+    }
+
+    /// Sets what the options ask for; answers with when the invocation is due, unless that is now.
+    fn set_timers(&mut self, ticket: Ticket, options: &Options) -> Option<Instant> {
+        let arm = |when: Option<When>| match when {
+            Some(When::At(at)) => Some(self.clock.arm(at)),
+            Some(When::In(delay)) => Some(Instant::now() + delay),
+            None => None,
+        };
+        let (due, expires) = (arm(options.due), arm(options.expires));
+        if let Some(at) = expires {
+            self.timers.set(at, ticket, Alarm::Expired);
+        }
+        due.filter(|due| *due > Instant::now())
+    }
+
+    fn wait(
+        &mut self,
+        invocation: Arc<Invocation>,
+        ticket: Ticket,
+        progress: Option<Box<Progress>>,
+        due: Option<Instant>,
+    ) {
+        match due {
+            Some(due) => self.timers.set(due, ticket, Alarm::Due),
+            None => self.queues.push(&invocation.service, ticket),
+        }
+        self.waiting += 1;
+        self.waiting_bytes += invocation.payload.len();
+        self.held.insert(ticket.cid, Held::Waiting { invocation, number: ticket.number, progress });
+    }
+
+    /// The invocation that still waits under this ticket.
+    fn still_waiting(&self, ticket: Ticket) -> Option<(&Arc<Invocation>, Option<&Progress>)> {
+        match self.held.get(&ticket.cid)? {
+            Held::Waiting { invocation, number, progress } if *number == ticket.number => {
+                Some((invocation, progress.as_deref()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Moves on whatever a timer has rung for.
+    pub(super) fn ring(&mut self, now: Instant) {
+        while let Some((ticket, alarm)) = self.timers.ring(now) {
+            let Some((invocation, progress)) = self.still_waiting(ticket) else { continue };
+            match alarm {
+                Alarm::Due => {
+                    let service = invocation.service.clone();
+                    self.queues.push(&service, ticket);
+                }
+                // It concerns the first start alone.
+                Alarm::Expired if progress.is_none() => self.to_end.push_back((ticket, Task::Expire)),
+                Alarm::Expired => {}
+                Alarm::Deadline => self.to_end.push_back((ticket, Task::TimeOut)),
+            }
+        }
+    }
+
+    /// When the next timer rings, if there is one.
+    pub(super) fn next_ring(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Delivers what is to be delivered next, if there is a place for it to run.
+    pub(super) fn deliver_next(&mut self) -> Option<Delivery> {
+        if self.closed {
             return None;
         }
-        let invocation = self.waiting.pop()?;
-        Some(self.start(invocation))
-    }
-
-    fn start(&mut self, invocation: Arc<Invocation>) -> Delivery {
-        self.last_lease += 1;
-        self.running += 1;
-        let delivery = Delivery { invocation, attempt: 1, lease: Lease(self.last_lease) };
-        let held = Held::Running {
-            invocation: delivery.invocation.clone(),
-            attempt: delivery.attempt,
-            lease: delivery.lease,
-        };
-        self.held.insert(delivery.invocation.cid, held);
-        delivery
-    }
-
-    /// Records an outcome and accepts its callbacks; starts those that nothing waits ahead of.
-    pub(super) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
-        let cid = settle.ended.invocation.cid;
-        match self.held.get(&cid) {
-            Some(Held::Running { lease, .. }) if *lease == settle.lease => {}
-            _ => return Err(LeaseLost),
+        while let Some((ticket, task)) = self.to_end.pop_front() {
+            if let Some(delivery) = self.deliver(ticket, task) {
+                return Some(delivery);
+            }
         }
+        while self.running < self.max_running {
+            let ticket = self.queues.pop()?;
+            if let Some(delivery) = self.deliver(ticket, Task::Run) {
+                return Some(delivery);
+            }
+        }
+        None
+    }
+
+    /// Delivers what waits under this ticket, if it still does.
+    fn deliver(&mut self, ticket: Ticket, task: Task) -> Option<Delivery> {
+        let (invocation, progress) = self.still_waiting(ticket)?;
+        let (invocation, progress) = (invocation.clone(), progress.copied().unwrap_or_default());
+        self.waiting -= 1;
+        self.waiting_bytes -= invocation.payload.len();
+        Some(self.start(invocation, progress, task))
+    }
+
+    fn start(&mut self, invocation: Arc<Invocation>, progress: Progress, task: Task) -> Delivery {
+        let Progress { attempts, failed, last_started_at } = progress;
+        let runs = task == Task::Run;
+        let attempt = attempts + u32::from(runs);
+        self.last_number += 1;
+        self.running += 1;
+        let lease = Lease(self.last_number);
+        let held = Held::Delivered { invocation: invocation.clone(), lease, attempt, failed, runs };
+        self.held.insert(invocation.cid, held);
+        Delivery { invocation, attempt, failed, last_started_at, lease, task }
+    }
+
+    /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
+    pub(super) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
+        let (attempt, failed) = match self.held.get(&settle.cid) {
+            Some(Held::Delivered { lease, attempt, failed, .. }) if *lease == settle.lease => {
+                (*attempt, *failed)
+            }
+            _ => return Err(LeaseLost),
+        };
         self.running -= 1;
         for inner in settle.inner {
             self.remember(Arc::new(inner));
         }
         let mut settled = Settled::default();
-        let mut created = settle.callbacks;
-        let slot = settle.ended.invocation.slot;
-        let ended = self.end(settle.ended);
-        if let Some(full) = slot.and_then(|slot| self.groups.fill(slot, &ended)) {
-            let (group, callbacks) = self.end_group(&full);
-            settled.joined = Some(group);
-            created.extend(callbacks);
-        }
-        for callback in created {
-            if self.running < self.max_running && self.waiting.is_clear(&callback.service) {
-                settled.granted.push(self.start(callback));
-            } else {
-                self.enqueue(callback);
+        match settle.verdict {
+            Verdict::Again { at, started_at } => {
+                let progress =
+                    Progress { attempts: attempt, failed: failed + 1, last_started_at: Some(started_at) };
+                self.wait_again(settle.cid, at, progress);
+            }
+            Verdict::End { ended, callbacks } => {
+                let mut created = callbacks;
+                let slot = ended.invocation.slot;
+                let ended = self.end(ended);
+                if let Some(full) = slot.and_then(|slot| self.groups.fill(slot, &ended)) {
+                    let (group, callbacks) = self.end_group(&full);
+                    settled.joined = Some(group);
+                    created.extend(callbacks);
+                }
+                for callback in created {
+                    if self.running < self.max_running && self.queues.is_clear(&callback.service) {
+                        settled.granted.push(self.start(callback, Progress::default(), Task::Run));
+                    } else {
+                        self.hold(callback);
+                    }
+                }
             }
         }
         Ok(settled)
+    }
+
+    fn wait_again(&mut self, cid: Cid, at: SystemTime, progress: Progress) {
+        let Some(Held::Delivered { invocation, .. }) = self.held.get(&cid) else { return };
+        let invocation = invocation.clone();
+        let ticket = self.ticket(cid);
+        if let Some(deadline) = invocation.deadline {
+            self.timers.set(self.clock.arm(deadline), ticket, Alarm::Deadline);
+        }
+        let due = self.clock.arm(at);
+        self.wait(invocation, ticket, Some(Box::new(progress)), Some(due));
     }
 
     /// Ends a group whose members have all ended; answers with its callbacks.
     fn end_group(&mut self, (group, rows): &Full) -> (Arc<Ended>, Batch<Arc<Invocation>>) {
         let (ended, callbacks) = match &self.join {
             Some(join) => join.join(group, rows),
-            None => (cancelled(group.clone(), 0, "no one joins its members"), Batch::new()),
+            None => (self.cancelled(group.clone(), 0, "no one joins its members"), Batch::new()),
         };
         (self.end(ended), callbacks)
     }
@@ -239,72 +353,47 @@ impl State {
         std::mem::take(&mut self.forgotten)
     }
 
-    pub(super) fn is_running(&self, attempt: AttemptId) -> bool {
-        matches!(self.held.get(&attempt.cid), Some(Held::Running { attempt: number, .. }) if *number == attempt.number)
-    }
-
-    /// The outcome, or who will be told of it; `None` if the invocation is not held.
-    pub(super) fn outcome(&mut self, cid: Cid) -> Option<Result<Outcome, oneshot::Receiver<Outcome>>> {
-        match self.held.get(&cid)? {
-            Held::Ended(ended) => Some(Ok(ended.outcome.clone())),
-            Held::Waiting(_) | Held::Running { .. } | Held::Open(_) => {
-                let (tell, told) = oneshot::channel();
-                self.tell.entry(cid).or_default().push(tell);
-                Some(Err(told))
-            }
-        }
-    }
-
-    pub(super) fn find(&self, cid: Cid) -> Option<Found> {
-        Some(match self.held.get(&cid)? {
-            Held::Waiting(invocation) => Found::Waiting(invocation.clone()),
-            Held::Running { invocation, attempt, .. } => Found::Running(invocation.clone(), *attempt),
-            Held::Open(invocation) => {
-                Found::Open(invocation.clone(), self.groups.left(cid).unwrap_or_default())
-            }
-            Held::Ended(ended) => Found::Ended(ended.clone()),
-        })
-    }
-
     /// Whether a worker that waits should look.
-    pub(super) fn can_start(&self) -> bool {
-        self.waiting.count() > 0 && self.running < self.max_running
+    pub(super) fn can_deliver(&self) -> bool {
+        !self.to_end.is_empty() || (!self.queues.is_empty() && self.running < self.max_running)
     }
 
     /// Whether nothing waits and nothing runs.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.count() == 0 && self.running == 0
+        self.waiting == 0 && self.running == 0
     }
 
     /// Ends everything that has not ended as `Cancelled`; answers how many there were.
     pub(super) fn close(&mut self) -> usize {
         self.draining = true;
         self.closed = true;
-        while self.waiting.pop().is_some() {}
+        self.queues = Queues::default();
+        self.timers = Timers::default();
+        self.to_end.clear();
         self.groups.clear();
         let left: Vec<_> = self
             .held
             .values()
             .filter_map(|held| match held {
-                Held::Waiting(invocation) | Held::Open(invocation) => Some((invocation.clone(), 0)),
-                Held::Running { invocation, attempt, .. } => Some((invocation.clone(), *attempt)),
+                Held::Waiting { invocation, progress, .. } => {
+                    Some((invocation.clone(), progress.as_ref().map_or(0, |progress| progress.attempts)))
+                }
+                Held::Open(invocation) => Some((invocation.clone(), 0)),
+                Held::Delivered { invocation, attempt, .. } => Some((invocation.clone(), *attempt)),
                 Held::Ended(_) => None,
             })
             .collect();
-        self.running = 0;
+        (self.running, self.waiting, self.waiting_bytes) = (0, 0, 0);
         let count = left.len();
         for (invocation, attempts) in left {
-            self.end(cancelled(
-                invocation,
-                attempts,
-                "the runtime was shut down before it ended, and `memory:` keeps nothing",
-            ));
+            let why = "the runtime was shut down before it ended, and `memory:` keeps nothing";
+            self.end(self.cancelled(invocation, attempts, why));
         }
         count
     }
-}
 
-fn cancelled(invocation: Arc<Invocation>, attempts: u32, why: &str) -> Ended {
-    let outcome = Outcome::Cancelled(Ending::new(why, false));
-    Ended { invocation, outcome, attempts, started_at: None, ended_at: SystemTime::now() }
+    fn cancelled(&self, invocation: Arc<Invocation>, attempts: u32, why: &str) -> Ended {
+        let outcome = Outcome::Cancelled(Ending::new(why, false));
+        Ended { invocation, outcome, attempts, started_at: None, ended_at: self.clock.now() }
+    }
 }

@@ -1,0 +1,194 @@
+//! Another attempt is made only where its author said so, and never one too many.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use zato_core::{CallError, Context, Failure, FailureReport, Result, service};
+use zato_runtime::{Error, Outcome, Runtime};
+
+use crate::journal::Journal;
+
+/// What an attempt does, by its number.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+enum Do {
+    Succeed,
+    Fail,
+    FailForGood,
+    RetryAfter(u64),
+    Panic,
+    Wait(u64),
+}
+
+async fn act(ctx: &Context, script: &[Do], journal: &Journal) -> Result<u32> {
+    journal.write(ctx, format!("{:?}", ctx.deadline()));
+    match &script[ctx.attempt() as usize - 1] {
+        Do::Succeed => {}
+        Do::Fail => Err(std::io::Error::other("not yet"))?,
+        Do::FailForGood => return Err(Failure::permanent("never")),
+        Do::RetryAfter(seconds) => {
+            return Err(Failure::retry_after(Duration::from_secs(*seconds)).because("busy"));
+        }
+        Do::Panic => panic!("in attempt {}", ctx.attempt()),
+        Do::Wait(seconds) => tokio::time::sleep(Duration::from_secs(*seconds)).await,
+    }
+    Ok(ctx.attempt())
+}
+
+#[service(name = "retries.patient", max_attempts = 4, backoff = "10s", timeout = "30s")]
+async fn patient(ctx: &Context, script: Vec<Do>, journal: &Journal) -> Result<u32> {
+    act(ctx, &script, journal).await
+}
+
+#[service(name = "retries.plain")]
+async fn plain(ctx: &Context, script: Vec<Do>, journal: &Journal) -> Result<u32> {
+    act(ctx, &script, journal).await
+}
+
+#[service(name = "retries.report")]
+async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
+    journal.write(ctx, format!("{} after {}: {}", report.outcome, report.attempts, report.error));
+    Ok(())
+}
+
+async fn start(journal: &Journal) -> Result<Runtime, Error> {
+    Runtime::builder()
+        .services([patient::service().erased(), plain::service().erased(), report::service().erased()])
+        .provide(journal.clone())
+        .start()
+        .await
+}
+
+/// Runs the patient service by a script: how it ended, how many seconds it took, and what was written.
+async fn run(script: Vec<Do>) -> Result<(Outcome, u64, Journal), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal).await?;
+    let began = Instant::now();
+    let cid = runtime.invoke_async(patient::service(), script).on_failure(report::NAME).await?;
+    let outcome = runtime.outcome(cid).await?;
+    let took = began.elapsed().as_secs();
+    runtime.shutdown().await?;
+    Ok((outcome, took, journal))
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_made_until_one_succeeds() -> Result<(), Error> {
+    let (outcome, took, journal) = run(vec![Do::Fail, Do::Panic, Do::Succeed, Do::Succeed]).await?;
+    assert_eq!((outcome.to_string().as_str(), took), ("Completed: 3", 20));
+    let lines = journal.lines();
+    assert_eq!(lines.iter().map(|line| line.attempt).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(lines.iter().all(|line| line.cid == lines[0].cid), "all under one CID");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_attempts_are_used_up_it_has_failed_once() -> Result<(), Error> {
+    let (outcome, took, journal) = run(vec![Do::Fail, Do::Fail, Do::Fail, Do::Fail]).await?;
+    assert_eq!((outcome.to_string().as_str(), took), ("Failed: not yet (attempt 4 of 4)", 30));
+    let reports = journal.of(report::NAME);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].text, "Failed after 4: not yet (attempt 4 of 4)");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_failure_is_not_tried_again() -> Result<(), Error> {
+    let (outcome, took, journal) = run(vec![Do::Fail, Do::FailForGood]).await?;
+    assert_eq!((outcome.to_string().as_str(), took), ("Failed: never", 10));
+    assert_eq!(journal.of(patient::NAME).len(), 2);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_says_when() -> Result<(), Error> {
+    let (outcome, took, _) = run(vec![Do::RetryAfter(100), Do::RetryAfter(0), Do::Succeed]).await?;
+    assert_eq!((outcome.to_string().as_str(), took), ("Completed: 3", 100));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_takes_too_long_is_over() -> Result<(), Error> {
+    let (outcome, took, _) = run(vec![Do::Wait(29), Do::Succeed]).await?;
+    assert_eq!((outcome.to_string().as_str(), took), ("Completed: 1", 29));
+    let (outcome, took, _) = run(vec![Do::Wait(31), Do::Succeed]).await?;
+    assert_eq!((outcome.to_string().as_str(), took), ("Completed: 2", 40));
+    let (outcome, took, journal) = run(vec![Do::Wait(99), Do::Fail, Do::Wait(99), Do::Wait(99)]).await?;
+    assert!(matches!(&outcome, Outcome::TimedOut(_)), "{outcome}");
+    assert_eq!(outcome.error(), Some("it took longer than its timeout of 30s (attempt 4 of 4)"));
+    assert_eq!(took, 120);
+    assert_eq!(journal.of(report::NAME).len(), 1);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn unless_told_there_is_one_attempt_and_a_call_may_tell() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal).await?;
+    let script = vec![Do::Fail, Do::Wait(50), Do::Fail, Do::Succeed];
+    let cid = runtime.invoke_async(plain::service(), &script).await?;
+    let outcome = runtime.outcome(cid).await?;
+    assert_eq!(outcome.error(), Some("not yet (attempt 1 of 1; `max_attempts` allows more)"));
+    let began = Instant::now();
+    let call = runtime.invoke_async(plain::service(), &script).max_attempts(4).backoff("5s");
+    let cid = call.timeout(Duration::from_secs(20)).await?;
+    assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: 4");
+    assert_eq!(began.elapsed().as_secs(), 5 + 20 + 5 + 5);
+    let began = Instant::now();
+    // The call's own settings go before those of the service.
+    let cid = runtime.invoke_async(patient::service(), script).max_attempts(2).backoff("1s..1s").await?;
+    let outcome = runtime.outcome(cid).await?;
+    assert_eq!(outcome.error(), Some("it took longer than its timeout of 30s (attempt 2 of 2)"));
+    assert!(began.elapsed() <= Duration::from_secs(31));
+    runtime.shutdown().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_another_attempt_holds_no_place() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = Runtime::builder()
+        .services([patient::service().erased(), plain::service().erased()])
+        .provide(journal.clone())
+        .max_running(1)
+        .start()
+        .await?;
+    let waits = runtime.invoke_async(patient::service(), vec![Do::Fail, Do::Succeed]).await?;
+    let began = Instant::now();
+    runtime.invoke(plain::service(), vec![Do::Wait(1)]).await?;
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert_eq!(runtime.outcome(waits).await?.to_string(), "Completed: 2");
+    assert_eq!(began.elapsed().as_secs(), 10);
+    runtime.shutdown().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_holds_for_all_attempts() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal).await?;
+    let deadline = |seconds| SystemTime::now() + Duration::from_secs(seconds);
+    let call = runtime.invoke_async(patient::service(), vec![Do::Wait(20); 4]).deadline(deadline(15));
+    let outcome = runtime.outcome(call.on_failure(report::NAME).await?).await?;
+    assert_eq!(outcome.to_string(), "TimedOut: its deadline passed during attempt 1");
+    let call = runtime
+        .invoke_async(patient::service(), vec![Do::Fail; 4])
+        .deadline(SystemTime::now() + Duration::from_secs(30));
+    let outcome = runtime.outcome(call.await?).await?;
+    assert!(outcome.error().is_some_and(|error| error.contains("after the deadline")), "{outcome}");
+    runtime.shutdown().await?;
+    assert_eq!(journal.of(report::NAME)[0].text, "TimedOut after 1: its deadline passed during attempt 1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn options_that_make_no_sense_are_refused() -> Result<(), Error> {
+    let runtime = start(&Journal::default()).await?;
+    let call = || runtime.invoke_async(plain::service(), vec![Do::Succeed]);
+    let error = call().max_attempts(0).await.unwrap_err();
+    assert!(
+        matches!(error, CallError::Option(_)) && error.to_string().contains("allows no attempt"),
+        "{error}"
+    );
+    for text in ["soon", "2m..1s", "5"] {
+        let error = call().backoff(text).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("`.backoff(\"{text}\")` is no backoff")), "{error}");
+    }
+    runtime.shutdown().await
+}

@@ -1,0 +1,94 @@
+//! What a call may ask for beside its target, its payload and its callbacks.
+
+use std::time::{Duration, SystemTime};
+
+use crate::Backoff;
+
+/// What one invocation asks for; what it does not say comes from its service, or from the defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// When it may start.
+    pub due: Option<When>,
+    /// When it need no longer start.
+    pub expires: Option<When>,
+    /// When it must have ended.
+    pub deadline: Option<SystemTime>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// How many attempts may end by themselves before the outcome is `Failed`.
+    pub max_attempts: Option<u32>,
+    /// How long to wait between attempts.
+    pub backoff: Option<Backoff>,
+}
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// So long after the call is accepted.
+    In(Duration),
+    /// At a time of day.
+    At(SystemTime),
+}
+
+impl When {
+    /// The time of day, where the call is accepted `now`.
+    #[must_use]
+    pub fn from(self, now: SystemTime) -> SystemTime {
+        match self {
+            Self::At(at) => at,
+            // What no clock can tell is never.
+            Self::In(duration) => {
+                now.checked_add(duration).unwrap_or(now + Duration::from_hours(24 * 365 * 100))
+            }
+        }
+    }
+}
+
+/// An option that a call cannot be made with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// No attempt is allowed.
+    #[error("`.max_attempts(0)` allows no attempt: 1 is the first alone, 5 is four more")]
+    NoAttempt,
+    /// A backoff that is none.
+    #[error("`.backoff(\"{0}\")` is no backoff: write `5s` for a fixed wait, or `1s..2m` for one that grows")]
+    Backoff(String),
+}
+
+/// What `.backoff(..)` takes: `"5s"`, `"1s..2m"`, a [`Duration`] or a [`Backoff`].
+pub trait IntoBackoff {
+    /// The backoff.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError::Backoff`] if a text is none.
+    fn into_backoff(self) -> Result<Backoff, OptionError>;
+}
+
+impl IntoBackoff for Backoff {
+    fn into_backoff(self) -> Result<Backoff, OptionError> {
+        Ok(self)
+    }
+}
+
+impl IntoBackoff for Duration {
+    fn into_backoff(self) -> Result<Backoff, OptionError> {
+        Ok(Backoff::Fixed(self))
+    }
+}
+
+impl IntoBackoff for &str {
+    fn into_backoff(self) -> Result<Backoff, OptionError> {
+        let duration = |text: &str| humantime::parse_duration(text.trim()).ok();
+        let backoff = match self.split_once("..") {
+            None => duration(self).map(Backoff::Fixed),
+            Some((from, to)) => duration(from)
+                .zip(duration(to))
+                .filter(|(from, to)| from <= to)
+                .map(|(from, to)| Backoff::Exponential { from, to }),
+        };
+        backoff.ok_or_else(|| OptionError::Backoff(self.to_owned()))
+    }
+}

@@ -1,0 +1,41 @@
+//! An invocation as the memory engine holds it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use smallvec::SmallVec;
+use zato_core::Invocation;
+
+use crate::record::{Ended, Lease};
+
+/// What is to be dropped: freeing memory takes longer than all else that is done under the lock.
+pub(super) type Forgotten = SmallVec<[Held; 2]>;
+
+/// An invocation and where it stands.
+#[derive(Debug)]
+pub(super) enum Held {
+    Waiting {
+        invocation: Arc<Invocation>,
+        number: u64,
+        progress: Option<Box<Progress>>,
+    },
+    /// Delivered, to be run or to be ended.
+    Delivered {
+        invocation: Arc<Invocation>,
+        lease: Lease,
+        attempt: u32,
+        failed: u32,
+        runs: bool,
+    },
+    /// A group with members that have not ended.
+    Open(Arc<Invocation>),
+    Ended(Arc<Ended>),
+}
+
+/// What became of the attempts before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Progress {
+    pub(super) attempts: u32,
+    pub(super) failed: u32,
+    pub(super) last_started_at: Option<SystemTime>,
+}

@@ -1,0 +1,46 @@
+//! What is to happen at some time to what waits.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use tokio::time::Instant;
+
+use super::queues::Ticket;
+
+/// What a timer does to an invocation that still waits under its ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    /// It may start.
+    Due,
+    /// It need not start any more.
+    Expired,
+    /// It must have ended.
+    Deadline,
+}
+
+/// All timers, the earliest first. Those of what no longer waits are left to ring for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Instant, Ticket, Alarm)>>,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Instant, ticket: Ticket, alarm: Alarm) {
+        self.heap.push(Reverse((at, ticket, alarm)));
+    }
+
+    /// The next that rings by `now`.
+    pub(super) fn ring(&mut self, now: Instant) -> Option<(Ticket, Alarm)> {
+        let Reverse((at, ..)) = self.heap.peek()?;
+        if *at > now {
+            return None;
+        }
+        let Reverse((_, ticket, alarm)) = self.heap.pop()?;
+        Some((ticket, alarm))
+    }
+
+    /// When the earliest rings.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, ..))| *at)
+    }
+}

@@ -1,0 +1,70 @@
+//! What holds for one invocation: what its call asked for, else what its service says, else the defaults.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use zato_core::{Invocation, Settings};
+
+use crate::retry::{Brought, Policy};
+use crate::shared::Shared;
+
+/// When an attempt is over, and what that brings.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    pub(crate) at: Instant,
+    pub(crate) brings: Over,
+}
+
+/// Which limit it was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Over {
+    Timeout(Duration),
+    Deadline,
+}
+
+impl From<Over> for Brought {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Timeout(limit) => Self::TimedOut(limit),
+            Over::Deadline => Self::DeadlinePassed,
+        }
+    }
+}
+
+impl Shared {
+    fn settings(&self, invocation: &Invocation) -> Option<&Settings> {
+        self.registry.get(&invocation.service).map(|entry| entry.registration.settings())
+    }
+
+    /// What holds for the attempts of an invocation.
+    pub(crate) fn policy(&self, invocation: &Invocation) -> Policy {
+        let options = invocation.options.as_deref();
+        let settings = self.settings(invocation);
+        Policy {
+            max_attempts: options
+                .and_then(|options| options.max_attempts)
+                .or_else(|| settings.and_then(|settings| settings.max_attempts))
+                .or(Some(1)),
+            backoff: options
+                .and_then(|options| options.backoff)
+                .or_else(|| settings.and_then(|settings| settings.backoff))
+                .unwrap_or(self.config.backoff),
+            max_payload: self.config.max_payload,
+            deadline: invocation.deadline,
+        }
+    }
+
+    /// When an attempt that has just started is over, whichever limit comes first.
+    pub(crate) fn limit(&self, invocation: &Invocation) -> Option<Limit> {
+        let options = invocation.options.as_deref();
+        let timeout = options
+            .and_then(|options| options.timeout)
+            .or_else(|| self.settings(invocation).and_then(|settings| settings.timeout));
+        let timeout = timeout.and_then(|limit| {
+            Some(Limit { at: Instant::now().checked_add(limit)?, brings: Over::Timeout(limit) })
+        });
+        let deadline =
+            invocation.deadline.map(|at| Limit { at: self.config.clock.arm(at), brings: Over::Deadline });
+        [deadline, timeout].into_iter().flatten().min_by_key(|limit| limit.at)
+    }
+}
