@@ -166,14 +166,14 @@ async fn a_deadline_holds_for_all_attempts() -> Result<(), Error> {
     let deadline = |seconds| SystemTime::now() + Duration::from_secs(seconds);
     let call = runtime.invoke_async(patient::service(), vec![Do::Wait(20); 4]).deadline(deadline(15));
     let outcome = runtime.outcome(call.on_failure(report::NAME).await?).await?;
-    assert_eq!(outcome.to_string(), "TimedOut: its deadline passed during attempt 1");
+    assert_eq!(outcome.to_string(), "TimedOut: its deadline passed while it ran");
     let call = runtime
         .invoke_async(patient::service(), vec![Do::Fail; 4])
         .deadline(SystemTime::now() + Duration::from_secs(30));
     let outcome = runtime.outcome(call.await?).await?;
     assert!(outcome.error().is_some_and(|error| error.contains("after the deadline")), "{outcome}");
     runtime.shutdown().await?;
-    assert_eq!(journal.of(report::NAME)[0].text, "TimedOut after 1: its deadline passed during attempt 1");
+    assert_eq!(journal.of(report::NAME)[0].text, "TimedOut after 1: its deadline passed while it ran");
     Ok(())
 }
 

@@ -149,7 +149,7 @@ async fn a_deadline_is_inherited_by_calls_and_not_by_callbacks() -> Result<(), E
         let failed = journal.of(failed::NAME);
         assert_eq!(failed.len(), 1, "{how}");
         assert!(
-            failed[0].text.starts_with("TimedOut: its deadline passed during attempt 1 at "),
+            failed[0].text.starts_with("TimedOut: its deadline passed while it ran at "),
             "{}",
             failed[0].text
         );

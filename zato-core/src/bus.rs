@@ -6,7 +6,7 @@ use std::task::{self, Poll};
 
 use smallvec::SmallVec;
 
-use crate::{CallError, Cid, Context, OptionError, Options, Payload, WriteError};
+use crate::{CallError, Cancellation, Cid, Context, OptionError, Options, Payload, WriteError};
 
 /// The way from a context or a runtime's handle into the bus. Implemented by the runtime.
 pub trait Bus: Send + Sync {
@@ -19,6 +19,14 @@ pub trait Bus: Send + Sync {
         from: Option<&'a Context>,
         call: Call<'a>,
     ) -> Step<'a, Result<Payload, CallError>>;
+
+    /// Cancels an invocation.
+    fn cancel<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        cid: Cid,
+        with_tree: bool,
+    ) -> Step<'a, Result<Cancellation, CallError>>;
 
     /// Resolves when the attempt of this context is asked to stop.
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;

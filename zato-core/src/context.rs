@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use crate::bus::Bus;
 use crate::call::{Invoke, InvokeAsync};
+use crate::cancel::Cancel;
 use crate::target::{FromReply, Target};
 use crate::{Channel, Cid, Invocation, Payload};
 
@@ -97,8 +98,17 @@ impl Context {
         self.invocation.deadline
     }
 
-    /// Resolves when this attempt is asked to stop, because the runtime shuts down. What can end early should
-    /// wait for it beside its work.
+    /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Cancel`].
+    pub fn cancel(&self, cid: Cid) -> Cancel<'_> {
+        Cancel::new(&*self.bus, Some(self), cid)
+    }
+
+    /// Resolves when this attempt is asked to stop, because the invocation is cancelled or the runtime shuts
+    /// down; at once if the attempt is over. What can end early should wait for it beside its work.
     pub async fn cancelled(&self) {
         self.bus.cancelled(self).await;
     }

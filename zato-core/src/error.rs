@@ -98,6 +98,12 @@ pub enum CallError {
     /// The runtime is shutting down and takes nothing from outside. Nothing was accepted.
     #[error("the runtime is shutting down and takes no more calls: make the call again once it is started")]
     ShuttingDown,
+    /// The invocation that was to be cancelled is not held.
+    #[error(
+        "no invocation has the CID {0}: it was never accepted by this engine, or it ended so long ago that it is \
+         no longer remembered"
+    )]
+    NotHeld(Cid),
     /// The target of a synchronous call ended in anything but `Completed`.
     #[error("`{service}` (CID {cid}) ended as {outcome}")]
     Ended {

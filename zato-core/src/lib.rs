@@ -58,6 +58,7 @@ mod resource;
 pub mod bus;
 pub mod target;
 pub mod call;
+mod cancel;
 mod context;
 mod service;
 mod pairing;
@@ -65,6 +66,7 @@ mod registration;
 mod handle;
 
 pub use call::{Invoke, InvokeAsync};
+pub use cancel::{Cancel, Cancellation};
 pub use cid::{Cid, CidError};
 pub use context::Context;
 pub use error::{CallError, UnknownService};

@@ -99,6 +99,12 @@ impl Builder {
         self
     }
 
+    /// How long a handler that is cancelled has to end by itself before it is dropped: 5 seconds unless told.
+    pub fn cancel_grace(mut self, grace: Duration) -> Self {
+        self.config.cancel_grace = grace;
+        self
+    }
+
     /// How many workers take invocations: as many as tokio has worker threads, unless told; at least 1.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.workers = Some(workers.max(1));

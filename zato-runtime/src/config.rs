@@ -31,6 +31,8 @@ pub struct Config {
     pub backoff: Backoff,
     /// The time.
     pub clock: Clock,
+    /// How long a handler that is cancelled has to end by itself: 5 seconds.
+    pub cancel_grace: Duration,
     /// How many workers take invocations: as many as tokio has worker threads.
     pub workers: Option<usize>,
 }
@@ -48,6 +50,7 @@ impl Default for Config {
             drain_limit: Duration::from_secs(30),
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
             clock: Clock::default(),
+            cancel_grace: Duration::from_secs(5),
             workers: None,
         }
     }

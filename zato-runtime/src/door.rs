@@ -1,17 +1,20 @@
 //! The door that contexts and runtimes use: asynchronous calls go to intake, synchronous ones run here.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::SystemTime;
 
 use zato_core::__private::Nested;
 use zato_core::bus::{Bus, Call, Step};
-use zato_core::{CallError, Channel, Cid, Context, Ending, Invocation, Outcome, Payload};
+use zato_core::{CallError, Cancellation, Channel, Cid, Context, Ending, Invocation, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
 use crate::intake;
-use crate::record::{AttemptId, Ended};
+use crate::record::{AttemptId, Batch, CancelAnswer, Ended, Found};
 use crate::retry::{Decision, Policy, Standing, decide};
 use crate::shared::Shared;
 
@@ -34,12 +37,82 @@ impl Bus for Shared {
         }
     }
 
-    fn cancelled<'a>(&'a self, _context: &'a Context) -> Step<'a, ()> {
-        let mut stopping = self.stopping.subscribe();
+    fn cancel<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        cid: Cid,
+        with_tree: bool,
+    ) -> Step<'a, Result<Cancellation, CallError>> {
         Step::later(async move {
-            // The sender lives in `self`, so waiting ends by the value alone.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
+            if let Some(context) = from.filter(|context| !self.is_live(context)) {
+                return Err(intake::over(context));
+            }
+            self.cancel_now(cid, with_tree).await.ok_or(CallError::NotHeld(cid))
         })
+    }
+
+    fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()> {
+        Step::later(async move {
+            let (anchor, _) = context.anchor();
+            let stop = self.attempts.stop(anchor);
+            if !self.is_live(context) {
+                self.attempts.forget(anchor);
+                return;
+            }
+            let mut stopping = self.stopping.subscribe();
+            let mut draining = pin!(stopping.wait_for(|stopping| *stopping));
+            let mut asked = pin!(stop.asked());
+            poll_fn(|cx| match draining.as_mut().poll(cx) {
+                // The sender lives in `self`, so this ends by the value alone.
+                Poll::Ready(_) => Poll::Ready(()),
+                Poll::Pending => asked.as_mut().poll(cx),
+            })
+            .await;
+        })
+    }
+}
+
+impl Shared {
+    /// Whether the attempt that a context belongs to still runs.
+    fn is_live(&self, context: &Context) -> bool {
+        let (cid, number) = context.anchor();
+        !context.has_returned() && self.engine.is_running(AttemptId { cid, number })
+    }
+
+    /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
+    async fn cancel_now(&self, cid: Cid, with_tree: bool) -> Option<Cancellation> {
+        let mut all = Batch::new();
+        all.push(cid);
+        let first = self.cancel_all(all, with_tree).await.into_iter().next().flatten()?;
+        if with_tree {
+            // What runs may invoke more until it is noted: that is noted by then.
+            let below = self.engine.below(cid).await;
+            self.cancel_all(below.into_iter().collect(), true).await;
+        }
+        Some(match first {
+            CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
+            CancelAnswer::Noted => Cancellation::Requested,
+            CancelAnswer::Ending => match self.engine.outcome(cid).await? {
+                Outcome::Cancelled(_) => Cancellation::Cancelled,
+                other => Cancellation::Ended(other),
+            },
+        })
+    }
+
+    async fn cancel_all(&self, all: Batch<Cid>, with_tree: bool) -> Batch<Option<CancelAnswer>> {
+        let answers = self.engine.cancel(all.clone(), with_tree).await;
+        for (cid, answer) in all.into_iter().zip(&answers) {
+            if *answer == Some(CancelAnswer::Noted) {
+                self.attempts.ask(cid);
+                // It may have ended in between, and nobody would forget it then.
+                let mut held = Batch::new();
+                held.push(cid);
+                if !matches!(self.engine.find(held).await.pop().flatten(), Some(Found::Running(..))) {
+                    self.attempts.forget(cid);
+                }
+            }
+        }
+        answers
     }
 }
 
@@ -76,10 +149,10 @@ impl<'a> Inner<'a> {
             let service = invocation.service.to_string();
             return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
         }
-        let (anchor, attempt) = context.anchor();
-        if !shared.engine.is_running(AttemptId { cid: anchor, number: attempt }) {
+        if !shared.is_live(context) {
             return Err(intake::over(context));
         }
+        let (anchor, attempt) = context.anchor();
         let Some(entry) = shared.registry.get(&invocation.service) else {
             return Err(shared.registry.unknown("target", &invocation.service).into());
         };
@@ -93,7 +166,7 @@ impl<'a> Inner<'a> {
         let brought = running.await;
         let service = &self.invocation.service;
         let now = self.shared.config.clock.now();
-        let standing = Standing { service, failed: 1, now, chance: 0 };
+        let standing = Standing { service, failed: 1, is_cancelled: false, now, chance: 0 };
         // One attempt: what called may try again.
         let policy = Policy { max_attempts: None, ..self.shared.policy(&self.invocation) };
         let outcome = match decide(&policy, standing, brought) {

@@ -22,10 +22,7 @@ pub enum Error {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The invocation is not held: it never was, or it has ended and is no longer remembered.
-    #[error(
-        "no invocation has the CID {0}: it was never accepted by this engine, or it ended so long ago that it is \
-         no longer remembered"
-    )]
+    #[error("{}", CallError::NotHeld(*.0))]
     NotHeld(Cid),
     /// The runtime was started where there is no tokio.
     #[error("a runtime needs tokio: start it inside `#[tokio::main]`, or let `zato_runtime::main()` do it")]

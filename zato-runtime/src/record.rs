@@ -70,6 +70,20 @@ pub enum Task {
     Expire,
     /// End it as `TimedOut`, without running it: its deadline has passed.
     TimeOut,
+    /// End it as `Cancelled`, without running it.
+    Cancel,
+}
+
+/// What cancelling an invocation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelAnswer {
+    /// It had ended.
+    Ended(Outcome),
+    /// It waited, and is delivered to be ended.
+    Ending,
+    /// It runs, and it is noted that it is to stop.
+    Noted,
 }
 
 /// An ended invocation.

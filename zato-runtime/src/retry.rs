@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use zato_core::{Backoff, Ending, Failure, Outcome, Payload, Reply};
+use zato_core::{Backoff, Ending, Outcome, Payload, Reply};
 
 /// What one attempt brought.
 #[derive(Debug)]
@@ -15,6 +15,24 @@ pub(crate) enum Brought {
     TimedOut(Duration),
     /// The invocation's deadline passed during the attempt.
     DeadlinePassed,
+    /// It was asked to stop, and had not done so after this time.
+    Stopped(Duration),
+}
+
+impl Brought {
+    /// What the attempt says of itself, where it did not complete.
+    fn error(&self, service: &str) -> String {
+        match self {
+            Self::Reply(Reply::Completed(_)) => String::new(),
+            Self::Reply(Reply::Failed(failure)) => failure.to_string(),
+            Self::Reply(Reply::Undecodable(error)) => format!("`{service}` cannot read its request: {error}"),
+            Self::Reply(Reply::Unwritable(error)) => format!("the response of `{service}` is lost: {error}"),
+            Self::Panic(message) => format!("the handler panicked: {message}"),
+            Self::TimedOut(limit) => format!("it took longer than its timeout of {limit:?}"),
+            Self::DeadlinePassed => "its deadline passed while it ran".to_owned(),
+            Self::Stopped(grace) => format!("its handler had not ended {grace:?} later"),
+        }
+    }
 }
 
 /// What holds for an invocation's attempts.
@@ -38,6 +56,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) service: &'a str,
     /// How many attempts have ended by themselves, with the one that brought this.
     pub(crate) failed: u32,
+    /// Whether the attempt had been asked to stop.
+    pub(crate) is_cancelled: bool,
     /// The time.
     pub(crate) now: SystemTime,
     /// A random number, for the backoff.
@@ -55,69 +75,55 @@ pub(crate) enum Decision {
 
 /// What follows from what an attempt brought.
 pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, brought: Brought) -> Decision {
-    let service = standing.service;
-    let permanent = |error: String| Decision::End(Outcome::Failed(Ending::new(error, true)));
+    let error = brought.error(standing.service);
+    let end =
+        |outcome: fn(Ending) -> Outcome, permanent| Decision::End(outcome(Ending::new(&*error, permanent)));
     match brought {
         Brought::Reply(Reply::Completed(response)) => Decision::End(completed(response, policy.max_payload)),
-        Brought::Reply(Reply::Undecodable(error)) => Decision::End(Outcome::Undecodable(Ending::new(
-            format!("`{service}` cannot read its request: {error}"),
-            true,
-        ))),
-        Brought::Reply(Reply::Unwritable(error)) => {
-            permanent(format!("the response of `{service}` is lost: {error}"))
+        Brought::Stopped(_)
+        | Brought::Reply(_)
+        | Brought::Panic(_)
+        | Brought::TimedOut(_)
+        | Brought::DeadlinePassed
+            if standing.is_cancelled =>
+        {
+            Decision::End(Outcome::Cancelled(Ending::new(
+                format!("it was cancelled, and ended so: {error}"),
+                false,
+            )))
         }
-        Brought::Reply(Reply::Failed(failure)) if failure.is_permanent() => permanent(failure.to_string()),
-        Brought::Reply(Reply::Failed(failure)) => again(policy, standing, &Tried::Failed(failure)),
-        Brought::Panic(message) => {
-            again(policy, standing, &Tried::Panicked(format!("the handler panicked: {message}")))
+        Brought::Stopped(_) => end(Outcome::Cancelled, false),
+        Brought::Reply(Reply::Undecodable(_)) => end(Outcome::Undecodable, true),
+        Brought::Reply(Reply::Unwritable(_)) => end(Outcome::Failed, true),
+        Brought::Reply(Reply::Failed(failure)) if failure.is_permanent() => end(Outcome::Failed, true),
+        Brought::Reply(Reply::Failed(failure)) => {
+            again(policy, standing, Outcome::Failed, error, failure.delay())
         }
-        Brought::TimedOut(limit) => again(policy, standing, &Tried::TimedOut(limit)),
-        Brought::DeadlinePassed => Decision::End(Outcome::TimedOut(Ending::new(
-            format!("its deadline passed during attempt {}", standing.failed),
-            false,
-        ))),
+        Brought::Panic(_) => again(policy, standing, Outcome::Failed, error, None),
+        Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, error, None),
+        Brought::DeadlinePassed => end(Outcome::TimedOut, false),
     }
 }
 
-/// How an attempt ended that may be repeated.
-enum Tried {
-    Failed(Failure),
-    Panicked(String),
-    TimedOut(Duration),
-}
-
-impl Tried {
-    fn error(&self) -> String {
-        match self {
-            Self::Failed(failure) => failure.to_string(),
-            Self::Panicked(error) => error.clone(),
-            Self::TimedOut(limit) => format!("it took longer than its timeout of {limit:?}"),
-        }
-    }
-
-    fn outcome(&self, error: String) -> Outcome {
-        let ending = Ending::new(error, false);
-        match self {
-            Self::TimedOut(_) => Outcome::TimedOut(ending),
-            Self::Failed(_) | Self::Panicked(_) => Outcome::Failed(ending),
-        }
-    }
-}
-
-fn again(policy: &Policy, standing: Standing<'_>, tried: &Tried) -> Decision {
-    let error = tried.error();
+/// Another attempt, if one is left and comes in time; else the outcome.
+fn again(
+    policy: &Policy,
+    standing: Standing<'_>,
+    outcome: fn(Ending) -> Outcome,
+    error: String,
+    delay: Option<Duration>,
+) -> Decision {
     let (failed, Some(most)) = (standing.failed, policy.max_attempts) else {
-        return Decision::End(tried.outcome(error));
+        return Decision::End(outcome(Ending::new(error, false)));
     };
     if failed >= most {
         let hint = if most == 1 { "; `max_attempts` allows more" } else { "" };
-        return Decision::End(tried.outcome(format!("{error} (attempt {failed} of {most}{hint})")));
+        return Decision::End(outcome(Ending::new(
+            format!("{error} (attempt {failed} of {most}{hint})"),
+            false,
+        )));
     }
-    let wait = match tried {
-        Tried::Failed(failure) => failure.delay(),
-        Tried::Panicked(_) | Tried::TimedOut(_) => None,
-    };
-    let wait = wait.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance));
+    let wait = delay.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance));
     match (standing.now.checked_add(wait), policy.deadline) {
         (Some(at), None) => Decision::Again { at, error },
         (Some(at), Some(deadline)) if at < deadline => Decision::Again { at, error },
@@ -157,6 +163,8 @@ fn completed(response: Payload, max_payload: usize) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use zato_core::Failure;
+
     use super::*;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -172,7 +180,7 @@ mod tests {
     }
 
     fn after(failed: u32, policy: &Policy, brought: Brought) -> Decision {
-        decide(policy, Standing { service: "a.b", failed, now: NOW, chance: 7 }, brought)
+        decide(policy, Standing { service: "a.b", failed, is_cancelled: false, now: NOW, chance: 7 }, brought)
     }
 
     fn failed(failure: Failure) -> Brought {
@@ -202,7 +210,7 @@ mod tests {
             (failed(Failure::retry_after(SECOND).because("busy")), 1, "busy (attempt 1 of 1", Some(false)),
             (Brought::Panic("boom".into()), 1, "Failed: the handler panicked: boom", Some(false)),
             (Brought::TimedOut(SECOND), 1, "TimedOut: it took longer than its timeout of 1s", Some(false)),
-            (Brought::DeadlinePassed, 9, "TimedOut: its deadline passed during attempt 1", Some(false)),
+            (Brought::DeadlinePassed, 9, "TimedOut: its deadline passed while it ran", Some(false)),
         ];
         for (brought, most, expected, permanent) in cases {
             let Decision::End(outcome) = after(1, &policy(most), brought) else {
@@ -210,6 +218,31 @@ mod tests {
             };
             assert!(outcome.to_string().contains(expected), "{outcome} says `{expected}`");
             assert_eq!(outcome.ending().map(|ending| ending.permanent), permanent, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_to_stop_is_cancelled_unless_it_completed() {
+        let cases = [
+            (Brought::Reply(Reply::Completed(Payload::text("four"))), "Completed: four"),
+            (failed(Failure::new("interrupted")), "Cancelled: it was cancelled, and ended so: interrupted"),
+            (failed(Failure::permanent("no")), "Cancelled: it was cancelled, and ended so: no"),
+            (
+                Brought::Panic("boom".into()),
+                "Cancelled: it was cancelled, and ended so: the handler panicked: boom",
+            ),
+            (Brought::TimedOut(SECOND), "Cancelled: it was cancelled, and ended so: it took longer"),
+            (
+                Brought::Stopped(SECOND),
+                "Cancelled: it was cancelled, and ended so: its handler had not ended 1s later",
+            ),
+        ];
+        for (brought, expected) in cases {
+            let standing = Standing { service: "a.b", failed: 1, is_cancelled: true, now: NOW, chance: 7 };
+            let Decision::End(outcome) = decide(&policy(9), standing, brought) else {
+                panic!("{expected}: again")
+            };
+            assert!(outcome.to_string().starts_with(expected), "{outcome}");
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use zato_core::call::{Invoke, InvokeAsync};
 use zato_core::target::{FromReply, Target};
-use zato_core::{Cid, Outcome};
+use zato_core::{Cancel, Cid, Outcome};
 
 use crate::builder::Builder;
 use crate::error::Error;
@@ -44,7 +44,6 @@ struct Inner {
 /// What a shutdown takes apart.
 struct Parts {
     shared: Arc<Shared>,
-    workers: Arc<Workers>,
     tasks: Vec<AbortHandle>,
     /// Set when the one shutdown has ended.
     stopped: OnceCell<()>,
@@ -72,8 +71,8 @@ impl Runtime {
     }
 
     fn run(shared: Arc<Shared>, workers: usize) -> Self {
-        let (workers, tasks) = Workers::start(shared.clone(), workers);
-        let parts = Parts { shared: shared.clone(), workers, tasks, stopped: OnceCell::new() };
+        let tasks = Workers::start(&shared, workers);
+        let parts = Parts { shared: shared.clone(), tasks, stopped: OnceCell::new() };
         Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
     }
 
@@ -117,6 +116,16 @@ impl Runtime {
         self.inner.shared.engine.outcome(cid).await.ok_or(Error::NotHeld(cid))
     }
 
+    /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end
+    /// ([`Builder::cancel_grace`](crate::Builder::cancel_grace)).
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Cancel`].
+    pub fn cancel(&self, cid: Cid) -> Cancel<'_> {
+        Cancel::new(&*self.inner.shared, None, cid)
+    }
+
     /// Takes no more from outside, finishes what is under way, and returns.
     ///
     /// Handlers that wait on [`Context::cancelled`](zato_core::Context::cancelled) are told. The memory engine
@@ -137,7 +146,7 @@ impl Parts {
     /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
     fn end(&self) -> (usize, usize) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        (self.workers.abort_waiting(), self.shared.engine.close())
+        (self.shared.attempts.abort_all(), self.shared.engine.close())
     }
 
     async fn shutdown(&self) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use zato_core::Cid;
 
+use crate::attempts::Attempts;
 use crate::config::{Config, MAX_INNER_RECORDED};
 use crate::engine::Engine;
 use crate::observer::Observer;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     /// Turns true when a shutdown begins; written by the runtime alone.
     pub(crate) stopping: watch::Sender<bool>,
+    /// The attempts that can be asked to stop.
+    pub(crate) attempts: Attempts,
     /// Synchronous calls that have returned, by the attempt that they ran in, until that attempt is settled.
     /// Written when such a call returns, emptied by settle.
     inner: Mutex<HashMap<Cid, (u32, Vec<Ended>)>>,
@@ -38,6 +41,7 @@ impl Shared {
             registry,
             engine,
             stopping: watch::Sender::new(false),
+            attempts: Attempts::default(),
             inner: Mutex::default(),
             observer,
         }

@@ -1,21 +1,22 @@
 //! Takes deliveries and sees them through to their outcome.
 
-use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
 use std::hash::{BuildHasher as _, RandomState};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::AbortHandle;
-use tokio::time::timeout_at;
+use tokio::time::{sleep, sleep_until};
 use zato_core::bus::Step;
 use zato_core::{Context, Ending, Outcome, Reply};
 
+use crate::attempts::Stop;
 use crate::dispatch::Running;
 use crate::limits::Limit;
-use crate::record::{Batch, Delivery, Lease, Task};
+use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, decide};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
@@ -27,21 +28,16 @@ const TAKEN_AT_ONCE_NS: u128 = 20_000;
 /// The most deliveries that a worker takes at once.
 const MOST_AT_ONCE: usize = 32;
 
-/// All workers of a runtime, and the attempts that did not end at their first step.
+/// All workers of a runtime.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
-    /// Attempts that wait for something, by lease. Written when one starts to wait, and when it ends.
-    waiting: Mutex<Waiting>,
 }
-
-type Waiting = HashMap<Lease, AbortHandle, foldhash::fast::RandomState>;
 
 impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
-    pub(crate) fn start(shared: Arc<Shared>, count: usize) -> (Arc<Self>, Vec<AbortHandle>) {
-        let workers = Arc::new(Self { shared, waiting: Mutex::default() });
-        let handles = (0..count).map(|_| tokio::spawn(workers.clone().work()).abort_handle()).collect();
-        (workers, handles)
+    pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
+        let workers = Arc::new(Self { shared: shared.clone() });
+        (0..count).map(|_| tokio::spawn(workers.clone().work()).abort_handle()).collect()
     }
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
@@ -96,6 +92,9 @@ impl Workers {
             Task::Expire => {
                 return Err(Outcome::Expired(Ending::new("it was not started before it expired", false)));
             }
+            Task::Cancel => {
+                return Err(Outcome::Cancelled(Ending::new("it was cancelled while it waited", false)));
+            }
             Task::TimeOut => {
                 let error = format!("its deadline passed after {attempt} attempts, while it waited");
                 return Err(Outcome::TimedOut(Ending::new(error, false)));
@@ -119,9 +118,11 @@ impl Workers {
         if !matches!(brought, Brought::Reply(Reply::Completed(_))) {
             self.shared.config.clock.look();
         }
+        let is_cancelled = self.shared.attempts.forget(delivery.invocation.cid);
         let standing = Standing {
             service: &delivery.invocation.service,
             failed: delivery.failed + 1,
+            is_cancelled,
             now: self.shared.config.clock.now(),
             chance: RandomState::new().hash_one(delivery.attempt),
         };
@@ -134,21 +135,17 @@ impl Workers {
     /// Gives an attempt that waits for something a task of its own, and its limits.
     fn see_through(self: &Arc<Self>, delivery: Delivery, running: Running, started_at: SystemTime) {
         let workers = self.clone();
-        let lease = delivery.lease;
         let limit = self.shared.limit(&delivery.invocation);
-        // The task takes its own handle out again, so the handle must be in before the task can end.
-        let mut waiting = self.waiting();
-        let task = tokio::spawn(async move {
-            let brought = match limit {
-                None => running.await,
-                Some(Limit { at, brings }) => timeout_at(at, running).await.unwrap_or_else(|_| brings.into()),
-            };
-            workers.waiting().remove(&lease);
-            workers.shared.config.clock.look();
-            let granted = workers.conclude(delivery, brought, started_at).await;
-            workers.run_all(granted).await;
+        let grace = self.shared.config.cancel_grace;
+        self.shared.attempts.see_through(delivery.invocation.cid, |stop| {
+            let task = tokio::spawn(async move {
+                let brought = within_limits(running, limit, &stop, grace).await;
+                workers.shared.config.clock.look();
+                let granted = workers.conclude(delivery, brought, started_at).await;
+                workers.run_all(granted).await;
+            });
+            task.abort_handle()
         });
-        waiting.insert(lease, task.abort_handle());
     }
 
     /// Runs what a settle started, once it is recorded.
@@ -156,15 +153,34 @@ impl Workers {
         let workers = self.clone();
         tokio::spawn(async move { workers.run_all(recorded.await).await });
     }
+}
 
-    /// Drops every attempt that waits for something; answers how many there were.
-    pub(crate) fn abort_waiting(&self) -> usize {
-        let waiting = std::mem::take(&mut *self.waiting());
-        waiting.values().for_each(AbortHandle::abort);
-        waiting.len()
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Runs an attempt until it has brought something, its limit comes, or its grace is over after it was asked to
+/// stop.
+async fn within_limits(running: Running, limit: Option<Limit>, stop: &Stop, grace: Duration) -> Brought {
+    let mut running = pin!(running);
+    let mut limited = pin!(async {
+        match limit {
+            None => pending().await,
+            Some(Limit { at, brings }) => {
+                sleep_until(at).await;
+                Brought::from(brings)
+            }
+        }
+    });
+    let mut stopped = pin!(async {
+        stop.asked().await;
+        sleep(grace).await;
+        Brought::Stopped(grace)
+    });
+    poll_fn(|cx| {
+        if let Poll::Ready(brought) = running.as_mut().poll(cx) {
+            return Poll::Ready(brought);
+        }
+        if let Poll::Ready(brought) = limited.as_mut().poll(cx) {
+            return Poll::Ready(brought);
+        }
+        stopped.as_mut().poll(cx)
+    })
+    .await
 }

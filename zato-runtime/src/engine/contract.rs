@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome};
 
-use crate::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Hosted, Join, Settle};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Found, Hosted, Join, Settle};
 
 /// What holds invocations between the caller and the worker.
 ///
@@ -68,6 +68,13 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     ///
     /// Item by item, [`LeaseLost`]: the attempt had been ended by somebody else, and nothing was recorded.
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>>;
+
+    /// Cancels what waits, and notes of what runs that it is to stop: it is not tried again, and
+    /// `with_tree` what it still invokes is cancelled at once. `None` for what is not held.
+    fn cancel(&self, batch: Batch<Cid>, with_tree: bool) -> Step<'_, Batch<Option<CancelAnswer>>>;
+
+    /// Everything that is held of the tree below an invocation and has not ended.
+    fn below(&self, cid: Cid) -> Step<'_, Vec<Cid>>;
 
     /// Whether this attempt runs, in this process, and has not been settled.
     fn is_running(&self, attempt: AttemptId) -> bool;

@@ -11,7 +11,7 @@ use zato_core::{Cid, Invocation, Outcome};
 use super::state::{NotTaken, State};
 use crate::config::Config;
 use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
-use crate::record::{Accept, AttemptId, Batch, Delivery, Found, Hosted, Join, Settle};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Found, Hosted, Join, Settle};
 
 pub(crate) struct Memory {
     state: Mutex<State>,
@@ -171,6 +171,18 @@ impl Engine for Memory {
             self.startable.notify_one();
         }
         Step::now(answers)
+    }
+
+    fn cancel(&self, batch: Batch<Cid>, with_tree: bool) -> Step<'_, Batch<Option<CancelAnswer>>> {
+        let mut state = self.state();
+        let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
+        drop(state);
+        self.startable.notify_one();
+        Step::now(answers)
+    }
+
+    fn below(&self, cid: Cid) -> Step<'_, Vec<Cid>> {
+        Step::now(self.state().below(cid))
     }
 
     fn is_running(&self, attempt: AttemptId) -> bool {

@@ -26,10 +26,21 @@ pub(super) enum Held {
         attempt: u32,
         failed: u32,
         runs: bool,
+        cancel: Cancel,
     },
     /// A group with members that have not ended.
     Open(Arc<Invocation>),
     Ended(Arc<Ended>),
+}
+
+/// Whether what runs is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Cancel {
+    #[default]
+    No,
+    Alone,
+    /// And so is what it invokes.
+    WithTree,
 }
 
 /// What became of the attempts before.
@@ -38,4 +49,15 @@ pub(super) struct Progress {
     pub(super) attempts: u32,
     pub(super) failed: u32,
     pub(super) last_started_at: Option<SystemTime>,
+}
+
+impl Held {
+    pub(super) fn invocation(&self) -> &Arc<Invocation> {
+        match self {
+            Self::Waiting { invocation, .. }
+            | Self::Delivered { invocation, .. }
+            | Self::Open(invocation) => invocation,
+            Self::Ended(ended) => &ended.invocation,
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What can be asked of the memory engine's state.
 
+use std::collections::HashMap;
+
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
@@ -36,5 +38,26 @@ impl State {
             }
             Held::Ended(ended) => Found::Ended(ended.clone()),
         })
+    }
+
+    /// Everything of the tree below an invocation that has not ended.
+    pub(super) fn below(&self, cid: Cid) -> Vec<Cid> {
+        let Some(root) = self.held.get(&cid).map(|held| held.invocation().root) else { return Vec::new() };
+        let mut children: HashMap<Cid, Vec<Cid>> = HashMap::new();
+        for invocation in self.held.values().map(Held::invocation) {
+            if let Some(parent) = invocation.parent.filter(|_| invocation.root == root) {
+                children.entry(parent).or_default().push(invocation.cid);
+            }
+        }
+        let (mut below, mut next) = (Vec::new(), vec![cid]);
+        while let Some(parent) = next.pop() {
+            for child in children.remove(&parent).unwrap_or_default() {
+                next.push(child);
+                if !matches!(self.held.get(&child), Some(Held::Ended(_)) | None) {
+                    below.push(child);
+                }
+            }
+        }
+        below
     }
 }

@@ -10,13 +10,13 @@ use zato_core::{Cid, Ending, Invocation, Options, Outcome, Payload, When};
 
 use super::ended::Remembered;
 use super::groups::{Full, Groups};
-use super::held::{Forgotten, Held, Progress};
+use super::held::{Cancel, Forgotten, Held, Progress};
 use super::queues::{Queues, Ticket};
 use super::timers::{Alarm, Timers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Refused, Settled};
-use crate::record::{Accept, Batch, Delivery, Ended, Join, Lease, Settle, Task, Verdict};
+use crate::record::{Accept, Batch, CancelAnswer, Delivery, Ended, Join, Lease, Settle, Task, Verdict};
 
 pub(super) struct State {
     pub(super) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
@@ -104,8 +104,39 @@ impl State {
         if let Some(tell) = accept.tell {
             self.tell.entry(accept.invocation.cid).or_default().push(tell);
         }
+        let is_cancelled = accept.by.is_some_and(|by| self.cancel_of(by.cid) == Cancel::WithTree);
+        let cid = accept.invocation.cid;
         self.hold(accept.invocation);
+        if is_cancelled {
+            self.cancel(cid, true);
+        }
         Ok(())
+    }
+
+    fn cancel_of(&self, cid: Cid) -> Cancel {
+        match self.held.get(&cid) {
+            Some(Held::Delivered { cancel, .. }) => *cancel,
+            _ => Cancel::No,
+        }
+    }
+
+    /// Has what waits ended, and notes of what runs that it is to stop; `None` if it is not held.
+    pub(super) fn cancel(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
+        Some(match self.held.get_mut(&cid)? {
+            Held::Ended(ended) => CancelAnswer::Ended(ended.outcome.clone()),
+            Held::Waiting { number, .. } => {
+                let ticket = Ticket { number: *number, cid };
+                self.to_end.push_back((ticket, Task::Cancel));
+                CancelAnswer::Ending
+            }
+            Held::Delivered { runs: false, .. } => CancelAnswer::Ending,
+            Held::Delivered { cancel, .. } => {
+                *cancel =
+                    if with_tree || *cancel == Cancel::WithTree { Cancel::WithTree } else { Cancel::Alone };
+                CancelAnswer::Noted
+            }
+            Held::Open(_) => CancelAnswer::Noted,
+        })
     }
 
     /// Whether so many more may wait, within so many times the bounds.
@@ -260,7 +291,14 @@ impl State {
         self.last_number += 1;
         self.running += 1;
         let lease = Lease(self.last_number);
-        let held = Held::Delivered { invocation: invocation.clone(), lease, attempt, failed, runs };
+        let held = Held::Delivered {
+            invocation: invocation.clone(),
+            lease,
+            attempt,
+            failed,
+            runs,
+            cancel: Cancel::No,
+        };
         self.held.insert(invocation.cid, held);
         Delivery { invocation, attempt, failed, last_started_at, lease, task }
     }
@@ -312,8 +350,12 @@ impl State {
         if let Some(deadline) = invocation.deadline {
             self.timers.set(self.clock.arm(deadline), ticket, Alarm::Deadline);
         }
+        let is_cancelled = self.cancel_of(cid) != Cancel::No;
         let due = self.clock.arm(at);
         self.wait(invocation, ticket, Some(Box::new(progress)), Some(due));
+        if is_cancelled {
+            self.to_end.push_back((ticket, Task::Cancel));
+        }
     }
 
     /// Ends a group whose members have all ended; answers with its callbacks.

@@ -1,0 +1,214 @@
+//! Cancelling: what waits ends at once, what runs is told and has a grace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use zato_core::{Context, FailureReport, Result, service};
+use zato_runtime::{CallError, Cancellation, Error, Outcome, Runtime};
+
+use crate::journal::Journal;
+
+/// Says that a handler runs.
+#[derive(Clone, Default)]
+struct Runs(Arc<Notify>);
+
+/// Ends when it is told, in the way that its request says.
+#[service(name = "cancel.polite", max_attempts = 9, backoff = "1s")]
+async fn polite(ctx: &Context, how: String, runs: &Runs) -> Result<String> {
+    runs.0.notify_one();
+    ctx.cancelled().await;
+    match how.as_str() {
+        "well" => Ok("told".to_owned()),
+        "badly" => Err(std::io::Error::other("interrupted"))?,
+        "late" => {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            Ok("late".to_owned())
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+#[service(name = "cancel.fails", max_attempts = 9, backoff = "1h")]
+async fn fails(_: &Context, runs: &Runs) -> Result<()> {
+    runs.0.notify_one();
+    Err("no".parse::<u8>().unwrap_err())?
+}
+
+/// Makes children that wait, one of them in a tree of its own, and waits itself.
+#[service(name = "cancel.parent")]
+async fn parent(ctx: &Context, runs: &Runs, journal: &Journal) -> Result<()> {
+    let hour = Duration::from_hours(1);
+    journal.write(ctx, ctx.invoke_async(polite::service(), "never").await?);
+    journal.write(ctx, ctx.invoke_async(polite::service(), "well").delay(hour).await?);
+    journal.write(ctx, ctx.invoke_async("zato.ping", ()).delay(hour).new_root().await?);
+    runs.0.notify_one();
+    ctx.cancelled().await;
+    journal.write(ctx, ctx.invoke_async(polite::service(), "never").await?);
+    Ok(())
+}
+
+#[service(name = "cancel.report")]
+async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
+    journal.write(ctx, format!("{}: {}", report.outcome, report.error));
+    Ok(())
+}
+
+/// Cancels what it is told to, also itself.
+#[service(name = "cancel.cancels")]
+async fn cancels(ctx: &Context, cid: Option<zato_core::Cid>, journal: &Journal) -> Result<()> {
+    let answer = ctx.cancel(cid.unwrap_or(ctx.cid())).await?;
+    journal.write(ctx, format!("{answer:?}"));
+    ctx.cancelled().await;
+    Ok(())
+}
+
+async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
+    Runtime::builder()
+        .services([
+            polite::service().erased(),
+            fails::service().erased(),
+            parent::service().erased(),
+            report::service().erased(),
+            cancels::service().erased(),
+        ])
+        .provide(journal.clone())
+        .provide(runs.clone())
+        .start()
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_ends_at_once_with_its_failure_callback() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    let call = runtime.invoke_async(polite::service(), "well").delay(Duration::from_hours(1));
+    let cid = call.on_failure(report::NAME).await?;
+    assert_eq!(runtime.cancel(cid).await?, Cancellation::Cancelled);
+    let Cancellation::Ended(Outcome::Cancelled(_)) = runtime.cancel(cid).await? else { panic!("it says so") };
+    runtime.shutdown().await?;
+    let lines = journal.lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0].text, "Cancelled: it was cancelled while it waited");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_another_attempt_ends_at_once() -> Result<(), Error> {
+    let runs = Runs::default();
+    let runtime = start(&Journal::default(), &runs).await?;
+    let cid = runtime.invoke_async(fails::service(), ()).await?;
+    runs.0.notified().await;
+    let began = Instant::now();
+    assert_eq!(runtime.cancel(cid).await?, Cancellation::Cancelled);
+    assert!(began.elapsed() < Duration::from_secs(1));
+    runtime.shutdown().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_is_told_and_has_a_grace() -> Result<(), Error> {
+    for (how, expected, took) in [
+        ("well", "Completed: told", 0),
+        ("badly", "Cancelled: it was cancelled, and ended so: interrupted", 0),
+        ("late", "Completed: late", 4),
+        ("never", "Cancelled: it was cancelled, and ended so: its handler had not ended 5s later", 5),
+    ] {
+        let (journal, runs) = (Journal::default(), Runs::default());
+        let runtime = start(&journal, &runs).await?;
+        let cid = runtime.invoke_async(polite::service(), how).on_failure(report::NAME).await?;
+        runs.0.notified().await;
+        let began = Instant::now();
+        assert_eq!(runtime.cancel(cid).await?, Cancellation::Requested, "{how}");
+        assert_eq!(runtime.outcome(cid).await?.to_string(), expected);
+        assert_eq!(began.elapsed().as_secs(), took, "{how}");
+        let Cancellation::Ended(ended) = runtime.cancel(cid).await? else { panic!("{how}: it has ended") };
+        assert_eq!(ended.to_string(), expected);
+        runtime.shutdown().await?;
+        assert_eq!(journal.lines().len(), usize::from(expected.starts_with("Cancelled")), "{how}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_tree_follows_if_asked() -> Result<(), Error> {
+    for with_tree in [true, false] {
+        let (journal, runs) = (Journal::default(), Runs::default());
+        let runtime = start(&journal, &runs).await?;
+        let root = runtime.invoke_async(parent::service(), ()).await?;
+        // The parent and its first child run.
+        runs.0.notified().await;
+        journal.wait_for(3).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let cancel = runtime.cancel(root);
+        let answer = if with_tree { cancel.with_tree().await? } else { cancel.await? };
+        assert_eq!(answer, Cancellation::Requested);
+        assert!(runtime.outcome(root).await?.is_completed(), "it returned Ok within its grace");
+        let children: Vec<zato_core::Cid> =
+            journal.lines().into_iter().map(|line| line.text.parse().expect("a CID")).collect();
+        if with_tree {
+            for index in [0, 1, 3] {
+                let outcome = runtime.outcome(children[index]).await?;
+                assert!(matches!(outcome, Outcome::Cancelled(_)), "{index}: {outcome}");
+            }
+        }
+        let began = Instant::now();
+        assert_eq!(runtime.outcome(children[2]).await?.to_string(), r#"Completed: {"pong":"zato"}"#);
+        assert!(began.elapsed() > Duration::from_mins(59), "a tree of its own is not touched");
+        runtime.shutdown().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_cancel_another_and_itself() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    let waits = runtime.invoke_async(polite::service(), "well").delay(Duration::from_hours(1)).await?;
+    let other = runtime.invoke_async(cancels::service(), Some(waits)).await?;
+    assert!(matches!(runtime.outcome(waits).await?, Outcome::Cancelled(_)));
+    let itself = runtime.invoke_async(cancels::service(), None).await?;
+    assert!(runtime.outcome(itself).await?.is_completed());
+    runtime.cancel(other).await?;
+    assert!(runtime.outcome(other).await?.is_completed());
+    assert_eq!(
+        journal.lines().iter().map(|line| line.text.as_str()).collect::<Vec<_>>(),
+        ["Cancelled", "Requested"]
+    );
+    runtime.shutdown().await
+}
+
+#[tokio::test]
+async fn what_is_not_held_cannot_be_cancelled() -> Result<(), Error> {
+    let runtime = start(&Journal::default(), &Runs::default()).await?;
+    let unknown = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d".parse().expect("a CID");
+    let error = runtime.cancel(unknown).await.unwrap_err();
+    assert!(matches!(error, CallError::NotHeld(cid) if cid == unknown), "{error}");
+    runtime.shutdown().await
+}
+
+/// Outcomes are not lost when a cancel and an end meet: every invocation has one, and the callback of that one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cancel_that_meets_an_end_changes_nothing_else() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    let mut cancelled = 0;
+    for _ in 0..2_000 {
+        let cid = runtime
+            .invoke_async("zato.helpers.echo", "x")
+            .callback("zato.ping")
+            .on_failure(report::NAME)
+            .await?;
+        let answer = runtime.cancel(cid).await?;
+        let outcome = runtime.outcome(cid).await?;
+        cancelled += usize::from(matches!(outcome, Outcome::Cancelled(_)));
+        match answer {
+            Cancellation::Cancelled => assert!(matches!(outcome, Outcome::Cancelled(_)), "{outcome}"),
+            Cancellation::Ended(ended) => assert_eq!(ended, outcome),
+            Cancellation::Requested => {}
+        }
+    }
+    runtime.shutdown().await?;
+    assert_eq!(journal.lines().len(), cancelled);
+    Ok(())
+}

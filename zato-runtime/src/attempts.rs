@@ -1,0 +1,102 @@
+//! Attempts that somebody may want to stop: those that wait for something, and those that are asked to.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use zato_core::Cid;
+
+/// The attempts of this process, by invocation: of each there is one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    entries: Mutex<Entries>,
+    /// How many entries there are, so that what never waited costs no lock. Written under the lock.
+    count: AtomicUsize,
+}
+
+type Entries = HashMap<Cid, Entry, foldhash::fast::RandomState>;
+
+#[derive(Debug, Default)]
+struct Entry {
+    stop: Arc<Stop>,
+    /// The task that sees the attempt through, once it has one.
+    task: Option<AbortHandle>,
+}
+
+/// Whether an attempt is asked to stop.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    is_asked: AtomicBool,
+    asked: Notify,
+}
+
+impl Stop {
+    fn ask(&self) {
+        self.is_asked.store(true, Ordering::SeqCst);
+        self.asked.notify_waiters();
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when the attempt is asked to stop.
+    pub(crate) async fn asked(&self) {
+        let asked = self.asked.notified();
+        tokio::pin!(asked);
+        // Listening begins before the look, or a word between the two would be missed.
+        asked.as_mut().enable();
+        if !self.is_asked() {
+            asked.await;
+        }
+    }
+}
+
+impl Attempts {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> T {
+        let mut entries = self.entries();
+        let changed = change(&mut entries);
+        self.count.store(entries.len(), Ordering::SeqCst);
+        changed
+    }
+
+    /// Where an attempt learns that it is asked to stop.
+    pub(crate) fn stop(&self, cid: Cid) -> Arc<Stop> {
+        self.change(|entries| entries.entry(cid).or_default().stop.clone())
+    }
+
+    /// Asks an attempt to stop.
+    pub(crate) fn ask(&self, cid: Cid) {
+        self.stop(cid).ask();
+    }
+
+    /// Notes the task that sees an attempt through. `spawn` is called under the lock, so that the task cannot
+    /// have been forgotten before it is noted.
+    pub(crate) fn see_through(&self, cid: Cid, spawn: impl FnOnce(Arc<Stop>) -> AbortHandle) {
+        self.change(|entries| {
+            let entry = entries.entry(cid).or_default();
+            entry.task = Some(spawn(entry.stop.clone()));
+        });
+    }
+
+    /// The attempt is over; answers whether it had been asked to stop.
+    pub(crate) fn forget(&self, cid: Cid) -> bool {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        self.change(|entries| entries.remove(&cid)).is_some_and(|entry| entry.stop.is_asked())
+    }
+
+    /// Drops every attempt that waits for something; answers how many there were.
+    pub(crate) fn abort_all(&self) -> usize {
+        let entries = self.change(std::mem::take);
+        let tasks = entries.into_values().filter_map(|entry| entry.task);
+        tasks.map(|task| task.abort()).count()
+    }
+}
