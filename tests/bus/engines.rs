@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use zato_core::{Channel, Cid, Ending, Invocation, Outcome, Payload, ServiceName, Slot};
+use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, ServiceName, Slot};
 use zato_runtime::Config;
 use zato_runtime::engine::{Engine, Refused, open};
 use zato_runtime::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Hosted, Join, Settle, Verdict};
@@ -33,8 +33,11 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
     ENGINES
         .map(|url| {
             let engine = open(url, config).expect("the engine opens");
-            let hosted =
-                ["a", "b", "c"].map(|name| Hosted { name: ServiceName::Linked(name), concurrency: None });
+            let hosted = ["a", "b", "c"].map(|name| Hosted {
+                name: ServiceName::Linked(name),
+                concurrency: (name == "c").then_some(2),
+                priority: 0,
+            });
             engine.announce(&hosted, Arc::new(Joined));
             engine
         })
@@ -286,5 +289,47 @@ async fn staged_members_count_as_waiting() {
         assert!(matches!(more, Err(Refused::Full { waiting: 4, .. })), "{more:?}");
         engine.unstage(cid(100)).await;
         accept(&*engine, &invocation("a", 5), None).await.expect("there is room again");
+    }
+}
+
+#[tokio::test]
+async fn no_more_of_a_service_run_than_may() {
+    for engine in engines(&Config::default()) {
+        // Service `c` has two places.
+        for number in 0..4 {
+            accept(&*engine, &invocation("c", number), None).await.expect("room");
+        }
+        accept(&*engine, &invocation("a", 4), None).await.expect("room");
+        let first = engine.deliver(8).await;
+        let cids: Vec<_> = first.iter().map(|delivery| delivery.invocation.cid).collect();
+        assert_eq!(cids, [0, 4, 1].map(cid), "{}", engine.url());
+        // A callback for it finds no place, and waits behind what waits already.
+        let settled = engine.settle(settle(&first[1], &[invocation("c", 5)])).await;
+        assert!(settled.into_iter().flatten().all(|settled| settled.granted.is_empty()));
+        engine.settle(settle(&first[0], &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
+        let next = engine.deliver(8).await;
+        assert_eq!(next.iter().map(|delivery| delivery.invocation.cid).collect::<Vec<_>>(), [cid(2)]);
+        engine.settle(settle(&first[2], &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
+        engine.settle(settle(&next[0], &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
+        let last = engine.deliver(8).await;
+        assert_eq!(last.iter().map(|delivery| delivery.invocation.cid).collect::<Vec<_>>(), [3, 5].map(cid));
+    }
+}
+
+#[tokio::test]
+async fn the_higher_priority_goes_first_and_order_holds_within_one() {
+    for engine in engines(&Config::default()) {
+        for (number, priority) in
+            [(0, None), (1, Some(-1)), (2, Some(5)), (3, None), (4, Some(5)), (5, Some(127))]
+        {
+            let mut invocation = Invocation::clone(&invocation("a", number));
+            let mut options = Options::default();
+            options.priority = priority;
+            invocation.options = Some(Box::new(options));
+            accept(&*engine, &Arc::new(invocation), None).await.expect("room");
+        }
+        let order: Vec<_> =
+            engine.deliver(8).await.into_iter().map(|delivery| delivery.invocation.cid).collect();
+        assert_eq!(order, [5, 2, 4, 0, 3, 1].map(cid), "{}", engine.url());
     }
 }

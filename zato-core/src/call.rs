@@ -123,6 +123,13 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
+    /// Which waiting invocation of the target goes first, instead of what the service says: the higher. It
+    /// is 0 where nobody says.
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.made.call.options().priority = Some(priority);
+        self
+    }
+
     /// Starts a causal tree of its own, with a depth of its own, and without the caller's deadline.
     pub fn new_root(mut self) -> Self {
         self.made.call.new_root = true;

@@ -20,6 +20,8 @@ pub struct Options {
     pub max_attempts: Option<u32>,
     /// How long to wait between attempts.
     pub backoff: Option<Backoff>,
+    /// Which waiting invocation of its service goes first: the higher.
+    pub priority: Option<i8>,
 }
 
 /// A point in time.

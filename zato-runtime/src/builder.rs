@@ -149,6 +149,7 @@ impl Builder {
             .map(|entry| Hosted {
                 name: entry.name.clone(),
                 concurrency: entry.registration.settings().concurrency,
+                priority: entry.registration.settings().priority.unwrap_or_default(),
             })
             .collect();
         engine.announce(&hosted, Arc::new(FanIn));

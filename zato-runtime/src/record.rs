@@ -154,4 +154,6 @@ pub struct Hosted {
     pub name: ServiceName,
     /// How many of its invocations may run at once.
     pub concurrency: Option<u32>,
+    /// The priority of invocations whose call names none.
+    pub priority: i8,
 }

@@ -102,9 +102,8 @@ impl Engine for Memory {
         &[]
     }
 
-    /// All services that can be called are hosted here, so there is nothing to sort out.
-    fn announce(&self, _services: &[Hosted], join: Arc<dyn Join>) {
-        self.state().announce(join);
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) {
+        self.state().announce(services, join);
     }
 
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {

@@ -16,7 +16,9 @@ use super::timers::{Alarm, Timers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Refused, Settled};
-use crate::record::{Accept, Batch, CancelAnswer, Delivery, Ended, Join, Lease, Settle, Task, Verdict};
+use crate::record::{
+    Accept, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Lease, Settle, Task, Verdict,
+};
 
 pub(super) struct State {
     pub(super) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
@@ -82,8 +84,9 @@ impl State {
         }
     }
 
-    /// Who makes the ends of groups.
-    pub(super) fn announce(&mut self, join: Arc<dyn Join>) {
+    /// Which services are hosted, and who makes the ends of groups.
+    pub(super) fn announce(&mut self, services: &[Hosted], join: Arc<dyn Join>) {
+        self.queues.announce(services);
         self.join = Some(join);
     }
 
@@ -217,7 +220,7 @@ impl State {
     ) {
         match due {
             Some(due) => self.timers.set(due, ticket, Alarm::Due),
-            None => self.queues.push(&invocation.service, ticket),
+            None => self.queues.push(&invocation, ticket),
         }
         self.waiting += 1;
         self.waiting_bytes += invocation.payload.len();
@@ -240,8 +243,8 @@ impl State {
             let Some((invocation, progress)) = self.still_waiting(ticket) else { continue };
             match alarm {
                 Alarm::Due => {
-                    let service = invocation.service.clone();
-                    self.queues.push(&service, ticket);
+                    let invocation = invocation.clone();
+                    self.queues.push(&invocation, ticket);
                 }
                 // It concerns the first start alone.
                 Alarm::Expired if progress.is_none() => self.to_end.push_back((ticket, Task::Expire)),
@@ -267,10 +270,11 @@ impl State {
             }
         }
         while self.running < self.max_running {
-            let ticket = self.queues.pop()?;
+            let (queue, ticket) = self.queues.pop()?;
             if let Some(delivery) = self.deliver(ticket, Task::Run) {
                 return Some(delivery);
             }
+            self.queues.skipped(queue);
         }
         None
     }
@@ -288,6 +292,9 @@ impl State {
         let Progress { attempts, failed, last_started_at } = progress;
         let runs = task == Task::Run;
         let attempt = attempts + u32::from(runs);
+        if runs {
+            self.queues.started(&invocation.service);
+        }
         self.last_number += 1;
         self.running += 1;
         let lease = Lease(self.last_number);
@@ -306,7 +313,12 @@ impl State {
     /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
     pub(super) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
         let (attempt, failed) = match self.held.get(&settle.cid) {
-            Some(Held::Delivered { lease, attempt, failed, .. }) if *lease == settle.lease => {
+            Some(Held::Delivered { invocation, lease, attempt, failed, runs, .. })
+                if *lease == settle.lease =>
+            {
+                if *runs {
+                    self.queues.ended(&invocation.service);
+                }
                 (*attempt, *failed)
             }
             _ => return Err(LeaseLost),
