@@ -8,6 +8,7 @@ mod calls;
 mod context;
 mod outcomes;
 mod payloads;
+mod hostile;
 mod cancel;
 mod retries;
 mod time;

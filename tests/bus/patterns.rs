@@ -20,6 +20,8 @@ impl Service for Caller {
         let cid = match request.as_str() {
             "convention" => call.await?,
             "none" => call.no_callback().await?,
+            "explicit, then none by convention" => call.callback("patterns.explicit").no_callback().await?,
+            "none by convention, then explicit" => call.no_callback().callback("patterns.explicit").await?,
             "explicit" => call.callback("patterns.explicit").await?,
             "several" => {
                 call.callback("patterns.explicit")
@@ -175,7 +177,9 @@ async fn a_callback_by_convention_receives_the_reply() -> Result<(), Error> {
 
 #[tokio::test]
 async fn an_explicit_callback_replaces_the_convention() -> Result<(), Error> {
-    for request in ["explicit", "typed"] {
+    for request in
+        ["explicit", "typed", "explicit, then none by convention", "none by convention, then explicit"]
+    {
         let journal = run(request).await?;
         assert_eq!(journal.of(Explicit::NAME).len(), 1, "{request}");
         assert_eq!(journal.of(CallerAsyncCallback::NAME).len(), 0, "{request}");

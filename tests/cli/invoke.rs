@@ -83,7 +83,7 @@ fn an_unknown_name_is_told_with_the_nearest_and_with_those_that_are_linked() {
     let error = ran.refused(1);
     assert!(error.contains("did you mean `greetings.hello`?"), "{error}");
     assert!(error.contains("greetings.welcome"), "{error}");
-    assert!(error.contains("use greetings as _;"), "{error}");
+    assert!(error.contains("`use my_services as _;`"), "{error}");
 }
 
 #[test]

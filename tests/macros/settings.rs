@@ -88,11 +88,11 @@ impl Service for Tuple {
 
 #[test]
 fn fields_are_needed_by_type() {
-    let needs = |service: zato_core::Registration| -> Vec<(&str, &str)> {
-        service.needs().iter().map(|need| (need.field(), need.type_name())).collect()
+    let needs = |service: zato_core::Registration| -> Vec<String> {
+        service.needs().iter().map(|need| format!("{}: {}", need.field(), need.type_name())).collect()
     };
-    assert_eq!(needs(Fields::service().erased()), [("greeting", "alloc::string::String"), ("type", "u64")]);
-    assert_eq!(needs(Tuple::service().erased()), [("0", "alloc::string::String"), ("1", "u64")]);
+    assert_eq!(needs(Fields::service().erased()), ["greeting: String", "type: u64"]);
+    assert_eq!(needs(Tuple::service().erased()), ["0: String", "1: u64"]);
 
     let mut resources = Resources::default();
     resources.put("hello".to_owned());

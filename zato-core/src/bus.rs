@@ -93,9 +93,11 @@ impl<'a> Call<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    /// None at all, also not by convention.
-    pub fn none() -> Self {
-        Self::These(SmallVec::new())
+    /// None by convention; those that were named stay.
+    pub fn without_convention(&mut self) {
+        if matches!(self, Self::Convention) {
+            *self = Self::These(SmallVec::new());
+        }
     }
 
     /// One more; the first replaces the convention.

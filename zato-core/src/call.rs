@@ -1,12 +1,11 @@
 //! Calls as they are written: builders that are awaited.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll};
 use std::time::{Duration, SystemTime};
 
-use crate::bus::{Bus, Call, Chosen, Step};
+use crate::bus::{Bus, Call, Step};
 use crate::target::{Callback, FromReply, Named};
 use crate::{CallError, Cid, Context, IntoBackoff, OptionError, Payload, When};
 
@@ -69,10 +68,10 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// No callback by convention, for success and failure alike.
+    /// No callback by convention, for success and failure alike; those that the call names stay.
     pub fn no_callback(mut self) -> Self {
-        self.made.call.callbacks = Chosen::none();
-        self.made.call.on_failure = Chosen::none();
+        self.made.call.callbacks.without_convention();
+        self.made.call.on_failure.without_convention();
         self
     }
 
@@ -224,15 +223,3 @@ impl<R: FromReply> Future for InvokeFuture<'_, R> {
         })
     }
 }
-
-macro_rules! debug_as_call {
-    ($($type:ident<$($parameter:tt),*>)*) => {$(
-        impl<$($parameter),*> fmt::Debug for $type<$($parameter),*> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($type)).field(&self.made.call.target).finish()
-            }
-        }
-    )*};
-}
-
-debug_as_call! { InvokeAsync<'a, R> Invoke<'a, R> }

@@ -1,6 +1,5 @@
 //! Cancelling an invocation.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
@@ -73,14 +72,5 @@ impl Future for CancelFuture<'_> {
             this.answer = Some(asked.bus.cancel(asked.from, asked.cid, asked.with_tree));
         }
         this.answer.as_mut().map_or(Poll::Pending, |answer| Pin::new(answer).poll(cx))
-    }
-}
-
-impl fmt::Debug for Cancel<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancel")
-            .field("cid", &self.cid)
-            .field("with_tree", &self.with_tree)
-            .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use crate::{Cid, DecodeError, OptionError, Outcome, WriteError};
 /// Why `invoke_async` accepted nothing, or why `invoke` brought no response.
 ///
 /// By `?` it becomes a [`Failure`](crate::Failure) that keeps whether it is permanent.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// No service of that name is known. Nothing was accepted.
@@ -135,6 +135,13 @@ impl CallError {
     }
 }
 
+/// What `main` and `unwrap` show is the text with its cure, not the fields.
+impl fmt::Debug for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// A name that no linked service has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,6 +156,8 @@ pub struct UnknownService {
     pub linked: Vec<String>,
     /// How many are linked in all.
     pub linked_count: usize,
+    /// Whether it is linked, but the runtime was told to run others only.
+    pub is_left_out: bool,
 }
 
 impl UnknownService {
@@ -160,7 +169,14 @@ impl UnknownService {
         linked: Vec<String>,
         linked_count: usize,
     ) -> Self {
-        Self { role, name: name.to_owned(), nearest: nearest.map(str::to_owned), linked, linked_count }
+        let nearest = nearest.map(str::to_owned);
+        Self { role, name: name.to_owned(), nearest, linked, linked_count, is_left_out: false }
+    }
+
+    /// It is linked, but the runtime was told to run others only.
+    #[must_use]
+    pub fn left_out(self, is_left_out: bool) -> Self {
+        Self { is_left_out, ..self }
     }
 
     /// The crate that would have to be named for its services to be linked, guessed from the first word.
@@ -168,18 +184,24 @@ impl UnknownService {
         let first = self.name.split('.').next().unwrap_or_default().replace('-', "_");
         let is_ident = first.starts_with(|c: char| c.is_ascii_alphabetic())
             && first.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if is_ident && self.name.contains('.') { first } else { "my_services".to_owned() }
+        let is_linked = self.linked.iter().any(|name| name.split('.').next() == self.name.split('.').next());
+        if is_ident && self.name.contains('.') && !is_linked { first } else { "my_services".to_owned() }
     }
 }
 
 impl fmt::Display for UnknownService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no service is named `{}`", self.name)?;
-        match (&self.nearest, self.role) {
-            (Some(nearest), "target") => write!(f, ": did you mean `{nearest}`?")?,
-            (Some(nearest), role) => write!(f, ", which is to be the {role}: did you mean `{nearest}`?")?,
-            (None, "target") => {}
-            (None, role) => write!(f, ", which is to be the {role}")?,
+        if self.role != "target" {
+            write!(f, ", which is to be the {}", self.role)?;
+        }
+        if self.is_left_out {
+            return f.write_str(
+                " in this runtime: it is linked, but `.services([..])` names those that run, and not this one",
+            );
+        }
+        if let Some(nearest) = &self.nearest {
+            write!(f, ": did you mean `{nearest}`?")?;
         }
         if self.linked.is_empty() {
             f.write_str("\n  linked: no service of yours")?;

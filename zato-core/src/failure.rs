@@ -14,7 +14,8 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 ///
 /// Any [`std::error::Error`] becomes one by `?` and means *try again*, if the service has attempts left
 /// (`max_attempts`, 1 unless told). [`Failure::permanent`] means *do not*, and [`Failure::retry_after`] says
-/// when. A [`CallError`] keeps what it is: a refusal stays permanent, a full engine does not.
+/// when. A [`CallError`] keeps what it is: a refusal stays permanent, a full engine does not. A text, a `String`
+/// or a `Box<dyn Error + Send + Sync>` is no `std::error::Error`: `.map_err(Failure::new)?` makes it one.
 ///
 /// ```
 /// use zato_core::{Failure, Result};

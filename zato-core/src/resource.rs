@@ -3,6 +3,8 @@
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 
+use crate::name::short_type_name;
+
 /// What may be a field of a service: anything that can be cloned into it and shared between threads.
 ///
 /// Implemented for every `Clone + Send + Sync + 'static` type, and by nothing else.
@@ -37,9 +39,9 @@ impl Need {
         self.field
     }
 
-    /// The type, with its module path.
-    pub fn type_name(&self) -> &'static str {
-        (self.type_name)()
+    /// The type, as its user writes it.
+    pub fn type_name(&self) -> String {
+        short_type_name((self.type_name)())
     }
 }
 

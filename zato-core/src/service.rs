@@ -45,7 +45,7 @@ pub trait Service: Registered + Send + Sync {
         &self,
         ctx: &Context,
         request: Self::Request,
-    ) -> impl Future<Output = Result<Self::Response>> + Send; // `Arc` for `Rc`; drop lock guards before `.await`
+    ) -> impl Future<Output = Result<Self::Response>> + Send; // `async fn`; `Arc` for `Rc`; no lock guard over `.await`
 }
 
 /// What `#[service]` writes for a struct: its name, where it stands, its settings and its resources.

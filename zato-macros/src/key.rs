@@ -81,15 +81,31 @@ impl Key {
         if let Some(key) = Self::ALL.into_iter().find(|key| key.text() == text) {
             return Ok(key);
         }
-        let nearest = Self::ALL
-            .into_iter()
-            .map(|key| (distance(text, key.text()), key.text()))
-            .min()
-            .filter(|(distance, key)| *distance <= key.len().max(text.len()) / 2)
-            .map(|(_, key)| format!("did you mean `{key}`? "))
-            .unwrap_or_default();
+        let nearest = || {
+            let nearest = Self::ALL.into_iter().map(|key| (distance(text, key.text()), key.text())).min();
+            nearest.filter(|(distance, key)| *distance <= key.len().max(text.len()) / 2).map(|(_, key)| key)
+        };
+        let nearest = Self::called_elsewhere(text).map(Self::text).or_else(nearest);
+        let nearest = nearest.map(|key| format!("did you mean `{key}`? ")).unwrap_or_default();
         let all = Self::ALL.map(|key| format!("`{}`", key.text())).join(", ");
         Err(format!("`{text}` is no key of #[service]: {nearest}the keys are {all}"))
+    }
+}
+
+impl Key {
+    /// The key for what other libraries call so.
+    fn called_elsewhere(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "retries" | "retry" | "max_retries" | "attempts" | "tries" => Self::MaxAttempts,
+            "on_error" | "errback" | "failure" | "on_failed" => Self::OnFailure,
+            "parallelism" | "workers" | "max_concurrency" | "concurrent" => Self::Concurrency,
+            "on_success" | "link" | "on_complete" | "reply_to" => Self::Callback,
+            "time_limit" | "max_time" => Self::Timeout,
+            "delay" | "wait" | "retry_delay" | "interval" => Self::Backoff,
+            "rate_limit" | "throttle" => Self::Rate,
+            "aliases" | "alias" | "renamed_from" => Self::Formerly,
+            _ => return None,
+        })
     }
 }
 
@@ -121,6 +137,9 @@ mod tests {
             ("onFailure", "`on_failure`"),
             ("attempts", "`max_attempts`"),
             ("losses", "`max_losses`"),
+            ("max_retries", "`max_attempts`"),
+            ("on_error", "`on_failure`"),
+            ("parallelism", "`concurrency`"),
         ] {
             let fault = Key::find(text).err().unwrap_or_default();
             assert!(fault.contains(&format!("did you mean {nearest}?")), "{fault}");

@@ -6,17 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use zato_core::Cid;
 
-/// The attempts of this process, by invocation: of each there is one at a time.
+use crate::record::AttemptId;
+
+/// The attempts of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     entries: Mutex<Entries>,
     /// How many entries there are, so that what never waited costs no lock. Written under the lock.
     count: AtomicUsize,
+    /// Set when a shutdown has ended: nothing is begun any more. Written under the lock.
+    is_closed: AtomicBool,
 }
 
-type Entries = HashMap<Cid, Entry, foldhash::fast::RandomState>;
+type Entries = HashMap<AttemptId, Entry, foldhash::fast::RandomState>;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -67,35 +70,45 @@ impl Attempts {
     }
 
     /// Where an attempt learns that it is asked to stop.
-    pub(crate) fn stop(&self, cid: Cid) -> Arc<Stop> {
-        self.change(|entries| entries.entry(cid).or_default().stop.clone())
+    pub(crate) fn stop(&self, id: AttemptId) -> Arc<Stop> {
+        self.change(|entries| entries.entry(id).or_default().stop.clone())
     }
 
     /// Asks an attempt to stop.
-    pub(crate) fn ask(&self, cid: Cid) {
-        self.stop(cid).ask();
+    pub(crate) fn ask(&self, id: AttemptId) {
+        self.stop(id).ask();
     }
 
     /// Notes the task that sees an attempt through. `spawn` is called under the lock, so that the task cannot
-    /// have been forgotten before it is noted.
-    pub(crate) fn see_through(&self, cid: Cid, spawn: impl FnOnce(Arc<Stop>) -> AbortHandle) {
+    /// have been forgotten before it is noted; it is not called once all is closed.
+    pub(crate) fn see_through(&self, id: AttemptId, spawn: impl FnOnce(Arc<Stop>) -> AbortHandle) {
         self.change(|entries| {
-            let entry = entries.entry(cid).or_default();
-            entry.task = Some(spawn(entry.stop.clone()));
+            if !self.is_closed() {
+                let entry = entries.entry(id).or_default();
+                entry.task = Some(spawn(entry.stop.clone()));
+            }
         });
     }
 
     /// The attempt is over; answers whether it had been asked to stop.
-    pub(crate) fn forget(&self, cid: Cid) -> bool {
+    pub(crate) fn forget(&self, id: AttemptId) -> bool {
         if self.count.load(Ordering::SeqCst) == 0 {
             return false;
         }
-        self.change(|entries| entries.remove(&cid)).is_some_and(|entry| entry.stop.is_asked())
+        self.change(|entries| entries.remove(&id)).is_some_and(|entry| entry.stop.is_asked())
     }
 
-    /// Drops every attempt that waits for something; answers how many there were.
-    pub(crate) fn abort_all(&self) -> usize {
-        let entries = self.change(std::mem::take);
+    /// Whether nothing is to be begun any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    /// Drops every attempt that waits for something, and lets none begin; answers how many there were.
+    pub(crate) fn close(&self) -> usize {
+        let entries = self.change(|entries| {
+            self.is_closed.store(true, Ordering::SeqCst);
+            std::mem::take(entries)
+        });
         let tasks = entries.into_values().filter_map(|entry| entry.task);
         tasks.map(|task| task.abort()).count()
     }

@@ -61,3 +61,6 @@ pub(crate) const MAX_NESTED: u32 = 64;
 
 /// How many synchronous calls of one attempt are recorded.
 pub(crate) const MAX_INNER_RECORDED: usize = 1_000;
+
+/// How many bytes of payload those records hold.
+pub(crate) const MAX_INNER_BYTES: usize = 8 << 20;

@@ -23,11 +23,23 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn new(handler: Arc<dyn Handler>, context: Context) -> Self {
         let span = span(&context);
-        match catch_unwind(AssertUnwindSafe(|| handler.run(context))) {
-            Ok(attempt) => Self { attempt: Some(attempt), span },
-            Err(_) => Self { attempt: None, span },
-        }
+        // What it panics with says nothing that the message below does not.
+        let attempt = quietly(|| handler.run(context));
+        Self { attempt, span }
     }
+}
+
+/// Runs code that may be the user's, whatever it does; `None` if it panics. What a panic leaves may itself panic
+/// when it is dropped, and what that leaves is given up.
+fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let panic = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(value) => return Some(value),
+        Err(panic) => panic,
+    };
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(second);
+    }
+    None
 }
 
 /// Every attempt runs in a span that says which it is.
@@ -65,16 +77,16 @@ impl Future for Running {
                 return Poll::Ready(Brought::Panic("before its first step".to_owned()));
             };
             let reply = task::ready!(attempt.as_mut().poll(cx));
-            // Values that the handler still holds are the user's code too: they are dropped in here.
+            // The user's values are read and dropped in here: the error, and what the handler still holds.
+            let brought = Brought::from(reply);
             this.attempt = None;
-            Poll::Ready(Brought::Reply(reply))
+            Poll::Ready(brought)
         }));
         polled.unwrap_or_else(|panic| {
             let message = message(&*panic);
-            // What a panic left behind may panic once more when it is dropped.
             let left = this.attempt.take();
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(left)));
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+            quietly(|| drop(left));
+            quietly(|| drop(panic));
             Poll::Ready(Brought::Panic(message))
         })
     }
@@ -84,7 +96,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             let _entered = self.span.enter();
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(attempt)));
+            quietly(|| drop(attempt));
         }
     }
 }

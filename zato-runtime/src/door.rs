@@ -14,7 +14,7 @@ use zato_core::{CallError, Cancellation, Channel, Cid, Context, Ending, Invocati
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
 use crate::intake;
-use crate::record::{AttemptId, Batch, CancelAnswer, Ended, Found};
+use crate::record::{AttemptId, Batch, CancelAnswer, Ended};
 use crate::retry::{Decision, Policy, Standing, decide};
 use crate::shared::Shared;
 
@@ -53,9 +53,13 @@ impl Bus for Shared {
 
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()> {
         Step::later(async move {
-            let (anchor, _) = context.anchor();
-            let stop = self.attempts.stop(anchor);
             if !self.is_live(context) {
+                return;
+            }
+            let anchor = anchor(context);
+            let stop = self.attempts.stop(anchor);
+            if !self.engine.is_running(anchor) {
+                // It ended in between, and nobody would forget it.
                 self.attempts.forget(anchor);
                 return;
             }
@@ -75,8 +79,7 @@ impl Bus for Shared {
 impl Shared {
     /// Whether the attempt that a context belongs to still runs.
     fn is_live(&self, context: &Context) -> bool {
-        let (cid, number) = context.anchor();
-        !context.has_returned() && self.engine.is_running(AttemptId { cid, number })
+        !context.has_returned() && self.engine.is_running(anchor(context))
     }
 
     /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
@@ -91,7 +94,7 @@ impl Shared {
         }
         Some(match first {
             CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
-            CancelAnswer::Noted => Cancellation::Requested,
+            CancelAnswer::Noted(_) | CancelAnswer::Open => Cancellation::Requested,
             CancelAnswer::Ending => match self.engine.outcome(cid).await? {
                 Outcome::Cancelled(_) => Cancellation::Cancelled,
                 other => Cancellation::Ended(other),
@@ -100,20 +103,24 @@ impl Shared {
     }
 
     async fn cancel_all(&self, all: Batch<Cid>, with_tree: bool) -> Batch<Option<CancelAnswer>> {
-        let answers = self.engine.cancel(all.clone(), with_tree).await;
-        for (cid, answer) in all.into_iter().zip(&answers) {
-            if *answer == Some(CancelAnswer::Noted) {
-                self.attempts.ask(cid);
-                // It may have ended in between, and nobody would forget it then.
-                let mut held = Batch::new();
-                held.push(cid);
-                if !matches!(self.engine.find(held).await.pop().flatten(), Some(Found::Running(..))) {
-                    self.attempts.forget(cid);
+        let answers = self.engine.cancel(all, with_tree).await;
+        for answer in &answers {
+            if let Some(CancelAnswer::Noted(attempt)) = answer {
+                self.attempts.ask(*attempt);
+                if !self.engine.is_running(*attempt) {
+                    // It ended in between, and nobody would forget it.
+                    self.attempts.forget(*attempt);
                 }
             }
         }
         answers
     }
+}
+
+/// The attempt that a context runs in.
+fn anchor(context: &Context) -> AttemptId {
+    let (cid, number) = context.anchor();
+    AttemptId { cid, number }
 }
 
 /// A synchronous call from outside takes its turn as every other does, and is waited for.

@@ -1,12 +1,14 @@
 //! What can go wrong for a program that runs the bus.
 
+use std::fmt;
+
 use zato_core::{CallError, Cid, DecodeError};
 
 use crate::engine::EngineError;
 use crate::registry::Faults;
 
 /// What can go wrong for a program that runs the bus: at start, in a call, or in a look-up.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Something is wrong with the services that are linked. Nothing was started.
@@ -27,4 +29,16 @@ pub enum Error {
     /// The runtime was started where there is no tokio.
     #[error("a runtime needs tokio: start it inside `#[tokio::main]`, or let `zato_runtime::main()` do it")]
     NoTokio,
+    /// The runtime was started on a tokio without timers.
+    #[error(
+        "a runtime needs tokio's timers: call `enable_time()` or `enable_all()` on `tokio::runtime::Builder`"
+    )]
+    NoTimers,
+}
+
+/// What `main` and `unwrap` show is the text with its cure, not the fields.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -1,6 +1,7 @@
 //! The only way in: checks a call, resolves its callbacks, mints its CID and has the engine accept it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -10,6 +11,7 @@ use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Options, Ou
 
 use crate::cid;
 use crate::engine::Refused;
+use crate::observer::Observer;
 use crate::record::{Accept, AttemptId, Batch};
 use crate::registry::Entry;
 use crate::shared::Shared;
@@ -136,27 +138,63 @@ fn hand_over<'a>(
         AttemptId { cid, number }
     });
     let cid = invocation.cid;
-    let entering = shared.observer.as_ref().map(|observer| {
-        observer.entering(&invocation);
-        (observer, invocation.clone())
-    });
+    let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
     batch.push(Accept { invocation, by, tell, members: None });
-    let answered = move |answer: Option<Result<_, Refused>>| {
-        let refused = match answer {
-            Some(Ok(_)) => return Ok(cid),
-            Some(Err(Refused::Full { waiting, bytes })) => CallError::Full { waiting, bytes },
-            Some(Err(Refused::Over)) => from.map_or(CallError::ShuttingDown, over),
-            Some(Err(Refused::Draining | Refused::Incomplete { .. })) | None => CallError::ShuttingDown,
-        };
-        if let Some((observer, invocation)) = entering {
-            observer.refused(&invocation);
+    let answered = move |answer: Option<Result<_, Refused>>| match answer {
+        Some(Ok(_)) => {
+            entering.taken();
+            Ok(cid)
         }
-        Err(refused)
+        Some(Err(Refused::Full { waiting, bytes })) => Err(CallError::Full { waiting, bytes }),
+        Some(Err(Refused::Over)) => Err(from.map_or(CallError::ShuttingDown, over)),
+        Some(Err(Refused::Draining | Refused::Incomplete { .. })) | None => Err(CallError::ShuttingDown),
     };
+    if from.is_none() && is_greedy() {
+        // A loop of calls that never wait would keep its thread from everything else.
+        return Step::later(async move {
+            tokio::task::yield_now().await;
+            answered(shared.engine.accept(batch).await.pop())
+        });
+    }
     match shared.engine.accept(batch) {
         Step::Now(answers) => Step::now(answered(answers.and_then(|mut answers| answers.pop()))),
         Step::Later(answers) => Step::later(async move { answered(answers.await.pop()) }),
+    }
+}
+
+/// Whether a thread has made so many calls from outside that it is somebody else's turn.
+fn is_greedy() -> bool {
+    thread_local!(static CALLS: Cell<u8> = const { Cell::new(0) });
+    CALLS.with(|calls| {
+        calls.set(calls.get().wrapping_add(1));
+        calls.get() == 0
+    })
+}
+
+/// An invocation that a door has been told of, until it is known whether the engine takes it. A caller may stop
+/// waiting before.
+struct Entering<'a>(Option<(&'a dyn Observer, Arc<Invocation>)>);
+
+impl<'a> Entering<'a> {
+    fn new(shared: &'a Shared, invocation: &Arc<Invocation>) -> Self {
+        Self(shared.observer.as_deref().map(|observer| {
+            observer.entering(invocation);
+            (observer, invocation.clone())
+        }))
+    }
+
+    /// The engine has it.
+    fn taken(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        if let Some((observer, invocation)) = &self.0 {
+            observer.refused(invocation);
+        }
     }
 }
 

@@ -64,4 +64,4 @@ pub use engine::EngineError;
 pub use error::Error;
 pub use registry::{Fault, Faults};
 pub use runtime::Runtime;
-pub use zato_core::{CallError, Cancellation, Cid, Outcome, Payload};
+pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};

@@ -31,7 +31,7 @@ pub trait Join: Send + Sync {
 }
 
 /// One attempt of one invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptId {
     /// The invocation.
     pub cid: Cid,
@@ -82,8 +82,10 @@ pub enum CancelAnswer {
     Ended(Outcome),
     /// It waited, and is delivered to be ended.
     Ending,
-    /// It runs, and it is noted that it is to stop.
-    Noted,
+    /// This attempt of it runs, and it is noted that it is to stop.
+    Noted(AttemptId),
+    /// It is a group, which ends when its members have.
+    Open,
 }
 
 /// An ended invocation.

@@ -4,11 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use zato_core::{Backoff, Ending, Outcome, Payload, Reply};
 
-/// What one attempt brought.
+/// What one attempt brought. Nothing in it is the user's own: their values are read and dropped where a panic is
+/// caught.
 #[derive(Debug)]
 pub(crate) enum Brought {
-    /// The handler was run, or its request could not be read.
-    Reply(Reply),
+    /// The handler returned `Ok`, and this is its response.
+    Completed(Payload),
+    /// The handler returned `Err`.
+    Failed { error: String, permanent: bool, delay: Option<Duration> },
+    /// The request cannot be read; the handler did not run.
+    Undecodable(String),
+    /// The response cannot be written.
+    Unwritable(String),
     /// The handler panicked, with this message.
     Panic(String),
     /// The attempt took longer than it may.
@@ -19,21 +26,47 @@ pub(crate) enum Brought {
     Stopped(Duration),
 }
 
+impl From<Reply> for Brought {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Completed(response) => Self::Completed(response),
+            Reply::Failed(failure) => Self::Failed {
+                error: failure.to_string(),
+                permanent: failure.is_permanent(),
+                delay: failure.delay(),
+            },
+            Reply::Undecodable(error) => Self::Undecodable(error.to_string()),
+            Reply::Unwritable(error) => Self::Unwritable(error.to_string()),
+        }
+    }
+}
+
 impl Brought {
-    /// What the attempt says of itself, where it did not complete.
+    /// What the attempt says of itself, where it did not complete; cut off where it says too much.
     fn error(&self, service: &str) -> String {
-        match self {
-            Self::Reply(Reply::Completed(_)) => String::new(),
-            Self::Reply(Reply::Failed(failure)) => failure.to_string(),
-            Self::Reply(Reply::Undecodable(error)) => format!("`{service}` cannot read its request: {error}"),
-            Self::Reply(Reply::Unwritable(error)) => format!("the response of `{service}` is lost: {error}"),
+        let mut error = match self {
+            Self::Completed(_) => String::new(),
+            Self::Failed { error, .. } => error.clone(),
+            Self::Undecodable(error) => format!("`{service}` cannot read its request: {error}"),
+            Self::Unwritable(error) => format!("the response of `{service}` is lost: {error}"),
             Self::Panic(message) => format!("the handler panicked: {message}"),
             Self::TimedOut(limit) => format!("it took longer than its timeout of {limit:?}"),
             Self::DeadlinePassed => "its deadline passed while it ran".to_owned(),
             Self::Stopped(grace) => format!("its handler had not ended {grace:?} later"),
+        };
+        if error.len() > MAX_ERROR {
+            error.truncate(error.floor_char_boundary(MAX_ERROR));
+            error.push_str(" ... (cut off)");
         }
+        error
     }
 }
+
+/// How long an error's text may be, in bytes: it is remembered, logged and sent to failure callbacks.
+const MAX_ERROR: usize = 16 * 1024;
+
+/// The longest wait before another attempt: what is further away no clock can tell.
+const MAX_WAIT: Duration = Duration::from_hours(24 * 365 * 100);
 
 /// What holds for an invocation's attempts.
 #[derive(Debug, Clone, Copy)]
@@ -79,26 +112,15 @@ pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, brought: Brought) 
     let end =
         |outcome: fn(Ending) -> Outcome, permanent| Decision::End(outcome(Ending::new(&*error, permanent)));
     match brought {
-        Brought::Reply(Reply::Completed(response)) => Decision::End(completed(response, policy.max_payload)),
-        Brought::Stopped(_)
-        | Brought::Reply(_)
-        | Brought::Panic(_)
-        | Brought::TimedOut(_)
-        | Brought::DeadlinePassed
-            if standing.is_cancelled =>
-        {
-            Decision::End(Outcome::Cancelled(Ending::new(
-                format!("it was cancelled, and ended so: {error}"),
-                false,
-            )))
+        Brought::Completed(response) => Decision::End(completed(response, policy.max_payload)),
+        _ if standing.is_cancelled => {
+            let error = format!("it was cancelled, and ended so: {error}");
+            Decision::End(Outcome::Cancelled(Ending::new(error, false)))
         }
         Brought::Stopped(_) => end(Outcome::Cancelled, false),
-        Brought::Reply(Reply::Undecodable(_)) => end(Outcome::Undecodable, true),
-        Brought::Reply(Reply::Unwritable(_)) => end(Outcome::Failed, true),
-        Brought::Reply(Reply::Failed(failure)) if failure.is_permanent() => end(Outcome::Failed, true),
-        Brought::Reply(Reply::Failed(failure)) => {
-            again(policy, standing, Outcome::Failed, error, failure.delay())
-        }
+        Brought::Undecodable(_) => end(Outcome::Undecodable, true),
+        Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => end(Outcome::Failed, true),
+        Brought::Failed { delay, .. } => again(policy, standing, Outcome::Failed, error, delay),
         Brought::Panic(_) => again(policy, standing, Outcome::Failed, error, None),
         Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, error, None),
         Brought::DeadlinePassed => end(Outcome::TimedOut, false),
@@ -123,7 +145,7 @@ fn again(
             false,
         )));
     }
-    let wait = delay.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance));
+    let wait = delay.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance)).min(MAX_WAIT);
     match (standing.now.checked_add(wait), policy.deadline) {
         (Some(at), None) => Decision::Again { at, error },
         (Some(at), Some(deadline)) if at < deadline => Decision::Again { at, error },
@@ -149,7 +171,8 @@ fn backoff(backoff: Backoff, failed: u32, chance: u64) -> Duration {
     }
 }
 
-fn completed(response: Payload, max_payload: usize) -> Outcome {
+/// The outcome of an attempt that completed; a response above `max_payload` bytes is a permanent failure.
+pub(crate) fn completed(response: Payload, max_payload: usize) -> Outcome {
     if response.len() <= max_payload {
         return Outcome::Completed(response);
     }
@@ -184,7 +207,7 @@ mod tests {
     }
 
     fn failed(failure: Failure) -> Brought {
-        Brought::Reply(Reply::Failed(failure))
+        Brought::from(Reply::Failed(failure))
     }
 
     #[test]
@@ -192,19 +215,9 @@ mod tests {
         let undecodable = Payload::text("x").decode::<u8>().expect_err("`x` is no number");
         let unsure = || Failure::new("disk on fire");
         let cases = [
-            (Brought::Reply(Reply::Completed(Payload::text("four"))), 1, "Completed: four", None),
-            (
-                Brought::Reply(Reply::Completed(Payload::text("fives"))),
-                9,
-                "above the limit of 4 bytes",
-                Some(true),
-            ),
-            (
-                Brought::Reply(Reply::Undecodable(undecodable)),
-                9,
-                "Undecodable: `a.b` cannot read",
-                Some(true),
-            ),
+            (Brought::Completed(Payload::text("four")), 1, "Completed: four", None),
+            (Brought::Completed(Payload::text("fives")), 9, "above the limit of 4 bytes", Some(true)),
+            (Brought::from(Reply::Undecodable(undecodable)), 9, "Undecodable: `a.b` cannot read", Some(true)),
             (failed(Failure::permanent("no such order")), 9, "Failed: no such order", Some(true)),
             (failed(unsure()), 1, "disk on fire (attempt 1 of 1; `max_attempts` allows more)", Some(false)),
             (failed(Failure::retry_after(SECOND).because("busy")), 1, "busy (attempt 1 of 1", Some(false)),
@@ -224,7 +237,7 @@ mod tests {
     #[test]
     fn what_was_asked_to_stop_is_cancelled_unless_it_completed() {
         let cases = [
-            (Brought::Reply(Reply::Completed(Payload::text("four"))), "Completed: four"),
+            (Brought::Completed(Payload::text("four")), "Completed: four"),
             (failed(Failure::new("interrupted")), "Cancelled: it was cancelled, and ended so: interrupted"),
             (failed(Failure::permanent("no")), "Cancelled: it was cancelled, and ended so: no"),
             (
@@ -264,6 +277,23 @@ mod tests {
     fn a_handler_may_say_when() {
         let decision = after(1, &policy(2), failed(Failure::retry_after(5 * SECOND)));
         assert!(matches!(decision, Decision::Again { at, .. } if at == NOW + 5 * SECOND), "{decision:?}");
+    }
+
+    #[test]
+    fn what_no_clock_can_tell_is_never() {
+        let decision = after(1, &policy(2), failed(Failure::retry_after(Duration::MAX)));
+        assert!(matches!(decision, Decision::Again { at, .. } if at == NOW + MAX_WAIT), "{decision:?}");
+    }
+
+    #[test]
+    fn an_error_that_says_too_much_is_cut_off() {
+        let Decision::End(outcome) = after(1, &policy(1), failed(Failure::permanent("ä".repeat(1 << 20))))
+        else {
+            panic!("a permanent failure ends it")
+        };
+        assert!(
+            outcome.error().is_some_and(|error| error.len() < MAX_ERROR + 100 && error.contains("cut off"))
+        );
     }
 
     #[test]

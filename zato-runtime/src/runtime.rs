@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -45,6 +46,8 @@ struct Inner {
 struct Parts {
     shared: Arc<Shared>,
     tasks: Vec<AbortHandle>,
+    /// The tokio runtime that the bus was started on.
+    tokio: Handle,
     /// Set when the one shutdown has ended.
     stopped: OnceCell<()>,
 }
@@ -55,13 +58,21 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Services`] with everything that is wrong with the linked services, [`Error::Engine`] if the
-    /// engine cannot be opened, [`Error::NoTokio`] outside of tokio.
+    /// engine cannot be opened, [`Error::NoTokio`] outside of tokio, [`Error::NoTimers`] where its timers are off.
     #[expect(clippy::unused_async, reason = "engines that open files or connections wait here")]
     pub async fn start(self) -> Result<Runtime, Error> {
-        let tokio = tokio::runtime::Handle::try_current().map_err(|_| Error::NoTokio)?;
+        let tokio = Handle::try_current().map_err(|_| Error::NoTokio)?;
+        if !has_timers() {
+            return Err(Error::NoTimers);
+        }
         let (shared, workers) = self.assemble(tokio.metrics().num_workers())?;
-        Ok(Runtime::run(Arc::new(shared), workers))
+        Ok(Runtime::run(Arc::new(shared), workers, tokio))
     }
+}
+
+/// Whether the tokio runtime of the caller has its timers on. Tokio says so by a panic alone.
+fn has_timers() -> bool {
+    std::panic::catch_unwind(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).is_ok()
 }
 
 impl Runtime {
@@ -70,9 +81,9 @@ impl Runtime {
         Builder::default()
     }
 
-    fn run(shared: Arc<Shared>, workers: usize) -> Self {
+    fn run(shared: Arc<Shared>, workers: usize, tokio: Handle) -> Self {
         let tasks = Workers::start(&shared, workers);
-        let parts = Parts { shared: shared.clone(), tasks, stopped: OnceCell::new() };
+        let parts = Parts { shared: shared.clone(), tasks, tokio, stopped: OnceCell::new() };
         Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
     }
 
@@ -145,15 +156,24 @@ impl Runtime {
 impl Parts {
     /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
     fn end(&self) -> (usize, usize) {
+        let cut_off = self.shared.attempts.close();
         self.tasks.iter().for_each(AbortHandle::abort);
-        (self.shared.attempts.abort_all(), self.shared.engine.close())
+        (cut_off, self.shared.engine.close())
     }
 
-    async fn shutdown(&self) {
-        self.stopped.get_or_init(|| self.take_apart()).await;
+    /// Shuts down on the tokio runtime that the bus was started on, whoever asks from wherever.
+    async fn shutdown(self: &Arc<Self>) {
+        self.stopped
+            .get_or_init(async || {
+                if self.tokio.spawn(self.clone().take_apart()).await.is_err() {
+                    // That tokio runtime has ended, and the workers with it.
+                    self.end();
+                }
+            })
+            .await;
     }
 
-    async fn take_apart(&self) {
+    async fn take_apart(self: Arc<Self>) {
         self.shared.stopping.send_replace(true);
         let limit = self.shared.config.drain_limit;
         let drained = timeout(limit, self.shared.engine.drain()).await.is_ok();
@@ -172,15 +192,9 @@ impl Parts {
 /// The last handle is gone.
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.parts.stopped.initialized() {
-            return;
-        }
-        let parts = self.parts.clone();
-        if let Ok(tokio) = tokio::runtime::Handle::try_current() {
-            tokio.spawn(async move { parts.shutdown().await });
-        } else {
-            // Outside of tokio nothing can be waited for.
-            parts.end();
+        if !self.parts.stopped.initialized() {
+            let parts = self.parts.clone();
+            self.parts.tokio.spawn(async move { parts.shutdown().await });
         }
     }
 }

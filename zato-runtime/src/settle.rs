@@ -1,7 +1,7 @@
 //! The one place that settles: the outcome of an invocation and all that follows from it, as one step.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zato_core::bus::Step;
 use zato_core::{Channel, FailureReport, Invocation, Outcome, Payload};
@@ -29,16 +29,24 @@ pub(crate) fn settle(
     let callbacks = callbacks(&ended);
     // Whoever called synchronously is told by the call.
     let is_awaited = ended.invocation.channel == Channel::Invoke;
-    if !ended.outcome.is_completed() && callbacks.is_empty() && !is_awaited {
-        let (cid, service) = (ended.invocation.cid, &*ended.invocation.service);
-        let (outcome, error) = (ended.outcome.name(), ended.outcome.error());
-        tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
-    }
-    let observed = shared.observer.as_ref().map(|observer| {
-        callbacks.iter().for_each(|callback| observer.entering(callback));
-        (ended.clone(), callbacks.clone())
-    });
-    record(shared, delivery, Verdict::End { ended, callbacks }, observed)
+    let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_awaited;
+    let told = Told {
+        observed: shared.observer.as_ref().map(|observer| {
+            callbacks.iter().for_each(|callback| observer.entering(callback));
+            (ended.clone(), callbacks.clone())
+        }),
+        dead: is_dead.then(|| ended.clone()),
+    };
+    record(shared, delivery, Verdict::End { ended, callbacks }, told)
+}
+
+/// Who is to be told once it is recorded.
+#[derive(Default)]
+struct Told {
+    /// A door that listens: of the end, and of the callbacks.
+    observed: Option<(Ended, Batch<Arc<Invocation>>)>,
+    /// The log, where nobody else is.
+    dead: Option<Ended>,
 }
 
 /// Has another attempt made at some time.
@@ -51,36 +59,40 @@ pub(crate) fn again(
 ) -> Step<'static, Batch<Delivery>> {
     let (cid, service, attempt) = (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
     tracing::warn!(%cid, service, attempt, error, next = rfc3339(at), "failed, and will be tried again");
-    record(shared, delivery, Verdict::Again { at, started_at }, None)
+    record(shared, delivery, Verdict::Again { at, started_at }, Told::default())
 }
 
 fn record(
     shared: &Arc<Shared>,
     delivery: Delivery,
     verdict: Verdict,
-    observed: Option<(Ended, Batch<Arc<Invocation>>)>,
+    told: Told,
 ) -> Step<'static, Batch<Delivery>> {
     let Delivery { invocation, attempt, lease, .. } = delivery;
-    let cid = invocation.cid;
-    let inner = shared.take_inner(AttemptId { cid, number: attempt });
+    let id = AttemptId { cid: invocation.cid, number: attempt };
+    let inner = shared.take_inner(id);
     let mut batch = Batch::new();
-    batch.push(Settle { cid, lease, verdict, inner });
+    batch.push(Settle { cid: id.cid, lease, verdict, inner });
     match shared.engine.settle(batch) {
-        Step::Now(answers) => Step::now(recorded(shared, observed, answers.unwrap_or_default())),
+        Step::Now(answers) => Step::now(recorded(shared, id, told, answers.unwrap_or_default())),
         Step::Later(answers) => {
             let shared = shared.clone();
-            Step::later(async move { recorded(&shared, observed, answers.await) })
+            Step::later(async move { recorded(&shared, id, told, answers.await) })
         }
     }
 }
 
 fn recorded(
     shared: &Shared,
-    observed: Option<(Ended, Batch<Arc<Invocation>>)>,
+    id: AttemptId,
+    told: Told,
     answers: Batch<Result<Settled, LeaseLost>>,
 ) -> Batch<Delivery> {
+    // Whatever came for the attempt between its end and this is for nobody.
+    shared.attempts.forget(id);
+    drop(shared.take_inner(id));
     let settled = answers.into_iter().next().and_then(Result::ok);
-    if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, observed) {
+    if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
         match &settled {
             Some(settled) => {
                 observer.ended(&ended);
@@ -90,7 +102,13 @@ fn recorded(
         }
     }
     // Without an answer somebody else ended it, and told everyone.
-    settled.map(|settled| settled.granted).unwrap_or_default()
+    let Some(settled) = settled else { return Batch::new() };
+    if let Some(Ended { invocation, outcome, .. }) = told.dead {
+        let (cid, service, error) = (invocation.cid, &*invocation.service, outcome.error());
+        let outcome = outcome.name();
+        tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
+    }
+    settled.granted
 }
 
 /// The invocations that carry an outcome to those who are to receive it.
@@ -126,5 +144,7 @@ fn report(ended: &Ended) -> Payload {
 }
 
 pub(crate) fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
+    // The format ends with the year 9999, and begins with 1970.
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, last)).to_string()
 }

@@ -1,13 +1,14 @@
 //! What the rooms share: made once when a runtime starts.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use zato_core::Cid;
+use zato_core::Payload;
 
 use crate::attempts::Attempts;
-use crate::config::{Config, MAX_INNER_RECORDED};
+use crate::config::{Config, MAX_INNER_BYTES, MAX_INNER_RECORDED};
 use crate::engine::Engine;
 use crate::observer::Observer;
 use crate::record::{AttemptId, Ended};
@@ -24,7 +25,9 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     /// Synchronous calls that have returned, by the attempt that they ran in, until that attempt is settled.
     /// Written when such a call returns, emptied by settle.
-    inner: Mutex<HashMap<Cid, (u32, Vec<Ended>)>>,
+    inner: Mutex<HashMap<AttemptId, Inner>>,
+    /// How many attempts have some, so that the others cost no lock. Written under the lock.
+    inner_count: AtomicUsize,
     /// The door that hears of everything that happens, if one listens.
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -43,33 +46,47 @@ impl Shared {
             stopping: watch::Sender::new(false),
             attempts: Attempts::default(),
             inner: Mutex::default(),
+            inner_count: AtomicUsize::new(0),
             observer,
         }
     }
 
-    /// Keeps the record of a synchronous call until the attempt that it ran in is settled.
+    /// Keeps the record of a synchronous call until the attempt that it ran in is settled. What comes after the
+    /// first thousand, or after 8 MiB, is not recorded; what comes after the attempt is dropped by settle.
     pub(crate) fn keep_inner(&self, anchor: AttemptId, ended: Ended) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, kept) = inner.entry(anchor.cid).or_default();
-        if *number != anchor.number {
-            // What an earlier attempt left went with it.
-            *number = anchor.number;
-            kept.clear();
+        if !self.engine.is_running(anchor) {
+            return;
         }
-        if kept.len() < MAX_INNER_RECORDED {
-            kept.push(ended);
-        }
+        let response = ended.outcome.payload().map_or(0, Payload::len);
+        let bytes = ended.invocation.payload.len() + response;
+        self.change_inner(|inner| {
+            let kept = inner.entry(anchor).or_default();
+            if kept.records.len() < MAX_INNER_RECORDED && kept.bytes + bytes <= MAX_INNER_BYTES {
+                kept.bytes += bytes;
+                kept.records.push(ended);
+            }
+        });
     }
 
     /// The records of the synchronous calls that ran in this attempt.
     pub(crate) fn take_inner(&self, anchor: AttemptId) -> Vec<Ended> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.is_empty() {
+        if self.inner_count.load(Ordering::SeqCst) == 0 {
             return Vec::new();
         }
-        match inner.remove(&anchor.cid) {
-            Some((number, kept)) if number == anchor.number => kept,
-            _ => Vec::new(),
-        }
+        self.change_inner(|inner| inner.remove(&anchor)).map(|kept| kept.records).unwrap_or_default()
     }
+
+    fn change_inner<T>(&self, change: impl FnOnce(&mut HashMap<AttemptId, Inner>) -> T) -> T {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut inner);
+        self.inner_count.store(inner.len(), Ordering::SeqCst);
+        changed
+    }
+}
+
+/// The records of the synchronous calls of one attempt.
+#[derive(Default)]
+struct Inner {
+    records: Vec<Ended>,
+    bytes: usize,
 }

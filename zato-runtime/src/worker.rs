@@ -5,19 +5,20 @@ use std::future::{pending, poll_fn};
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until};
 use zato_core::bus::Step;
-use zato_core::{Context, Ending, Outcome, Reply};
+use zato_core::{Context, Ending, Outcome};
 
 use crate::attempts::Stop;
 use crate::dispatch::Running;
 use crate::limits::Limit;
-use crate::record::{Batch, Delivery, Task};
-use crate::retry::{Brought, Decision, Standing, decide};
+use crate::record::{AttemptId, Batch, Delivery, Task};
+use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
 
@@ -31,13 +32,39 @@ const MOST_AT_ONCE: usize = 32;
 /// All workers of a runtime.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
+    /// How many workers there are; written when one is dropped.
+    live: AtomicUsize,
+}
+
+/// A worker that is dropped. Workers are dropped by a shutdown, or with the tokio runtime that they run on.
+struct Alive(Arc<Workers>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let is_last = self.0.live.fetch_sub(1, Ordering::SeqCst) == 1;
+        let shared = &self.0.shared;
+        if is_last && !shared.attempts.is_closed() {
+            shared.attempts.close();
+            let cancelled = shared.engine.close();
+            tracing::error!(
+                cancelled,
+                "the tokio runtime that this bus was started on has ended without a shutdown of the bus: start a bus in \
+                 each tokio runtime, for example in each test"
+            );
+        }
+    }
 }
 
 impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
-        let workers = Arc::new(Self { shared: shared.clone() });
-        (0..count).map(|_| tokio::spawn(workers.clone().work()).abort_handle()).collect()
+        let workers = Arc::new(Self { shared: shared.clone(), live: AtomicUsize::new(count) });
+        let start = |_| {
+            // Made here, since a task that is dropped before its first step has run nothing.
+            let alive = Alive(workers.clone());
+            tokio::spawn(async move { alive.0.clone().work().await }).abort_handle()
+        };
+        (0..count).map(start).collect()
     }
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
@@ -59,6 +86,9 @@ impl Workers {
     async fn run_all(self: &Arc<Self>, batch: Batch<Delivery>) {
         let mut due = VecDeque::from_iter(batch);
         while let Some(delivery) = due.pop_front() {
+            if self.shared.attempts.is_closed() {
+                return;
+            }
             let recorded = match self.begin(&delivery) {
                 Err(outcome) => settle(&self.shared, delivery, outcome, None),
                 Ok(mut running) => {
@@ -115,10 +145,16 @@ impl Workers {
         brought: Brought,
         started_at: SystemTime,
     ) -> Step<'static, Batch<Delivery>> {
-        if !matches!(brought, Brought::Reply(Reply::Completed(_))) {
-            self.shared.config.clock.look();
-        }
-        let is_cancelled = self.shared.attempts.forget(delivery.invocation.cid);
+        let id = AttemptId { cid: delivery.invocation.cid, number: delivery.attempt };
+        let is_cancelled = self.shared.attempts.forget(id);
+        let brought = match brought {
+            Brought::Completed(response) => {
+                let outcome = completed(response, self.shared.config.max_payload);
+                return settle(&self.shared, delivery, outcome, Some(started_at));
+            }
+            other => other,
+        };
+        self.shared.config.clock.look();
         let standing = Standing {
             service: &delivery.invocation.service,
             failed: delivery.failed + 1,
@@ -137,7 +173,8 @@ impl Workers {
         let workers = self.clone();
         let limit = self.shared.limit(&delivery.invocation);
         let grace = self.shared.config.cancel_grace;
-        self.shared.attempts.see_through(delivery.invocation.cid, |stop| {
+        let id = AttemptId { cid: delivery.invocation.cid, number: delivery.attempt };
+        self.shared.attempts.see_through(id, |stop| {
             let task = tokio::spawn(async move {
                 let brought = within_limits(running, limit, &stop, grace).await;
                 workers.shared.config.clock.look();

@@ -47,6 +47,10 @@ pub(super) fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T
     match (payload.kind(), payload.as_str()) {
         (Kind::Empty, _) => T::deserialize(Nothing).map_err(|_| refused::<T>(String::new(), "it is empty")),
         (Kind::Text, Some(text)) => read_text(text),
+        (Kind::Bytes, _) => read_json(payload.as_bytes()).map_err(|error| DecodeError {
+            message: format!("raw bytes are read as JSON: {}", error.message),
+            ..error
+        }),
         _ => read_json(payload.as_bytes()),
     }
 }
@@ -62,7 +66,11 @@ fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     T::deserialize(Text(text)).or_else(|as_text| {
         read_json::<T>(text.as_bytes()).map_err(|as_json| match text.trim_ascii_start().as_bytes().first() {
             Some(b'{' | b'[' | b'"') => as_json,
-            _ => refused::<T>(String::new(), format_args!("read as text: {as_text}")),
+            None => refused::<T>(String::new(), "the text is empty"),
+            _ if as_text.is_syntax() || as_text.is_eof() => {
+                refused::<T>(String::new(), format_args!("the text is no JSON: {as_text}"))
+            }
+            _ => refused::<T>(String::new(), as_text),
         })
     })
 }
@@ -82,8 +90,33 @@ fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
 }
 
 fn refused<T>(path: String, message: impl fmt::Display) -> DecodeError {
-    DecodeError { expected: short_type_name(type_name::<T>()), path, message: message.to_string() }
+    DecodeError {
+        expected: short_type_name(type_name::<T>()),
+        path,
+        message: without_values(&message.to_string()),
+    }
 }
+
+/// What serde says, without the values that it quotes: payloads are not for logs. What a type's own code says
+/// is kept, as far as it is short.
+fn without_values(message: &str) -> String {
+    for fault in ["invalid type: ", "invalid value: "] {
+        let (Some(said), Some(expected)) = (message.strip_prefix(fault), message.rfind(", expected ")) else {
+            continue;
+        };
+        let kind = said.split([' ', '`', '"']).next().unwrap_or_default().trim_end_matches(',');
+        return format!("{fault}{kind}{}", &message[expected..]);
+    }
+    let mut short = message.to_owned();
+    if short.len() > MAX_MESSAGE {
+        short.truncate(short.floor_char_boundary(MAX_MESSAGE));
+        short.push_str(" ... (cut off)");
+    }
+    short
+}
+
+/// How much of a message is kept, in bytes.
+const MAX_MESSAGE: usize = 300;
 
 /// The empty payload: what can be nothing takes it.
 struct Nothing;

@@ -23,6 +23,8 @@ use crate::runtime::Runtime;
 ///
 /// Reads the program's arguments, runs the command and returns its exit code: 0 if all went well, 1 if not, 2
 /// if the command line is faulty. [`App`] is the same with resources provided.
+#[must_use = "return it from `main`, or the program ends well whatever happened: \
+              `fn main() -> std::process::ExitCode { zato_runtime::main() }`"]
 pub fn main() -> ExitCode {
     App::new().main()
 }
@@ -62,6 +64,7 @@ impl App {
     }
 
     /// Reads the program's arguments, runs the command and returns its exit code.
+    #[must_use = "return it from `main`, or the program ends well whatever happened"]
     pub fn main(self) -> ExitCode {
         let arguments = Arguments::from_command_line();
         let ended = self.run(arguments);

@@ -101,7 +101,7 @@ pub(super) struct Invoke {
     /// The service's name
     pub(super) name: String,
 
-    /// The request: a JSON object or array, any other text, or `-` to read it from standard input; none is the
+    /// The request: a JSON object or array, any other text, or `-` to read it from standard input, where the last line's end is not part of it; none is the
     /// empty request
     pub(super) payload: Option<String>,
 

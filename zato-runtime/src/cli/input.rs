@@ -38,7 +38,15 @@ fn whole(path: &Path) -> Result<Payload, InputError> {
     open(path)
         .and_then(|mut reader| reader.read_to_end(&mut bytes))
         .map_err(|source| InputError { path: path.to_owned(), source })?;
+    if is_stdin(path) {
+        // What `echo` adds is not meant.
+        bytes.truncate(without_line_end(&bytes).len());
+    }
     Ok(Payload::from_outside(bytes))
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 /// Requests, one a line, read by a thread of their own: a read that waits holds up nothing else.

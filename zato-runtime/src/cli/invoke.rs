@@ -1,5 +1,6 @@
 //! `invoke`: one service, synchronously or in the background.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -16,21 +17,10 @@ use crate::builder::Builder;
 /// Runs the service; answers whether all went well.
 pub(super) async fn invoke(builder: Builder, invoke: args::Invoke, output: Output) -> Result<bool, CliError> {
     let payload = input::request(invoke.payload.as_deref(), invoke.file.as_deref())?;
-    let work = async {
-        if invoke.asynchronous || !invoke.callbacks.is_empty() {
-            in_background(builder, &invoke, payload, output).await
-        } else {
-            and_wait(builder, &invoke, payload, output).await
-        }
-    };
-    let announced = async {
-        stop::asked().await;
-        eprintln!("asked to stop: what runs is finished; asked once more, the program stops at once");
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        ended = work => ended,
-        () = announced => Ok(false),
+    if invoke.asynchronous || !invoke.callbacks.is_empty() {
+        in_background(builder, &invoke, payload, output).await
+    } else {
+        and_wait(builder, &invoke, payload, output).await
     }
 }
 
@@ -47,13 +37,20 @@ async fn and_wait(
         Ok(_) | Err(CallError::Ended { .. }) => {}
         Err(refused) => return Err(refused.into()),
     }
-    let root = follow.root_ended().await;
+    let mut drained = pin!(stop::drained(&runtime));
+    let root = tokio::select! {
+        root = follow.root_ended() => root,
+        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
+    };
     match &root.outcome {
         _ if output.json => output.ended(&root),
         Outcome::Completed(response) => Output::response(response),
         outcome => eprintln!("error: `{}` ended as {outcome}", invoke.name),
     }
-    let counts = follow.all_ended().await;
+    let counts = tokio::select! {
+        counts = follow.all_ended() => counts,
+        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
+    };
     runtime.shutdown().await?;
     if root.outcome.is_completed() && counts.failed > 0 {
         eprintln!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1);
@@ -77,7 +74,10 @@ async fn in_background(
         Output::line(&cid.to_string());
     }
     follow.open();
-    let counts = follow.all_ended().await;
+    let counts = tokio::select! {
+        counts = follow.all_ended() => counts,
+        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
+    };
     runtime.shutdown().await?;
     Ok(counts.failed == 0)
 }

@@ -1,5 +1,6 @@
 //! `run`: one asynchronous invocation for every line of a file.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -46,12 +47,12 @@ async fn invoke_all(
     mut progress: Progress,
 ) -> Result<Summary, CliError> {
     let mut stop = Box::pin(stop::asked());
-    let (mut count, mut read) = (0, 0);
+    let (mut count, mut read, mut is_asked) = (0, 0, false);
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut stop => {
-                eprintln!("asked to stop: no more lines are read, what was accepted is finished");
+                is_asked = true;
                 break;
             }
             () = progress.next_show() => {
@@ -68,7 +69,7 @@ async fn invoke_all(
         let accepted = tokio::select! {
             biased;
             () = &mut stop => {
-                eprintln!("asked to stop: no more lines are read, what was accepted is finished");
+                is_asked = true;
                 count -= 1;
                 break;
             }
@@ -84,13 +85,27 @@ async fn invoke_all(
             Err(error) => return Err(error.into()),
         }
     }
-    let mut ended = Box::pin(counts.all_ended());
+    if is_asked {
+        eprintln!(
+            "asked to stop: no more lines are read, what was accepted is finished; once more stops at once"
+        );
+    }
+    // Asked to stop, the runtime is shut down here: handlers are told, and its limit holds.
+    let mut ended = pin!(async {
+        if is_asked {
+            runtime.shutdown().await
+        } else {
+            tokio::select! {
+                () = counts.all_ended() => Ok(()),
+                drained = stop::drained(runtime) => drained,
+            }
+        }
+    });
     loop {
         tokio::select! {
-            () = &mut ended => break,
+            ended = &mut ended => break ended?,
             () = progress.next_show() => progress.show(read, counts),
         }
     }
-    drop(ended);
     Ok(progress.finish(count, counts))
 }

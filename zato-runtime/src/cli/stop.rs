@@ -6,6 +6,17 @@ use tokio::signal::ctrl_c;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::error::Error;
+use crate::runtime::Runtime;
+
+/// Shuts the runtime down when the program is asked to stop, and resolves when that is done. What is then left
+/// has been cancelled without further word.
+pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
+    asked().await;
+    eprintln!("asked to stop: what runs is finished; asked once more, the program stops at once");
+    runtime.shutdown().await
+}
+
 /// Resolves when the program is asked to stop.
 pub(super) async fn asked() {
     tokio::select! {

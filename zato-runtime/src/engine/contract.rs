@@ -50,7 +50,8 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Takes invocations, and answers when each is as safe as this engine makes it.
     ///
-    /// Calls from outside wait for room. Calls from handlers never wait: they may pass the bound up to twice.
+    /// Calls from outside wait for room, in the order of coming; groups have been staged and wait no more. Calls from
+    /// handlers never wait: they may pass the bound up to twice.
     ///
     /// # Errors
     ///
@@ -59,7 +60,8 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Hands out at least one and at most `most` attempts that are to be made now; waits until there is one.
     ///
-    /// Dropping the wait loses nothing.
+    /// What can be handed out is handed out by the call itself, so its answer must be awaited; dropping a wait
+    /// loses nothing.
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>>;
 
     /// Records outcomes and all that follows from them.

@@ -1,6 +1,6 @@
 //! The services of a runtime, by name, with their handlers and their callbacks by convention.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub(crate) struct Entry {
 /// Every service of a runtime.
 pub(crate) struct Registry {
     by_name: HashMap<&'static str, Entry, foldhash::fast::RandomState>,
+    /// Whether the user named the services that are to run, so that others may be linked.
+    is_chosen: bool,
 }
 
 /// How many names an error lists.
@@ -71,10 +73,8 @@ impl Registry {
             let name = registration.name();
             let handler = registration.build(resources).map_err(|missing| {
                 Faults(vec![Fault::MissingResource {
-                    service: name,
-                    origin: registration.origin(),
-                    field: "a field",
-                    type_name: missing.type_name,
+                    type_name: missing.type_name.to_owned(),
+                    wanted_by: vec![(name, registration.origin(), "a field")],
                 }])
             })?;
             let entry = Entry {
@@ -87,7 +87,7 @@ impl Registry {
             };
             by_name.insert(name, entry);
         }
-        Ok(Self { by_name })
+        Ok(Self { by_name, is_chosen: !must_have_users })
     }
 
     /// The service of that name.
@@ -112,6 +112,7 @@ impl Registry {
             users.iter().take(LISTED).map(|entry| entry.name.to_string()).collect(),
             users.len(),
         )
+        .left_out(self.is_chosen && Registration::linked().any(|linked| linked.name() == name))
     }
 }
 
@@ -157,15 +158,16 @@ fn check_needs<'a>(
     resources: &Resources,
     faults: &mut Vec<Fault>,
 ) {
+    let mut missing = BTreeMap::<String, Vec<_>>::new();
     for registration in all {
         for need in registration.needs().iter().filter(|need| !resources.has(need)) {
-            faults.push(Fault::MissingResource {
-                service: registration.name(),
-                origin: registration.origin(),
-                field: need.field(),
-                type_name: need.type_name(),
-            });
+            let wants = (registration.name(), registration.origin(), need.field());
+            missing.entry(need.type_name()).or_default().push(wants);
         }
+    }
+    for (type_name, mut wanted_by) in missing {
+        wanted_by.sort_unstable_by_key(|(service, _, field)| (*service, *field));
+        faults.push(Fault::MissingResource { type_name, wanted_by });
     }
 }
 

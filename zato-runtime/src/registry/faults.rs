@@ -25,10 +25,10 @@ pub enum Fault {
         role: &'static str,
         /// The caller's name.
         caller: &'static str,
-        /// The one callback, and why it is one.
-        first: (&'static str, &'static str),
-        /// The other callback, and why it is one.
-        second: (&'static str, &'static str),
+        /// The one callback, where it was written, and why it is one.
+        first: (&'static str, Origin, &'static str),
+        /// The other callback, where it was written, and why it is one.
+        second: (&'static str, Origin, &'static str),
     },
     /// An attribute names a callback that no service is.
     NoSuchCallback {
@@ -43,16 +43,12 @@ pub enum Fault {
         /// The name most like it.
         nearest: Option<&'static str>,
     },
-    /// A service asks for a resource that no one provided.
+    /// Services ask for a resource that no one provided.
     MissingResource {
-        /// The service.
-        service: &'static str,
-        /// Where it was written.
-        origin: Origin,
-        /// The field or parameter.
-        field: &'static str,
-        /// The resource's type.
-        type_name: &'static str,
+        /// The resource's type, as its user writes it.
+        type_name: String,
+        /// Who asks for it: the service, where it was written, and its field or parameter.
+        wanted_by: Vec<(&'static str, Origin, &'static str)>,
     },
     /// A former name of one service is the name, or a former name, of another.
     FormerNameTaken {
@@ -66,7 +62,7 @@ pub enum Fault {
 }
 
 /// All that is wrong, at once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
@@ -75,6 +71,9 @@ impl Faults {
         self.0.iter()
     }
 }
+
+/// How many of those that want a resource are named.
+const SHOWN: usize = 3;
 
 struct Place<'a>(&'a Origin);
 
@@ -94,28 +93,46 @@ impl fmt::Display for Fault {
             ),
             Self::Duplicate { name, first, second } => write!(
                 f,
-                "two services are named `{name}`: {} and {}; rename one with #[service(name = \"...\")]",
+                "two services are named `{name}`: {} and {}; rename one with #[service(name = \"...\")], or name it \
+                 once in `.services([..])`",
                 Place(first),
                 Place(second)
             ),
             Self::TwoCallbacks { role, caller, first, second } => write!(
                 f,
-                "`{caller}` has two {role}s by convention: `{}` ({}) and `{}` ({}); keep one of them",
-                first.0, first.1, second.0, second.1
+                "`{caller}` has two {role}s: `{}`, {}, {}; and `{}`, {}, {}; rename one of them, or remove the key",
+                first.0,
+                Place(&first.1),
+                first.2,
+                second.0,
+                Place(&second.1),
+                second.2
             ),
             Self::NoSuchCallback { key, service, origin, name, nearest } => {
                 write!(f, "`{key} = \"{name}\"` of `{service}`, {}, names no linked service", Place(origin))?;
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
-                    None => f.write_str("; name one that is linked, or remove the key"),
+                    None => f.write_str(
+                        "; name one that is linked (and that `.services([..])` names, if it is used), or remove the \
+                         key",
+                    ),
                 }
             }
-            Self::MissingResource { service, origin, field, type_name } => write!(
-                f,
-                "`{service}`, {}, needs a `{type_name}` for `{field}`, and none was provided: add \
-                 `.provide(..)` with one before the runtime starts",
-                Place(origin)
-            ),
+            Self::MissingResource { type_name, wanted_by } => {
+                write!(f, "no `{type_name}` was provided, and")?;
+                for (index, (service, origin, field)) in wanted_by.iter().take(SHOWN).enumerate() {
+                    let comma = if index > 0 { "," } else { "" };
+                    write!(f, "{comma} `{service}`, {}, wants one for `{field}`", Place(origin))?;
+                }
+                if wanted_by.len() > SHOWN {
+                    write!(f, ", and so do {} more", wanted_by.len() - SHOWN)?;
+                }
+                f.write_str(
+                    "; give one with `.provide(..)`: `App::new().provide(..).main()` instead of \
+                     `zato_runtime::main()`, or `Runtime::builder().provide(..)`; if it is the request of a function, \
+                     take it by value, right after the context",
+                )
+            }
             Self::FormerNameTaken { name, service, owner } => write!(
                 f,
                 "`{service}` was formerly `{name}`, but that name belongs to `{owner}`: remove it from `formerly`"
@@ -136,3 +153,10 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+/// What `main` and `unwrap` show is the text with its cure, not the fields.
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zato_core::Registration;
+use zato_core::{Origin, Registration};
 
 use super::faults::Fault;
 
@@ -31,8 +31,10 @@ pub(super) const ON_FAILURE: Convention = Convention {
     from_types: Registration::failure_of,
 };
 
-/// Callers and their callbacks, with the reason.
-type Pairs = HashMap<&'static str, (&'static str, &'static str)>;
+/// Callers and their callbacks, with their origins and the reason.
+type Pairs = HashMap<&'static str, Callback>;
+
+type Callback = (&'static str, Origin, &'static str);
 
 impl Convention {
     /// The callback of every caller that has one.
@@ -47,14 +49,24 @@ impl Convention {
         for service in services {
             if let Some(caller) = service.name().strip_suffix(self.suffix).filter(|caller| is_known(caller)) {
                 // The caller's name is a part of the callback's, so it lives as long.
-                self.pair(&mut pairs, caller, (service.name(), "by its name"), faults);
+                self.pair(&mut pairs, caller, (service.name(), service.origin(), "by its name"), faults);
             }
             if let Some(caller) = (self.from_types)(service) {
-                self.pair(&mut pairs, caller, (service.name(), "by its type's name"), faults);
+                self.pair(
+                    &mut pairs,
+                    caller,
+                    (service.name(), service.origin(), "by its type's name"),
+                    faults,
+                );
             }
             let Some(callback) = (self.from_attribute)(service) else { continue };
             if is_known(callback) {
-                self.pair(&mut pairs, service.name(), (callback, "by the caller's attribute"), faults);
+                self.pair(
+                    &mut pairs,
+                    service.name(),
+                    (callback, service.origin(), "by the key of this attribute"),
+                    faults,
+                );
             } else {
                 faults.push(Fault::NoSuchCallback {
                     key: self.key,
@@ -65,16 +77,10 @@ impl Convention {
                 });
             }
         }
-        pairs.into_iter().map(|(caller, (callback, _))| (caller, callback)).collect()
+        pairs.into_iter().map(|(caller, (callback, ..))| (caller, callback)).collect()
     }
 
-    fn pair(
-        &self,
-        pairs: &mut Pairs,
-        caller: &'static str,
-        callback: (&'static str, &'static str),
-        faults: &mut Vec<Fault>,
-    ) {
+    fn pair(&self, pairs: &mut Pairs, caller: &'static str, callback: Callback, faults: &mut Vec<Fault>) {
         let first = *pairs.entry(caller).or_insert(callback);
         if first.0 != callback.0 {
             faults.push(Fault::TwoCallbacks { role: self.role, caller, first, second: callback });

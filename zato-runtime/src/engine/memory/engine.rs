@@ -1,6 +1,7 @@
 //! The `Engine` trait on top of the state: the lock, and who is woken when.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -19,6 +20,10 @@ pub(crate) struct Memory {
     startable: Notify,
     /// Woken when something that waited was started, for calls from outside that wait for room.
     room: Notify,
+    /// Held by the first of those who wait for room; tokio's lock is fair.
+    line: tokio::sync::Mutex<()>,
+    /// How many wait for room.
+    in_line: AtomicUsize,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
     idle: Notify,
 }
@@ -35,11 +40,13 @@ impl Memory {
             state: Mutex::new(State::new(config)),
             startable: Notify::new(),
             room: Notify::new(),
+            line: tokio::sync::Mutex::new(()),
+            in_line: AtomicUsize::new(0),
             idle: Notify::new(),
         }
     }
 
-    /// No change of the state panics half-way, so a poisoned lock guards a state that is whole.
+    /// Nothing that panics is done under the lock, so a poisoned one guards a state that is whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,6 +57,8 @@ impl Memory {
         if state.next_ring().is_some() {
             state.ring(Instant::now());
         }
+        // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
+        let most = most.min(1 + state.startable() / 4);
         let mut batch = Batch::new();
         while batch.len() < most {
             let Some(delivery) = state.deliver_next() else { break };
@@ -60,9 +69,7 @@ impl Memory {
         if batch.is_empty() {
             return Err(next_ring);
         }
-        for _ in &batch {
-            self.room.notify_one();
-        }
+        self.room.notify_one();
         if more {
             self.startable.notify_one();
         }
@@ -70,26 +77,48 @@ impl Memory {
     }
 
     fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
-        self.state().accept(accept)?;
+        let mut state = self.state();
+        let taken = state.accept(accept);
+        let aftermath = state.take_aftermath();
+        drop(state);
+        aftermath.finish();
+        taken?;
         // Whoever starts some of many wakes the next.
         self.startable.notify_one();
         Ok(Accepted::new(false))
     }
 
-    /// Waits for room, for as long as it takes. Whoever finds room passes the word on, since there may be more.
+    /// Takes at once what may be taken at once: a newcomer from outside stands behind those who wait already.
+    fn take_in_turn(&self, accept: Accept) -> Result<Accepted, NotTaken> {
+        if accept.by.is_none() && self.in_line.load(Ordering::SeqCst) > 0 {
+            return Err(NotTaken::NoRoom(accept));
+        }
+        self.take(accept)
+    }
+
+    /// Waits for room, in the order of coming, for as long as it takes.
     async fn take_when_there_is_room(&self, mut accept: Accept) -> Result<Accepted, Refused> {
+        self.in_line.fetch_add(1, Ordering::SeqCst);
+        let _counted = InLine(&self.in_line);
+        let _first = self.line.lock().await;
         loop {
             let room = self.room.notified();
             match self.take(accept) {
-                Ok(accepted) => {
-                    self.room.notify_one();
-                    return Ok(accepted);
-                }
+                Ok(accepted) => return Ok(accepted),
                 Err(NotTaken::Refused(refused)) => return Err(refused),
                 Err(NotTaken::NoRoom(back)) => accept = back,
             }
             room.await;
         }
+    }
+}
+
+/// One who waits for room, or has given up waiting.
+struct InLine<'a>(&'a AtomicUsize);
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -113,6 +142,7 @@ impl Engine for Memory {
     fn unstage(&self, group: Cid) -> Step<'_, ()> {
         let dropped = self.state().unstage(group);
         drop(dropped);
+        self.room.notify_one();
         Step::now(())
     }
 
@@ -120,7 +150,7 @@ impl Engine for Memory {
         let mut answers = Batch::with_capacity(batch.len());
         let mut left = batch.into_iter();
         for accept in left.by_ref() {
-            match self.take(accept) {
+            match self.take_in_turn(accept) {
                 Ok(accepted) => answers.push(Ok(accepted)),
                 Err(NotTaken::Refused(refused)) => answers.push(Err(refused)),
                 Err(NotTaken::NoRoom(accept)) => {
@@ -161,9 +191,9 @@ impl Engine for Memory {
         let rang = state.next_ring();
         let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
         let (idle, more, rings) = (state.is_idle(), state.can_deliver(), state.next_ring() != rang);
-        let forgotten = state.take_forgotten();
+        let aftermath = state.take_aftermath();
         drop(state);
-        drop(forgotten);
+        aftermath.finish();
         if idle {
             self.idle.notify_waiters();
         } else if more || rings {
@@ -219,7 +249,11 @@ impl Engine for Memory {
     }
 
     fn close(&self) -> usize {
-        let ended = self.state().close();
+        let mut state = self.state();
+        let ended = state.close();
+        let aftermath = state.take_aftermath();
+        drop(state);
+        aftermath.finish();
         self.room.notify_waiters();
         self.idle.notify_waiters();
         ended

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use smallvec::SmallVec;
 use zato_core::Invocation;
 
 use crate::record::{Ended, Lease};
-
-/// What is to be dropped: freeing memory takes longer than all else that is done under the lock.
-pub(super) type Forgotten = SmallVec<[Held; 2]>;
 
 /// An invocation and where it stands.
 #[derive(Debug)]

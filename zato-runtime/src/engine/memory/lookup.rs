@@ -23,7 +23,12 @@ impl State {
             Held::Ended(ended) => Some(Ok(ended.outcome.clone())),
             Held::Waiting { .. } | Held::Delivered { .. } | Held::Open(_) => {
                 let (tell, told) = oneshot::channel();
-                self.tell.entry(cid).or_default().push(tell);
+                let waiters = self.tell.entry(cid).or_default();
+                if waiters.len() == waiters.capacity() {
+                    // Before it grows: whoever gave up waiting is not kept.
+                    waiters.retain(|waiter| !waiter.is_closed());
+                }
+                waiters.push(tell);
                 Some(Err(told))
             }
         }

@@ -5,6 +5,7 @@ mod timers;
 mod ended;
 mod groups;
 mod held;
+mod ends;
 mod state;
 mod lookup;
 mod engine;

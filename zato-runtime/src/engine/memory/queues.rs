@@ -22,6 +22,8 @@ pub(super) struct Queues {
     of_service: Vec<Queue>,
     /// The queues that something can be started from, in the order of their turns.
     turns: VecDeque<usize>,
+    /// How many tickets there are, void ones too.
+    len: usize,
 }
 
 /// What waits for one service.
@@ -87,16 +89,40 @@ impl Queues {
         let priority =
             invocation.options.as_ref().and_then(|options| options.priority).unwrap_or(queue.priority);
         queue.waiting.entry(Reverse(priority)).or_default().push_back(ticket);
+        self.len += 1;
         self.give_turn(index);
     }
 
     /// The next one, and which queue it stood in; what it comes to is to be told: [`started`](Self::started),
     /// or [`skipped`](Self::skipped). Its service then goes to the end of the turns.
     pub(super) fn pop(&mut self) -> Option<(usize, Ticket)> {
-        let index = self.turns.pop_front()?;
-        let queue = &mut self.of_service[index];
-        queue.has_turn = false;
-        Some((index, queue.pop()?))
+        loop {
+            let index = self.turns.pop_front()?;
+            let queue = &mut self.of_service[index];
+            queue.has_turn = false;
+            // Its tickets may have been forgotten since it was given its turn.
+            if let Some(ticket) = queue.pop() {
+                self.len -= 1;
+                return Some((index, ticket));
+            }
+        }
+    }
+
+    /// How many tickets there are, void ones too.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Forgets void tickets.
+    pub(super) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
+        self.len = 0;
+        for queue in &mut self.of_service {
+            queue.waiting.retain(|_, tickets| {
+                tickets.retain(&is_valid);
+                self.len += tickets.len();
+                !tickets.is_empty()
+            });
+        }
     }
 
     /// The ticket was void.

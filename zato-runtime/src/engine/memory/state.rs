@@ -6,50 +6,52 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use zato_core::{Cid, Ending, Invocation, Options, Outcome, Payload, When};
+use zato_core::{Cid, Invocation, Options, Outcome, When};
 
 use super::ended::Remembered;
-use super::groups::{Full, Groups};
-use super::held::{Cancel, Forgotten, Held, Progress};
+use super::ends::Aftermath;
+use super::groups::Groups;
+use super::held::{Cancel, Held, Progress};
 use super::queues::{Queues, Ticket};
 use super::timers::{Alarm, Timers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Refused, Settled};
-use crate::record::{
-    Accept, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Lease, Settle, Task, Verdict,
-};
+use crate::record::{Accept, Delivery, Hosted, Join, Lease, Settle, Task, Verdict};
 
 pub(super) struct State {
     pub(super) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
     /// What may start as soon as there is a place.
-    queues: Queues,
-    timers: Timers,
+    pub(super) queues: Queues,
+    pub(super) timers: Timers,
     /// What is to be ended without being run.
-    to_end: VecDeque<(Ticket, Task)>,
+    pub(super) to_end: VecDeque<(Ticket, Task)>,
     pub(super) groups: Groups,
-    join: Option<Arc<dyn Join>>,
+    pub(super) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not, and how many bytes of payload they hold.
-    waiting: usize,
-    waiting_bytes: usize,
+    pub(super) waiting: usize,
+    pub(super) waiting_bytes: usize,
     /// How many have been delivered and are not settled.
-    running: usize,
-    remembered: Remembered,
+    pub(super) running: usize,
+    pub(super) remembered: Remembered,
     /// Who is to be told of an outcome that is not there yet.
     pub(super) tell: HashMap<Cid, Vec<oneshot::Sender<Outcome>>>,
-    /// What is no longer remembered, until somebody drops it outside of the lock.
-    forgotten: Forgotten,
+    /// What is left to do once the lock is released.
+    pub(super) aftermath: Aftermath,
     /// The number of the last ticket or lease.
     last_number: u64,
     /// Set when a shutdown begins: calls from outside are refused.
     pub(super) draining: bool,
     /// Set when a shutdown ends: nothing is accepted or delivered.
-    closed: bool,
-    clock: Clock,
+    pub(super) closed: bool,
+    pub(super) clock: Clock,
     max_running: usize,
     max_waiting: usize,
     max_waiting_bytes: usize,
 }
+
+/// So many void timers and places are left alone.
+const FEW: usize = 1_024;
 
 /// Why an invocation from outside was not taken.
 pub(super) enum NotTaken {
@@ -73,7 +75,7 @@ impl State {
             running: 0,
             remembered: Remembered::new(config.keep_ended, config.keep_ended_bytes),
             tell: HashMap::new(),
-            forgotten: Forgotten::new(),
+            aftermath: Aftermath::default(),
             last_number: 0,
             draining: false,
             closed: false,
@@ -98,7 +100,7 @@ impl State {
             _ => {}
         }
         if let Some(members) = accept.members {
-            return self.accept_group(accept.invocation, members).map_err(NotTaken::Refused);
+            return self.accept_group(accept, members).map_err(NotTaken::Refused);
         }
         let within = if accept.by.is_some() { 2 } else { 1 };
         if let Err(full) = self.has_room(1, accept.invocation.payload.len(), within) {
@@ -114,32 +116,6 @@ impl State {
             self.cancel(cid, true);
         }
         Ok(())
-    }
-
-    fn cancel_of(&self, cid: Cid) -> Cancel {
-        match self.held.get(&cid) {
-            Some(Held::Delivered { cancel, .. }) => *cancel,
-            _ => Cancel::No,
-        }
-    }
-
-    /// Has what waits ended, and notes of what runs that it is to stop; `None` if it is not held.
-    pub(super) fn cancel(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
-        Some(match self.held.get_mut(&cid)? {
-            Held::Ended(ended) => CancelAnswer::Ended(ended.outcome.clone()),
-            Held::Waiting { number, .. } => {
-                let ticket = Ticket { number: *number, cid };
-                self.to_end.push_back((ticket, Task::Cancel));
-                CancelAnswer::Ending
-            }
-            Held::Delivered { runs: false, .. } => CancelAnswer::Ending,
-            Held::Delivered { cancel, .. } => {
-                *cancel =
-                    if with_tree || *cancel == Cancel::WithTree { Cancel::WithTree } else { Cancel::Alone };
-                CancelAnswer::Noted
-            }
-            Held::Open(_) => CancelAnswer::Noted,
-        })
     }
 
     /// Whether so many more may wait, within so many times the bounds.
@@ -163,10 +139,14 @@ impl State {
         self.groups.unstage(group)
     }
 
-    fn accept_group(&mut self, group: Arc<Invocation>, members: u32) -> Result<(), Refused> {
+    fn accept_group(&mut self, accept: Accept, members: u32) -> Result<(), Refused> {
+        let group = accept.invocation;
         let staged = self.groups.staged_for(group.cid);
         if staged != members as usize {
             return Err(Refused::Incomplete { staged, members });
+        }
+        if let Some(tell) = accept.tell {
+            self.tell.entry(group.cid).or_default().push(tell);
         }
         for member in self.groups.unstage(group.cid) {
             self.hold(member);
@@ -201,7 +181,7 @@ impl State {
     fn set_timers(&mut self, ticket: Ticket, options: &Options) -> Option<Instant> {
         let arm = |when: Option<When>| match when {
             Some(When::At(at)) => Some(self.clock.arm(at)),
-            Some(When::In(delay)) => Some(Instant::now() + delay),
+            Some(When::In(delay)) => Instant::now().checked_add(delay),
             None => None,
         };
         let (due, expires) = (arm(options.due), arm(options.expires));
@@ -234,6 +214,19 @@ impl State {
                 Some((invocation, progress.as_deref()))
             }
             _ => None,
+        }
+    }
+
+    /// Forgets timers and places in queues that are void, once they are more than those that are not. A waiting
+    /// invocation has one place and three timers at the most.
+    fn clear_void(&mut self) {
+        let held = &self.held;
+        let is_valid = |ticket: &Ticket| matches!(held.get(&ticket.cid), Some(Held::Waiting { number, .. }) if *number == ticket.number);
+        if self.timers.len() > FEW + 6 * self.waiting {
+            self.timers.retain(is_valid);
+        }
+        if self.queues.len() > FEW + 2 * self.waiting {
+            self.queues.retain(is_valid);
         }
     }
 
@@ -285,6 +278,7 @@ impl State {
         let (invocation, progress) = (invocation.clone(), progress.copied().unwrap_or_default());
         self.waiting -= 1;
         self.waiting_bytes -= invocation.payload.len();
+        self.clear_void();
         Some(self.start(invocation, progress, task))
     }
 
@@ -344,7 +338,9 @@ impl State {
                     created.extend(callbacks);
                 }
                 for callback in created {
-                    if self.running < self.max_running && self.queues.is_clear(&callback.service) {
+                    // The worker that settles has two hands: what it cannot begin at once is for the others.
+                    let has_place = settled.granted.is_empty() && self.running < self.max_running;
+                    if has_place && self.queues.is_clear(&callback.service) {
                         settled.granted.push(self.start(callback, Progress::default(), Task::Run));
                     } else {
                         self.hold(callback);
@@ -370,84 +366,18 @@ impl State {
         }
     }
 
-    /// Ends a group whose members have all ended; answers with its callbacks.
-    fn end_group(&mut self, (group, rows): &Full) -> (Arc<Ended>, Batch<Arc<Invocation>>) {
-        let (ended, callbacks) = match &self.join {
-            Some(join) => join.join(group, rows),
-            None => (self.cancelled(group.clone(), 0, "no one joins its members"), Batch::new()),
-        };
-        (self.end(ended), callbacks)
-    }
-
-    fn end(&mut self, ended: Ended) -> Arc<Ended> {
-        let ended = Arc::new(ended);
-        if !self.tell.is_empty()
-            && let Some(waiters) = self.tell.remove(&ended.invocation.cid)
-        {
-            for waiter in waiters {
-                // Who no longer listens needs no answer.
-                let _ = waiter.send(ended.outcome.clone());
-            }
-        }
-        self.remember(ended.clone());
-        ended
-    }
-
-    fn remember(&mut self, ended: Arc<Ended>) {
-        let response = ended.outcome.payload().map_or(0, Payload::len);
-        self.remembered.push(ended.invocation.cid, ended.invocation.payload.len() + response);
-        self.held.insert(ended.invocation.cid, Held::Ended(ended));
-        while let Some(oldest) = self.remembered.pop_surplus() {
-            self.forgotten.extend(self.held.remove(&oldest));
-        }
-    }
-
-    /// What is to be dropped once the lock is released.
-    pub(super) fn take_forgotten(&mut self) -> Forgotten {
-        std::mem::take(&mut self.forgotten)
-    }
-
     /// Whether a worker that waits should look.
     pub(super) fn can_deliver(&self) -> bool {
         !self.to_end.is_empty() || (!self.queues.is_empty() && self.running < self.max_running)
     }
 
+    /// How many can be started at the most.
+    pub(super) fn startable(&self) -> usize {
+        self.queues.len()
+    }
+
     /// Whether nothing waits and nothing runs.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting == 0 && self.running == 0
-    }
-
-    /// Ends everything that has not ended as `Cancelled`; answers how many there were.
-    pub(super) fn close(&mut self) -> usize {
-        self.draining = true;
-        self.closed = true;
-        self.queues = Queues::default();
-        self.timers = Timers::default();
-        self.to_end.clear();
-        self.groups.clear();
-        let left: Vec<_> = self
-            .held
-            .values()
-            .filter_map(|held| match held {
-                Held::Waiting { invocation, progress, .. } => {
-                    Some((invocation.clone(), progress.as_ref().map_or(0, |progress| progress.attempts)))
-                }
-                Held::Open(invocation) => Some((invocation.clone(), 0)),
-                Held::Delivered { invocation, attempt, .. } => Some((invocation.clone(), *attempt)),
-                Held::Ended(_) => None,
-            })
-            .collect();
-        (self.running, self.waiting, self.waiting_bytes) = (0, 0, 0);
-        let count = left.len();
-        for (invocation, attempts) in left {
-            let why = "the runtime was shut down before it ended, and `memory:` keeps nothing";
-            self.end(self.cancelled(invocation, attempts, why));
-        }
-        count
-    }
-
-    fn cancelled(&self, invocation: Arc<Invocation>, attempts: u32, why: &str) -> Ended {
-        let outcome = Outcome::Cancelled(Ending::new(why, false));
-        Ended { invocation, outcome, attempts, started_at: None, ended_at: self.clock.now() }
     }
 }

@@ -43,4 +43,13 @@ impl Timers {
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Forgets the timers of void tickets.
+    pub(super) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
+        self.heap.retain(|Reverse((_, ticket, _))| is_valid(ticket));
+    }
 }
