@@ -4,6 +4,7 @@
 
 mod journal;
 mod patterns;
+mod patterns_of_many;
 mod calls;
 mod context;
 mod outcomes;

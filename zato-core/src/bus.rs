@@ -6,12 +6,19 @@ use std::task::{self, Poll};
 
 use smallvec::SmallVec;
 
-use crate::{CallError, Cancellation, Cid, Context, OptionError, Options, Payload, WriteError};
+use crate::{CallError, Cancellation, Channel, Cid, Context, OptionError, Options, Payload, WriteError};
 
 /// The way from a context or a runtime's handle into the bus. Implemented by the runtime.
 pub trait Bus: Send + Sync {
     /// Accepts an asynchronous call and returns its CID; never waits for the target.
     fn accept<'a>(&'a self, from: Option<&'a Context>, call: Call<'a>) -> Step<'a, Result<Cid, CallError>>;
+
+    /// Accepts asynchronous calls that belong together and returns the CID of their group.
+    fn group<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        call: GroupCall<'a>,
+    ) -> Step<'a, Result<Cid, CallError>>;
 
     /// Runs a service and returns its response.
     fn invoke<'a>(
@@ -50,6 +57,27 @@ pub struct Call<'a> {
     pub options: Option<Box<Options>>,
     /// The first option that it cannot be made with.
     pub refused: Option<OptionError>,
+}
+
+/// Calls that belong together, on their way into the bus.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct GroupCall<'a> {
+    /// What kind of group it is.
+    pub channel: Channel,
+    /// The calls, in the order of their rows.
+    pub calls: Vec<Call<'a>>,
+    /// Who receives each outcome.
+    pub on_target: Vec<Cow<'a, str>>,
+    /// Who receives all of them.
+    pub on_final: Vec<Cow<'a, str>>,
+}
+
+impl<'a> GroupCall<'a> {
+    /// A group without callbacks.
+    pub fn new(channel: Channel, calls: Vec<Call<'a>>) -> Self {
+        Self { channel, calls, on_target: Vec::new(), on_final: Vec::new() }
+    }
 }
 
 /// Which callbacks a call asks for.

@@ -14,7 +14,8 @@ pub enum Cancellation {
     /// It waited, and has ended as `Cancelled`.
     Cancelled,
     /// It runs: its handler is told ([`Context::cancelled`]) and has a grace to end by itself. `Ok` is then
-    /// `Completed`, `Err` is `Cancelled`, and after the grace it is dropped. It is not tried again.
+    /// `Completed`, `Err` is `Cancelled`, and after the grace it is dropped. It is not tried again. A group ends
+    /// when its members have, which are all cancelled.
     Requested,
 }
 

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::bus::Bus;
 use crate::call::{Invoke, InvokeAsync};
 use crate::cancel::Cancel;
+use crate::group::{FanOut, Parallel};
 use crate::target::{FromReply, Target};
 use crate::{Channel, Cid, Invocation, Payload};
 
@@ -96,6 +97,32 @@ impl Context {
     /// When the invocation must have ended, if it must.
     pub fn deadline(&self) -> Option<SystemTime> {
         self.invocation.deadline
+    }
+
+    /// Invokes many services in the background, each as by [`invoke_async`](Self::invoke_async), and returns the
+    /// CID of the group. No callback by convention fires.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Parallel`].
+    pub fn parallel<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> Parallel<'a>
+    where
+        T: Target<'a, P>,
+    {
+        Parallel::new(&*self.bus, Some(self), targets)
+    }
+
+    /// Invokes many services in the background, and a final callback once, when all have ended, with every
+    /// outcome. Returns the CID of the group. No callback by convention fires.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`FanOut`].
+    pub fn fan_out<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> FanOut<'a>
+    where
+        T: Target<'a, P>,
+    {
+        FanOut::new(&*self.bus, Some(self), targets)
     }
 
     /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end.

@@ -169,15 +169,21 @@ pub enum Channel {
     InvokeAsync,
     /// By the bus, to deliver the outcome of another invocation.
     InvokeAsyncCallback,
+    /// A group of asynchronous invocations, by `parallel`; it is not run itself.
+    Parallel,
+    /// A group of asynchronous invocations, by `fan_out`; it is not run itself.
+    FanOut,
 }
 
 impl Channel {
-    /// `invoke`, `invoke-async` or `invoke-async-callback`.
+    /// `invoke`, `invoke-async`, `invoke-async-callback`, `parallel` or `fan-out`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Invoke => "invoke",
             Self::InvokeAsync => "invoke-async",
             Self::InvokeAsyncCallback => "invoke-async-callback",
+            Self::Parallel => "parallel",
+            Self::FanOut => "fan-out",
         }
     }
 }

@@ -152,7 +152,7 @@ impl Builder {
                 priority: entry.registration.settings().priority.unwrap_or_default(),
             })
             .collect();
-        engine.announce(&hosted, Arc::new(FanIn));
+        engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }));
         let workers = self.config.workers.unwrap_or(threads);
         Ok((Shared::new(self.config, registry, engine, self.observer), workers))
     }

@@ -8,12 +8,13 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use zato_core::__private::Nested;
-use zato_core::bus::{Bus, Call, Step};
+use zato_core::bus::{Bus, Call, GroupCall, Step};
 use zato_core::{CallError, Cancellation, Channel, Cid, Context, Ending, Invocation, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
 use crate::intake;
+use crate::patterns;
 use crate::record::{AttemptId, Batch, CancelAnswer, Ended};
 use crate::retry::{Decision, Policy, Standing, decide};
 use crate::shared::Shared;
@@ -21,6 +22,14 @@ use crate::shared::Shared;
 impl Bus for Shared {
     fn accept<'a>(&'a self, from: Option<&'a Context>, call: Call<'a>) -> Step<'a, Result<Cid, CallError>> {
         intake::accept(self, from, call)
+    }
+
+    fn group<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        call: GroupCall<'a>,
+    ) -> Step<'a, Result<Cid, CallError>> {
+        Step::later(patterns::accept_group(self, from, call))
     }
 
     fn invoke<'a>(
@@ -87,7 +96,8 @@ impl Shared {
         let mut all = Batch::new();
         all.push(cid);
         let first = self.cancel_all(all, with_tree).await.into_iter().next().flatten()?;
-        if with_tree {
+        // A group is its members.
+        if with_tree || first == CancelAnswer::Open {
             // What runs may invoke more until it is noted: that is noted by then.
             let below = self.engine.below(cid).await;
             self.cancel_all(below.into_iter().collect(), true).await;

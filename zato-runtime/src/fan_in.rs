@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use zato_core::{Cid, Invocation, Kind, Outcome, Payload};
 
+use crate::observer::Observer;
 use crate::record::{Batch, Ended, Join};
 use crate::settle::{callbacks, rfc3339};
 
@@ -13,7 +14,10 @@ use crate::settle::{callbacks, rfc3339};
 const MAX_RESPONSES: usize = 8 << 20;
 
 /// Completes a group with its rows, as JSON.
-pub(crate) struct FanIn;
+pub(crate) struct FanIn {
+    /// The door that hears of the callbacks, if one listens.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
 
 /// How one member ended.
 #[derive(Serialize)]
@@ -49,6 +53,9 @@ impl Join for FanIn {
             ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or_else(SystemTime::now),
         };
         let callbacks = callbacks(&ended);
+        if let Some(observer) = &self.observer {
+            callbacks.iter().for_each(|callback| observer.entering(callback));
+        }
         (ended, callbacks)
     }
 }

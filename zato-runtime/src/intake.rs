@@ -10,7 +10,7 @@ use zato_core::bus::{Call, Chosen, Step};
 use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Options, Outcome, ServiceName, When};
 
 use crate::cid;
-use crate::engine::Refused;
+use crate::engine::{Accepted, Refused};
 use crate::observer::Observer;
 use crate::record::{Accept, AttemptId, Batch};
 use crate::registry::Entry;
@@ -111,7 +111,7 @@ pub(crate) type Receipt<'a> = Step<'a, Result<Cid, CallError>>;
 /// Accepts an asynchronous call.
 pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
     match check(shared, from, call, Channel::InvokeAsync) {
-        Ok(invocation) => hand_over(shared, from, invocation, None),
+        Ok(invocation) => hand_over(shared, from, invocation, None, None),
         Err(refused) => Step::now(Err(refused)),
     }
 }
@@ -123,14 +123,16 @@ pub(crate) fn accept_told<'a>(
 ) -> Result<(Receipt<'a>, oneshot::Receiver<Outcome>), CallError> {
     let invocation = check(shared, None, call, Channel::Invoke)?;
     let (tell, told) = oneshot::channel();
-    Ok((hand_over(shared, None, invocation, Some(tell)), told))
+    Ok((hand_over(shared, None, invocation, Some(tell), None), told))
 }
 
-fn hand_over<'a>(
+/// Has the engine accept an invocation, or a group of so many members.
+pub(crate) fn hand_over<'a>(
     shared: &'a Shared,
     from: Option<&'a Context>,
     invocation: Invocation,
     tell: Option<oneshot::Sender<Outcome>>,
+    members: Option<u32>,
 ) -> Receipt<'a> {
     let invocation = Arc::new(invocation);
     let by = from.map(|context| {
@@ -140,15 +142,17 @@ fn hand_over<'a>(
     let cid = invocation.cid;
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
-    batch.push(Accept { invocation, by, tell, members: None });
-    let answered = move |answer: Option<Result<_, Refused>>| match answer {
-        Some(Ok(_)) => {
+    batch.push(Accept { invocation, by, tell, members });
+    let answered = move |answer: Option<Result<Accepted, Refused>>| match answer {
+        Some(Ok(accepted)) => {
             entering.taken();
+            if let (Some(observer), Some(ended)) = (&shared.observer, &accepted.ended) {
+                observer.ended(ended);
+            }
             Ok(cid)
         }
-        Some(Err(Refused::Full { waiting, bytes })) => Err(CallError::Full { waiting, bytes }),
-        Some(Err(Refused::Over)) => Err(from.map_or(CallError::ShuttingDown, over)),
-        Some(Err(Refused::Draining | Refused::Incomplete { .. })) | None => Err(CallError::ShuttingDown),
+        Some(Err(refused)) => Err(why(&refused, from)),
+        None => Err(CallError::ShuttingDown),
     };
     if from.is_none() && is_greedy() {
         // A loop of calls that never wait would keep its thread from everything else.
@@ -174,10 +178,10 @@ fn is_greedy() -> bool {
 
 /// An invocation that a door has been told of, until it is known whether the engine takes it. A caller may stop
 /// waiting before.
-struct Entering<'a>(Option<(&'a dyn Observer, Arc<Invocation>)>);
+pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Arc<Invocation>)>);
 
 impl<'a> Entering<'a> {
-    fn new(shared: &'a Shared, invocation: &Arc<Invocation>) -> Self {
+    pub(crate) fn new(shared: &'a Shared, invocation: &Arc<Invocation>) -> Self {
         Self(shared.observer.as_deref().map(|observer| {
             observer.entering(invocation);
             (observer, invocation.clone())
@@ -185,7 +189,7 @@ impl<'a> Entering<'a> {
     }
 
     /// The engine has it.
-    fn taken(mut self) {
+    pub(crate) fn taken(mut self) {
         self.0 = None;
     }
 }
@@ -198,6 +202,15 @@ impl Drop for Entering<'_> {
     }
 }
 
+/// What a caller is told of a refusal.
+pub(crate) fn why(refused: &Refused, from: Option<&Context>) -> CallError {
+    match *refused {
+        Refused::Full { waiting, bytes } => CallError::Full { waiting, bytes },
+        Refused::Over => from.map_or(CallError::ShuttingDown, over),
+        Refused::Draining | Refused::Incomplete { .. } => CallError::ShuttingDown,
+    }
+}
+
 /// What a call on a context gets whose attempt is over.
 pub(crate) fn over(context: &Context) -> CallError {
     CallError::Over { service: context.service().to_owned(), cid: context.cid() }
@@ -207,7 +220,8 @@ fn find<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a En
     shared.registry.get(name).ok_or_else(|| shared.registry.unknown(role, name).into())
 }
 
-fn resolve(
+/// The services that a call names for a role, or the one by convention.
+pub(crate) fn resolve(
     shared: &Shared,
     role: &'static str,
     chosen: Chosen<'_>,

@@ -45,6 +45,7 @@ mod attempts;
 mod shared;
 mod limits;
 mod intake;
+mod patterns;
 mod dispatch;
 mod settle;
 mod fan_in;

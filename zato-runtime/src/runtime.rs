@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use zato_core::call::{Invoke, InvokeAsync};
 use zato_core::target::{FromReply, Target};
-use zato_core::{Cancel, Cid, Outcome};
+use zato_core::{Cancel, Cid, FanOut, Outcome, Parallel};
 
 use crate::builder::Builder;
 use crate::error::Error;
@@ -115,6 +115,31 @@ impl Runtime {
         T::Reply: FromReply,
     {
         Invoke::new(&*self.inner.shared, None, target.call(payload))
+    }
+
+    /// Invokes many services in the background and returns the CID of the group.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Parallel`].
+    pub fn parallel<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> Parallel<'a>
+    where
+        T: Target<'a, P>,
+    {
+        Parallel::new(&*self.inner.shared, None, targets)
+    }
+
+    /// Invokes many services in the background, and a final callback once, when all have ended, with every
+    /// outcome. Returns the CID of the group.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`FanOut`].
+    pub fn fan_out<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> FanOut<'a>
+    where
+        T: Target<'a, P>,
+    {
+        FanOut::new(&*self.inner.shared, None, targets)
     }
 
     /// Waits for the outcome of an invocation; at once if it has ended.

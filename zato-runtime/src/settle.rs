@@ -29,7 +29,9 @@ pub(crate) fn settle(
     let callbacks = callbacks(&ended);
     // Whoever called synchronously is told by the call.
     let is_awaited = ended.invocation.channel == Channel::Invoke;
-    let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_awaited;
+    // A member of a group is told of in its row.
+    let is_told = is_awaited || ended.invocation.slot.is_some();
+    let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_told;
     let told = Told {
         observed: shared.observer.as_ref().map(|observer| {
             callbacks.iter().for_each(|callback| observer.entering(callback));

@@ -106,11 +106,13 @@ pub enum Capability {
 }
 
 /// An invocation that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Accepted {
     /// Whether it was started in the same step.
     pub started: bool,
+    /// How it ended in the same step: a group without members.
+    pub ended: Option<Arc<Ended>>,
 }
 
 /// Why an invocation was not taken.
@@ -157,8 +159,8 @@ pub struct Settled {
 pub struct LeaseLost;
 
 impl Accepted {
-    /// Taken; `started` if it was started in the same step.
-    pub fn new(started: bool) -> Self {
-        Self { started }
+    /// Taken; `started` or `ended` if it was in the same step.
+    pub fn new(started: bool, ended: Option<Arc<Ended>>) -> Self {
+        Self { started, ended }
     }
 }

@@ -82,10 +82,10 @@ impl Memory {
         let aftermath = state.take_aftermath();
         drop(state);
         aftermath.finish();
-        taken?;
+        let accepted = taken?;
         // Whoever starts some of many wakes the next.
         self.startable.notify_one();
-        Ok(Accepted::new(false))
+        Ok(accepted)
     }
 
     /// Takes at once what may be taken at once: a newcomer from outside stands behind those who wait already.

@@ -19,6 +19,7 @@ pub(super) struct Groups {
 #[derive(Debug)]
 struct Open {
     invocation: Arc<Invocation>,
+    members: Vec<Cid>,
     rows: Vec<Option<Arc<Ended>>>,
     left: u32,
 }
@@ -52,13 +53,18 @@ impl Groups {
     }
 
     /// A group was accepted. One without members is full at once.
-    pub(super) fn open(&mut self, invocation: Arc<Invocation>, members: u32) -> Option<Full> {
-        if members == 0 {
+    pub(super) fn open(&mut self, invocation: Arc<Invocation>, members: Vec<Cid>) -> Option<Full> {
+        let Some(left) = u32::try_from(members.len()).ok().filter(|left| *left > 0) else {
             return Some((invocation, Vec::new()));
-        }
-        let rows = vec![None; members as usize];
-        self.open.insert(invocation.cid, Open { invocation, rows, left: members });
+        };
+        let rows = vec![None; members.len()];
+        self.open.insert(invocation.cid, Open { invocation, members, rows, left });
         None
+    }
+
+    /// The members of a group that is open.
+    pub(super) fn members(&self, group: Cid) -> Vec<Cid> {
+        self.open.get(&group).map(|open| open.members.clone()).unwrap_or_default()
     }
 
     /// A member ended. Answers with its group if that was the last one.

@@ -50,8 +50,10 @@ impl State {
         let Some(root) = self.held.get(&cid).map(|held| held.invocation().root) else { return Vec::new() };
         let mut children: HashMap<Cid, Vec<Cid>> = HashMap::new();
         for invocation in self.held.values().map(Held::invocation) {
-            if let Some(parent) = invocation.parent.filter(|_| invocation.root == root) {
-                children.entry(parent).or_default().push(invocation.cid);
+            // A member of a group is below its group.
+            let above = invocation.slot.map(|slot| slot.group).or(invocation.parent);
+            if let Some(above) = above.filter(|_| invocation.root == root) {
+                children.entry(above).or_default().push(invocation.cid);
             }
         }
         let (mut below, mut next) = (Vec::new(), vec![cid]);

@@ -16,7 +16,7 @@ use super::queues::{Queues, Ticket};
 use super::timers::{Alarm, Timers};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::contract::{LeaseLost, Refused, Settled};
+use crate::engine::contract::{Accepted, LeaseLost, Refused, Settled};
 use crate::record::{Accept, Delivery, Hosted, Join, Lease, Settle, Task, Verdict};
 
 pub(super) struct State {
@@ -93,7 +93,7 @@ impl State {
     }
 
     /// Takes an invocation, or a group with its members, if its caller may make it and there is room.
-    pub(super) fn accept(&mut self, accept: Accept) -> Result<(), NotTaken> {
+    pub(super) fn accept(&mut self, accept: Accept) -> Result<Accepted, NotTaken> {
         match accept.by {
             Some(by) if !self.is_running(by) => return Err(NotTaken::Refused(Refused::Over)),
             None if self.draining => return Err(NotTaken::Refused(Refused::Draining)),
@@ -115,7 +115,7 @@ impl State {
         if is_cancelled {
             self.cancel(cid, true);
         }
-        Ok(())
+        Ok(Accepted::new(false, None))
     }
 
     /// Whether so many more may wait, within so many times the bounds.
@@ -139,8 +139,9 @@ impl State {
         self.groups.unstage(group)
     }
 
-    fn accept_group(&mut self, accept: Accept, members: u32) -> Result<(), Refused> {
+    fn accept_group(&mut self, accept: Accept, members: u32) -> Result<Accepted, Refused> {
         let group = accept.invocation;
+        let cid = group.cid;
         let staged = self.groups.staged_for(group.cid);
         if staged != members as usize {
             return Err(Refused::Incomplete { staged, members });
@@ -148,15 +149,25 @@ impl State {
         if let Some(tell) = accept.tell {
             self.tell.entry(group.cid).or_default().push(tell);
         }
-        for member in self.groups.unstage(group.cid) {
+        let staged = self.groups.unstage(group.cid);
+        let cids = staged.iter().map(|member| member.cid).collect();
+        for member in staged {
             self.hold(member);
         }
         self.held.insert(group.cid, Held::Open(group.clone()));
-        if let Some(full) = self.groups.open(group, members) {
-            let (_, callbacks) = self.end_group(&full);
+        let is_cancelled = accept.by.is_some_and(|by| self.cancel_of(by.cid) == Cancel::WithTree);
+        let mut ended = None;
+        if let Some(full) = self.groups.open(group, cids) {
+            let (group, callbacks) = self.end_group(&full);
             callbacks.into_iter().for_each(|callback| self.hold(callback));
+            ended = Some(group);
         }
-        Ok(())
+        if is_cancelled {
+            for member in self.groups.members(cid) {
+                self.cancel(member, true);
+            }
+        }
+        Ok(Accepted::new(false, ended))
     }
 
     /// Holds an invocation until it may start.

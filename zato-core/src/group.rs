@@ -1,0 +1,136 @@
+//! Many targets at once: each outcome to one callback, and all of them together to another.
+
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use crate::bus::{Bus, Call, GroupCall, Step};
+use crate::target::{Named, Target};
+use crate::{CallError, Channel, Cid, Context};
+
+/// Asynchronous calls of many targets, which end by themselves: add where the outcomes go, then `.await` it for
+/// the CID of the group.
+///
+/// All targets are accepted, or none is. The group's own outcome is `Completed` when the last of them has
+/// ended, however they did; it carries a row for each, in the order given.
+///
+/// # Errors
+///
+/// When awaited: as for [`InvokeAsync`](crate::InvokeAsync), for any of the targets; nothing runs then.
+#[must_use = "nothing is invoked until the call is awaited"]
+pub struct Parallel<'a> {
+    group: Made<'a>,
+}
+
+/// Asynchronous calls of many targets, whose outcomes come together at the end: add where they go, then `.await`
+/// it for the CID of the group.
+///
+/// The final callback is invoked once, when all targets have ended, with a JSON list of a row for each, in the
+/// order given: `service, cid, ok, response` (or `outcome, error`), `attempts, started_at, ended_at`. A target
+/// that fails is a row with `ok: false`. No target at all is an empty list. Responses after the first 8 MiB are
+/// `null` with `omitted_bytes`, and can be read by CID.
+///
+/// # Errors
+///
+/// When awaited: as for [`InvokeAsync`](crate::InvokeAsync), for any of the targets; nothing runs then.
+#[must_use = "nothing is invoked until the call is awaited"]
+pub struct FanOut<'a> {
+    group: Made<'a>,
+}
+
+struct Made<'a> {
+    bus: &'a dyn Bus,
+    from: Option<&'a Context>,
+    call: GroupCall<'a>,
+}
+
+impl<'a> Made<'a> {
+    fn new<T: Target<'a, P>, P>(
+        bus: &'a dyn Bus,
+        from: Option<&'a Context>,
+        channel: Channel,
+        targets: impl IntoIterator<Item = (T, P)>,
+    ) -> Self {
+        let calls: Vec<Call<'a>> =
+            targets.into_iter().map(|(target, payload)| target.call(payload)).collect();
+        Self { bus, from, call: GroupCall::new(channel, calls) }
+    }
+}
+
+impl<'a> Parallel<'a> {
+    #[doc(hidden)]
+    pub fn new<T: Target<'a, P>, P>(
+        bus: &'a dyn Bus,
+        from: Option<&'a Context>,
+        targets: impl IntoIterator<Item = (T, P)>,
+    ) -> Self {
+        Self { group: Made::new(bus, from, Channel::Parallel, targets) }
+    }
+
+    /// The service that receives each outcome: the response of a target that completed, the
+    /// [`FailureReport`](crate::FailureReport) of one that did not. Repeatable.
+    pub fn on_target(mut self, callback: impl Named<'a>) -> Self {
+        self.group.call.on_target.push(callback.name());
+        self
+    }
+}
+
+impl<'a> FanOut<'a> {
+    #[doc(hidden)]
+    pub fn new<T: Target<'a, P>, P>(
+        bus: &'a dyn Bus,
+        from: Option<&'a Context>,
+        targets: impl IntoIterator<Item = (T, P)>,
+    ) -> Self {
+        Self { group: Made::new(bus, from, Channel::FanOut, targets) }
+    }
+
+    /// The service that receives each outcome, as it comes: the response of a target that completed, the
+    /// [`FailureReport`](crate::FailureReport) of one that did not. Repeatable.
+    pub fn on_target(mut self, callback: impl Named<'a>) -> Self {
+        self.group.call.on_target.push(callback.name());
+        self
+    }
+
+    /// The service that receives all outcomes, once, when the last target has ended. Repeatable.
+    pub fn on_final(mut self, callback: impl Named<'a>) -> Self {
+        self.group.call.on_final.push(callback.name());
+        self
+    }
+}
+
+impl<'a> IntoFuture for Parallel<'a> {
+    type Output = Result<Cid, CallError>;
+    type IntoFuture = GroupFuture<'a>;
+
+    fn into_future(self) -> GroupFuture<'a> {
+        GroupFuture { made: Some(self.group), answer: None }
+    }
+}
+
+impl<'a> IntoFuture for FanOut<'a> {
+    type Output = Result<Cid, CallError>;
+    type IntoFuture = GroupFuture<'a>;
+
+    fn into_future(self) -> GroupFuture<'a> {
+        GroupFuture { made: Some(self.group), answer: None }
+    }
+}
+
+/// The future of a [`Parallel`] or a [`FanOut`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct GroupFuture<'a> {
+    made: Option<Made<'a>>,
+    answer: Option<Step<'a, Result<Cid, CallError>>>,
+}
+
+impl Future for GroupFuture<'_> {
+    type Output = Result<Cid, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(made) = this.made.take() {
+            this.answer = Some(made.bus.group(made.from, made.call));
+        }
+        this.answer.as_mut().map_or(Poll::Pending, |answer| Pin::new(answer).poll(cx))
+    }
+}
