@@ -66,3 +66,8 @@ pub use error::Error;
 pub use registry::{Fault, Faults};
 pub use runtime::Runtime;
 pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};
+
+/// The programs of the README, compiled and run as documentation tests.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -13,6 +13,9 @@ use super::state::{NotTaken, State};
 use crate::config::Config;
 use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Found, Hosted, Join, Settle};
+
+/// How often a thread looks whether the lock is free before it goes to sleep: some microseconds.
+const LOOKS: u32 = 200;
 
 pub(crate) struct Memory {
     state: Mutex<State>,
@@ -47,7 +50,17 @@ impl Memory {
     }
 
     /// Nothing that panics is done under the lock, so a poisoned one guards a state that is whole.
+    ///
+    /// It is held for a fraction of a microsecond, and a thread that goes to sleep for it costs many: whoever finds
+    /// it taken looks again for a while.
     fn state(&self) -> MutexGuard<'_, State> {
+        for _ in 0..LOOKS {
+            match self.state.try_lock() {
+                Ok(state) => return state,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
