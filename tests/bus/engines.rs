@@ -61,7 +61,7 @@ async fn accept(
     invocation: &Arc<Invocation>,
     by: Option<AttemptId>,
 ) -> Result<(), Refused> {
-    let accept = Accept { invocation: invocation.clone(), by, tell: None, members: None };
+    let accept = Accept { invocation: invocation.clone(), by, tell: None, digest: None, members: None };
     let answers = engine.accept([accept].into_iter().collect()).await;
     assert_eq!(answers.len(), 1);
     answers.into_iter().next().expect("one answer").map(|_| ())
@@ -235,8 +235,13 @@ fn member(service: &'static str, number: u32, index: u32) -> Arc<Invocation> {
 }
 
 async fn accept_group(engine: &dyn Engine, members: u32) -> Result<(), Refused> {
-    let accept =
-        Accept { invocation: invocation("group", 100), by: None, tell: None, members: Some(members) };
+    let accept = Accept {
+        invocation: invocation("group", 100),
+        by: None,
+        tell: None,
+        digest: None,
+        members: Some(members),
+    };
     engine.accept([accept].into_iter().collect()).await.pop().expect("one answer").map(|_| ())
 }
 

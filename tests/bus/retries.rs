@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use zato_core::{CallError, Context, Failure, FailureReport, Result, service};
+use zato_core::{CallError, Cid, Context, Failure, FailureReport, Result, service};
 use zato_runtime::{Error, Outcome, Runtime};
 
 use crate::journal::Journal;
@@ -191,4 +191,78 @@ async fn options_that_make_no_sense_are_refused() -> Result<(), Error> {
         assert!(error.to_string().contains(&format!("`.backoff(\"{text}\")` is no backoff")), "{error}");
     }
     runtime.shutdown().await
+}
+
+/// Calls in another order at every attempt, and fails until the third.
+#[service(name = "retries.caller", max_attempts = 3, backoff = "1s")]
+async fn caller(ctx: &Context, journal: &Journal) -> Result<Vec<Cid>> {
+    let mut calls = vec!["one", "two", "two", "fails"];
+    calls.rotate_left(ctx.attempt() as usize);
+    let mut cids = Vec::new();
+    for text in calls {
+        let cid = match text {
+            "fails" => ctx.invoke_async(plain::service(), vec![Do::FailForGood]).await?,
+            text => {
+                ctx.invoke_async("zato.helpers.echo", text)
+                    .callback(hears::NAME)
+                    .delay(Duration::from_millis(1))
+                    .await?
+            }
+        };
+        cids.push(cid);
+    }
+    // Through a synchronous call too, and as a group.
+    cids.push(ctx.invoke(indirect::service(), ()).await?);
+    cids.push(ctx.fan_out([("zato.ping", 1), ("zato.ping", 2)]).on_final(hears::NAME).await?);
+    // What the earlier attempts did not call is new.
+    ctx.invoke_async("zato.helpers.echo", format!("only {}", ctx.attempt())).callback(hears::NAME).await?;
+    // Let the children end.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    cids.sort();
+    journal.write(ctx, serde_json::to_string(&cids)?);
+    if ctx.attempt() < 3 { Err(std::io::Error::other("again"))? } else { Ok(cids) }
+}
+
+#[service(name = "retries.indirect")]
+async fn indirect(ctx: &Context) -> Result<Cid> {
+    Ok(ctx.invoke_async("zato.helpers.echo", "indirect").callback(hears::NAME).await?)
+}
+
+#[service(name = "retries.hears")]
+async fn hears(ctx: &Context, text: String, journal: &Journal) -> Result<()> {
+    journal.write(ctx, text);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_attempt_called_is_not_called_again() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = Runtime::builder()
+        .services([
+            caller::service().erased(),
+            indirect::service().erased(),
+            hears::service().erased(),
+            plain::service().erased(),
+        ])
+        .provide(journal.clone())
+        .start()
+        .await?;
+    runtime.invoke(caller::service(), ()).await?;
+    runtime.shutdown().await?;
+    let attempts: Vec<Vec<Cid>> = journal
+        .of(caller::NAME)
+        .iter()
+        .map(|line| serde_json::from_str(&line.text).expect("a list of CIDs"))
+        .collect();
+    assert_eq!(attempts.len(), 3);
+    for attempt in &attempts[1..] {
+        let same = attempt.iter().filter(|cid| attempts[0].contains(cid)).count();
+        assert_eq!(same, 5, "all but the child that had failed are those of the first attempt");
+    }
+    let mut heard: Vec<_> = journal.of(hears::NAME).into_iter().map(|line| line.text).collect();
+    heard.sort();
+    assert!(heard[0].starts_with('['), "one group");
+    assert_eq!(heard[1..], ["indirect", "one", "only 1", "only 2", "only 3", "two", "two"]);
+    assert_eq!(journal.of(plain::NAME).len(), 3, "a child that has failed is called again");
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::Backoff;
 
 /// What one invocation asks for; what it does not say comes from its service, or from the defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Options {
     /// When it may start.
@@ -24,8 +24,16 @@ pub struct Options {
     pub priority: Option<i8>,
 }
 
+impl Options {
+    /// The options without those that are times of day, which differ between two equal calls.
+    #[must_use]
+    pub fn without_times(&self) -> Self {
+        Self { due: None, expires: None, deadline: None, ..self.clone() }
+    }
+}
+
 /// A point in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum When {
     /// So long after the call is accepted.
     In(Duration),

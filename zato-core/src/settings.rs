@@ -30,7 +30,7 @@ pub struct Settings {
 }
 
 /// How long to wait before the next attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backoff {
     /// Always the same time.
     Fixed(Duration),

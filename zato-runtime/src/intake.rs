@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -142,8 +143,11 @@ pub(crate) fn hand_over<'a>(
     let cid = invocation.cid;
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
-    batch.push(Accept { invocation, by, tell, members });
+    let digest = from.filter(|context| shared.may_run_again(context)).map(|_| digest(&invocation));
+    batch.push(Accept { invocation, by, tell, digest, members });
     let answered = move |answer: Option<Result<Accepted, Refused>>| match answer {
+        // An earlier attempt has made this call.
+        Some(Ok(Accepted { repeats: Some(child), .. })) => Ok(child),
         Some(Ok(accepted)) => {
             entering.taken();
             if let (Some(observer), Some(ended)) = (&shared.observer, &accepted.ended) {
@@ -165,6 +169,22 @@ pub(crate) fn hand_over<'a>(
         Step::Now(answers) => Step::now(answered(answers.and_then(|mut answers| answers.pop()))),
         Step::Later(answers) => Step::later(async move { answered(answers.await.pop()) }),
     }
+}
+
+/// What makes two calls of one handler equal: caller, target, payload, callbacks and options.
+pub(crate) fn digest(invocation: &Invocation) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        (&invocation.caller, &invocation.service, invocation.channel).hash(&mut hasher);
+        (invocation.payload.kind(), invocation.payload.as_bytes()).hash(&mut hasher);
+        (&invocation.callbacks[..], &invocation.on_failure[..]).hash(&mut hasher);
+        // Times of day differ from attempt to attempt where the call said how long.
+        let options = invocation.options.as_deref().map(Options::without_times);
+        options.hash(&mut hasher);
+        hasher.finish()
+    };
+    u128::from(half(0)) << 64 | u128::from(half(1))
 }
 
 /// Whether a thread has made so many calls from outside that it is somebody else's turn.

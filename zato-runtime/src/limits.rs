@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zato_core::{Invocation, Settings};
+use zato_core::{Context, Invocation, Settings};
 
 use crate::retry::{Brought, Policy};
 use crate::shared::Shared;
@@ -52,6 +52,12 @@ impl Shared {
             max_payload: self.config.max_payload,
             deadline: invocation.deadline,
         }
+    }
+
+    /// Whether the handler of this context may be run again, by a retry. Of a synchronous call it is not known: that
+    /// is run again with the one around it.
+    pub(crate) fn may_run_again(&self, context: &Context) -> bool {
+        context.level() > 0 || self.policy(context.invocation()).max_attempts > Some(1)
     }
 
     /// When an attempt that has just started is over, whichever limit comes first.

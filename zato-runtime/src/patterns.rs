@@ -1,12 +1,13 @@
 //! Calls that belong together: `parallel` and `fan_out`, as groups of ordinary invocations.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use zato_core::bus::{Chosen, GroupCall};
 use zato_core::{CallError, Channel, Cid, Context, Invocation, Payload, ServiceName, Slot};
 
 use crate::cid;
-use crate::intake::{Entering, check, hand_over, resolve, why};
+use crate::intake::{Entering, check, digest, hand_over, resolve, why};
 use crate::shared::Shared;
 
 /// How many members of a group are handed to the engine at once.
@@ -41,6 +42,12 @@ pub(crate) async fn accept_group(
         member.on_failure.clone_from(&on_target);
         members.push(Arc::new(member));
     }
+    // Equal groups have equal members.
+    let mut hasher = DefaultHasher::new();
+    for member in &members {
+        digest(member).hash(&mut hasher);
+    }
+    group.payload = Payload::text(format!("{count} members, {:016x}", hasher.finish()));
     let entering: Vec<_> = members.iter().map(|member| Entering::new(shared, member)).collect();
     let staged = Staged { shared, group: cid, is_taken: false };
     while !members.is_empty() {
@@ -49,8 +56,11 @@ pub(crate) async fn accept_group(
         shared.engine.stage(cid, chunk).await.map_err(|refused| why(&refused, from))?;
     }
     let accepted = hand_over(shared, from, group, None, Some(count)).await?;
-    staged.taken();
-    entering.into_iter().for_each(Entering::taken);
+    // Else an earlier attempt has made this call, and what was staged is dropped.
+    if accepted == cid {
+        staged.taken();
+        entering.into_iter().for_each(Entering::taken);
+    }
     Ok(accepted)
 }
 

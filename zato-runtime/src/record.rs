@@ -19,6 +19,9 @@ pub struct Accept {
     pub by: Option<AttemptId>,
     /// Told the outcome when it is recorded.
     pub tell: Option<oneshot::Sender<Outcome>>,
+    /// What makes the call equal to another of the same handler, if that handler may be run again: an equal call of
+    /// an earlier attempt is then answered with its child, unless that has ended in anything but `Completed`.
+    pub digest: Option<u128>,
     /// For a group, whose members have been staged: how many there are. The group itself is not run; it ends
     /// when the last of them has.
     pub members: Option<u32>,

@@ -113,6 +113,8 @@ pub struct Accepted {
     pub started: bool,
     /// How it ended in the same step: a group without members.
     pub ended: Option<Arc<Ended>>,
+    /// It was not taken, because an earlier attempt has made this call already: its child.
+    pub repeats: Option<Cid>,
 }
 
 /// Why an invocation was not taken.
@@ -161,6 +163,11 @@ pub struct LeaseLost;
 impl Accepted {
     /// Taken; `started` or `ended` if it was in the same step.
     pub fn new(started: bool, ended: Option<Arc<Ended>>) -> Self {
-        Self { started, ended }
+        Self { started, ended, repeats: None }
+    }
+
+    /// Not taken: an earlier attempt has made this call, and this is its child.
+    pub fn repeats(child: Cid) -> Self {
+        Self { started: false, ended: None, repeats: Some(child) }
     }
 }

@@ -75,6 +75,7 @@ impl State {
 
     pub(super) fn end(&mut self, ended: Ended) -> Arc<Ended> {
         let ended = Arc::new(ended);
+        self.repeats.forget(ended.invocation.cid);
         if !self.tell.is_empty()
             && let Some(waiters) = self.tell.remove(&ended.invocation.cid)
         {

@@ -13,6 +13,7 @@ use super::ends::Aftermath;
 use super::groups::Groups;
 use super::held::{Cancel, Held, Progress};
 use super::queues::{Queues, Ticket};
+use super::repeats::Repeats;
 use super::timers::{Alarm, Timers};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,6 +28,7 @@ pub(super) struct State {
     /// What is to be ended without being run.
     pub(super) to_end: VecDeque<(Ticket, Task)>,
     pub(super) groups: Groups,
+    pub(super) repeats: Repeats,
     pub(super) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not, and how many bytes of payload they hold.
     pub(super) waiting: usize,
@@ -69,6 +71,7 @@ impl State {
             timers: Timers::default(),
             to_end: VecDeque::new(),
             groups: Groups::default(),
+            repeats: Repeats::default(),
             join: None,
             waiting: 0,
             waiting_bytes: 0,
@@ -99,6 +102,26 @@ impl State {
             None if self.draining => return Err(NotTaken::Refused(Refused::Draining)),
             _ => {}
         }
+        let made = accept.by.zip(accept.digest);
+        let cid = accept.invocation.cid;
+        if let Some((by, digest)) = made {
+            let held = &self.held;
+            let stands = |child| match held.get(&child) {
+                Some(Held::Ended(ended)) => ended.outcome.is_completed(),
+                other => other.is_some(),
+            };
+            if let Some(child) = self.repeats.find(by, digest, stands) {
+                return Ok(Accepted::repeats(child));
+            }
+        }
+        let accepted = self.accept_new(accept)?;
+        if let Some((by, digest)) = made {
+            self.repeats.note(by, digest, cid);
+        }
+        Ok(accepted)
+    }
+
+    fn accept_new(&mut self, accept: Accept) -> Result<Accepted, NotTaken> {
         if let Some(members) = accept.members {
             return self.accept_group(accept, members).map_err(NotTaken::Refused);
         }
