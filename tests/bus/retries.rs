@@ -247,7 +247,7 @@ async fn what_an_earlier_attempt_called_is_not_called_again() -> Result<(), Erro
         .provide(journal.clone())
         .start()
         .await?;
-    runtime.invoke(caller::service(), ()).await?;
+    runtime.invoke_async(caller::service(), ()).await?;
     runtime.shutdown().await?;
     let attempts: Vec<Vec<Cid>> = journal
         .of(caller::NAME)
@@ -264,5 +264,40 @@ async fn what_an_earlier_attempt_called_is_not_called_again() -> Result<(), Erro
     assert!(heard[0].starts_with('['), "one group");
     assert_eq!(heard[1..], ["indirect", "one", "only 1", "only 2", "only 3", "two", "two"]);
     assert_eq!(journal.of(plain::NAME).len(), 3, "a child that has failed is called again");
+    Ok(())
+}
+
+/// Calls synchronously, with retries.
+#[service(name = "retries.synchronous")]
+async fn synchronous(ctx: &Context, script: Vec<Do>) -> Result<u32> {
+    Ok(ctx.invoke(plain::service(), script).max_attempts(3).backoff("10s").await?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_synchronous_call_stops_at_the_first_success() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = Runtime::builder()
+        .services([synchronous::service().erased(), plain::service().erased()])
+        .provide(journal.clone())
+        .start()
+        .await?;
+    let began = Instant::now();
+    assert_eq!(runtime.invoke(synchronous::service(), vec![Do::Fail, Do::Panic, Do::Succeed]).await?, 3);
+    assert_eq!(began.elapsed().as_secs(), 20);
+    let error = runtime.invoke(synchronous::service(), vec![Do::Fail, Do::Fail, Do::Fail]).await.unwrap_err();
+    assert!(error.to_string().contains("not yet (attempt 3 of 3)"), "{error}");
+    let error = runtime.invoke(synchronous::service(), vec![Do::FailForGood]).await.unwrap_err();
+    assert!(error.is_permanent(), "{error}");
+    // From outside likewise.
+    assert_eq!(
+        runtime.invoke(plain::service(), vec![Do::Fail, Do::Succeed]).max_attempts(2).backoff("1s").await?,
+        2
+    );
+    assert!(
+        runtime.invoke(plain::service(), vec![Do::Fail, Do::Succeed]).await.is_err(),
+        "one attempt unless told"
+    );
+    runtime.shutdown().await?;
+    assert_eq!(journal.lines().len(), 3 + 3 + 1 + 2 + 1);
     Ok(())
 }

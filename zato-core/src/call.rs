@@ -44,6 +44,17 @@ struct Made<'a> {
     call: Call<'a>,
 }
 
+impl Made<'_> {
+    fn max_attempts(&mut self, attempts: u32) {
+        let attempts = if attempts == 0 { Err(OptionError::NoAttempt) } else { Ok(attempts) };
+        self.call.set(attempts, |options, attempts| options.max_attempts = Some(attempts));
+    }
+
+    fn backoff(&mut self, backoff: impl IntoBackoff) {
+        self.call.set(backoff.into_backoff(), |options, backoff| options.backoff = Some(backoff));
+    }
+}
+
 impl<'a, R> InvokeAsync<'a, R> {
     #[doc(hidden)]
     pub fn new(bus: &'a dyn Bus, from: Option<&'a Context>, call: Call<'a>) -> Self {
@@ -110,15 +121,14 @@ impl<'a, R> InvokeAsync<'a, R> {
     /// How many attempts may end by themselves before the outcome is `Failed`, instead of what the service
     /// says; at least 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        let attempts = if attempts == 0 { Err(OptionError::NoAttempt) } else { Ok(attempts) };
-        self.made.call.set(attempts, |options, attempts| options.max_attempts = Some(attempts));
+        self.made.max_attempts(attempts);
         self
     }
 
     /// How long to wait between attempts, instead of what the service says: `"5s"`, `"1s..2m"`, a `Duration`
     /// or a [`Backoff`](crate::Backoff).
     pub fn backoff(mut self, backoff: impl IntoBackoff) -> Self {
-        self.made.call.set(backoff.into_backoff(), |options, backoff| options.backoff = Some(backoff));
+        self.made.backoff(backoff);
         self
     }
 
@@ -140,6 +150,20 @@ impl<'a, R> Invoke<'a, R> {
     #[doc(hidden)]
     pub fn new(bus: &'a dyn Bus, from: Option<&'a Context>, call: Call<'a>) -> Self {
         Self { made: Made { bus, from, call }, reply: PhantomData }
+    }
+
+    /// How many attempts may end by themselves before the call brings an error; it stops at the first success.
+    /// At least 1, which is what holds unless told, whatever the service says.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.made.max_attempts(attempts);
+        self
+    }
+
+    /// How long to wait between attempts, instead of what the service says: `"5s"`, `"1s..2m"`, a `Duration`
+    /// or a [`Backoff`](crate::Backoff).
+    pub fn backoff(mut self, backoff: impl IntoBackoff) -> Self {
+        self.made.backoff(backoff);
+        self
     }
 }
 

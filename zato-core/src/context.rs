@@ -45,8 +45,8 @@ impl Context {
     }
 
     #[doc(hidden)]
-    pub fn nested(invocation: Arc<Invocation>, bus: Arc<dyn Bus>, nested: Arc<Nested>) -> Self {
-        Self { invocation, attempt: 1, bus, nested: Some(nested) }
+    pub fn nested(invocation: Arc<Invocation>, attempt: u32, bus: Arc<dyn Bus>, nested: Arc<Nested>) -> Self {
+        Self { invocation, attempt, bus, nested: Some(nested) }
     }
 
     /// The correlation ID that this invocation runs under: the one that its caller was given.

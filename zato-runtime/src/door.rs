@@ -2,21 +2,15 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::SystemTime;
 
-use zato_core::__private::Nested;
 use zato_core::bus::{Bus, Call, GroupCall, Step};
-use zato_core::{CallError, Cancellation, Channel, Cid, Context, Ending, Invocation, Outcome, Payload};
+use zato_core::{CallError, Cancellation, Cid, Context, Outcome, Payload};
 
-use crate::config::MAX_NESTED;
-use crate::dispatch::Running;
 use crate::intake;
+use crate::nested::Inner;
 use crate::patterns;
-use crate::record::{AttemptId, Batch, CancelAnswer, Ended};
-use crate::retry::{Decision, Policy, Standing, decide};
+use crate::record::{AttemptId, Batch, CancelAnswer};
 use crate::shared::Shared;
 
 impl Bus for Shared {
@@ -38,8 +32,9 @@ impl Bus for Shared {
         call: Call<'a>,
     ) -> Step<'a, Result<Payload, CallError>> {
         match from {
+            Some(context) if !self.is_live(context) => Step::now(Err(intake::over(context))),
             Some(context) => match Inner::enter(self, context, call) {
-                Ok((inner, running)) => Step::later(async move { inner.run(running).await }),
+                Ok(inner) => Step::later(inner.run()),
                 Err(refused) => Step::now(Err(refused)),
             },
             None => Step::later(from_outside(self, call)),
@@ -138,74 +133,8 @@ async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallEr
     let service = call.target.to_string();
     let (accepted, told) = intake::accept_told(shared, call)?;
     let cid = accepted.await?;
-    let outcome = told.await.map_err(|_| CallError::ShuttingDown)?;
-    response(&service, cid, outcome)
-}
-
-fn response(service: &str, cid: Cid, outcome: Outcome) -> Result<Payload, CallError> {
-    match outcome {
+    match told.await.map_err(|_| CallError::ShuttingDown)? {
         Outcome::Completed(payload) => Ok(payload),
-        outcome => Err(CallError::Ended { service: service.to_owned(), cid, outcome }),
-    }
-}
-
-/// A synchronous call inside an attempt: it has no slot and no lease of its own, and is recorded when that
-/// attempt is settled.
-struct Inner<'a> {
-    shared: &'a Shared,
-    invocation: Arc<Invocation>,
-    nested: Arc<Nested>,
-    started_at: SystemTime,
-}
-
-impl<'a> Inner<'a> {
-    fn enter(shared: &'a Shared, context: &Context, call: Call<'_>) -> Result<(Self, Running), CallError> {
-        let invocation = Arc::new(intake::check(shared, Some(context), call, Channel::Invoke)?);
-        let level = context.level() + 1;
-        if level > MAX_NESTED {
-            let service = invocation.service.to_string();
-            return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
-        }
-        if !shared.is_live(context) {
-            return Err(intake::over(context));
-        }
-        let (anchor, attempt) = context.anchor();
-        let Some(entry) = shared.registry.get(&invocation.service) else {
-            return Err(shared.registry.unknown("target", &invocation.service).into());
-        };
-        let nested = Arc::new(Nested { anchor, attempt, level, over: AtomicBool::new(false) });
-        let own = Context::nested(invocation.clone(), context.bus(), nested.clone());
-        let running = Running::new(entry.handler.clone(), own);
-        Ok((Self { shared, invocation, nested, started_at: shared.config.clock.now() }, running))
-    }
-
-    async fn run(self, running: Running) -> Result<Payload, CallError> {
-        let brought = running.await;
-        let service = &self.invocation.service;
-        let now = self.shared.config.clock.now();
-        let standing = Standing { service, failed: 1, is_cancelled: false, now, chance: 0 };
-        // One attempt: what called may try again.
-        let policy = Policy { max_attempts: None, ..self.shared.policy(&self.invocation) };
-        let outcome = match decide(&policy, standing, brought) {
-            Decision::End(outcome) => outcome,
-            Decision::Again { error, .. } => Outcome::Failed(Ending::new(error, false)),
-        };
-        let ended = Ended {
-            invocation: self.invocation.clone(),
-            outcome: outcome.clone(),
-            attempts: 1,
-            started_at: Some(self.started_at),
-            ended_at: now,
-        };
-        let anchor = AttemptId { cid: self.nested.anchor, number: self.nested.attempt };
-        self.shared.keep_inner(anchor, ended);
-        response(service, self.invocation.cid, outcome)
-    }
-}
-
-/// Also when the caller drops the call before it returns, contexts of it are over.
-impl Drop for Inner<'_> {
-    fn drop(&mut self) {
-        self.nested.over.store(true, Ordering::Release);
+        outcome => Err(CallError::Ended { service, cid, outcome }),
     }
 }

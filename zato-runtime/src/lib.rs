@@ -49,6 +49,7 @@ mod patterns;
 mod dispatch;
 mod settle;
 mod fan_in;
+mod nested;
 mod door;
 mod worker;
 mod error;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zato_core::{Context, Invocation, Settings};
+use zato_core::{Channel, Context, Invocation, Settings};
 
 use crate::retry::{Brought, Policy};
 use crate::shared::Shared;
@@ -40,10 +40,12 @@ impl Shared {
     pub(crate) fn policy(&self, invocation: &Invocation) -> Policy {
         let options = invocation.options.as_deref();
         let settings = self.settings(invocation);
+        let is_awaited = invocation.channel == Channel::Invoke;
         Policy {
             max_attempts: options
                 .and_then(|options| options.max_attempts)
-                .or_else(|| settings.and_then(|settings| settings.max_attempts))
+                // Whoever waits for the response may ask again, and says so if the bus is to.
+                .or_else(|| settings.filter(|_| !is_awaited).and_then(|settings| settings.max_attempts))
                 .or(Some(1)),
             backoff: options
                 .and_then(|options| options.backoff)

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Runs the services that are linked into this program.
 ///
-/// A service is a struct with `#[service]`. Start with `services`, which lists them, and `invoke NAME`, which
+/// A service is a struct or an async function with `#[service]`. Start with `services`, which lists them, and `invoke NAME`, which
 /// runs one and prints its response.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100, arg_required_else_help = true)]

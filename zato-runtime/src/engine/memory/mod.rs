@@ -9,6 +9,7 @@ mod held;
 mod ends;
 mod state;
 mod lookup;
+mod timing;
 mod engine;
 
 pub(crate) use engine::Memory;

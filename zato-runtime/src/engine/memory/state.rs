@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use zato_core::{Cid, Invocation, Options, Outcome, When};
+use zato_core::{Cid, Invocation, Outcome};
 
 use super::ended::Remembered;
 use super::ends::Aftermath;
@@ -51,9 +51,6 @@ pub(super) struct State {
     max_waiting: usize,
     max_waiting_bytes: usize,
 }
-
-/// So many void timers and places are left alone.
-const FEW: usize = 1_024;
 
 /// Why an invocation from outside was not taken.
 pub(super) enum NotTaken {
@@ -206,23 +203,9 @@ impl State {
         self.wait(invocation, ticket, None, due);
     }
 
-    fn ticket(&mut self, cid: Cid) -> Ticket {
+    pub(super) fn ticket(&mut self, cid: Cid) -> Ticket {
         self.last_number += 1;
         Ticket { number: self.last_number, cid }
-    }
-
-    /// Sets what the options ask for; answers with when the invocation is due, unless that is now.
-    fn set_timers(&mut self, ticket: Ticket, options: &Options) -> Option<Instant> {
-        let arm = |when: Option<When>| match when {
-            Some(When::At(at)) => Some(self.clock.arm(at)),
-            Some(When::In(delay)) => Instant::now().checked_add(delay),
-            None => None,
-        };
-        let (due, expires) = (arm(options.due), arm(options.expires));
-        if let Some(at) = expires {
-            self.timers.set(at, ticket, Alarm::Expired);
-        }
-        due.filter(|due| *due > Instant::now())
     }
 
     fn wait(
@@ -242,48 +225,13 @@ impl State {
     }
 
     /// The invocation that still waits under this ticket.
-    fn still_waiting(&self, ticket: Ticket) -> Option<(&Arc<Invocation>, Option<&Progress>)> {
+    pub(super) fn still_waiting(&self, ticket: Ticket) -> Option<(&Arc<Invocation>, Option<&Progress>)> {
         match self.held.get(&ticket.cid)? {
             Held::Waiting { invocation, number, progress } if *number == ticket.number => {
                 Some((invocation, progress.as_deref()))
             }
             _ => None,
         }
-    }
-
-    /// Forgets timers and places in queues that are void, once they are more than those that are not. A waiting
-    /// invocation has one place and three timers at the most.
-    fn clear_void(&mut self) {
-        let held = &self.held;
-        let is_valid = |ticket: &Ticket| matches!(held.get(&ticket.cid), Some(Held::Waiting { number, .. }) if *number == ticket.number);
-        if self.timers.len() > FEW + 6 * self.waiting {
-            self.timers.retain(is_valid);
-        }
-        if self.queues.len() > FEW + 2 * self.waiting {
-            self.queues.retain(is_valid);
-        }
-    }
-
-    /// Moves on whatever a timer has rung for.
-    pub(super) fn ring(&mut self, now: Instant) {
-        while let Some((ticket, alarm)) = self.timers.ring(now) {
-            let Some((invocation, progress)) = self.still_waiting(ticket) else { continue };
-            match alarm {
-                Alarm::Due => {
-                    let invocation = invocation.clone();
-                    self.queues.push(&invocation, ticket);
-                }
-                // It concerns the first start alone.
-                Alarm::Expired if progress.is_none() => self.to_end.push_back((ticket, Task::Expire)),
-                Alarm::Expired => {}
-                Alarm::Deadline => self.to_end.push_back((ticket, Task::TimeOut)),
-            }
-        }
-    }
-
-    /// When the next timer rings, if there is one.
-    pub(super) fn next_ring(&self) -> Option<Instant> {
-        self.timers.next()
     }
 
     /// Delivers what is to be delivered next, if there is a place for it to run.

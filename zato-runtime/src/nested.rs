@@ -1,0 +1,128 @@
+//! Synchronous calls inside an attempt: they run in it, with no slot and no lease of their own, and are recorded
+//! when it is settled.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use tokio::time::sleep_until;
+use zato_core::__private::Nested;
+use zato_core::bus::{Bus, Call};
+use zato_core::{CallError, Channel, Context, Handler, Invocation, Outcome, Payload};
+
+use crate::config::MAX_NESTED;
+use crate::dispatch::Running;
+use crate::intake;
+use crate::record::{AttemptId, Ended};
+use crate::retry::{Brought, Decision, Policy, Standing, decide};
+use crate::shared::Shared;
+
+/// One synchronous call.
+pub(crate) struct Inner<'a> {
+    shared: &'a Shared,
+    bus: Arc<dyn Bus>,
+    invocation: Arc<Invocation>,
+    handler: Arc<dyn Handler>,
+    /// The attempt that all of it runs in.
+    anchor: AttemptId,
+    level: u32,
+}
+
+impl<'a> Inner<'a> {
+    /// Checks the call; nothing runs yet.
+    pub(crate) fn enter(shared: &'a Shared, context: &Context, call: Call<'_>) -> Result<Self, CallError> {
+        let invocation = intake::check(shared, Some(context), call, Channel::Invoke)?;
+        let level = context.level() + 1;
+        if level > MAX_NESTED {
+            let service = invocation.service.to_string();
+            return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
+        }
+        let Some(entry) = shared.registry.get(&invocation.service) else {
+            return Err(shared.registry.unknown("target", &invocation.service).into());
+        };
+        let (cid, number) = context.anchor();
+        Ok(Self {
+            shared,
+            bus: context.bus(),
+            invocation: Arc::new(invocation),
+            handler: entry.handler.clone(),
+            anchor: AttemptId { cid, number },
+            level,
+        })
+    }
+
+    /// Runs it, again if the call says so, until it has ended.
+    pub(crate) async fn run(self) -> Result<Payload, CallError> {
+        let policy = self.policy();
+        let mut attempt = 1;
+        let (outcome, started_at) = loop {
+            let started_at = self.shared.config.clock.now();
+            let brought = self.attempt(attempt).await;
+            let standing = Standing {
+                service: &self.invocation.service,
+                failed: attempt,
+                is_cancelled: false,
+                now: self.shared.config.clock.now(),
+                chance: RandomState::new().hash_one(attempt),
+            };
+            match decide(&policy, standing, brought) {
+                Decision::End(outcome) => break (outcome, started_at),
+                Decision::Again { at, .. } => {
+                    sleep_until(self.shared.config.clock.arm(at)).await;
+                    self.shared.config.clock.look();
+                    attempt += 1;
+                }
+            }
+        };
+        self.record(&outcome, attempt, started_at);
+        response(&self.invocation, outcome)
+    }
+
+    /// There is one attempt unless the call asks for more: what called may make the call again, whatever the
+    /// service says of its asynchronous invocations.
+    fn policy(&self) -> Policy {
+        let options = self.invocation.options.as_deref();
+        let max_attempts = options.and_then(|options| options.max_attempts);
+        Policy { max_attempts, ..self.shared.policy(&self.invocation) }
+    }
+
+    async fn attempt(&self, number: u32) -> Brought {
+        let AttemptId { cid, number: attempt } = self.anchor;
+        let nested =
+            Arc::new(Nested { anchor: cid, attempt, level: self.level, over: AtomicBool::new(false) });
+        let _over = Over(nested.clone());
+        let context = Context::nested(self.invocation.clone(), number, self.bus.clone(), nested);
+        Running::new(self.handler.clone(), context).await
+    }
+
+    fn record(&self, outcome: &Outcome, attempts: u32, started_at: SystemTime) {
+        let ended = Ended {
+            invocation: self.invocation.clone(),
+            outcome: outcome.clone(),
+            attempts,
+            started_at: Some(started_at),
+            ended_at: self.shared.config.clock.now(),
+        };
+        self.shared.keep_inner(self.anchor, ended);
+    }
+}
+
+/// Also when the caller drops the call before it returns, contexts of it are over.
+struct Over(Arc<Nested>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Release);
+    }
+}
+
+/// What a synchronous call brings.
+pub(crate) fn response(invocation: &Invocation, outcome: Outcome) -> Result<Payload, CallError> {
+    match outcome {
+        Outcome::Completed(payload) => Ok(payload),
+        outcome => {
+            Err(CallError::Ended { service: invocation.service.to_string(), cid: invocation.cid, outcome })
+        }
+    }
+}
