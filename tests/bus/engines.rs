@@ -61,7 +61,15 @@ async fn accept(
     invocation: &Arc<Invocation>,
     by: Option<AttemptId>,
 ) -> Result<(), Refused> {
-    let accept = Accept { invocation: invocation.clone(), by, tell: None, digest: None, members: None };
+    let accept = Accept {
+        invocation: invocation.clone(),
+        by,
+        tell: None,
+        brings_cid: false,
+        key: None,
+        digest: None,
+        members: None,
+    };
     let answers = engine.accept([accept].into_iter().collect()).await;
     assert_eq!(answers.len(), 1);
     answers.into_iter().next().expect("one answer").map(|_| ())
@@ -239,6 +247,8 @@ async fn accept_group(engine: &dyn Engine, members: u32) -> Result<(), Refused> 
         invocation: invocation("group", 100),
         by: None,
         tell: None,
+        brings_cid: false,
+        key: None,
         digest: None,
         members: Some(members),
     };

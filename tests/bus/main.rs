@@ -11,6 +11,7 @@ mod outcomes;
 mod payloads;
 mod hostile;
 mod cancel;
+mod identity;
 mod retries;
 mod time;
 mod limits;

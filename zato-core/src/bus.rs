@@ -53,6 +53,8 @@ pub struct Call<'a> {
     pub on_failure: Chosen<'a>,
     /// Whether it starts a tree of its own.
     pub new_root: bool,
+    /// The CID that it is to run under; a new one where there is none.
+    pub cid: Option<Cid>,
     /// What else it asks for; none where it asks for nothing.
     pub options: Option<Box<Options>>,
     /// The first option that it cannot be made with.
@@ -99,6 +101,7 @@ impl<'a> Call<'a> {
             callbacks: Chosen::Convention,
             on_failure: Chosen::Convention,
             new_root: false,
+            cid: None,
             options: None,
             refused: None,
         }

@@ -139,6 +139,21 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
+    /// The same key to the same service within its retention (a day unless told) returns the CID of the first
+    /// call, also if that has failed, and runs nothing.
+    ///
+    /// Another payload or other callbacks under the same key are a conflict: [`CallError::KeyConflict`].
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.made.call.options().idempotency_key = Some(key.into().into_boxed_str());
+        self
+    }
+
+    /// Runs under this CID instead of a new one; [`CallError::CidTaken`] if the engine holds it already.
+    pub fn cid(mut self, cid: Cid) -> Self {
+        self.made.call.cid = Some(cid);
+        self
+    }
+
     /// Starts a causal tree of its own, with a depth of its own, and without the caller's deadline.
     pub fn new_root(mut self) -> Self {
         self.made.call.new_root = true;

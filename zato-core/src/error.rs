@@ -73,6 +73,20 @@ pub enum CallError {
         /// The target's name.
         service: String,
     },
+    /// The CID that the call brings is held already. Nothing was accepted.
+    #[error("the CID {0} is taken: bring one that was never used, or let the call mint its own")]
+    CidTaken(Cid),
+    /// Another call was made under the same idempotency key. Nothing was accepted.
+    #[error(
+        "another call of `{service}` has this idempotency key, with another payload or other callbacks: it runs under \
+         {first}; the same key is for the same call"
+    )]
+    KeyConflict {
+        /// The target's name.
+        service: String,
+        /// The CID of the first call under the key.
+        first: Cid,
+    },
     /// The attempt that this context belongs to is over. Nothing was accepted.
     #[error(
         "this context of `{service}` (CID {cid}) is over: a context lives as long as its attempt, so await what \

@@ -22,6 +22,8 @@ pub struct Options {
     pub backoff: Option<Backoff>,
     /// Which waiting invocation of its service goes first: the higher.
     pub priority: Option<i8>,
+    /// What makes it the same call as another to the same service.
+    pub idempotency_key: Option<Box<str>>,
 }
 
 impl Options {

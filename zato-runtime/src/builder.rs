@@ -92,6 +92,12 @@ impl Builder {
         self
     }
 
+    /// How long an idempotency key lives, from the first call under it: a day unless told.
+    pub fn keep_keys(mut self, retention: Duration) -> Self {
+        self.config.keep_keys = retention;
+        self
+    }
+
     /// How long a shutdown waits for what is under way: 30 seconds unless told; `Duration::MAX` is for as long
     /// as it takes.
     pub fn drain_limit(mut self, limit: Duration) -> Self {

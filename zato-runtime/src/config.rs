@@ -24,6 +24,8 @@ pub struct Config {
     pub keep_ended: usize,
     /// How many bytes of payload they may hold: 64 MiB.
     pub keep_ended_bytes: usize,
+    /// How long an idempotency key lives: a day from the first call.
+    pub keep_keys: Duration,
     /// How long a shutdown waits for what is under way: 30 seconds.
     pub drain_limit: Duration,
     /// How long to wait between attempts where neither call nor service says: at random up to a second, then
@@ -47,6 +49,7 @@ impl Default for Config {
             max_depth: 1_000,
             keep_ended: 10_000,
             keep_ended_bytes: 64 << 20,
+            keep_keys: Duration::from_hours(24),
             drain_limit: Duration::from_secs(30),
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
             clock: Clock::default(),

@@ -13,7 +13,7 @@ use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Options, Ou
 use crate::cid;
 use crate::engine::{Accepted, Refused};
 use crate::observer::Observer;
-use crate::record::{Accept, AttemptId, Batch};
+use crate::record::{Accept, AttemptId, Batch, Key};
 use crate::registry::Entry;
 use crate::shared::Shared;
 
@@ -59,7 +59,7 @@ pub(crate) fn check(
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
-    let cid = cid::mint();
+    let cid = call.cid.unwrap_or_else(cid::mint);
     let name = target.name.clone();
     let mut invocation = match from {
         None => Invocation::root(cid, name, payload, channel),
@@ -111,8 +111,9 @@ pub(crate) type Receipt<'a> = Step<'a, Result<Cid, CallError>>;
 
 /// Accepts an asynchronous call.
 pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
+    let beside = Beside { brings_cid: call.cid.is_some(), ..Beside::default() };
     match check(shared, from, call, Channel::InvokeAsync) {
-        Ok(invocation) => hand_over(shared, from, invocation, None, None),
+        Ok(invocation) => hand_over(shared, from, invocation, beside),
         Err(refused) => Step::now(Err(refused)),
     }
 }
@@ -124,7 +125,18 @@ pub(crate) fn accept_told<'a>(
 ) -> Result<(Receipt<'a>, oneshot::Receiver<Outcome>), CallError> {
     let invocation = check(shared, None, call, Channel::Invoke)?;
     let (tell, told) = oneshot::channel();
-    Ok((hand_over(shared, None, invocation, Some(tell), None), told))
+    Ok((hand_over(shared, None, invocation, Beside { tell: Some(tell), ..Beside::default() }), told))
+}
+
+/// What goes to the engine beside an invocation.
+#[derive(Default)]
+pub(crate) struct Beside {
+    /// Who is told the outcome.
+    pub(crate) tell: Option<oneshot::Sender<Outcome>>,
+    /// Whether the caller brought the CID.
+    pub(crate) brings_cid: bool,
+    /// For a group: how many members it has.
+    pub(crate) members: Option<u32>,
 }
 
 /// Has the engine accept an invocation, or a group of so many members.
@@ -132,21 +144,22 @@ pub(crate) fn hand_over<'a>(
     shared: &'a Shared,
     from: Option<&'a Context>,
     invocation: Invocation,
-    tell: Option<oneshot::Sender<Outcome>>,
-    members: Option<u32>,
+    beside: Beside,
 ) -> Receipt<'a> {
     let invocation = Arc::new(invocation);
     let by = from.map(|context| {
         let (cid, number) = context.anchor();
         AttemptId { cid, number }
     });
-    let cid = invocation.cid;
+    let (cid, service) = (invocation.cid, invocation.service.clone());
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
+    let Beside { tell, brings_cid, members } = beside;
     let digest = from.filter(|context| shared.may_run_again(context)).map(|_| digest(&invocation));
-    batch.push(Accept { invocation, by, tell, digest, members });
+    let key = key(&invocation);
+    batch.push(Accept { invocation, by, tell, brings_cid, key, digest, members });
     let answered = move |answer: Option<Result<Accepted, Refused>>| match answer {
-        // An earlier attempt has made this call.
+        // It has been made already, by an earlier attempt or under the same key.
         Some(Ok(Accepted { repeats: Some(child), .. })) => Ok(child),
         Some(Ok(accepted)) => {
             entering.taken();
@@ -154,6 +167,10 @@ pub(crate) fn hand_over<'a>(
                 observer.ended(ended);
             }
             Ok(cid)
+        }
+        Some(Err(Refused::CidTaken)) => Err(CallError::CidTaken(cid)),
+        Some(Err(Refused::KeyConflict { first })) => {
+            Err(CallError::KeyConflict { service: service.to_string(), first })
         }
         Some(Err(refused)) => Err(why(&refused, from)),
         None => Err(CallError::ShuttingDown),
@@ -173,18 +190,34 @@ pub(crate) fn hand_over<'a>(
 
 /// What makes two calls of one handler equal: caller, target, payload, callbacks and options.
 pub(crate) fn digest(invocation: &Invocation) -> u128 {
+    // Times of day differ from attempt to attempt where the call said how long.
+    let options = invocation.options.as_deref().map(Options::without_times);
+    wide_hash(|hasher| {
+        (&invocation.caller, &invocation.service, invocation.channel, &options).hash(hasher);
+        hash_content(invocation, hasher);
+    })
+}
+
+/// The idempotency key of a call, and what must be the same under the same key.
+fn key(invocation: &Invocation) -> Option<Key> {
+    let name = invocation.options.as_ref()?.idempotency_key.clone()?;
+    Some(Key { name, digest: wide_hash(|hasher| hash_content(invocation, hasher)) })
+}
+
+fn hash_content(invocation: &Invocation, hasher: &mut DefaultHasher) {
+    (invocation.payload.kind(), invocation.payload.as_bytes()).hash(hasher);
+    (&invocation.callbacks[..], &invocation.on_failure[..]).hash(hasher);
+}
+
+/// So wide that two that are not equal do not meet by chance.
+fn wide_hash(content: impl Fn(&mut DefaultHasher)) -> u128 {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
         salt.hash(&mut hasher);
-        (&invocation.caller, &invocation.service, invocation.channel).hash(&mut hasher);
-        (invocation.payload.kind(), invocation.payload.as_bytes()).hash(&mut hasher);
-        (&invocation.callbacks[..], &invocation.on_failure[..]).hash(&mut hasher);
-        // Times of day differ from attempt to attempt where the call said how long.
-        let options = invocation.options.as_deref().map(Options::without_times);
-        options.hash(&mut hasher);
-        hasher.finish()
+        content(&mut hasher);
+        u128::from(hasher.finish())
     };
-    u128::from(half(0)) << 64 | u128::from(half(1))
+    half(0) << 64 | half(1)
 }
 
 /// Whether a thread has made so many calls from outside that it is somebody else's turn.
@@ -227,7 +260,9 @@ pub(crate) fn why(refused: &Refused, from: Option<&Context>) -> CallError {
     match *refused {
         Refused::Full { waiting, bytes } => CallError::Full { waiting, bytes },
         Refused::Over => from.map_or(CallError::ShuttingDown, over),
-        Refused::Draining | Refused::Incomplete { .. } => CallError::ShuttingDown,
+        Refused::Draining | Refused::Incomplete { .. } | Refused::CidTaken | Refused::KeyConflict { .. } => {
+            CallError::ShuttingDown
+        }
     }
 }
 

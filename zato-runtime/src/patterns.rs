@@ -7,7 +7,7 @@ use zato_core::bus::{Chosen, GroupCall};
 use zato_core::{CallError, Channel, Cid, Context, Invocation, Payload, ServiceName, Slot};
 
 use crate::cid;
-use crate::intake::{Entering, check, digest, hand_over, resolve, why};
+use crate::intake::{Beside, Entering, check, digest, hand_over, resolve, why};
 use crate::shared::Shared;
 
 /// How many members of a group are handed to the engine at once.
@@ -55,7 +55,8 @@ pub(crate) async fn accept_group(
         let chunk = std::mem::replace(&mut members, rest);
         shared.engine.stage(cid, chunk).await.map_err(|refused| why(&refused, from))?;
     }
-    let accepted = hand_over(shared, from, group, None, Some(count)).await?;
+    let beside = Beside { members: Some(count), ..Beside::default() };
+    let accepted = hand_over(shared, from, group, beside).await?;
     // Else an earlier attempt has made this call, and what was staged is dropped.
     if accepted == cid {
         staged.taken();

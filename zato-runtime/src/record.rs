@@ -19,12 +19,25 @@ pub struct Accept {
     pub by: Option<AttemptId>,
     /// Told the outcome when it is recorded.
     pub tell: Option<oneshot::Sender<Outcome>>,
+    /// Whether the caller brought the CID, which may then be held already.
+    pub brings_cid: bool,
+    /// The idempotency key, if it has one.
+    pub key: Option<Key>,
     /// What makes the call equal to another of the same handler, if that handler may be run again: an equal call of
     /// an earlier attempt is then answered with its child, unless that has ended in anything but `Completed`.
     pub digest: Option<u128>,
     /// For a group, whose members have been staged: how many there are. The group itself is not run; it ends
     /// when the last of them has.
     pub members: Option<u32>,
+}
+
+/// An idempotency key of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The key as its user gave it.
+    pub name: Box<str>,
+    /// What must be the same under the same key: the payload and the callbacks.
+    pub digest: u128,
 }
 
 /// Makes the end of a group out of the ends of its members. Pure: it is called in the step that records it.

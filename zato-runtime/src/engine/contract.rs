@@ -113,7 +113,8 @@ pub struct Accepted {
     pub started: bool,
     /// How it ended in the same step: a group without members.
     pub ended: Option<Arc<Ended>>,
-    /// It was not taken, because an earlier attempt has made this call already: its child.
+    /// It was not taken, because this call has been made already, by an earlier attempt or under the same
+    /// idempotency key: its CID.
     pub repeats: Option<Cid>,
 }
 
@@ -135,6 +136,15 @@ pub enum Refused {
     /// The attempt that asks is over.
     #[error("the attempt that asks is over")]
     Over,
+    /// The CID that the caller brought is held already.
+    #[error("the CID is taken")]
+    CidTaken,
+    /// Another call was made under the same idempotency key.
+    #[error("another call was made under the same idempotency key: {first}")]
+    KeyConflict {
+        /// The CID of that call.
+        first: Cid,
+    },
     /// A group was to be accepted with another number of members than were staged.
     #[error("{staged} members were staged for a group of {members}")]
     Incomplete {
@@ -166,7 +176,7 @@ impl Accepted {
         Self { started, ended, repeats: None }
     }
 
-    /// Not taken: an earlier attempt has made this call, and this is its child.
+    /// Not taken: this call has been made already, under this CID.
     pub fn repeats(child: Cid) -> Self {
         Self { started: false, ended: None, repeats: Some(child) }
     }

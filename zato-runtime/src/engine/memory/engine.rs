@@ -104,7 +104,7 @@ impl Memory {
     /// Takes at once what may be taken at once: a newcomer from outside stands behind those who wait already.
     fn take_in_turn(&self, accept: Accept) -> Result<Accepted, NotTaken> {
         if accept.by.is_none() && self.in_line.load(Ordering::SeqCst) > 0 {
-            return Err(NotTaken::NoRoom(accept));
+            return Err(NotTaken::NoRoom(Box::new(accept)));
         }
         self.take(accept)
     }
@@ -119,7 +119,7 @@ impl Memory {
             match self.take(accept) {
                 Ok(accepted) => return Ok(accepted),
                 Err(NotTaken::Refused(refused)) => return Err(refused),
-                Err(NotTaken::NoRoom(back)) => accept = back,
+                Err(NotTaken::NoRoom(back)) => accept = *back,
             }
             room.await;
         }
@@ -167,6 +167,7 @@ impl Engine for Memory {
                 Ok(accepted) => answers.push(Ok(accepted)),
                 Err(NotTaken::Refused(refused)) => answers.push(Err(refused)),
                 Err(NotTaken::NoRoom(accept)) => {
+                    let accept = *accept;
                     return Step::later(async move {
                         answers.push(self.take_when_there_is_room(accept).await);
                         for accept in left {

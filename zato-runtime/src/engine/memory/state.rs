@@ -12,13 +12,14 @@ use super::ended::Remembered;
 use super::ends::Aftermath;
 use super::groups::Groups;
 use super::held::{Cancel, Held, Progress};
+use super::keys::Keys;
 use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
 use super::timers::{Alarm, Timers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{Accepted, LeaseLost, Refused, Settled};
-use crate::record::{Accept, Delivery, Hosted, Join, Lease, Settle, Task, Verdict};
+use crate::record::{Accept, AttemptId, Delivery, Hosted, Join, Lease, Settle, Task, Verdict};
 
 pub(super) struct State {
     pub(super) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) to_end: VecDeque<(Ticket, Task)>,
     pub(super) groups: Groups,
     pub(super) repeats: Repeats,
+    keys: Keys,
     pub(super) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not, and how many bytes of payload they hold.
     pub(super) waiting: usize,
@@ -57,7 +59,7 @@ pub(super) enum NotTaken {
     /// For good.
     Refused(Refused),
     /// There is no room yet: here it is back.
-    NoRoom(Accept),
+    NoRoom(Box<Accept>),
 }
 
 impl State {
@@ -69,6 +71,7 @@ impl State {
             to_end: VecDeque::new(),
             groups: Groups::default(),
             repeats: Repeats::default(),
+            keys: Keys::new(config.keep_keys),
             join: None,
             waiting: 0,
             waiting_bytes: 0,
@@ -100,7 +103,27 @@ impl State {
             _ => {}
         }
         let made = accept.by.zip(accept.digest);
-        let cid = accept.invocation.cid;
+        let (cid, service) = (accept.invocation.cid, accept.invocation.service.clone());
+        if let Some(first) = self.made_before(&accept, made).map_err(NotTaken::Refused)? {
+            return Ok(Accepted::repeats(first));
+        }
+        let key = accept.key.clone();
+        let accepted = self.accept_new(accept)?;
+        if let Some((by, digest)) = made {
+            self.repeats.note(by, digest, cid);
+        }
+        if let Some(key) = key {
+            self.keys.note(&service, key, cid);
+        }
+        Ok(accepted)
+    }
+
+    /// The CID of the same call, if it has been made already: by an earlier attempt, or under the same key.
+    fn made_before(
+        &mut self,
+        accept: &Accept,
+        made: Option<(AttemptId, u128)>,
+    ) -> Result<Option<Cid>, Refused> {
         if let Some((by, digest)) = made {
             let held = &self.held;
             let stands = |child| match held.get(&child) {
@@ -108,14 +131,18 @@ impl State {
                 other => other.is_some(),
             };
             if let Some(child) = self.repeats.find(by, digest, stands) {
-                return Ok(Accepted::repeats(child));
+                return Ok(Some(child));
             }
         }
-        let accepted = self.accept_new(accept)?;
-        if let Some((by, digest)) = made {
-            self.repeats.note(by, digest, cid);
+        if let Some(key) = &accept.key
+            && let Some(first) = self.keys.find(&accept.invocation.service, key)?
+        {
+            return Ok(Some(first));
         }
-        Ok(accepted)
+        if accept.brings_cid && self.held.contains_key(&accept.invocation.cid) {
+            return Err(Refused::CidTaken);
+        }
+        Ok(None)
     }
 
     fn accept_new(&mut self, accept: Accept) -> Result<Accepted, NotTaken> {
@@ -124,7 +151,11 @@ impl State {
         }
         let within = if accept.by.is_some() { 2 } else { 1 };
         if let Err(full) = self.has_room(1, accept.invocation.payload.len(), within) {
-            return Err(if accept.by.is_some() { NotTaken::Refused(full) } else { NotTaken::NoRoom(accept) });
+            return Err(if accept.by.is_some() {
+                NotTaken::Refused(full)
+            } else {
+                NotTaken::NoRoom(Box::new(accept))
+            });
         }
         if let Some(tell) = accept.tell {
             self.tell.entry(accept.invocation.cid).or_default().push(tell);
