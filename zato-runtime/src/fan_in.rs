@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use zato_core::{Cid, Invocation, Kind, Outcome, Payload};
+use zato_core::{Cid, Ending, Invocation, Kind, Outcome, Payload, WriteError};
 
 use crate::observer::Observer;
 use crate::record::{Batch, Ended, Join};
@@ -47,7 +47,10 @@ impl Join for FanIn {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
         let ended = Ended {
             invocation: group.clone(),
-            outcome: Outcome::Completed(payload(rows)),
+            outcome: match payload(rows) {
+                Ok(payload) => Outcome::Completed(payload),
+                Err(error) => Outcome::Failed(Ending::new(format!("its rows are lost: {error}"), true)),
+            },
             attempts: 0,
             started_at: rows.iter().filter_map(|row| row.started_at).min(),
             ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or_else(SystemTime::now),
@@ -60,13 +63,10 @@ impl Join for FanIn {
     }
 }
 
-fn payload(ended: &[Arc<Ended>]) -> Payload {
+fn payload(ended: &[Arc<Ended>]) -> Result<Payload, WriteError> {
     let mut repeated = 0;
     let rows: Vec<_> = ended.iter().map(|ended| row(ended, &mut repeated)).collect();
-    match Payload::write(&rows) {
-        Ok(payload) => payload,
-        Err(error) => unreachable!("what was written as JSON is JSON: {error}"),
-    }
+    Payload::write(&rows)
 }
 
 fn row<'a>(ended: &'a Ended, repeated: &mut usize) -> Row<'a> {
@@ -99,7 +99,7 @@ fn told<'a>(outcome: &'a Outcome, repeated: &mut usize) -> Told<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use zato_core::{Channel, Ending, ServiceName};
+    use zato_core::{Channel, ServiceName};
 
     use super::*;
     use crate::cid;
@@ -119,7 +119,7 @@ mod tests {
 
     fn rows(outcomes: impl IntoIterator<Item = Outcome>) -> Vec<Value> {
         let rows: Vec<_> = outcomes.into_iter().map(ended).collect();
-        payload(&rows).decode().expect("rows are JSON")
+        payload(&rows).expect("rows can be written").decode().expect("rows are JSON")
     }
 
     #[test]
