@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that is not what it should be panics")]
 
 mod journal;
+mod model;
 mod patterns;
 mod patterns_of_many;
 mod calls;

@@ -11,7 +11,7 @@ use super::held::{Cancel, Held};
 use super::queues::{Queues, Ticket};
 use super::state::State;
 use super::timers::Timers;
-use crate::record::{AttemptId, Batch, CancelAnswer, Ended, Task};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
 
 /// What is done once the lock is released: freeing memory takes longer than all else, and waking somebody runs
 /// code that is not ours.
@@ -43,6 +43,14 @@ impl State {
             Some(Held::Delivered { cancel, .. }) => *cancel,
             _ => Cancel::No,
         }
+    }
+
+    /// Whether what is to be accepted is of a tree that is being cancelled.
+    pub(super) fn is_cancelled_with(&self, accept: &Accept) -> bool {
+        let Some(by) = accept.by.filter(|by| self.cancel_of(by.cid) == Cancel::WithTree) else {
+            return false;
+        };
+        self.held.get(&by.cid).is_some_and(|held| held.invocation().root == accept.invocation.root)
     }
 
     /// Has what waits ended, and notes of what runs that it is to stop; `None` if it is not held.
@@ -92,6 +100,9 @@ impl State {
         self.held.insert(ended.invocation.cid, Held::Ended(ended));
         while let Some(oldest) = self.remembered.pop_surplus() {
             self.aftermath.forgotten.extend(self.held.remove(&oldest));
+            if !self.hidden.is_empty() {
+                self.hidden.remove(&oldest);
+            }
         }
     }
 

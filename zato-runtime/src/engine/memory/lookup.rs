@@ -51,7 +51,8 @@ impl State {
         let mut children: HashMap<Cid, Vec<Cid>> = HashMap::new();
         for invocation in self.held.values().map(Held::invocation) {
             // A member of a group is below its group.
-            let above = invocation.slot.map(|slot| slot.group).or(invocation.parent);
+            let hidden = || self.hidden.get(&invocation.cid).copied();
+            let above = invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.parent);
             if let Some(above) = above.filter(|_| invocation.root == root) {
                 children.entry(above).or_default().push(invocation.cid);
             }

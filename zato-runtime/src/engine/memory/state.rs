@@ -30,6 +30,9 @@ pub(super) struct State {
     pub(super) to_end: VecDeque<(Ticket, Task)>,
     pub(super) groups: Groups,
     pub(super) repeats: Repeats,
+    /// What was invoked inside a synchronous call, which is not held until the attempt around it is settled, and
+    /// the invocation whose attempt that is.
+    pub(super) hidden: HashMap<Cid, Cid>,
     keys: Keys,
     pub(super) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not, and how many bytes of payload they hold.
@@ -71,6 +74,7 @@ impl State {
             to_end: VecDeque::new(),
             groups: Groups::default(),
             repeats: Repeats::default(),
+            hidden: HashMap::new(),
             keys: Keys::new(config.keep_keys),
             join: None,
             waiting: 0,
@@ -108,7 +112,11 @@ impl State {
             return Ok(Accepted::repeats(first));
         }
         let key = accept.key.clone();
+        let hidden = accept.by.filter(|by| accept.invocation.parent != Some(by.cid));
         let accepted = self.accept_new(accept)?;
+        if let Some(by) = hidden {
+            self.hidden.insert(cid, by.cid);
+        }
         if let Some((by, digest)) = made {
             self.repeats.note(by, digest, cid);
         }
@@ -157,10 +165,10 @@ impl State {
                 NotTaken::NoRoom(Box::new(accept))
             });
         }
+        let is_cancelled = self.is_cancelled_with(&accept);
         if let Some(tell) = accept.tell {
             self.tell.entry(accept.invocation.cid).or_default().push(tell);
         }
-        let is_cancelled = accept.by.is_some_and(|by| self.cancel_of(by.cid) == Cancel::WithTree);
         let cid = accept.invocation.cid;
         self.hold(accept.invocation);
         if is_cancelled {
@@ -191,6 +199,7 @@ impl State {
     }
 
     fn accept_group(&mut self, accept: Accept, members: u32) -> Result<Accepted, Refused> {
+        let is_cancelled = self.is_cancelled_with(&accept);
         let group = accept.invocation;
         let cid = group.cid;
         let staged = self.groups.staged_for(group.cid);
@@ -206,7 +215,6 @@ impl State {
             self.hold(member);
         }
         self.held.insert(group.cid, Held::Open(group.clone()));
-        let is_cancelled = accept.by.is_some_and(|by| self.cancel_of(by.cid) == Cancel::WithTree);
         let mut ended = None;
         if let Some(full) = self.groups.open(group, cids) {
             let (group, callbacks) = self.end_group(&full);
