@@ -8,7 +8,7 @@ use zato_core::bus::{Bus, Call, GroupCall, Step};
 use zato_core::{CallError, Cancellation, Cid, Context, Outcome, Payload};
 
 use crate::intake;
-use crate::nested::Inner;
+use crate::nested::{Inner, response};
 use crate::patterns;
 use crate::record::{AttemptId, Batch, CancelAnswer};
 use crate::shared::Shared;
@@ -60,7 +60,7 @@ impl Bus for Shared {
             if !self.is_live(context) {
                 return;
             }
-            let anchor = anchor(context);
+            let anchor = AttemptId::around(context);
             let stop = self.attempts.stop(anchor);
             if !self.engine.is_running(anchor) {
                 // It ended in between, and nobody would forget it.
@@ -83,7 +83,7 @@ impl Bus for Shared {
 impl Shared {
     /// Whether the attempt that a context belongs to still runs.
     fn is_live(&self, context: &Context) -> bool {
-        !context.has_returned() && self.engine.is_running(anchor(context))
+        !context.has_returned() && self.engine.is_running(AttemptId::around(context))
     }
 
     /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
@@ -122,19 +122,11 @@ impl Shared {
     }
 }
 
-/// The attempt that a context runs in.
-fn anchor(context: &Context) -> AttemptId {
-    let (cid, number) = context.anchor();
-    AttemptId { cid, number }
-}
-
 /// A synchronous call from outside takes its turn as every other does, and is waited for.
 async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallError> {
     let service = call.target.to_string();
     let (accepted, told) = intake::accept_told(shared, call)?;
     let cid = accepted.await?;
-    match told.await.map_err(|_| CallError::ShuttingDown)? {
-        Outcome::Completed(payload) => Ok(payload),
-        outcome => Err(CallError::Ended { service, cid, outcome }),
-    }
+    let outcome = told.await.map_err(|_| CallError::ShuttingDown)?;
+    response(&service, cid, outcome)
 }

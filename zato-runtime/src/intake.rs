@@ -147,10 +147,7 @@ pub(crate) fn hand_over<'a>(
     beside: Beside,
 ) -> Receipt<'a> {
     let invocation = Arc::new(invocation);
-    let by = from.map(|context| {
-        let (cid, number) = context.anchor();
-        AttemptId { cid, number }
-    });
+    let by = from.map(AttemptId::around);
     let (cid, service) = (invocation.cid, invocation.service.clone());
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::time::sleep_until;
 use zato_core::__private::Nested;
 use zato_core::bus::{Bus, Call};
-use zato_core::{CallError, Channel, Context, Handler, Invocation, Outcome, Payload};
+use zato_core::{CallError, Channel, Cid, Context, Handler, Invocation, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
@@ -41,13 +41,12 @@ impl<'a> Inner<'a> {
         let Some(entry) = shared.registry.get(&invocation.service) else {
             return Err(shared.registry.unknown("target", &invocation.service).into());
         };
-        let (cid, number) = context.anchor();
         Ok(Self {
             shared,
             bus: context.bus(),
             invocation: Arc::new(invocation),
             handler: entry.handler.clone(),
-            anchor: AttemptId { cid, number },
+            anchor: AttemptId::around(context),
             level,
         })
     }
@@ -76,7 +75,7 @@ impl<'a> Inner<'a> {
             }
         };
         self.record(&outcome, attempt, started_at);
-        response(&self.invocation, outcome)
+        response(&self.invocation.service, self.invocation.cid, outcome)
     }
 
     /// There is one attempt unless the call asks for more: what called may make the call again, whatever the
@@ -118,11 +117,9 @@ impl Drop for Over {
 }
 
 /// What a synchronous call brings.
-pub(crate) fn response(invocation: &Invocation, outcome: Outcome) -> Result<Payload, CallError> {
+pub(crate) fn response(service: &str, cid: Cid, outcome: Outcome) -> Result<Payload, CallError> {
     match outcome {
         Outcome::Completed(payload) => Ok(payload),
-        outcome => {
-            Err(CallError::Ended { service: invocation.service.to_string(), cid: invocation.cid, outcome })
-        }
+        outcome => Err(CallError::Ended { service: service.to_owned(), cid, outcome }),
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Cid, Invocation, Outcome, ServiceName};
+use zato_core::{Cid, Context, Invocation, Outcome, ServiceName};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -53,6 +53,14 @@ pub struct AttemptId {
     pub cid: Cid,
     /// The number of the attempt, from 1.
     pub number: u32,
+}
+
+impl AttemptId {
+    /// The attempt that a context runs in: its own, or the one around its synchronous call.
+    pub(crate) fn around(context: &Context) -> Self {
+        let (cid, number) = context.anchor();
+        Self { cid, number }
+    }
 }
 
 /// The right to settle one attempt. Only the engine that made it knows what the number means.

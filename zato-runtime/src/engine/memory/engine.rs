@@ -64,6 +64,16 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes the state in a way that may end invocations, and finishes what follows once the lock is released.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let changed = change(&mut state);
+        let aftermath = state.take_aftermath();
+        drop(state);
+        aftermath.finish();
+        changed
+    }
+
     /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
     fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
@@ -90,12 +100,7 @@ impl Memory {
     }
 
     fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
-        let mut state = self.state();
-        let taken = state.accept(accept);
-        let aftermath = state.take_aftermath();
-        drop(state);
-        aftermath.finish();
-        let accepted = taken?;
+        let accepted = self.change(|state| state.accept(accept))?;
         // Whoever starts some of many wakes the next.
         self.startable.notify_one();
         Ok(accepted)
@@ -201,13 +206,11 @@ impl Engine for Memory {
     }
 
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
-        let mut state = self.state();
-        let rang = state.next_ring();
-        let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
-        let (idle, more, rings) = (state.is_idle(), state.can_deliver(), state.next_ring() != rang);
-        let aftermath = state.take_aftermath();
-        drop(state);
-        aftermath.finish();
+        let (answers, idle, more, rings) = self.change(|state| {
+            let rang = state.next_ring();
+            let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
+            (answers, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
+        });
         if idle {
             self.idle.notify_waiters();
         } else if more || rings {
@@ -263,11 +266,7 @@ impl Engine for Memory {
     }
 
     fn close(&self) -> usize {
-        let mut state = self.state();
-        let ended = state.close();
-        let aftermath = state.take_aftermath();
-        drop(state);
-        aftermath.finish();
+        let ended = self.change(State::close);
         self.room.notify_waiters();
         self.idle.notify_waiters();
         ended
