@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, ServiceName, Slot};
 use zato_runtime::Config;
 use zato_runtime::engine::{Engine, Refused, open};
-use zato_runtime::record::{Accept, AttemptId, Batch, Delivery, Ended, Found, Hosted, Join, Settle, Verdict};
+use zato_runtime::record::{Accept, AttemptId, Batch, Delivery, Ended, Hosted, Join, Settle, Verdict};
+use zato_runtime::{Found, Status, Waits};
 
 /// Joins the members' responses to one text, for a callback of service `c` with the CID 999.
 struct Joined;
@@ -17,13 +18,19 @@ impl Join for Joined {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
         let text: Vec<_> = rows.iter().map(|row| row.outcome.to_string()).collect();
         let outcome = Outcome::Completed(Payload::text(text.join(", ")));
-        let callback = group.callback(cid(999), ServiceName::Linked("c"), Payload::text(text.join(", ")));
+        let callback = group.callback(
+            cid(999),
+            ServiceName::Linked("c"),
+            Payload::text(text.join(", ")),
+            SystemTime::now(),
+        );
         let ended = Ended {
             invocation: group.clone(),
             outcome,
             attempts: 0,
             started_at: None,
             ended_at: SystemTime::now(),
+            before: None,
         };
         (ended, [Arc::new(callback)].into_iter().collect())
     }
@@ -39,6 +46,7 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
                 name: ServiceName::Linked(name),
                 concurrency: (name == "c").then_some(2),
                 priority: 0,
+                rate: None,
             });
             engine.announce(&hosted, Arc::new(Joined));
             engine
@@ -95,14 +103,15 @@ async fn deliver_all(engine: &dyn Engine) -> Vec<Delivery> {
 
 fn ended(delivery: &Delivery, outcome: Outcome) -> Ended {
     let invocation = delivery.invocation.clone();
-    Ended { invocation, outcome, attempts: delivery.attempt, started_at: None, ended_at: SystemTime::now() }
+    let ended_at = SystemTime::now();
+    Ended { invocation, outcome, attempts: delivery.attempt, started_at: None, ended_at, before: None }
 }
 
 fn settle(delivery: &Delivery, callbacks: &[Arc<Invocation>]) -> Batch<Settle> {
     let ended = ended(delivery, Outcome::Completed(Payload::text("done")));
     let verdict = Verdict::End { ended, callbacks: callbacks.iter().cloned().collect() };
     let cid = delivery.invocation.cid;
-    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new() }].into_iter().collect()
+    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new(), lingers: false }].into_iter().collect()
 }
 
 #[tokio::test]
@@ -164,9 +173,9 @@ async fn an_invocation_can_be_found_where_it_stands() {
         let find = async |number| engine.find([cid(number)].into_iter().collect()).await.pop().flatten();
         assert!(find(1).await.is_none());
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
-        assert!(matches!(find(1).await, Some(Found::Waiting(_))));
+        assert!(matches!(find(1).await, Some(Found { status: Status::Waiting(Waits::Turn), .. })));
         let delivery = deliver(&*engine).await;
-        assert!(matches!(find(1).await, Some(Found::Running(_, 1))));
+        assert!(matches!(find(1).await, Some(Found { status: Status::Running { .. }, attempts: 1, .. })));
         let attempt = AttemptId { cid: cid(1), number: 1 };
         assert!(engine.is_running(attempt));
         assert!(!engine.is_running(AttemptId { number: 2, ..attempt }));
@@ -177,8 +186,10 @@ async fn an_invocation_can_be_found_where_it_stands() {
         let mut batch = settle(&delivery, &[]);
         batch[0].inner.push(inner);
         engine.settle(batch).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
-        assert!(matches!(find(1).await, Some(Found::Ended(ended)) if ended.outcome.is_completed()));
-        assert!(matches!(find(9).await, Some(Found::Ended(ended)) if !ended.outcome.is_completed()));
+        assert!(find(1).await.is_some_and(|found| found.outcome().is_some_and(Outcome::is_completed)));
+        assert!(
+            find(9).await.is_some_and(|found| found.outcome().is_some_and(|outcome| !outcome.is_completed()))
+        );
         assert!(!engine.is_running(attempt));
     }
 }
@@ -267,7 +278,9 @@ async fn a_group_ends_when_its_last_member_does() {
         let deliveries = deliver_all(&*engine).await;
         assert_eq!(deliveries.len(), 3);
         for (settled, delivery) in deliveries.iter().rev().enumerate() {
-            assert!(matches!(find().await, Some(Found::Open(_, left)) if left as usize == 3 - settled));
+            assert!(
+                matches!(find().await, Some(Found { status: Status::Open(left), .. }) if left as usize == 3 - settled)
+            );
             let answer = engine
                 .settle(settle(delivery, &[]))
                 .await
@@ -281,7 +294,7 @@ async fn a_group_ends_when_its_last_member_does() {
         }
         let outcome = outcome.await.expect("the group is held");
         assert_eq!(outcome.to_string(), "Completed: Completed: done, Completed: done, Completed: done");
-        assert!(matches!(find().await, Some(Found::Ended(_))));
+        assert!(matches!(find().await, Some(Found { status: Status::Ended { .. }, .. })));
     }
 }
 

@@ -20,6 +20,13 @@ pub trait Bus: Send + Sync {
         call: GroupCall<'a>,
     ) -> Step<'a, Result<Cid, CallError>>;
 
+    /// Runs services at once and returns their responses, in the order of the calls.
+    fn invoke_all<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        calls: Vec<Call<'a>>,
+    ) -> Step<'a, Vec<Result<Payload, CallError>>>;
+
     /// Runs a service and returns its response.
     fn invoke<'a>(
         &'a self,
@@ -67,18 +74,24 @@ pub struct Call<'a> {
 pub struct GroupCall<'a> {
     /// What kind of group it is.
     pub channel: Channel,
-    /// The calls, in the order of their rows.
+    /// The calls, in the order of their rows; of a chain the first.
     pub calls: Vec<Call<'a>>,
+    /// Of a chain: the services after the first.
+    pub then: Vec<Cow<'a, str>>,
     /// Who receives each outcome.
     pub on_target: Vec<Cow<'a, str>>,
-    /// Who receives all of them.
-    pub on_final: Vec<Cow<'a, str>>,
+    /// Who receives the outcome of the group.
+    pub callbacks: Chosen<'a>,
+    /// Who is told if the group ends in anything but `Completed`.
+    pub on_failure: Chosen<'a>,
 }
 
 impl<'a> GroupCall<'a> {
     /// A group without callbacks.
     pub fn new(channel: Channel, calls: Vec<Call<'a>>) -> Self {
-        Self { channel, calls, on_target: Vec::new(), on_final: Vec::new() }
+        let (then, on_target) = (Vec::new(), Vec::new());
+        let none = || Chosen::These(SmallVec::new());
+        Self { channel, calls, then, on_target, callbacks: none(), on_failure: none() }
     }
 }
 

@@ -148,6 +148,21 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
+    /// Runs beside no other invocation of the target with this key: they run one at a time, in the order in which
+    /// they were accepted, whatever their priorities and delays. The first keeps its place through its attempts.
+    pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
+        self.made.call.options().concurrency_key = Some(key.into().into_boxed_str());
+        self
+    }
+
+    /// How many deaths of its process the invocation survives before it is `Lost`, instead of what the service says;
+    /// at least 1, which is never again after a crash. It is 3 where nobody says.
+    pub fn max_losses(mut self, losses: u32) -> Self {
+        let losses = if losses == 0 { Err(OptionError::NoLoss) } else { Ok(losses) };
+        self.made.call.set(losses, |options, losses| options.max_losses = Some(losses));
+        self
+    }
+
     /// Runs under this CID instead of a new one; [`CallError::CidTaken`] if the engine holds it already.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.made.call.cid = Some(cid);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use uuid::{Uuid, Variant, Version};
@@ -37,6 +38,12 @@ impl Cid {
     /// The UUID inside.
     pub fn as_uuid(self) -> Uuid {
         self.0
+    }
+
+    /// When it was made, to the millisecond, by the clock of whoever made it.
+    pub fn created_at(self) -> SystemTime {
+        let millis = u64::try_from(self.as_u128() >> 80).unwrap_or_default();
+        UNIX_EPOCH + Duration::from_millis(millis)
     }
 
     /// The 128 bits as a number; its order is the order of CIDs.

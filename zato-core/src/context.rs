@@ -8,7 +8,9 @@ use std::time::SystemTime;
 use crate::bus::Bus;
 use crate::call::{Invoke, InvokeAsync};
 use crate::cancel::Cancel;
+use crate::chain::Chain;
 use crate::group::{FanOut, Parallel};
+use crate::invoke_all::InvokeAll;
 use crate::target::{FromReply, Target};
 use crate::{Channel, Cid, Invocation, Payload};
 
@@ -123,6 +125,35 @@ impl Context {
         T: Target<'a, P>,
     {
         FanOut::new(&*self.bus, Some(self), targets)
+    }
+
+    /// Invokes services one after the other in the background, each with the response of the one before, and returns
+    /// the CID of the chain.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Chain`].
+    pub fn chain<'a, T, P>(&'a self, target: T, payload: P) -> Chain<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+    {
+        Chain::new(&*self.bus, Some(self), target, payload)
+    }
+
+    /// Runs many services at once inside this attempt and returns their responses, in the order given.
+    ///
+    /// # Errors
+    ///
+    /// Call by call, when awaited: see [`InvokeAll`].
+    pub fn invoke_all<'a, T, P>(
+        &'a self,
+        targets: impl IntoIterator<Item = (T, P)>,
+    ) -> InvokeAll<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+        T::Reply: FromReply,
+    {
+        InvokeAll::new(&*self.bus, Some(self), targets)
     }
 
     /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end.

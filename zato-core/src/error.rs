@@ -118,6 +118,14 @@ pub enum CallError {
          no longer remembered"
     )]
     NotHeld(Cid),
+    /// What was to be run again, or to be discarded, cannot be. Nothing was changed.
+    #[error("{cid} is no dead letter that can be run again or discarded: {why}")]
+    NotDead {
+        /// The CID.
+        cid: Cid,
+        /// What it is instead.
+        why: String,
+    },
     /// The target of a synchronous call ended in anything but `Completed`.
     #[error("`{service}` (CID {cid}) ended as {outcome}")]
     Ended {
@@ -206,7 +214,7 @@ impl UnknownService {
 impl fmt::Display for UnknownService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no service is named `{}`", self.name)?;
-        if self.role != "target" {
+        if self.role != "target" && self.role != "service" {
             write!(f, ", which is to be the {}", self.role)?;
         }
         if self.is_left_out {

@@ -37,14 +37,15 @@ pub struct FanOut<'a> {
     group: Made<'a>,
 }
 
-struct Made<'a> {
+/// A group and who makes it.
+pub(crate) struct Made<'a> {
     bus: &'a dyn Bus,
     from: Option<&'a Context>,
-    call: GroupCall<'a>,
+    pub(crate) call: GroupCall<'a>,
 }
 
 impl<'a> Made<'a> {
-    fn new<T: Target<'a, P>, P>(
+    pub(crate) fn new<T: Target<'a, P>, P>(
         bus: &'a dyn Bus,
         from: Option<&'a Context>,
         channel: Channel,
@@ -53,6 +54,10 @@ impl<'a> Made<'a> {
         let calls: Vec<Call<'a>> =
             targets.into_iter().map(|(target, payload)| target.call(payload)).collect();
         Self { bus, from, call: GroupCall::new(channel, calls) }
+    }
+
+    pub(crate) fn into_future(self) -> GroupFuture<'a> {
+        GroupFuture { made: Some(self), answer: None }
     }
 }
 
@@ -93,7 +98,7 @@ impl<'a> FanOut<'a> {
 
     /// The service that receives all outcomes, once, when the last target has ended. Repeatable.
     pub fn on_final(mut self, callback: impl Named<'a>) -> Self {
-        self.group.call.on_final.push(callback.name());
+        self.group.call.callbacks.add(callback.name());
         self
     }
 }
@@ -103,7 +108,7 @@ impl<'a> IntoFuture for Parallel<'a> {
     type IntoFuture = GroupFuture<'a>;
 
     fn into_future(self) -> GroupFuture<'a> {
-        GroupFuture { made: Some(self.group), answer: None }
+        self.group.into_future()
     }
 }
 
@@ -112,11 +117,11 @@ impl<'a> IntoFuture for FanOut<'a> {
     type IntoFuture = GroupFuture<'a>;
 
     fn into_future(self) -> GroupFuture<'a> {
-        GroupFuture { made: Some(self.group), answer: None }
+        self.group.into_future()
     }
 }
 
-/// The future of a [`Parallel`] or a [`FanOut`].
+/// The future of a [`Parallel`], a [`FanOut`] or a [`Chain`](crate::Chain).
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct GroupFuture<'a> {
     made: Option<Made<'a>>,

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use crate::bus::Call;
-use crate::target::{Callback, IsRequestOf, Named, RequestOf, Response, Target};
+use crate::target::{Callback, IsRequestOf, Named, Next, RequestOf, Response, Target};
 use crate::{Registered, Registration, Service};
 
 /// A service by its type: stands wherever a name may stand, and lets the compiler check payloads and callbacks.
@@ -78,6 +78,14 @@ where
     fn name(self) -> Cow<'a, str> {
         Cow::Borrowed(S::NAME)
     }
+}
+
+impl<R, S> Next<'_, R> for Handle<S>
+where
+    S: Service,
+    R: IsRequestOf<S::Request>,
+{
+    type Reply = Response<S::Response>;
 }
 
 impl<'a, S: Registered> Named<'a> for Handle<S> {

@@ -1,13 +1,11 @@
 //! The record that travels: one request to one service, identified by its CID.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
-use crate::{Cid, Options, Payload};
+use crate::{Cid, Options, Payload, ServiceName};
 
 /// One request to one service. Made by intake (and, for callbacks, by settle), never changed afterwards.
 #[derive(Debug, Clone)]
@@ -29,6 +27,10 @@ pub struct Invocation {
     pub root: Cid,
     /// For a callback: the CID whose outcome it carries.
     pub in_reply_to: Option<Cid>,
+    /// The dead letter that it runs again.
+    pub again_of: Option<Cid>,
+    /// When it was called; for a callback, when what it answers had ended.
+    pub called_at: SystemTime,
     /// How many invocations are above it in its tree.
     pub depth: u32,
     /// When it must have ended, if it must; inherited by what its handler invokes.
@@ -37,7 +39,7 @@ pub struct Invocation {
     pub options: Option<Box<Options>>,
     /// The place in a group that its outcome fills, if it fills one.
     pub slot: Option<Slot>,
-    /// Who receives its response.
+    /// Who receives its response; for a step of a chain, the steps after it.
     pub callbacks: Names,
     /// Who is told if it ends in anything but success.
     pub on_failure: Names,
@@ -67,6 +69,8 @@ impl Invocation {
             parent: None,
             root: cid,
             in_reply_to: None,
+            again_of: None,
+            called_at: cid.created_at(),
             depth: 0,
             deadline: None,
             options: None,
@@ -89,73 +93,40 @@ impl Invocation {
         }
     }
 
+    /// The step of a chain that takes this one's response; this one is the step before it.
+    #[must_use]
+    pub fn next_step(&self, cid: Cid, payload: Payload, called_at: SystemTime) -> Option<Self> {
+        let (service, rest) = self.callbacks.split_first()?;
+        Some(Self {
+            cid,
+            service: service.clone(),
+            payload,
+            called_at,
+            callbacks: rest.iter().cloned().collect(),
+            ..self.clone()
+        })
+    }
+
+    /// The same invocation made again, after it has ended: in the same tree, with the callbacks and options of the
+    /// first, but for its times and its idempotency key.
+    #[must_use]
+    pub fn again(&self, cid: Cid, called_at: SystemTime) -> Self {
+        let options = self
+            .options
+            .as_deref()
+            .map(|options| Box::new(Options { idempotency_key: None, ..options.without_times() }));
+        Self { cid, again_of: Some(self.cid), called_at, deadline: None, options, slot: None, ..self.clone() }
+    }
+
     /// The invocation of a callback that carries this one's outcome.
     #[must_use]
-    pub fn callback(&self, cid: Cid, service: ServiceName, payload: Payload) -> Self {
+    pub fn callback(&self, cid: Cid, service: ServiceName, payload: Payload, called_at: SystemTime) -> Self {
         Self {
+            called_at,
             in_reply_to: Some(self.cid),
             deadline: None,
             ..self.child(cid, service, payload, Channel::InvokeAsyncCallback)
         }
-    }
-}
-
-/// A service's name as it travels: free to clone where the service is linked into this program.
-#[derive(Clone)]
-pub enum ServiceName {
-    /// The name of a linked service.
-    Linked(&'static str),
-    /// Any other, for example of a service that another process hosts.
-    Other(Arc<str>),
-}
-
-impl ServiceName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Linked(name) => name,
-            Self::Other(name) => name,
-        }
-    }
-}
-
-impl std::ops::Deref for ServiceName {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl std::borrow::Borrow<str> for ServiceName {
-    fn borrow(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl PartialEq for ServiceName {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for ServiceName {}
-
-impl Hash for ServiceName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self)
-    }
-}
-
-impl fmt::Debug for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -173,10 +144,14 @@ pub enum Channel {
     Parallel,
     /// A group of asynchronous invocations, by `fan_out`; it is not run itself.
     FanOut,
+    /// Invocations one after the other, by `chain`; it is not run itself.
+    Chain,
+    /// By the bus, as a step of a chain.
+    ChainStep,
 }
 
 impl Channel {
-    /// `invoke`, `invoke-async`, `invoke-async-callback`, `parallel` or `fan-out`.
+    /// `invoke`, `invoke-async`, `invoke-async-callback`, `parallel`, `fan-out`, `chain` or `chain-step`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Invoke => "invoke",
@@ -184,6 +159,8 @@ impl Channel {
             Self::InvokeAsyncCallback => "invoke-async-callback",
             Self::Parallel => "parallel",
             Self::FanOut => "fan-out",
+            Self::Chain => "chain",
+            Self::ChainStep => "chain-step",
         }
     }
 }

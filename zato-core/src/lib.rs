@@ -46,6 +46,7 @@
 //! handlers; [`Service`] and [`Registration`] tie a type to its name.
 
 mod name;
+mod service_name;
 mod settings;
 mod options;
 mod cid;
@@ -59,7 +60,9 @@ pub mod bus;
 pub mod target;
 pub mod call;
 mod cancel;
+mod invoke_all;
 mod group;
+mod chain;
 mod context;
 mod service;
 mod pairing;
@@ -68,13 +71,15 @@ mod handle;
 
 pub use call::{Invoke, InvokeAsync};
 pub use cancel::{Cancel, Cancellation};
+pub use chain::Chain;
 pub use cid::{Cid, CidError};
 pub use context::Context;
 pub use error::{CallError, UnknownService};
 pub use failure::{Failure, Result};
 pub use group::{FanOut, Parallel};
 pub use handle::Handle;
-pub use invocation::{Channel, Invocation, Names, ServiceName, Slot};
+pub use invocation::{Channel, Invocation, Names, Slot};
+pub use invoke_all::InvokeAll;
 pub use name::{MAX_NAME, Origin};
 pub use options::{IntoBackoff, OptionError, Options, When};
 pub use outcome::{Ending, FailureReport, Outcome};
@@ -82,6 +87,7 @@ pub use payload::{DecodeError, Kind, Payload, WriteError};
 pub use registration::{Attempt, Handler, Registration, Reply};
 pub use resource::{MissingResource, Need, Resource, Resources};
 pub use service::{Registered, Service};
+pub use service_name::ServiceName;
 pub use settings::{Backoff, Rate, Settings};
 pub use zato_macros::service;
 

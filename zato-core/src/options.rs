@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::Backoff;
+use crate::{Backoff, ServiceName};
 
 /// What one invocation asks for; what it does not say comes from its service, or from the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -20,10 +20,16 @@ pub struct Options {
     pub max_attempts: Option<u32>,
     /// How long to wait between attempts.
     pub backoff: Option<Backoff>,
+    /// How many deaths of its process it survives before it is `Lost`.
+    pub max_losses: Option<u32>,
     /// Which waiting invocation of its service goes first: the higher.
     pub priority: Option<i8>,
     /// What makes it the same call as another to the same service.
     pub idempotency_key: Option<Box<str>>,
+    /// What keeps it from running beside others of its service that have the same.
+    pub concurrency_key: Option<Box<str>>,
+    /// For a chain: the services that it runs through, in order.
+    pub steps: Box<[ServiceName]>,
 }
 
 impl Options {
@@ -64,6 +70,11 @@ pub enum OptionError {
     /// No attempt is allowed.
     #[error("`.max_attempts(0)` allows no attempt: 1 is the first alone, 5 is four more")]
     NoAttempt,
+    /// It may not even be lost once.
+    #[error(
+        "`.max_losses(0)` ends it before it has started: 1 is never again after a crash, 3 is twice again"
+    )]
+    NoLoss,
     /// A backoff that is none.
     #[error("`.backoff(\"{0}\")` is no backoff: write `5s` for a fixed wait, or `1s..2m` for one that grows")]
     Backoff(String),

@@ -83,6 +83,20 @@ impl Outcome {
         }
     }
 
+    /// The same outcome for another reason; what completed stays as it is.
+    #[must_use]
+    pub fn because(self, reason: impl FnOnce(Ending) -> Ending) -> Self {
+        match self {
+            Self::Completed(payload) => Self::Completed(payload),
+            Self::Failed(ending) => Self::Failed(reason(ending)),
+            Self::TimedOut(ending) => Self::TimedOut(reason(ending)),
+            Self::Expired(ending) => Self::Expired(reason(ending)),
+            Self::Cancelled(ending) => Self::Cancelled(reason(ending)),
+            Self::Undecodable(ending) => Self::Undecodable(reason(ending)),
+            Self::Lost(ending) => Self::Lost(reason(ending)),
+        }
+    }
+
     /// The error's text, if it ended in anything but success.
     pub fn error(&self) -> Option<&str> {
         self.ending().map(|ending| &*ending.error)
@@ -123,8 +137,11 @@ impl fmt::Display for Outcome {
 pub struct FailureReport {
     /// The CID of the invocation that failed.
     pub cid: Cid,
-    /// The name of its target.
+    /// The name of its target; `zato.chain` for a chain.
     pub service: String,
+    /// Of a chain: the service whose step ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// The outcome's name, as [`Outcome::name`] gives it.
     pub outcome: String,
     /// The error's text, with its causes.
@@ -163,6 +180,7 @@ impl FailureReport {
         Self {
             cid,
             service: service.to_owned(),
+            step: None,
             outcome: outcome.name().to_owned(),
             error: outcome.error().unwrap_or_default().to_owned(),
             attempts,

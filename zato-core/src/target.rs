@@ -54,6 +54,10 @@ macro_rules! by_name {
                 Named::name(self)
             }
         }
+
+        impl<'a, R> Next<'a, R> for $type {
+            type Reply = AnyResponse;
+        }
     )*};
 }
 
@@ -134,6 +138,18 @@ impl<Request> IsRequestOf<Request> for AnyResponse {}
 
 #[diagnostic::do_not_recommend]
 impl<Request> IsRequestOf<Request> for Response<Request> {}
+
+/// What can be the next step of a chain: a name, or the handle of a service whose `Request` is the `Response` of the
+/// step before.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a step of a chain",
+    label = "neither a service's name nor a service's handle",
+    note = "a step is a name such as `\"orders.charge\"`, or a handle such as `Charge::service()`"
+)]
+pub trait Next<'a, R>: Callback<'a, R> {
+    /// What is known of its own response.
+    type Reply;
+}
 
 /// What stands for a service of any type: a name or a handle.
 #[diagnostic::on_unimplemented(

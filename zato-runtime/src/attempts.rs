@@ -33,12 +33,28 @@ struct Entry {
 pub(crate) struct Stop {
     is_asked: AtomicBool,
     asked: Notify,
+    /// Set when the handler has learnt that the runtime shuts down.
+    is_told_of_shutdown: AtomicBool,
+}
+
+/// What an attempt that is over had been told.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    /// That its invocation is cancelled.
+    pub(crate) is_cancelled: bool,
+    /// That the runtime shuts down.
+    pub(crate) is_interrupted: bool,
 }
 
 impl Stop {
     fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
         self.asked.notify_waiters();
+    }
+
+    /// The handler has learnt that the runtime shuts down.
+    pub(crate) fn told_of_shutdown(&self) {
+        self.is_told_of_shutdown.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn is_asked(&self) -> bool {
@@ -90,12 +106,16 @@ impl Attempts {
         });
     }
 
-    /// The attempt is over; answers whether it had been asked to stop.
-    pub(crate) fn forget(&self, id: AttemptId) -> bool {
+    /// The attempt is over; answers what it had been told.
+    pub(crate) fn forget(&self, id: AttemptId) -> Told {
         if self.count.load(Ordering::SeqCst) == 0 {
-            return false;
+            return Told::default();
         }
-        self.change(|entries| entries.remove(&id)).is_some_and(|entry| entry.stop.is_asked())
+        let Some(Entry { stop, .. }) = self.change(|entries| entries.remove(&id)) else {
+            return Told::default();
+        };
+        let is_interrupted = stop.is_told_of_shutdown.load(Ordering::SeqCst);
+        Told { is_cancelled: stop.is_asked(), is_interrupted }
     }
 
     /// Whether nothing is to be begun any more.

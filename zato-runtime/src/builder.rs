@@ -92,6 +92,25 @@ impl Builder {
         self
     }
 
+    /// How many dead letters the memory engine keeps: 100,000 unless told, in as many bytes as
+    /// [`keep_ended_bytes`](Self::keep_ended_bytes) says.
+    pub fn keep_dead(mut self, invocations: usize) -> Self {
+        self.config.keep_dead = invocations;
+        self
+    }
+
+    /// How long ended invocations are remembered at the most: a day unless told.
+    pub fn keep_ended_for(mut self, retention: Duration) -> Self {
+        self.config.keep_ended_for = retention;
+        self
+    }
+
+    /// How long dead letters are kept at the most: 30 days unless told.
+    pub fn keep_dead_for(mut self, retention: Duration) -> Self {
+        self.config.keep_dead_for = retention;
+        self
+    }
+
     /// How long an idempotency key lives, from the first call under it: a day unless told.
     pub fn keep_keys(mut self, retention: Duration) -> Self {
         self.config.keep_keys = retention;
@@ -156,6 +175,7 @@ impl Builder {
                 name: entry.name.clone(),
                 concurrency: entry.registration.settings().concurrency,
                 priority: entry.registration.settings().priority.unwrap_or_default(),
+                rate: entry.registration.settings().rate,
             })
             .collect();
         engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }));

@@ -24,6 +24,12 @@ pub struct Config {
     pub keep_ended: usize,
     /// How many bytes of payload they may hold: 64 MiB.
     pub keep_ended_bytes: usize,
+    /// How long they are remembered: a day.
+    pub keep_ended_for: Duration,
+    /// How many dead letters the memory engine keeps, in as many bytes: 100,000.
+    pub keep_dead: usize,
+    /// How long they are kept: 30 days.
+    pub keep_dead_for: Duration,
     /// How long an idempotency key lives: a day from the first call.
     pub keep_keys: Duration,
     /// How long a shutdown waits for what is under way: 30 seconds.
@@ -49,6 +55,9 @@ impl Default for Config {
             max_depth: 1_000,
             keep_ended: 10_000,
             keep_ended_bytes: 64 << 20,
+            keep_ended_for: Duration::from_hours(24),
+            keep_dead: 100_000,
+            keep_dead_for: Duration::from_hours(24 * 30),
             keep_keys: Duration::from_hours(24),
             drain_limit: Duration::from_secs(30),
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },

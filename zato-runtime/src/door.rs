@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
 use zato_core::{CallError, Cancellation, Cid, Context, Outcome, Payload};
 
@@ -41,6 +42,22 @@ impl Bus for Shared {
         }
     }
 
+    fn invoke_all<'a>(
+        &'a self,
+        from: Option<&'a Context>,
+        calls: Vec<Call<'a>>,
+    ) -> Step<'a, Vec<Result<Payload, CallError>>> {
+        Step::later(async move {
+            let mut answers: Vec<_> = calls.iter().map(|_| None).collect();
+            let call = |(index, call)| async move { (index, self.invoke(from, call).await) };
+            let mut running: FuturesUnordered<_> = calls.into_iter().enumerate().map(call).collect();
+            while let Some((index, answer)) = running.next().await {
+                answers[index] = Some(answer);
+            }
+            answers.into_iter().flatten().collect()
+        })
+    }
+
     fn cancel<'a>(
         &'a self,
         from: Option<&'a Context>,
@@ -72,7 +89,10 @@ impl Bus for Shared {
             let mut asked = pin!(stop.asked());
             poll_fn(|cx| match draining.as_mut().poll(cx) {
                 // The sender lives in `self`, so this ends by the value alone.
-                Poll::Ready(_) => Poll::Ready(()),
+                Poll::Ready(_) => {
+                    stop.told_of_shutdown();
+                    Poll::Ready(())
+                }
                 Poll::Pending => asked.as_mut().poll(cx),
             })
             .await;

@@ -1,14 +1,16 @@
-//! What becomes of a group whose members have all ended: a row for each, in the order given.
+//! What becomes of a group whose members have all ended: a row for each, in the order given; of a chain, the outcome of
+//! its last step.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use zato_core::{Cid, Ending, Invocation, Kind, Outcome, Payload, WriteError};
+use zato_core::{Channel, Cid, Ending, Invocation, Kind, Outcome, Payload, WriteError};
 
 use crate::observer::Observer;
 use crate::record::{Batch, Ended, Join};
-use crate::settle::{callbacks, rfc3339};
+use crate::settle::callbacks;
+use crate::words::rfc3339;
 
 /// How many bytes of responses the rows repeat; what comes after is read by CID.
 const MAX_RESPONSES: usize = 8 << 20;
@@ -45,21 +47,41 @@ enum Told<'a> {
 
 impl Join for FanIn {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
+        let last_step = rows.first().filter(|_| group.channel == Channel::Chain);
         let ended = Ended {
             invocation: group.clone(),
-            outcome: match payload(rows) {
-                Ok(payload) => Outcome::Completed(payload),
-                Err(error) => Outcome::Failed(Ending::new(format!("its rows are lost: {error}"), true)),
+            outcome: match last_step {
+                Some(step) => of_chain(group, step),
+                None => of_rows(rows),
             },
-            attempts: 0,
+            attempts: last_step.map_or(0, |step| step.attempts),
             started_at: rows.iter().filter_map(|row| row.started_at).min(),
             ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or_else(SystemTime::now),
+            before: None,
         };
-        let callbacks = callbacks(&ended);
+        let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service));
         if let Some(observer) = &self.observer {
             callbacks.iter().for_each(|callback| observer.entering(callback));
         }
         (ended, callbacks)
+    }
+}
+
+/// A chain ends as the step that ended it.
+fn of_chain(chain: &Invocation, step: &Ended) -> Outcome {
+    let steps = chain.options.as_deref().map_or(0, |options| options.steps.len());
+    let Invocation { cid, service, callbacks: after, .. } = &*step.invocation;
+    let number = steps - after.len();
+    step.outcome.clone().because(|ending| {
+        let error = format!("step {number} of {steps}, `{service}` ({cid}): {}", ending.error);
+        Ending::new(error, ending.permanent)
+    })
+}
+
+fn of_rows(rows: &[Arc<Ended>]) -> Outcome {
+    match payload(rows) {
+        Ok(payload) => Outcome::Completed(payload),
+        Err(error) => Outcome::Failed(Ending::new(format!("its rows are lost: {error}"), true)),
     }
 }
 
@@ -99,7 +121,7 @@ fn told<'a>(outcome: &'a Outcome, repeated: &mut usize) -> Told<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use zato_core::{Channel, ServiceName};
+    use zato_core::ServiceName;
 
     use super::*;
     use crate::cid;
@@ -114,6 +136,7 @@ mod tests {
             attempts: 1,
             started_at: Some(at),
             ended_at: at,
+            before: None,
         })
     }
 

@@ -80,6 +80,7 @@ pub(crate) fn check(
     if let Some(options) = call.options {
         set_options(shared, &mut invocation, options)?;
     }
+    invocation.called_at = shared.config.clock.now();
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
     Ok(invocation)
@@ -148,7 +149,7 @@ pub(crate) fn hand_over<'a>(
 ) -> Receipt<'a> {
     let invocation = Arc::new(invocation);
     let by = from.map(AttemptId::around);
-    let (cid, service) = (invocation.cid, invocation.service.clone());
+    let (cid, service, again_of) = (invocation.cid, invocation.service.clone(), invocation.again_of);
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
     let Beside { tell, brings_cid, members } = beside;
@@ -166,6 +167,10 @@ pub(crate) fn hand_over<'a>(
             Ok(cid)
         }
         Some(Err(Refused::CidTaken)) => Err(CallError::CidTaken(cid)),
+        Some(Err(Refused::NotDead)) => {
+            let why = "it has just been run again or discarded".to_owned();
+            Err(CallError::NotDead { cid: again_of.unwrap_or(cid), why })
+        }
         Some(Err(Refused::KeyConflict { first })) => {
             Err(CallError::KeyConflict { service: service.to_string(), first })
         }
@@ -257,9 +262,11 @@ pub(crate) fn why(refused: &Refused, from: Option<&Context>) -> CallError {
     match *refused {
         Refused::Full { waiting, bytes } => CallError::Full { waiting, bytes },
         Refused::Over => from.map_or(CallError::ShuttingDown, over),
-        Refused::Draining | Refused::Incomplete { .. } | Refused::CidTaken | Refused::KeyConflict { .. } => {
-            CallError::ShuttingDown
-        }
+        Refused::Draining
+        | Refused::Incomplete { .. }
+        | Refused::CidTaken
+        | Refused::NotDead
+        | Refused::KeyConflict { .. } => CallError::ShuttingDown,
     }
 }
 

@@ -33,9 +33,11 @@
 //! lowest layer first: a module uses only what stands above its line.
 
 mod clock;
+mod words;
 mod config;
 mod cid;
 pub mod record;
+mod found;
 mod retry;
 pub mod engine;
 mod registry;
@@ -44,17 +46,20 @@ mod observer;
 mod attempts;
 mod shared;
 mod limits;
+mod error;
 mod intake;
 mod patterns;
+mod dead;
 mod dispatch;
 mod settle;
 mod fan_in;
 mod nested;
 mod door;
 mod worker;
-mod error;
+mod explain;
 mod builder;
 mod runtime;
+mod look;
 #[cfg(feature = "cli")]
 mod cli;
 
@@ -64,6 +69,8 @@ pub use cli::{App, main};
 pub use config::Config;
 pub use engine::EngineError;
 pub use error::Error;
+pub use explain::Explanation;
+pub use found::{DiscardAnswer, Filter, Found, Stage, Status, Waits};
 pub use registry::{Fault, Faults};
 pub use runtime::Runtime;
 pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};

@@ -62,12 +62,14 @@ impl<'a> Inner<'a> {
                 service: &self.invocation.service,
                 failed: attempt,
                 is_cancelled: false,
+                is_interrupted: false,
                 now: self.shared.config.clock.now(),
                 chance: RandomState::new().hash_one(attempt),
             };
             match decide(&policy, standing, brought) {
                 Decision::End(outcome) => break (outcome, started_at),
                 Decision::Again { at, .. } => {
+                    let at = at.unwrap_or_else(|| self.shared.config.clock.now());
                     sleep_until(self.shared.config.clock.arm(at)).await;
                     self.shared.config.clock.look();
                     attempt += 1;
@@ -102,6 +104,7 @@ impl<'a> Inner<'a> {
             attempts,
             started_at: Some(started_at),
             ended_at: self.shared.config.clock.now(),
+            before: None,
         };
         self.shared.keep_inner(self.anchor, ended);
     }

@@ -1,10 +1,10 @@
-//! Calls that belong together: `parallel` and `fan_out`, as groups of ordinary invocations.
+//! Calls that belong together: `parallel`, `fan_out` and `chain`, as groups of ordinary invocations.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use zato_core::bus::{Chosen, GroupCall};
-use zato_core::{CallError, Channel, Cid, Context, Invocation, Payload, ServiceName, Slot};
+use zato_core::{CallError, Channel, Cid, Context, Invocation, Options, Payload, ServiceName, Slot};
 
 use crate::cid;
 use crate::intake::{Beside, Entering, check, digest, hand_over, resolve, why};
@@ -20,34 +20,59 @@ pub(crate) async fn accept_group(
     call: GroupCall<'_>,
 ) -> Result<Cid, CallError> {
     let on_target = resolve(shared, "target's callback", Chosen::These(call.on_target.into()), None)?;
-    let on_final = resolve(shared, "final callback", Chosen::These(call.on_final.into()), None)?;
+    let caller = from.and_then(|context| shared.registry.get(context.service()));
+    let convention = caller.and_then(|caller| caller.callback.as_ref());
+    let role = if call.channel == Channel::Chain { "callback" } else { "final callback" };
+    let callbacks = resolve(shared, role, call.callbacks, convention)?;
+    let convention = caller.and_then(|caller| caller.on_failure.as_ref());
+    let on_failure = resolve(shared, "failure callback", call.on_failure, convention)?;
+    let then = resolve(shared, "step", Chosen::These(call.then.into()), None)?;
     let cid = cid::mint();
     // The name is reserved, so no service has it.
     let name = ServiceName::Linked(match call.channel {
         Channel::Parallel => "zato.parallel",
+        Channel::Chain => "zato.chain",
         _ => "zato.fan-out",
     });
     let mut group = match from {
         None => Invocation::root(cid, name, Payload::empty(), call.channel),
         Some(context) => context.invocation().child(cid, name, Payload::empty(), call.channel),
     };
-    group.callbacks = on_final;
+    group.called_at = shared.config.clock.now();
+    (group.callbacks, group.on_failure) = (callbacks, on_failure);
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
-    let mut members = Vec::with_capacity(call.calls.len());
+    let is_chain = call.channel == Channel::Chain;
+    let channel = if is_chain { Channel::ChainStep } else { Channel::InvokeAsync };
+    let mut members: Vec<Arc<Invocation>> = Vec::with_capacity(call.calls.len());
     for (index, call) in (0..count).zip(call.calls) {
-        let mut member = check(shared, from, call, Channel::InvokeAsync)?;
+        let mut member = check(shared, from, call, channel)?;
         member.root = group.root;
         member.slot = Some(Slot { group: cid, index });
-        member.callbacks.clone_from(&on_target);
-        member.on_failure.clone_from(&on_target);
+        if is_chain {
+            member.callbacks.clone_from(&then);
+            member.on_failure.clear();
+        } else {
+            member.callbacks.clone_from(&on_target);
+            member.on_failure.clone_from(&on_target);
+        }
         members.push(Arc::new(member));
     }
-    // Equal groups have equal members.
-    let mut hasher = DefaultHasher::new();
-    for member in &members {
-        digest(member).hash(&mut hasher);
+    if is_chain {
+        describe_chain(&mut group, &members);
+    } else {
+        describe_members(&mut group, &members);
     }
-    group.payload = Payload::text(format!("{count} members, {:016x}", hasher.finish()));
+    stage_and_accept(shared, from, group, members).await
+}
+
+/// Has the engine accept a group with all its members, or nothing.
+pub(crate) async fn stage_and_accept(
+    shared: &Shared,
+    from: Option<&Context>,
+    group: Invocation,
+    mut members: Vec<Arc<Invocation>>,
+) -> Result<Cid, CallError> {
+    let (cid, count) = (group.cid, u32::try_from(members.len()).unwrap_or(u32::MAX));
     let entering: Vec<_> = members.iter().map(|member| Entering::new(shared, member)).collect();
     let staged = Staged { shared, group: cid, is_taken: false };
     while !members.is_empty() {
@@ -63,6 +88,24 @@ pub(crate) async fn accept_group(
         entering.into_iter().for_each(Entering::taken);
     }
     Ok(accepted)
+}
+
+/// A chain is what it runs through, on the request of its first step.
+fn describe_chain(chain: &mut Invocation, members: &[Arc<Invocation>]) {
+    let Some(first) = members.first() else { return };
+    chain.payload = first.payload.clone();
+    let mut options = Options::default();
+    options.steps = std::iter::once(&first.service).chain(&first.callbacks).cloned().collect();
+    chain.options = Some(Box::new(options));
+}
+
+/// Equal groups have equal members.
+fn describe_members(group: &mut Invocation, members: &[Arc<Invocation>]) {
+    let mut hasher = DefaultHasher::new();
+    for member in members {
+        digest(member).hash(&mut hasher);
+    }
+    group.payload = Payload::text(format!("{} members, {:016x}", members.len(), hasher.finish()));
 }
 
 /// Members that are staged, until their group is taken. A caller may stop waiting before.

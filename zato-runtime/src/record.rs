@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Cid, Context, Invocation, Outcome, ServiceName};
+use zato_core::{Channel, Cid, Context, Invocation, Outcome, Rate, ServiceName};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -72,16 +72,77 @@ pub struct Lease(pub(crate) u64);
 pub struct Delivery {
     /// What to run.
     pub invocation: Arc<Invocation>,
-    /// The number of the attempt, from 1.
+    /// The number of the attempt, from 1; where none is made, that of the last.
     pub attempt: u32,
-    /// How many attempts before this one ended by themselves.
-    pub failed: u32,
-    /// When the attempt before this one started.
-    pub last_started_at: Option<SystemTime>,
+    /// What became of the attempts before; none where there were none.
+    pub before: Option<Arc<Progress>>,
+    /// When it was handed out.
+    pub started_at: SystemTime,
     /// The right to settle it.
     pub lease: Lease,
     /// What is to be done with it.
     pub task: Task,
+}
+
+impl Delivery {
+    /// Which attempt it is.
+    pub fn id(&self) -> AttemptId {
+        AttemptId { cid: self.invocation.cid, number: self.attempt }
+    }
+
+    /// How many attempts before it ended by themselves.
+    pub fn failed(&self) -> u32 {
+        self.before.as_ref().map_or(0, |before| before.failed)
+    }
+
+    /// When the last attempt before it started.
+    pub fn last_started_at(&self) -> Option<SystemTime> {
+        Some(self.before.as_ref()?.tried.last()?.started_at)
+    }
+}
+
+/// What became of the attempts of an invocation that has not ended by them.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// How many were made.
+    pub attempts: u32,
+    /// How many of them ended by themselves.
+    pub failed: u32,
+    /// The last of them, in order; [`MAX_TRIED`] at the most.
+    pub tried: Vec<Tried>,
+}
+
+/// How many attempts of an invocation are remembered one by one.
+pub const MAX_TRIED: usize = 10;
+
+/// An attempt that is over and was not the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it started.
+    pub started_at: SystemTime,
+    /// When it was over.
+    pub ended_at: SystemTime,
+    /// What it brought.
+    pub error: Box<str>,
+    /// Whether it ended by itself, and so counts.
+    pub counts: bool,
+}
+
+impl Progress {
+    /// With one more attempt.
+    #[must_use]
+    pub fn and(before: Option<&Self>, tried: Tried) -> Self {
+        let mut progress = before.cloned().unwrap_or_default();
+        progress.attempts = tried.number;
+        progress.failed += u32::from(tried.counts);
+        if progress.tried.len() == MAX_TRIED {
+            progress.tried.remove(0);
+        }
+        progress.tried.push(tried);
+        progress
+    }
 }
 
 /// What is to be done with a delivery.
@@ -125,6 +186,16 @@ pub struct Ended {
     pub started_at: Option<SystemTime>,
     /// When it ended.
     pub ended_at: SystemTime,
+    /// What became of the attempts before the last; none where there were none.
+    pub before: Option<Arc<Progress>>,
+}
+
+impl Ended {
+    /// Whether it is kept as a dead letter. What a handler called synchronously is a part of that handler's attempt.
+    pub fn is_dead(&self) -> bool {
+        let is_nested = self.invocation.channel == Channel::Invoke && self.invocation.parent.is_some();
+        !self.outcome.is_completed() && !is_nested
+    }
 }
 
 /// What follows from an attempt, to be recorded in one step.
@@ -138,6 +209,9 @@ pub struct Settle {
     pub verdict: Verdict,
     /// The synchronous calls that ran inside the attempt.
     pub inner: Vec<Ended>,
+    /// Whether the attempt is over but its handler has not been dropped, because it blocks its thread: its place and
+    /// its key stay taken, and no other attempt starts, until it is [released](crate::engine::Engine::release).
+    pub lingers: bool,
 }
 
 /// What follows from an attempt.
@@ -152,25 +226,11 @@ pub enum Verdict {
     },
     /// Another attempt is to be made.
     Again {
-        /// When it may start.
-        at: SystemTime,
-        /// When the attempt that ended had started.
-        started_at: SystemTime,
+        /// When it may start; none where a shutdown interrupted the attempt: not in this process then.
+        at: Option<SystemTime>,
+        /// The attempt that is over.
+        tried: Tried,
     },
-}
-
-/// Where an invocation stands.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Found {
-    /// It waits for its turn.
-    Waiting(Arc<Invocation>),
-    /// This attempt of it runs.
-    Running(Arc<Invocation>, u32),
-    /// It is a group, and so many of its members have not ended.
-    Open(Arc<Invocation>, u32),
-    /// It has ended.
-    Ended(Arc<Ended>),
 }
 
 /// A service that this process hosts.
@@ -182,4 +242,6 @@ pub struct Hosted {
     pub concurrency: Option<u32>,
     /// The priority of invocations whose call names none.
     pub priority: i8,
+    /// How many may start in a stretch of time.
+    pub rate: Option<Rate>,
 }

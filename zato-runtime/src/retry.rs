@@ -91,6 +91,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) failed: u32,
     /// Whether the attempt had been asked to stop.
     pub(crate) is_cancelled: bool,
+    /// Whether the attempt had been told that the runtime shuts down.
+    pub(crate) is_interrupted: bool,
     /// The time.
     pub(crate) now: SystemTime,
     /// A random number, for the backoff.
@@ -102,8 +104,9 @@ pub(crate) struct Standing<'a> {
 pub(crate) enum Decision {
     /// The invocation ends.
     End(Outcome),
-    /// Another attempt at some time, because of this error.
-    Again { at: SystemTime, error: String },
+    /// Another attempt at some time, because of this error; at none where the one that is over was interrupted by a
+    /// shutdown: not in this process then, and it does not count.
+    Again { at: Option<SystemTime>, error: String },
 }
 
 /// What follows from what an attempt brought.
@@ -120,6 +123,7 @@ pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, brought: Brought) 
         Brought::Stopped(_) => end(Outcome::Cancelled, false),
         Brought::Undecodable(_) => end(Outcome::Undecodable, true),
         Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => end(Outcome::Failed, true),
+        Brought::Failed { .. } if standing.is_interrupted => Decision::Again { at: None, error },
         Brought::Failed { delay, .. } => again(policy, standing, Outcome::Failed, error, delay),
         Brought::Panic(_) => again(policy, standing, Outcome::Failed, error, None),
         Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, error, None),
@@ -147,8 +151,8 @@ fn again(
     }
     let wait = delay.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance)).min(MAX_WAIT);
     match (standing.now.checked_add(wait), policy.deadline) {
-        (Some(at), None) => Decision::Again { at, error },
-        (Some(at), Some(deadline)) if at < deadline => Decision::Again { at, error },
+        (Some(at), None) => Decision::Again { at: Some(at), error },
+        (Some(at), Some(deadline)) if at < deadline => Decision::Again { at: Some(at), error },
         _ => {
             let error =
                 format!("{error} (attempt {failed} of {most}; the next would come after the deadline)");
@@ -203,7 +207,18 @@ mod tests {
     }
 
     fn after(failed: u32, policy: &Policy, brought: Brought) -> Decision {
-        decide(policy, Standing { service: "a.b", failed, is_cancelled: false, now: NOW, chance: 7 }, brought)
+        decide(
+            policy,
+            Standing {
+                service: "a.b",
+                failed,
+                is_cancelled: false,
+                is_interrupted: false,
+                now: NOW,
+                chance: 7,
+            },
+            brought,
+        )
     }
 
     fn failed(failure: Failure) -> Brought {
@@ -251,7 +266,14 @@ mod tests {
             ),
         ];
         for (brought, expected) in cases {
-            let standing = Standing { service: "a.b", failed: 1, is_cancelled: true, now: NOW, chance: 7 };
+            let standing = Standing {
+                service: "a.b",
+                failed: 1,
+                is_cancelled: true,
+                is_interrupted: true,
+                now: NOW,
+                chance: 7,
+            };
             let Decision::End(outcome) = decide(&policy(9), standing, brought) else {
                 panic!("{expected}: again")
             };
@@ -266,7 +288,10 @@ mod tests {
         {
             for attempt in 1..3 {
                 let decision = after(attempt, &policy(3), brought());
-                assert!(matches!(decision, Decision::Again { at, .. } if at == NOW + SECOND), "{decision:?}");
+                assert!(
+                    matches!(decision, Decision::Again { at: Some(at), .. } if at == NOW + SECOND),
+                    "{decision:?}"
+                );
             }
             let Decision::End(outcome) = after(3, &policy(3), brought()) else { panic!("a fourth attempt") };
             assert!(outcome.to_string().ends_with("(attempt 3 of 3)"), "{outcome}");
@@ -274,15 +299,44 @@ mod tests {
     }
 
     #[test]
+    fn what_a_shutdown_interrupted_does_not_count() {
+        let interrupted = |brought| {
+            let standing = Standing {
+                service: "a.b",
+                failed: 1,
+                is_cancelled: false,
+                is_interrupted: true,
+                now: NOW,
+                chance: 7,
+            };
+            decide(&policy(1), standing, brought)
+        };
+        let again = Decision::Again { at: None, error: "told to stop".to_owned() };
+        assert_eq!(interrupted(failed(Failure::new("told to stop"))), again);
+        for brought in
+            [failed(Failure::permanent("no")), Brought::Panic("no".into()), Brought::TimedOut(SECOND)]
+        {
+            assert!(matches!(interrupted(brought), Decision::End(_)));
+        }
+        assert!(matches!(interrupted(Brought::Completed(Payload::empty())), Decision::End(_)));
+    }
+
+    #[test]
     fn a_handler_may_say_when() {
         let decision = after(1, &policy(2), failed(Failure::retry_after(5 * SECOND)));
-        assert!(matches!(decision, Decision::Again { at, .. } if at == NOW + 5 * SECOND), "{decision:?}");
+        assert!(
+            matches!(decision, Decision::Again { at: Some(at), .. } if at == NOW + 5 * SECOND),
+            "{decision:?}"
+        );
     }
 
     #[test]
     fn what_no_clock_can_tell_is_never() {
         let decision = after(1, &policy(2), failed(Failure::retry_after(Duration::MAX)));
-        assert!(matches!(decision, Decision::Again { at, .. } if at == NOW + MAX_WAIT), "{decision:?}");
+        assert!(
+            matches!(decision, Decision::Again { at: Some(at), .. } if at == NOW + MAX_WAIT),
+            "{decision:?}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use zato_core::call::{Invoke, InvokeAsync};
 use zato_core::target::{FromReply, Target};
-use zato_core::{Cancel, Cid, FanOut, Outcome, Parallel};
+use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
 use crate::error::Error;
@@ -87,6 +87,10 @@ impl Runtime {
         Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
     /// Invokes a service in the background and returns its CID at once; waits only where the engine is full.
     ///
     /// `target` is a name and `payload` anything that serializes, or `target` is a handle (`X::service()`) and
@@ -140,6 +144,36 @@ impl Runtime {
         T: Target<'a, P>,
     {
         FanOut::new(&*self.inner.shared, None, targets)
+    }
+
+    /// Invokes services one after the other in the background, each with the response of the one before, and returns
+    /// the CID of the chain. There is no callback by convention, since no service calls.
+    ///
+    /// # Errors
+    ///
+    /// When awaited: see [`Chain`].
+    pub fn chain<'a, T, P>(&'a self, target: T, payload: P) -> Chain<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+    {
+        Chain::new(&*self.inner.shared, None, target, payload)
+    }
+
+    /// Runs many services at once and returns their responses, in the order given. Each takes its turn as every
+    /// invocation does.
+    ///
+    /// # Errors
+    ///
+    /// Call by call, when awaited: see [`InvokeAll`].
+    pub fn invoke_all<'a, T, P>(
+        &'a self,
+        targets: impl IntoIterator<Item = (T, P)>,
+    ) -> InvokeAll<'a, T::Reply>
+    where
+        T: Target<'a, P>,
+        T::Reply: FromReply,
+    {
+        InvokeAll::new(&*self.inner.shared, None, targets)
     }
 
     /// Waits for the outcome of an invocation; at once if it has ended.

@@ -1,32 +1,38 @@
 //! The one place that settles: the outcome of an invocation and all that follows from it, as one step.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use zato_core::bus::Step;
 use zato_core::{Channel, FailureReport, Invocation, Outcome, Payload};
 
 use crate::cid;
 use crate::engine::{LeaseLost, Settled};
-use crate::record::{AttemptId, Batch, Delivery, Ended, Settle, Verdict};
+use crate::record::{AttemptId, Batch, Delivery, Ended, Settle, Task, Tried, Verdict};
 use crate::shared::Shared;
+use crate::words::rfc3339;
 
-/// Hands the engine the outcome together with the invocations of the callbacks, and answers with what of them
-/// was started. `started_at` is none where the last attempt is one of before, or there was none.
+/// Hands the engine the outcome together with the invocations that follow from it, and answers with what of them
+/// was started. `lingers` where the handler has not been dropped.
 pub(crate) fn settle(
     shared: &Arc<Shared>,
-    delivery: Delivery,
+    delivery: &Delivery,
     outcome: Outcome,
-    started_at: Option<SystemTime>,
+    lingers: bool,
 ) -> Step<'static, Batch<Delivery>> {
     let ended = Ended {
         invocation: delivery.invocation.clone(),
         outcome,
         attempts: delivery.attempt,
-        started_at: started_at.or(delivery.last_started_at),
+        // Where none was made now, the last attempt is one of before, or there was none.
+        started_at: match delivery.task {
+            Task::Run => Some(delivery.started_at),
+            _ => delivery.last_started_at(),
+        },
         ended_at: shared.config.clock.now(),
+        before: delivery.before.clone(),
     };
-    let callbacks = callbacks(&ended);
+    let callbacks = follow_ups(&ended);
     // Whoever called synchronously is told by the call.
     let is_awaited = ended.invocation.channel == Channel::Invoke;
     // A member of a group is told of in its row.
@@ -39,7 +45,7 @@ pub(crate) fn settle(
         }),
         dead: is_dead.then(|| ended.clone()),
     };
-    record(shared, delivery, Verdict::End { ended, callbacks }, told)
+    record(shared, delivery, Verdict::End { ended, callbacks }, told, lingers)
 }
 
 /// Who is to be told once it is recorded.
@@ -51,30 +57,41 @@ struct Told {
     dead: Option<Ended>,
 }
 
-/// Has another attempt made at some time.
+/// Has another attempt made at some time; at none where a shutdown interrupted the one that is over.
 pub(crate) fn again(
     shared: &Arc<Shared>,
-    delivery: Delivery,
-    at: SystemTime,
-    started_at: SystemTime,
-    error: &str,
+    delivery: &Delivery,
+    at: Option<SystemTime>,
+    error: String,
+    lingers: bool,
 ) -> Step<'static, Batch<Delivery>> {
     let (cid, service, attempt) = (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
-    tracing::warn!(%cid, service, attempt, error, next = rfc3339(at), "failed, and will be tried again");
-    record(shared, delivery, Verdict::Again { at, started_at }, Told::default())
+    if let Some(at) = at {
+        tracing::warn!(%cid, service, attempt, error, next = rfc3339(at), "failed, and will be tried again");
+    } else {
+        tracing::info!(%cid, service, attempt, error, "interrupted by the shutdown");
+    }
+    let tried = Tried {
+        number: attempt,
+        started_at: delivery.started_at,
+        ended_at: shared.config.clock.now(),
+        error: error.into_boxed_str(),
+        counts: at.is_some(),
+    };
+    record(shared, delivery, Verdict::Again { at, tried }, Told::default(), lingers)
 }
 
 fn record(
     shared: &Arc<Shared>,
-    delivery: Delivery,
+    delivery: &Delivery,
     verdict: Verdict,
     told: Told,
+    lingers: bool,
 ) -> Step<'static, Batch<Delivery>> {
-    let Delivery { invocation, attempt, lease, .. } = delivery;
-    let id = AttemptId { cid: invocation.cid, number: attempt };
+    let id = delivery.id();
     let inner = shared.take_inner(id);
     let mut batch = Batch::new();
-    batch.push(Settle { cid: id.cid, lease, verdict, inner });
+    batch.push(Settle { cid: id.cid, lease: delivery.lease, verdict, inner, lingers });
     match shared.engine.settle(batch) {
         Step::Now(answers) => Step::now(recorded(shared, id, told, answers.unwrap_or_default())),
         Step::Later(answers) => {
@@ -113,25 +130,34 @@ fn recorded(
     settled.granted
 }
 
-/// The invocations that carry an outcome to those who are to receive it.
-pub(crate) fn callbacks(ended: &Ended) -> Batch<Arc<Invocation>> {
+/// The invocations that follow from an outcome: the next step of a chain, or callbacks.
+fn follow_ups(ended: &Ended) -> Batch<Arc<Invocation>> {
+    if ended.invocation.channel != Channel::ChainStep {
+        return callbacks(ended, None);
+    }
+    let next = |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at);
+    ended.outcome.payload().and_then(next).map(Arc::new).into_iter().collect()
+}
+
+/// The invocations that carry an outcome to those who are to receive it. `step` is the one that ended a chain.
+pub(crate) fn callbacks(ended: &Ended, step: Option<&str>) -> Batch<Arc<Invocation>> {
     let invocation = &ended.invocation;
     let (names, payload) = match &ended.outcome {
         Outcome::Completed(response) => (&invocation.callbacks, response.clone()),
         _ if invocation.on_failure.is_empty() => return Batch::new(),
-        _ => (&invocation.on_failure, report(ended)),
+        _ => (&invocation.on_failure, report(ended, step)),
     };
     names
         .iter()
-        .map(|name| Arc::new(invocation.callback(cid::mint(), name.clone(), payload.clone())))
+        .map(|name| Arc::new(invocation.callback(cid::mint(), name.clone(), payload.clone(), ended.ended_at)))
         .collect()
 }
 
 /// What failure callbacks are told.
-fn report(ended: &Ended) -> Payload {
+fn report(ended: &Ended, step: Option<&str>) -> Payload {
     let times = (ended.started_at.map(rfc3339), rfc3339(ended.ended_at));
     let invocation = &ended.invocation;
-    let report = FailureReport::new(
+    let mut report = FailureReport::new(
         invocation.cid,
         &invocation.service,
         &ended.outcome,
@@ -139,14 +165,9 @@ fn report(ended: &Ended) -> Payload {
         &invocation.payload,
         times,
     );
+    report.step = step.map(str::to_owned);
     match Payload::write(&report) {
         Ok(payload) => payload,
         Err(error) => unreachable!("strings and numbers are always JSON: {error}"),
     }
-}
-
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    // The format ends with the year 9999, and begins with 1970.
-    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, last)).to_string()
 }

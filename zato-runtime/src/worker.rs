@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until};
@@ -17,7 +17,7 @@ use zato_core::{Context, Ending, Outcome};
 use crate::attempts::Stop;
 use crate::dispatch::Running;
 use crate::limits::Limit;
-use crate::record::{AttemptId, Batch, Delivery, Task};
+use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
@@ -90,14 +90,13 @@ impl Workers {
                 return;
             }
             let recorded = match self.begin(&delivery) {
-                Err(outcome) => settle(&self.shared, delivery, outcome, None),
+                Err(outcome) => settle(&self.shared, &delivery, outcome, false),
                 Ok(mut running) => {
-                    let started_at = self.shared.config.clock.now();
                     // A task for each attempt would cost more than all else that is done for it.
                     match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
-                        Poll::Ready(brought) => self.conclude(delivery, brought, started_at),
+                        Poll::Ready(brought) => self.conclude(&delivery, brought),
                         Poll::Pending => {
-                            self.see_through(delivery, running, started_at);
+                            self.see_through(delivery, running);
                             continue;
                         }
                     }
@@ -139,46 +138,40 @@ impl Workers {
     }
 
     /// Records what follows from an attempt.
-    fn conclude(
-        &self,
-        delivery: Delivery,
-        brought: Brought,
-        started_at: SystemTime,
-    ) -> Step<'static, Batch<Delivery>> {
-        let id = AttemptId { cid: delivery.invocation.cid, number: delivery.attempt };
-        let is_cancelled = self.shared.attempts.forget(id);
+    fn conclude(&self, delivery: &Delivery, brought: Brought) -> Step<'static, Batch<Delivery>> {
+        let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
             Brought::Completed(response) => {
                 let outcome = completed(response, self.shared.config.max_payload);
-                return settle(&self.shared, delivery, outcome, Some(started_at));
+                return settle(&self.shared, delivery, outcome, false);
             }
             other => other,
         };
         self.shared.config.clock.look();
         let standing = Standing {
             service: &delivery.invocation.service,
-            failed: delivery.failed + 1,
-            is_cancelled,
+            failed: delivery.failed() + 1,
+            is_cancelled: told.is_cancelled,
+            is_interrupted: told.is_interrupted,
             now: self.shared.config.clock.now(),
             chance: RandomState::new().hash_one(delivery.attempt),
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
-            Decision::End(outcome) => settle(&self.shared, delivery, outcome, Some(started_at)),
-            Decision::Again { at, error } => again(&self.shared, delivery, at, started_at, &error),
+            Decision::End(outcome) => settle(&self.shared, delivery, outcome, false),
+            Decision::Again { at, error } => again(&self.shared, delivery, at, error, false),
         }
     }
 
     /// Gives an attempt that waits for something a task of its own, and its limits.
-    fn see_through(self: &Arc<Self>, delivery: Delivery, running: Running, started_at: SystemTime) {
+    fn see_through(self: &Arc<Self>, delivery: Delivery, running: Running) {
         let workers = self.clone();
         let limit = self.shared.limit(&delivery.invocation);
         let grace = self.shared.config.cancel_grace;
-        let id = AttemptId { cid: delivery.invocation.cid, number: delivery.attempt };
-        self.shared.attempts.see_through(id, |stop| {
+        self.shared.attempts.see_through(delivery.id(), |stop| {
             let task = tokio::spawn(async move {
                 let brought = within_limits(running, limit, &stop, grace).await;
                 workers.shared.config.clock.look();
-                let granted = workers.conclude(delivery, brought, started_at).await;
+                let granted = workers.conclude(&delivery, brought).await;
                 workers.run_all(granted).await;
             });
             task.abort_handle()

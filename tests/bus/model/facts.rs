@@ -46,6 +46,8 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt {
     pub(super) began: When,
+    /// When it learnt that it was to stop, itself or what it called synchronously.
+    pub(super) told: Option<When>,
     pub(super) left: Option<(When, Option<End>)>,
 }
 
@@ -169,6 +171,7 @@ impl Facts {
             }
             Event::Taken { token, answer: Ok(cid) } => self.taken(when, *token, *cid)?,
             Event::Began(run) => self.began(when, run)?,
+            Event::Told { cid } => self.told(when, *cid)?,
             Event::Left { cid, how } => {
                 let attempt =
                     self.nodes.get_mut(cid).and_then(|node| node.runs.last_mut()).ok_or("it never began")?;
@@ -340,8 +343,39 @@ impl Facts {
             let request = run.payload.decode::<Request>().map_err(|error| error.to_string())?;
             must(request.token == node.token, || format!("it is call {}", node.token))?;
         }
-        node.runs.push(Attempt { began: when, left: None });
+        node.runs.push(Attempt { began: when, told: None, left: None });
         Ok(())
+    }
+
+    /// A context inside a synchronous call is one of the attempt around it.
+    fn told(&mut self, when: When, cid: Cid) -> Checked {
+        let mut next = Some(cid);
+        while let Some(cid) = next {
+            let node = self.nodes.get_mut(&cid).ok_or("it never began")?;
+            node.runs.last_mut().ok_or("it never began")?.told.get_or_insert(when);
+            next = node.above.filter(|_| node.kind == Kind::Sync);
+        }
+        Ok(())
+    }
+
+    /// Whether a shutdown interrupted the last attempt of an invocation: it was told, and failed then.
+    pub(super) fn is_interrupted(&self, node: &Node) -> bool {
+        node.runs.last().is_some_and(|run| self.interrupts(run))
+    }
+
+    pub(super) fn interrupts(&self, run: &Attempt) -> bool {
+        let failed = matches!(run.left, Some((_, Some(End::Fail | End::RetryAfter(_)))));
+        let began = self.shutdown.map(|(began, _)| began);
+        failed && began.is_some_and(|began| run.told.is_some_and(|told| told.seq > began.seq))
+    }
+
+    /// When a shutdown gave up an invocation, if it may have: because its limit was reached, or because it had
+    /// interrupted it.
+    pub(super) fn cut_of(&self, node: &Node) -> Option<When> {
+        let of = |token: &u64| self.cid_of.get(token).and_then(|cid| self.nodes.get(cid));
+        let mut members = node.members.iter().filter_map(of);
+        let is_held_back = self.is_interrupted(node) || members.any(|member| self.is_interrupted(member));
+        self.cut.or(self.stopped.filter(|_| is_held_back))
     }
 
     /// Who it is that runs under a CID that no call has returned.

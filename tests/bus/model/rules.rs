@@ -12,6 +12,8 @@ enum Verdict {
     End(&'static str),
     /// Another attempt at this time.
     Again(u64),
+    /// Another attempt, but not before the next start.
+    Held,
 }
 
 /// Checks a log by all rules.
@@ -147,7 +149,7 @@ impl Facts {
         for (index, run) in node.runs.iter().enumerate() {
             let due = |verdict: &Verdict| match verdict {
                 Verdict::Again(due) => Some(*due),
-                Verdict::End(_) => None,
+                Verdict::End(_) | Verdict::Held => None,
             };
             let due = verdicts.iter().find_map(due).ok_or("it ran again after its end")?;
             let began = run.began.at;
@@ -174,12 +176,12 @@ impl Facts {
                 "it ended at another time than its attempt".to_owned()
             })?;
         } else {
-            let due = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Again(_)));
+            let due = verdicts.iter().any(|verdict| !matches!(verdict, Verdict::End(_)));
             let is_right = due
                 && match outcome {
                     Outcome::Cancelled(_) => {
                         hits.iter().any(|hit| last.is_none_or(|last| last.seq < hit.seq) && is_near(hit.at))
-                            || self.cut.is_some_and(|cut| is_near(cut.at))
+                            || self.cut_of(node).is_some_and(|cut| is_near(cut.at))
                     }
                     Outcome::TimedOut(_) => node.deadline.is_some_and(is_near),
                     Outcome::Expired(_) => last.is_none() && node.expires.is_some_and(is_near),
@@ -199,10 +201,8 @@ impl Facts {
     }
 
     /// What may follow from an attempt.
-    ///
-    /// An attempt that was told of a shutdown counts like any other, as it does today; DESIGN 6 says it should not.
     fn judge(&self, node: &Node, index: usize, hits: &[When]) -> Checked<Vec<Verdict>> {
-        let Attempt { began, left } = node.runs[index];
+        let Attempt { began, left, .. } = node.runs[index];
         let (left, how) = left.ok_or("an attempt was not left")?;
         let hit = hits.iter().find(|hit| (hit.seq > began.seq || hit.at == began.at) && hit.seq < left.seq);
         let timeout = node.timeout.map(|timeout| began.at + timeout);
@@ -229,6 +229,7 @@ impl Facts {
             Some(End::Ok) => vec![Verdict::End("Completed")],
             Some(_) if hit.is_some() => vec![Verdict::End("Cancelled")],
             Some(End::FailForGood) => vec![Verdict::End("Failed")],
+            Some(_) if self.interrupts(&node.runs[index]) => vec![Verdict::Held],
             Some(End::RetryAfter(wait)) => again("Failed", wait),
             Some(_) => again("Failed", node.wait),
             None => {
@@ -256,7 +257,7 @@ impl Facts {
     /// Each callback that the outcome calls for has run, once, with what it is to be told.
     fn check_callbacks(&self, node: &Node, outcome: &Outcome, at: Option<u64>) -> Checked {
         let is_cut = outcome.error().is_some_and(|error| error.starts_with("the runtime was shut down"));
-        must(!is_cut || self.cut.is_some(), || "no shutdown cut it off".to_owned())?;
+        must(!is_cut || self.cut_of(node).is_some(), || "no shutdown cut it off".to_owned())?;
         let mut expected = match outcome {
             Outcome::Completed(_) => node.callbacks.clone(),
             _ if is_cut => Vec::new(),
@@ -281,7 +282,7 @@ impl Facts {
 
     fn check_group(&self, node: &Node, outcome: &Outcome) -> Checked {
         let Some(rows) = rows(node) else {
-            return must(outcome.name() == "Cancelled" && self.cut.is_some(), || {
+            return must(outcome.name() == "Cancelled" && self.cut_of(node).is_some(), || {
                 "a group completes".to_owned()
             });
         };

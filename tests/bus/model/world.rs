@@ -63,6 +63,10 @@ pub(crate) enum Event {
         answer: Result<u64, bool>,
     },
     Began(Run),
+    /// A handler has learnt that it is to stop.
+    Told {
+        cid: Cid,
+    },
     /// How an attempt ended by itself; not at all if it was dropped.
     Left {
         cid: Cid,
@@ -299,7 +303,10 @@ async fn act(ctx: &Context, token: u64, script: &Script, log: &Log) -> Result<An
     for step in steps {
         match step {
             Step::Sleep(ms) => sleep(Duration::from_millis(*ms)).await,
-            Step::Wait => ctx.cancelled().await,
+            Step::Wait => {
+                ctx.cancelled().await;
+                log.push(Event::Told { cid: ctx.cid() });
+            }
             Step::Call(call) => child = door.call(log, call).await.or(child),
             Step::Group(group) => child = door.group(log, group).await.or(child),
             Step::Cancel(whom, with_tree) => {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use zato_core::bus::Step;
-use zato_core::{Cid, Invocation, Outcome};
+use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
-use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Found, Hosted, Join, Settle};
+use crate::found::{DiscardAnswer, Filter, Found};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
 /// What holds invocations between the caller and the worker.
 ///
@@ -15,7 +16,10 @@ use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Fou
 ///   see below) as one attempt at a time, and is [settled](Self::settle) once.
 /// - A settle is one step: the outcome is recorded and the callbacks are accepted, or neither is.
 /// - A lease that is lost cannot settle, and an attempt that is over cannot have calls accepted.
-/// - Services take turns; within one, invocations start in the order in which they were accepted.
+/// - Services take turns. Within one goes first what has the higher priority, then what was due earlier, then what was
+///   accepted earlier. What has a concurrency key runs one at a time in the order in which it was accepted, and keeps
+///   the key until it has ended. What may not start, because of its key, because its service is paused or because no
+///   process hosts it, stands in nobody's way.
 ///
 /// **Grants.** `accept` and `settle` ask to start what they create. An engine grants that if the service is
 /// hosted here, a place to run is free, and nothing of that service waits ahead of it: the place is taken in
@@ -24,7 +28,8 @@ use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Fou
 ///
 /// **Groups** carry fan-in. A group is a record with a CID; its members are [staged](Self::stage) in chunks, and
 /// accepting the group accepts them all. A member's invocation names its group and its slot, and the settle that
-/// fills the last slot ends the group and creates its callbacks in the same step.
+/// fills the last slot ends the group and creates its callbacks in the same step. A settle that creates an invocation
+/// with the slot of the one that has ended does not fill it: it passes it on, as a chain does from step to step.
 pub trait Engine: Send + Sync + std::fmt::Debug {
     /// The engine's URL, for messages.
     fn url(&self) -> &str;
@@ -44,6 +49,13 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     ///
     /// [`Refused::Full`] if there is no room, as for a call of a handler; none of the chunk is held then.
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>>;
+
+    /// Lets go of what a settled attempt that [lingers](Settle::lingers) still held: its handler has been dropped.
+    fn release(&self, attempt: AttemptId);
+
+    /// Has nothing of a service start until it is resumed, or has it start again. What runs goes on. An engine that
+    /// keeps what it holds keeps this too.
+    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, ()>;
 
     /// Drops what was staged for a group that will not be accepted.
     fn unstage(&self, group: Cid) -> Step<'_, ()>;
@@ -86,6 +98,15 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Where invocations stand; `None` for what is not held.
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>>;
+
+    /// Everything that is held of the tree with this root, in the order in which it was called.
+    fn tree(&self, root: Cid) -> Step<'_, Vec<Found>>;
+
+    /// What is held and passes the filter, the newest first.
+    fn list(&self, filter: &Filter) -> Step<'_, Vec<Found>>;
+
+    /// Forgets dead letters.
+    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Batch<DiscardAnswer>>;
 
     /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended.
     fn drain(&self) -> Step<'_, ()>;
@@ -139,6 +160,9 @@ pub enum Refused {
     /// The CID that the caller brought is held already.
     #[error("the CID is taken")]
     CidTaken,
+    /// It is to run a dead letter again that is none, or has been run again already.
+    #[error("it runs nothing again that can be run again")]
+    NotDead,
     /// Another call was made under the same idempotency key.
     #[error("another call was made under the same idempotency key: {first}")]
     KeyConflict {

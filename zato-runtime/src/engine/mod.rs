@@ -1,6 +1,7 @@
 //! What holds invocations between the caller and the worker.
 
 mod contract;
+mod rate;
 mod memory;
 mod url;
 

@@ -1,36 +1,45 @@
-//! What has ended and is remembered: the last so many, with so many bytes.
+//! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
 use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
 
 use zato_core::Cid;
 
 /// The order in which invocations ended, and what they hold; the oldest are forgotten first.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    order: VecDeque<(Cid, usize)>,
+    order: VecDeque<One>,
     bytes: usize,
     most: usize,
     most_bytes: usize,
+    longest: Duration,
+}
+
+#[derive(Debug)]
+struct One {
+    cid: Cid,
+    bytes: usize,
+    ended_at: SystemTime,
 }
 
 impl Remembered {
-    pub(super) fn new(most: usize, most_bytes: usize) -> Self {
-        Self { order: VecDeque::new(), bytes: 0, most, most_bytes }
+    pub(super) fn new(most: usize, most_bytes: usize, longest: Duration) -> Self {
+        Self { order: VecDeque::new(), bytes: 0, most, most_bytes, longest }
     }
 
     /// Notes one more.
-    pub(super) fn push(&mut self, cid: Cid, bytes: usize) {
-        self.order.push_back((cid, bytes));
+    pub(super) fn push(&mut self, cid: Cid, bytes: usize, ended_at: SystemTime) {
+        self.order.push_back(One { cid, bytes, ended_at });
         self.bytes += bytes;
     }
 
-    /// The oldest, as long as there are too many.
-    pub(super) fn pop_surplus(&mut self) -> Option<Cid> {
-        if self.order.len() <= self.most && self.bytes <= self.most_bytes {
-            return None;
-        }
-        let (cid, bytes) = self.order.pop_front()?;
-        self.bytes -= bytes;
-        Some(cid)
+    /// The oldest, as long as there are too many, or it is too old.
+    pub(super) fn pop_surplus(&mut self, now: SystemTime) -> Option<Cid> {
+        let is_surplus = self.order.len() > self.most || self.bytes > self.most_bytes;
+        let longest = self.longest;
+        let is_old = |one: &One| now.duration_since(one.ended_at).is_ok_and(|age| age > longest);
+        let oldest = self.order.pop_front_if(|one| is_surplus || is_old(one))?;
+        self.bytes -= oldest.bytes;
+        Some(oldest.cid)
     }
 }

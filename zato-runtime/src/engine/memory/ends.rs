@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use zato_core::{Cid, Ending, Invocation, Outcome, Payload};
 
 use super::groups::Full;
-use super::held::{Cancel, Held};
+use super::held::{Cancel, Delivered, Held, Waiting};
 use super::queues::{Queues, Ticket};
 use super::state::State;
 use super::timers::Timers;
@@ -40,7 +40,7 @@ impl State {
 
     pub(super) fn cancel_of(&self, cid: Cid) -> Cancel {
         match self.held.get(&cid) {
-            Some(Held::Delivered { cancel, .. }) => *cancel,
+            Some(Held::Delivered(delivered)) => delivered.cancel,
             _ => Cancel::No,
         }
     }
@@ -56,19 +56,22 @@ impl State {
     /// Has what waits ended, and notes of what runs that it is to stop; `None` if it is not held.
     pub(super) fn cancel(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
         Some(match self.held.get_mut(&cid)? {
-            Held::Ended(ended) => CancelAnswer::Ended(ended.outcome.clone()),
-            Held::Waiting { number, .. } => {
+            Held::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
+            Held::Waiting(Waiting { number, .. }) => {
                 let ticket = Ticket { number: *number, cid };
                 self.to_end.push_back((ticket, Task::Cancel));
                 CancelAnswer::Ending
             }
-            Held::Delivered { runs: false, .. } => CancelAnswer::Ending,
-            Held::Delivered { cancel, attempt, .. } => {
+            Held::Delivered(Delivered { runs: false, .. }) => CancelAnswer::Ending,
+            Held::Delivered(Delivered { cancel, attempt, .. }) => {
                 *cancel =
                     if with_tree || *cancel == Cancel::WithTree { Cancel::WithTree } else { Cancel::Alone };
                 CancelAnswer::Noted(AttemptId { cid, number: *attempt })
             }
-            Held::Open(_) => CancelAnswer::Open,
+            Held::Open(_) => {
+                self.groups.cancel(cid);
+                CancelAnswer::Open
+            }
         })
     }
 
@@ -76,7 +79,7 @@ impl State {
     pub(super) fn end_group(&mut self, (group, rows): &Full) -> (Arc<Ended>, Batch<Arc<Invocation>>) {
         let (ended, callbacks) = match &self.join {
             Some(join) => join.join(group, rows),
-            None => (self.cancelled(group.clone(), 0, "no one joins its members"), Batch::new()),
+            None => (self.cancelled(group.clone(), "no one joins its members"), Batch::new()),
         };
         (self.end(ended), callbacks)
     }
@@ -84,6 +87,12 @@ impl State {
     pub(super) fn end(&mut self, ended: Ended) -> Arc<Ended> {
         let ended = Arc::new(ended);
         self.repeats.forget(ended.invocation.cid);
+        let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
+        match self.lingering.get_mut(&id) {
+            Some(lingering) => lingering.has_ended = true,
+            None if ended.invocation.options.is_some() => self.leave_lane(&ended.invocation),
+            None => {}
+        }
         if !self.tell.is_empty()
             && let Some(waiters) = self.tell.remove(&ended.invocation.cid)
         {
@@ -96,9 +105,13 @@ impl State {
     pub(super) fn remember(&mut self, ended: Arc<Ended>) {
         let result =
             ended.outcome.payload().map_or(0, Payload::len) + ended.outcome.error().map_or(0, str::len);
-        self.remembered.push(ended.invocation.cid, ended.invocation.payload.len() + result);
-        self.held.insert(ended.invocation.cid, Held::Ended(ended));
-        while let Some(oldest) = self.remembered.pop_surplus() {
+        let (cid, ended_at) = (ended.invocation.cid, ended.ended_at);
+        let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
+        kept.push(cid, ended.invocation.payload.len() + result, ended_at);
+        self.held.insert(cid, Held::Ended { ended, again: None });
+        while let Some(oldest) =
+            self.remembered.pop_surplus(ended_at).or_else(|| self.dead.pop_surplus(ended_at))
+        {
             self.aftermath.forgotten.extend(self.held.remove(&oldest));
             if !self.hidden.is_empty() {
                 self.hidden.remove(&oldest);
@@ -113,30 +126,40 @@ impl State {
         self.queues = Queues::default();
         self.timers = Timers::default();
         self.to_end.clear();
+        self.lingering.clear();
         self.groups.clear();
         let left: Vec<_> = self
             .held
             .values()
             .filter_map(|held| match held {
-                Held::Waiting { invocation, progress, .. } => {
-                    Some((invocation.clone(), progress.as_ref().map_or(0, |progress| progress.attempts)))
-                }
-                Held::Open(invocation) => Some((invocation.clone(), 0)),
-                Held::Delivered { invocation, attempt, .. } => Some((invocation.clone(), *attempt)),
-                Held::Ended(_) => None,
+                Held::Waiting(waiting) => Some((waiting.invocation.clone(), waiting.before.clone(), None)),
+                Held::Open(invocation) => Some((invocation.clone(), None, None)),
+                Held::Delivered(delivered) => Some((
+                    delivered.invocation.clone(),
+                    delivered.before.clone(),
+                    delivered.runs.then_some((delivered.attempt, delivered.started_at)),
+                )),
+                Held::Ended { .. } => None,
             })
             .collect();
         (self.running, self.waiting, self.waiting_bytes) = (0, 0, 0);
         let count = left.len();
-        for (invocation, attempts) in left {
+        for (invocation, before, runs) in left {
             let why = "the runtime was shut down before it ended, and `memory:` keeps nothing";
-            self.end(self.cancelled(invocation, attempts, why));
+            let mut ended = self.cancelled(invocation, why);
+            let last =
+                before.as_ref().and_then(|before| Some((before.attempts, before.tried.last()?.started_at)));
+            if let Some((attempts, started_at)) = runs.or(last) {
+                (ended.attempts, ended.started_at) = (attempts, Some(started_at));
+            }
+            self.end(Ended { before, ..ended });
         }
         count
     }
 
-    fn cancelled(&self, invocation: Arc<Invocation>, attempts: u32, why: &str) -> Ended {
+    fn cancelled(&self, invocation: Arc<Invocation>, why: &str) -> Ended {
         let outcome = Outcome::Cancelled(Ending::new(why, false));
-        Ended { invocation, outcome, attempts, started_at: None, ended_at: self.clock.now() }
+        let ended_at = self.clock.now();
+        Ended { invocation, outcome, attempts: 0, started_at: None, ended_at, before: None }
     }
 }

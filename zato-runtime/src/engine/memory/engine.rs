@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use zato_core::bus::Step;
-use zato_core::{Cid, Invocation, Outcome};
+use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
-use super::state::{NotTaken, State};
+use super::accept::NotTaken;
+use super::state::State;
 use crate::config::Config;
 use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
-use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Found, Hosted, Join, Settle};
+use crate::found::{DiscardAnswer, Filter, Found};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
 /// How often a thread looks whether the lock is free before it goes to sleep: some microseconds.
 const LOOKS: u32 = 200;
@@ -82,9 +84,9 @@ impl Memory {
         }
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + state.startable() / 4);
-        let mut batch = Batch::new();
+        let (mut batch, now) = (Batch::new(), state.clock.now());
         while batch.len() < most {
-            let Some(delivery) = state.deliver_next() else { break };
+            let Some(delivery) = state.deliver_next(now) else { break };
             batch.push(delivery);
         }
         let (more, next_ring) = (state.can_deliver(), state.next_ring());
@@ -97,6 +99,16 @@ impl Memory {
             self.startable.notify_one();
         }
         Ok(batch)
+    }
+
+    /// Wakes who waits for the end of all work, or a worker where there is some.
+    fn wake(&self, idle: bool, startable: bool) {
+        if idle {
+            self.idle.notify_waiters();
+        }
+        if startable {
+            self.startable.notify_one();
+        }
     }
 
     fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
@@ -211,12 +223,26 @@ impl Engine for Memory {
             let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
             (answers, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
         });
-        if idle {
-            self.idle.notify_waiters();
-        } else if more || rings {
-            self.startable.notify_one();
-        }
+        self.wake(idle, more || rings);
         Step::now(answers)
+    }
+
+    fn release(&self, attempt: AttemptId) {
+        let mut state = self.state();
+        state.release(attempt);
+        let idle = state.is_idle();
+        drop(state);
+        self.wake(idle, true);
+    }
+
+    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, ()> {
+        let mut state = self.state();
+        let number = state.queues.number(service);
+        state.queues.pause(number, paused);
+        let idle = state.is_idle();
+        drop(state);
+        self.wake(idle, !paused);
+        Step::now(())
     }
 
     fn cancel(&self, batch: Batch<Cid>, with_tree: bool) -> Step<'_, Batch<Option<CancelAnswer>>> {
@@ -246,6 +272,19 @@ impl Engine for Memory {
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>> {
         let state = self.state();
         Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
+    }
+
+    fn tree(&self, root: Cid) -> Step<'_, Vec<Found>> {
+        Step::now(self.state().tree(root))
+    }
+
+    fn list(&self, filter: &Filter) -> Step<'_, Vec<Found>> {
+        Step::now(self.state().list(filter))
+    }
+
+    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Batch<DiscardAnswer>> {
+        let mut state = self.state();
+        Step::now(batch.into_iter().map(|cid| state.discard(cid)).collect())
     }
 
     fn drain(&self) -> Step<'_, ()> {

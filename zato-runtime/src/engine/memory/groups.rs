@@ -22,6 +22,8 @@ struct Open {
     members: Vec<Cid>,
     rows: Vec<Option<Arc<Ended>>>,
     left: u32,
+    /// Whether what a member passes its slot on to is to be cancelled.
+    is_cancelled: bool,
 }
 
 /// A group whose members have all ended: itself, and how they ended in the order of their slots.
@@ -58,13 +60,29 @@ impl Groups {
             return Some((invocation, Vec::new()));
         };
         let rows = vec![None; members.len()];
-        self.open.insert(invocation.cid, Open { invocation, members, rows, left });
+        self.open.insert(invocation.cid, Open { invocation, members, rows, left, is_cancelled: false });
         None
     }
 
     /// The members of a group that is open.
     pub(super) fn members(&self, group: Cid) -> Vec<Cid> {
         self.open.get(&group).map(|open| open.members.clone()).unwrap_or_default()
+    }
+
+    /// The group is to end: so is what its members are now, and what they pass their slots on to.
+    pub(super) fn cancel(&mut self, group: Cid) {
+        if let Some(open) = self.open.get_mut(&group) {
+            open.is_cancelled = true;
+        }
+    }
+
+    /// A member has passed its slot on. Answers whether that is to be cancelled.
+    pub(super) fn pass(&mut self, slot: Slot, to: Cid) -> bool {
+        let Some(open) = self.open.get_mut(&slot.group) else { return false };
+        if let Some(member) = open.members.get_mut(slot.index as usize) {
+            *member = to;
+        }
+        open.is_cancelled
     }
 
     /// A member ended. Answers with its group if that was the last one.

@@ -5,23 +5,24 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
-use super::held::Held;
+use super::held::{Cancel, Held, Hold, Waiting};
 use super::state::State;
-use crate::record::{AttemptId, Found};
+use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Waits};
+use crate::record::AttemptId;
 
 impl State {
     pub(super) fn is_running(&self, id: AttemptId) -> bool {
         matches!(
             self.held.get(&id.cid),
-            Some(Held::Delivered { attempt, runs: true, .. }) if *attempt == id.number
+            Some(Held::Delivered(delivered)) if delivered.runs && delivered.attempt == id.number
         )
     }
 
     /// The outcome, or who will be told of it; `None` if the invocation is not held.
     pub(super) fn outcome(&mut self, cid: Cid) -> Option<Result<Outcome, oneshot::Receiver<Outcome>>> {
         match self.held.get(&cid)? {
-            Held::Ended(ended) => Some(Ok(ended.outcome.clone())),
-            Held::Waiting { .. } | Held::Delivered { .. } | Held::Open(_) => {
+            Held::Ended { ended, .. } => Some(Ok(ended.outcome.clone())),
+            Held::Waiting(_) | Held::Delivered(_) | Held::Open(_) => {
                 let (tell, told) = oneshot::channel();
                 let waiters = self.tell.entry(cid).or_default();
                 if waiters.len() == waiters.capacity() {
@@ -35,14 +36,115 @@ impl State {
     }
 
     pub(super) fn find(&self, cid: Cid) -> Option<Found> {
-        Some(match self.held.get(&cid)? {
-            Held::Waiting { invocation, .. } => Found::Waiting(invocation.clone()),
-            Held::Delivered { invocation, attempt, .. } => Found::Running(invocation.clone(), *attempt),
-            Held::Open(invocation) => {
-                Found::Open(invocation.clone(), self.groups.left(cid).unwrap_or_default())
+        self.held.get(&cid).map(|held| self.found(held))
+    }
+
+    fn found(&self, held: &Held) -> Found {
+        let found = self.stands(held);
+        let id = AttemptId { cid: found.cid(), number: found.attempts };
+        Found { lingers: !self.lingering.is_empty() && self.lingering.contains_key(&id), ..found }
+    }
+
+    fn stands(&self, held: &Held) -> Found {
+        match held {
+            Held::Waiting(waiting) => {
+                let attempts = waiting.before.as_ref().map_or(0, |before| before.attempts);
+                let status = Status::Waiting(self.waits_for(waiting));
+                Found::new(waiting.invocation.clone(), attempts, waiting.before.clone(), status)
             }
-            Held::Ended(ended) => Found::Ended(ended.clone()),
-        })
+            Held::Delivered(delivered) => {
+                let is_cancelled = delivered.cancel != Cancel::No;
+                let status = if delivered.runs {
+                    Status::Running { since: delivered.started_at, is_cancelled }
+                } else {
+                    Status::Waiting(Waits::End)
+                };
+                Found::new(delivered.invocation.clone(), delivered.attempt, delivered.before.clone(), status)
+            }
+            Held::Open(invocation) => {
+                let left = self.groups.left(invocation.cid).unwrap_or_default();
+                Found::new(invocation.clone(), 0, None, Status::Open(left))
+            }
+            Held::Ended { ended, again } => {
+                let status = Status::Ended { ended: ended.clone(), again: *again };
+                Found::new(ended.invocation.clone(), ended.attempts, ended.before.clone(), status)
+            }
+        }
+    }
+
+    /// What keeps it from running now.
+    fn waits_for(&self, waiting: &Waiting) -> Waits {
+        let queue = self.queues.of(waiting.service);
+        match waiting.hold {
+            Hold::Restart => Waits::Restart,
+            Hold::Release(_) => Waits::Release,
+            _ if !queue.is_hosted => Waits::Host,
+            _ if queue.is_paused => Waits::Resume,
+            Hold::Until(at) => Waits::Until(at),
+            Hold::Key => {
+                let options = waiting.invocation.options.as_deref();
+                let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();
+                match queue.lanes.first(&key) {
+                    Some(held_by) => Waits::Key { key, held_by },
+                    None => Waits::Turn,
+                }
+            }
+            Hold::Turn => match (queue.concurrency, queue.rate) {
+                (Some(most), _) if !queue.has_place() => Waits::Concurrency(most),
+                (_, Some(rate)) if queue.is_limited => Waits::Rate(rate),
+                _ if self.running >= self.max_running => Waits::Running(self.max_running),
+                _ => Waits::Turn,
+            },
+        }
+    }
+
+    /// Everything that is held of a tree.
+    pub(super) fn tree(&self, root: Cid) -> Vec<Found> {
+        let of_tree = self.held.values().filter(|held| held.invocation().root == root);
+        let mut found: Vec<_> = of_tree.map(|held| self.found(held)).collect();
+        found.sort_unstable_by_key(Found::cid);
+        found
+    }
+
+    /// What passes the filter.
+    pub(super) fn list(&self, filter: &Filter) -> Vec<Found> {
+        let passes = |held: &&Held| {
+            let invocation = held.invocation();
+            let is_in_stage = match filter.stage {
+                None => true,
+                Some(Stage::Waiting) => matches!(held, Held::Waiting(_)),
+                Some(Stage::Running) => matches!(held, Held::Delivered(_) | Held::Open(_)),
+                Some(Stage::Ended) => held.has_ended(),
+                Some(Stage::Dead) => {
+                    matches!(held, Held::Ended { ended, again: None } if ended.is_dead())
+                }
+            };
+            is_in_stage
+                && filter.before.is_none_or(|before| invocation.cid < before)
+                && filter.service.as_deref().is_none_or(|service| service == &*invocation.service)
+        };
+        let mut all: Vec<_> = self.held.values().filter(passes).collect();
+        // CIDs are minted in order, and those that callers bring are few.
+        let newest_first = |held: &&Held| std::cmp::Reverse(held.invocation().cid);
+        if filter.limit < all.len() {
+            all.select_nth_unstable_by_key(filter.limit, newest_first);
+            all.truncate(filter.limit);
+        }
+        all.sort_unstable_by_key(newest_first);
+        all.into_iter().map(|held| self.found(held)).collect()
+    }
+
+    /// Forgets a dead letter.
+    pub(super) fn discard(&mut self, cid: Cid) -> DiscardAnswer {
+        match self.held.get(&cid) {
+            None => DiscardAnswer::NotHeld,
+            Some(Held::Ended { ended, again: None }) if ended.is_dead() => {
+                self.held.remove(&cid);
+                self.hidden.remove(&cid);
+                DiscardAnswer::Discarded
+            }
+            Some(_) => DiscardAnswer::NotDead,
+        }
     }
 
     /// Everything of the tree below an invocation that has not ended.
@@ -61,7 +163,7 @@ impl State {
         while let Some(parent) = next.pop() {
             for child in children.remove(&parent).unwrap_or_default() {
                 next.push(child);
-                if !matches!(self.held.get(&child), Some(Held::Ended(_)) | None) {
+                if self.held.get(&child).is_some_and(|held| !held.has_ended()) {
                     below.push(child);
                 }
             }

@@ -1,5 +1,6 @@
 //! The engine that keeps nothing: bounded, with backpressure, for tests and for work that may be lost.
 
+mod lanes;
 mod queues;
 mod keys;
 mod repeats;
@@ -7,6 +8,8 @@ mod timers;
 mod ended;
 mod groups;
 mod held;
+mod lingering;
+mod accept;
 mod ends;
 mod state;
 mod lookup;

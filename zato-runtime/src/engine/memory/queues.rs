@@ -1,10 +1,13 @@
 //! What may start: a queue for each service, and services take turns.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
-use zato_core::{Cid, Invocation, ServiceName};
+use tokio::time::Instant;
+use zato_core::{Cid, Invocation, Rate, ServiceName};
 
+use super::lanes::Lanes;
+use crate::engine::rate::Limiter;
 use crate::record::Hosted;
 
 /// A place in a queue. It is void once the invocation no longer waits under this number.
@@ -17,34 +20,61 @@ pub(super) struct Ticket {
 /// The queues of all services. They may hold tickets that are void.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
-    /// Where each service's queue is.
-    index: HashMap<ServiceName, usize, foldhash::fast::RandomState>,
-    of_service: Vec<Queue>,
-    /// The queues that something can be started from, in the order of their turns.
-    turns: VecDeque<usize>,
+    /// The number of each service.
+    index: HashMap<ServiceName, u32, foldhash::fast::RandomState>,
+    services: Vec<Queue>,
+    /// The services that something can be started of, in the order of their turns.
+    turns: VecDeque<u32>,
+    /// Those that have used up their rate, and until when.
+    limited: BinaryHeap<Reverse<(Instant, u32)>>,
     /// How many tickets there are, void ones too.
     len: usize,
+    /// How many wait of services that are paused or not hosted.
+    stuck: usize,
 }
 
 /// What waits for one service.
 #[derive(Debug, Default)]
-struct Queue {
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
+pub(super) struct Queue {
     /// By priority, the higher first; within one, in the order in which they came to be due. None is empty.
-    waiting: BTreeMap<Reverse<i8>, VecDeque<Ticket>>,
+    due: BTreeMap<Reverse<i8>, VecDeque<Ticket>>,
+    pub(super) lanes: Lanes,
+    /// How many wait, due or not.
+    waiting: usize,
     running: usize,
-    concurrency: Option<usize>,
+    pub(super) concurrency: Option<u32>,
     /// Of what names none.
     priority: i8,
+    limiter: Option<Limiter>,
+    pub(super) rate: Option<Rate>,
+    /// Whether its rate is used up for now.
+    pub(super) is_limited: bool,
+    pub(super) is_hosted: bool,
+    pub(super) is_paused: bool,
     has_turn: bool,
 }
 
 impl Queue {
-    fn has_place(&self) -> bool {
-        self.concurrency.is_none_or(|most| self.running < most)
+    pub(super) fn has_place(&self) -> bool {
+        self.concurrency.is_none_or(|most| self.running < most as usize)
+    }
+
+    /// Whether anything of this service may start at all.
+    fn is_open(&self) -> bool {
+        self.is_hosted && !self.is_paused
+    }
+
+    fn may_start(&self) -> bool {
+        self.is_open() && !self.is_limited && self.has_place()
+    }
+
+    fn first(&self) -> Option<&Ticket> {
+        self.due.first_key_value()?.1.front()
     }
 
     fn pop(&mut self) -> Option<Ticket> {
-        let mut first = self.waiting.first_entry()?;
+        let mut first = self.due.first_entry()?;
         let ticket = first.get_mut().pop_front();
         if first.get().is_empty() {
             first.remove();
@@ -57,55 +87,128 @@ impl Queues {
     /// What is known of the services before anything is accepted.
     pub(super) fn announce(&mut self, services: &[Hosted]) {
         for service in services {
-            let index = self.queue(&service.name);
-            let queue = &mut self.of_service[index];
-            queue.concurrency = service.concurrency.map(|most| most as usize);
+            let number = self.number(&service.name);
+            let queue = self.of_mut(number);
+            queue.is_hosted = true;
+            queue.concurrency = service.concurrency;
             queue.priority = service.priority;
+            queue.rate = service.rate;
+            queue.limiter = service.rate.and_then(Limiter::new);
         }
     }
 
-    /// A service's queue, made when it is first asked for.
-    fn queue(&mut self, service: &ServiceName) -> usize {
-        if let Some(index) = self.index.get(service) {
-            return *index;
+    /// A service's number; it is given one when it is first asked for.
+    pub(super) fn number(&mut self, service: &ServiceName) -> u32 {
+        if let Some(number) = self.index.get(service) {
+            return *number;
         }
-        self.of_service.push(Queue::default());
-        self.index.insert(service.clone(), self.of_service.len() - 1);
-        self.of_service.len() - 1
+        self.services.push(Queue::default());
+        // So many services no program has.
+        let number = u32::try_from(self.services.len() - 1).unwrap_or(u32::MAX);
+        self.index.insert(service.clone(), number);
+        number
     }
 
-    /// Gives a queue its turn, if something can be started from it and it has none.
-    fn give_turn(&mut self, index: usize) {
-        let queue = &mut self.of_service[index];
-        if !queue.has_turn && !queue.waiting.is_empty() && queue.has_place() {
+    pub(super) fn of(&self, service: u32) -> &Queue {
+        &self.services[service as usize]
+    }
+
+    pub(super) fn of_mut(&mut self, service: u32) -> &mut Queue {
+        &mut self.services[service as usize]
+    }
+
+    /// Gives a service its turn, if something can be started of it and it has none.
+    fn give_turn(&mut self, service: u32) {
+        let queue = self.of_mut(service);
+        if !queue.has_turn && !queue.due.is_empty() && queue.may_start() {
             queue.has_turn = true;
-            self.turns.push_back(index);
+            self.turns.push_back(service);
         }
     }
 
-    pub(super) fn push(&mut self, invocation: &Invocation, ticket: Ticket) {
-        let index = self.queue(&invocation.service);
-        let queue = &mut self.of_service[index];
+    /// One more of this service waits.
+    pub(super) fn entered(&mut self, service: u32) {
+        let queue = self.of_mut(service);
+        queue.waiting += 1;
+        self.stuck += usize::from(!queue.is_open());
+    }
+
+    /// One of this service waits no longer.
+    pub(super) fn left(&mut self, service: u32) {
+        let queue = self.of_mut(service);
+        queue.waiting -= 1;
+        self.stuck -= usize::from(!queue.is_open());
+    }
+
+    /// It is due: it may start when its turn has come.
+    pub(super) fn push(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+        let queue = self.of_mut(service);
         let priority =
             invocation.options.as_ref().and_then(|options| options.priority).unwrap_or(queue.priority);
-        queue.waiting.entry(Reverse(priority)).or_default().push_back(ticket);
+        queue.due.entry(Reverse(priority)).or_default().push_back(ticket);
         self.len += 1;
-        self.give_turn(index);
+        self.give_turn(service);
     }
 
-    /// The next one, and which queue it stood in; what it comes to is to be told: [`started`](Self::started),
-    /// or [`skipped`](Self::skipped). Its service then goes to the end of the turns.
-    pub(super) fn pop(&mut self) -> Option<(usize, Ticket)> {
-        loop {
-            let index = self.turns.pop_front()?;
-            let queue = &mut self.of_service[index];
+    /// The next one, which is to be [`started`](Self::started): its service then goes to the end of the turns.
+    pub(super) fn pop(&mut self, is_valid: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
+        while let Some(service) = self.turns.pop_front() {
+            let queue = &mut self.services[service as usize];
             queue.has_turn = false;
-            // Its tickets may have been forgotten since it was given its turn.
-            if let Some(ticket) = queue.pop() {
+            while queue.first().is_some_and(|first| !is_valid(first)) {
+                queue.pop();
                 self.len -= 1;
-                return Some((index, ticket));
+            }
+            // What held when it was given its turn may hold no longer.
+            if queue.first().is_none() || !queue.may_start() || !self.takes_rate(service) {
+                continue;
+            }
+            self.len -= 1;
+            return self.of_mut(service).pop();
+        }
+        None
+    }
+
+    /// Counts one that starts; a service whose rate is used up waits until it is not.
+    fn takes_rate(&mut self, service: u32) -> bool {
+        let queue = self.of_mut(service);
+        match queue.limiter.as_ref().map_or(Ok(()), Limiter::take) {
+            Ok(()) => true,
+            Err(until) => {
+                queue.is_limited = true;
+                self.limited.push(Reverse((until, service)));
+                false
             }
         }
+    }
+
+    /// When the next rate is no longer used up.
+    pub(super) fn next_ring(&self) -> Option<Instant> {
+        self.limited.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// Lets those start again whose rate allows it by `now`.
+    pub(super) fn ring(&mut self, now: Instant) {
+        while let Some(Reverse((until, service))) = self.limited.peek().copied()
+            && until <= now
+        {
+            self.limited.pop();
+            self.of_mut(service).is_limited = false;
+            self.give_turn(service);
+        }
+    }
+
+    /// Lets nothing of this service start, or lets it start again.
+    pub(super) fn pause(&mut self, service: u32, paused: bool) {
+        let queue = self.of_mut(service);
+        let was_open = queue.is_open();
+        queue.is_paused = paused;
+        match (was_open, queue.is_open()) {
+            (true, false) => self.stuck += self.services[service as usize].waiting,
+            (false, true) => self.stuck -= self.services[service as usize].waiting,
+            _ => {}
+        }
+        self.give_turn(service);
     }
 
     /// How many tickets there are, void ones too.
@@ -113,11 +216,16 @@ impl Queues {
         self.len
     }
 
+    /// How many wait that cannot start, because their service is paused or not hosted.
+    pub(super) fn stuck(&self) -> usize {
+        self.stuck
+    }
+
     /// Forgets void tickets.
     pub(super) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
         self.len = 0;
-        for queue in &mut self.of_service {
-            queue.waiting.retain(|_, tickets| {
+        for queue in &mut self.services {
+            queue.due.retain(|_, tickets| {
                 tickets.retain(&is_valid);
                 self.len += tickets.len();
                 !tickets.is_empty()
@@ -125,31 +233,23 @@ impl Queues {
         }
     }
 
-    /// The ticket was void.
-    pub(super) fn skipped(&mut self, index: usize) {
-        self.give_turn(index);
-    }
-
     /// One of this service has been started: it takes a place.
-    pub(super) fn started(&mut self, service: &ServiceName) {
-        let index = self.queue(service);
-        self.of_service[index].running += 1;
-        self.give_turn(index);
+    pub(super) fn started(&mut self, service: u32) {
+        self.of_mut(service).running += 1;
+        self.give_turn(service);
     }
 
     /// One of this service has ended: its place is free.
-    pub(super) fn ended(&mut self, service: &ServiceName) {
-        let index = self.queue(service);
-        self.of_service[index].running -= 1;
-        self.give_turn(index);
+    pub(super) fn ended(&mut self, service: u32) {
+        self.of_mut(service).running -= 1;
+        self.give_turn(service);
     }
 
-    /// Whether one of this service may start before all that waits, because nothing does and there is a place.
-    pub(super) fn is_clear(&self, service: &ServiceName) -> bool {
-        self.index.get(service).is_none_or(|index| {
-            let queue = &self.of_service[*index];
-            queue.waiting.is_empty() && queue.has_place()
-        })
+    /// Whether one of this service starts before all that waits, because nothing does and there is a place; it then
+    /// counts as one that starts.
+    pub(super) fn takes_at_once(&mut self, service: u32) -> bool {
+        let queue = self.of(service);
+        queue.due.is_empty() && queue.may_start() && self.takes_rate(service)
     }
 
     /// Whether nothing can be started.

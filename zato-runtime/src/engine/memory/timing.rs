@@ -1,9 +1,11 @@
 //! What time does to what the memory engine holds.
 
-use tokio::time::Instant;
-use zato_core::{Options, When};
+use std::time::SystemTime;
 
-use super::held::Held;
+use tokio::time::Instant;
+use zato_core::{Cid, Invocation, When};
+
+use super::held::{Held, Hold};
 use super::queues::Ticket;
 use super::state::State;
 use super::timers::Alarm;
@@ -13,25 +15,71 @@ use crate::record::Task;
 const FEW: usize = 1_024;
 
 impl State {
-    /// Sets what the options ask for; answers with when the invocation is due, unless that is now.
-    pub(super) fn set_timers(&mut self, ticket: Ticket, options: &Options) -> Option<Instant> {
-        let arm = |when: Option<When>| match when {
-            Some(When::At(at)) => Some(self.clock.arm(at)),
-            Some(When::In(delay)) => Instant::now().checked_add(delay),
-            None => None,
-        };
-        let (due, expires) = (arm(options.due), arm(options.expires));
-        if let Some(at) = expires {
+    /// Sets what ends an invocation that has not started, or not ended.
+    pub(super) fn set_timers(&mut self, ticket: Ticket, invocation: &Invocation) {
+        let expires = invocation.options.as_deref().and_then(|options| options.expires);
+        if let Some(when) = expires {
+            let at = self.clock.arm(when.from(self.clock.now()));
             self.timers.set(at, ticket, Alarm::Expired);
         }
-        due.filter(|due| *due > Instant::now())
+        if let Some(deadline) = invocation.deadline {
+            self.set_deadline(deadline, ticket);
+        }
+    }
+
+    pub(super) fn set_deadline(&mut self, deadline: SystemTime, ticket: Ticket) {
+        self.timers.set(self.clock.arm(deadline), ticket, Alarm::Deadline);
+    }
+
+    /// Puts what nothing else holds up into its queue, or sets a timer until it is due: at `at`, else as its call says.
+    pub(super) fn line_up(
+        &mut self,
+        service: u32,
+        invocation: &Invocation,
+        ticket: Ticket,
+        at: Option<SystemTime>,
+    ) -> Hold {
+        let asked = || invocation.options.as_deref()?.due.map(|due: When| due.from(self.clock.now()));
+        if let Some(at) = at.or_else(asked) {
+            let due = self.clock.arm(at);
+            if due > Instant::now() {
+                self.timers.set(due, ticket, Alarm::Due);
+                return Hold::Until(at);
+            }
+        }
+        self.queues.push(service, invocation, ticket);
+        Hold::Turn
+    }
+
+    /// Gives the concurrency key of an invocation that has ended to the one that waits for it.
+    pub(super) fn leave_lane(&mut self, invocation: &Invocation) {
+        let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref())
+        else {
+            return;
+        };
+        let service = self.queues.number(&invocation.service);
+        let all = &self.held;
+        let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
+        let Some(next) = self.queues.of_mut(service).lanes.leave(key, invocation.cid, waits) else { return };
+        let Some(invocation) = self.still_waiting(next).map(|waiting| waiting.invocation.clone()) else {
+            return;
+        };
+        let hold = self.line_up(service, &invocation, next, None);
+        self.set_hold(next.cid, hold);
+    }
+
+    pub(super) fn set_hold(&mut self, cid: Cid, hold: Hold) {
+        if let Some(Held::Waiting(waiting)) = self.held.get_mut(&cid) {
+            waiting.hold = hold;
+        }
     }
 
     /// Forgets timers and places in queues that are void, once they are more than those that are not. A waiting
     /// invocation has one place and three timers at the most.
     pub(super) fn clear_void(&mut self) {
         let held = &self.held;
-        let is_valid = |ticket: &Ticket| matches!(held.get(&ticket.cid), Some(Held::Waiting { number, .. }) if *number == ticket.number);
+        let is_valid =
+            |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
         if self.timers.len() > FEW + 6 * self.waiting {
             self.timers.retain(is_valid);
         }
@@ -42,15 +90,20 @@ impl State {
 
     /// Moves on whatever a timer has rung for.
     pub(super) fn ring(&mut self, now: Instant) {
+        self.queues.ring(now);
         while let Some((ticket, alarm)) = self.timers.ring(now) {
-            let Some((invocation, progress)) = self.still_waiting(ticket) else { continue };
+            let Some(Held::Waiting(waiting)) = self.held.get_mut(&ticket.cid) else { continue };
+            if waiting.number != ticket.number {
+                continue;
+            }
             match alarm {
                 Alarm::Due => {
-                    let invocation = invocation.clone();
-                    self.queues.push(&invocation, ticket);
+                    waiting.hold = Hold::Turn;
+                    let (invocation, service) = (waiting.invocation.clone(), waiting.service);
+                    self.queues.push(service, &invocation, ticket);
                 }
                 // It concerns the first start alone.
-                Alarm::Expired if progress.is_none() => self.to_end.push_back((ticket, Task::Expire)),
+                Alarm::Expired if waiting.before.is_none() => self.to_end.push_back((ticket, Task::Expire)),
                 Alarm::Expired => {}
                 Alarm::Deadline => self.to_end.push_back((ticket, Task::TimeOut)),
             }
@@ -59,6 +112,6 @@ impl State {
 
     /// When the next timer rings, if there is one.
     pub(super) fn next_ring(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.queues.next_ring()].into_iter().flatten().min()
     }
 }

@@ -1,0 +1,92 @@
+//! A chain: services one after the other, each with the response of the one before.
+
+use std::marker::PhantomData;
+
+use crate::bus::{Bus, Chosen};
+use crate::group::{GroupFuture, Made};
+use crate::target::{Callback, Named, Next, Target};
+use crate::{CallError, Channel, Cid, Context};
+
+/// Services that run one after the other: add steps with [`then`](Self::then), then `.await` it for the CID of the
+/// chain.
+///
+/// Each step is an invocation of its own and receives the response of the one before it, with its service's settings
+/// (attempts, timeout, concurrency). The chain ends as its last step does: as `Completed` with that response, which
+/// goes to the callbacks named here, else to the caller's callback by convention. A step that ends in anything but
+/// `Completed` ends the chain in the same outcome; the failure callback is told which step it was.
+///
+/// ```
+/// use zato_core::{Context, Result, service};
+///
+/// #[service(name = "docs.chain.price")]
+/// async fn price(_: &Context, id: u64) -> Result<u64> { Ok(id * 100) }
+///
+/// #[service(name = "docs.chain.charge")]
+/// async fn charge(_: &Context, cents: u64) -> Result<String> { Ok(format!("charged {cents}")) }
+///
+/// #[service(name = "docs.chain.order")]
+/// async fn order(ctx: &Context, id: u64) -> Result<()> {
+///     let chain = ctx.chain(price::service(), id).then(charge::service()).await?;
+///     println!("the order runs as {chain}");
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Errors
+///
+/// When awaited: as for [`InvokeAsync`](crate::InvokeAsync), for any of its steps; nothing runs then.
+#[must_use = "nothing is invoked until the call is awaited"]
+pub struct Chain<'a, R> {
+    group: Made<'a>,
+    reply: PhantomData<fn() -> R>,
+}
+
+impl<'a, R> Chain<'a, R> {
+    #[doc(hidden)]
+    pub fn new<T, P>(bus: &'a dyn Bus, from: Option<&'a Context>, target: T, payload: P) -> Self
+    where
+        T: Target<'a, P, Reply = R>,
+    {
+        let mut group = Made::new(bus, from, Channel::Chain, [(target, payload)]);
+        group.call.callbacks = Chosen::Convention;
+        group.call.on_failure = Chosen::Convention;
+        Self { group, reply: PhantomData }
+    }
+
+    /// The next step: a name, or a handle whose `Request` is the `Response` of the step before.
+    pub fn then<N: Next<'a, R>>(mut self, next: N) -> Chain<'a, N::Reply> {
+        self.group.call.then.push(next.name());
+        Chain { group: self.group, reply: PhantomData }
+    }
+
+    /// The service that receives the response of the last step. Repeatable; it replaces the callback by convention.
+    pub fn callback(mut self, callback: impl Callback<'a, R>) -> Self {
+        self.group.call.callbacks.add(callback.name());
+        self
+    }
+
+    /// The service that is told if the chain ends in anything but `Completed`; it receives a
+    /// [`FailureReport`](crate::FailureReport) that names the step. Repeatable; it replaces the failure callback by
+    /// convention.
+    pub fn on_failure(mut self, callback: impl Named<'a>) -> Self {
+        self.group.call.on_failure.add(callback.name());
+        self
+    }
+
+    /// No callback by convention, for success and failure alike; those that the call names stay.
+    pub fn no_callback(mut self) -> Self {
+        self.group.call.callbacks.without_convention();
+        self.group.call.on_failure.without_convention();
+        self
+    }
+}
+
+impl<'a, R> IntoFuture for Chain<'a, R> {
+    type Output = Result<Cid, CallError>;
+    type IntoFuture = GroupFuture<'a>;
+
+    fn into_future(self) -> GroupFuture<'a> {
+        self.group.into_future()
+    }
+}

@@ -1,0 +1,80 @@
+//! Dead letters: what ended in anything but success, run again or discarded.
+
+use std::sync::Arc;
+
+use zato_core::{CallError, Channel, Cid, Invocation, Slot};
+
+use crate::cid;
+use crate::found::{DiscardAnswer, Found, Status};
+use crate::intake::{Beside, hand_over};
+use crate::patterns::stage_and_accept;
+use crate::record::Batch;
+use crate::shared::Shared;
+
+/// Runs a dead letter again: in the same tree, under a new CID.
+pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallError> {
+    let found = find(shared, cid).await.ok_or(CallError::NotHeld(cid))?;
+    if !found.is_dead() {
+        return Err(not_dead(&found));
+    }
+    let first = found.invocation;
+    if shared.registry.get(&first.service).is_none() && first.channel != Channel::Chain {
+        let unknown = shared.registry.unknown("target", &first.service);
+        return Err(unknown.into());
+    }
+    let again = first.again(cid::mint(), shared.config.clock.now());
+    match first.channel {
+        Channel::Chain => {
+            let step =
+                first_step(&again).ok_or(CallError::NotDead { cid, why: "it has no steps".to_owned() })?;
+            stage_and_accept(shared, None, again, vec![Arc::new(step)]).await
+        }
+        Channel::ChainStep => {
+            let chain = first.slot.map(|slot| format!("it is a step of the chain {}: run that", slot.group));
+            Err(CallError::NotDead { cid, why: chain.unwrap_or_else(|| "it is a step".to_owned()) })
+        }
+        Channel::FanOut | Channel::Parallel => {
+            let why = "it is a group: run those of its members again that are dead letters".to_owned();
+            Err(CallError::NotDead { cid, why })
+        }
+        _ => hand_over(shared, None, again, Beside::default()).await,
+    }
+}
+
+/// Forgets a dead letter.
+pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> {
+    match shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await.pop() {
+        Some(DiscardAnswer::Discarded) => Ok(()),
+        Some(DiscardAnswer::NotDead) => match find(shared, cid).await {
+            Some(found) => Err(not_dead(&found)),
+            None => Err(CallError::NotHeld(cid)),
+        },
+        Some(DiscardAnswer::NotHeld) | None => Err(CallError::NotHeld(cid)),
+    }
+}
+
+pub(crate) async fn find(shared: &Shared, cid: Cid) -> Option<Found> {
+    shared.engine.find([cid].into_iter().collect()).await.pop().flatten()
+}
+
+/// The first step of a chain that is run again.
+fn first_step(chain: &Invocation) -> Option<Invocation> {
+    let (service, after) = chain.options.as_deref()?.steps.split_first()?;
+    let mut step = Invocation::root(cid::mint(), service.clone(), chain.payload.clone(), Channel::ChainStep);
+    step.caller.clone_from(&chain.caller);
+    (step.parent, step.root, step.depth) = (chain.parent, chain.root, chain.depth);
+    step.called_at = chain.called_at;
+    step.slot = Some(Slot { group: chain.cid, index: 0 });
+    step.callbacks = after.iter().cloned().collect();
+    Some(step)
+}
+
+fn not_dead(found: &Found) -> CallError {
+    let why = match &found.status {
+        Status::Ended { again: Some(again), .. } => format!("it has been run again, as {again}"),
+        Status::Ended { ended, .. } if ended.outcome.is_completed() => "it completed".to_owned(),
+        Status::Ended { .. } => "it ran inside the attempt of its caller, which can be run again".to_owned(),
+        _ => "it has not ended".to_owned(),
+    };
+    CallError::NotDead { cid: found.cid(), why }
+}

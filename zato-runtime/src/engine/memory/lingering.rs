@@ -1,0 +1,51 @@
+//! Attempts that are over while their handlers still hold on to a thread.
+
+use super::held::Hold;
+use super::queues::Ticket;
+use super::state::State;
+use crate::record::AttemptId;
+
+/// What a settled attempt still holds: a place of its service, and its key.
+#[derive(Debug)]
+pub(super) struct Lingering {
+    service: u32,
+    /// The attempt that waits for it.
+    pub(super) next: Option<Ticket>,
+    /// Whether the invocation has ended, so that its key is to be given on.
+    pub(super) has_ended: bool,
+}
+
+impl Lingering {
+    pub(super) fn new(service: u32) -> Self {
+        Self { service, next: None, has_ended: false }
+    }
+}
+
+impl State {
+    /// The handler of an attempt that is over has been dropped: its place is free, and its key, and the next attempt
+    /// may start.
+    pub(super) fn release(&mut self, id: AttemptId) {
+        let Some(lingering) = self.lingering.remove(&id) else { return };
+        self.running -= 1;
+        self.queues.ended(lingering.service);
+        if lingering.has_ended
+            && let Some(invocation) = self.held.get(&id.cid).map(|held| held.invocation().clone())
+        {
+            self.leave_lane(&invocation);
+        }
+        let Some(next) = lingering.next else { return };
+        let Some(waiting) = self.still_waiting(next) else { return };
+        let Hold::Release(at) = waiting.hold else { return };
+        let (invocation, service) = (waiting.invocation.clone(), waiting.service);
+        let hold = match at {
+            None => Hold::Restart,
+            Some(_) => self.line_up(service, &invocation, next, at),
+        };
+        if hold == Hold::Restart {
+            self.waiting -= 1;
+            self.waiting_bytes -= invocation.payload.len();
+            self.queues.left(service);
+        }
+        self.set_hold(next.cid, hold);
+    }
+}

@@ -1,0 +1,112 @@
+//! Looking at what a bus holds, and putting dead letters and services right.
+
+use zato_core::{CallError, Cid};
+
+use crate::dead;
+use crate::error::Error;
+use crate::explain::{Explanation, explain};
+use crate::found::{Filter, Found};
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Where an invocation stands; `None` if the engine does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// None today: a durable engine may fail to read.
+    pub async fn find(&self, cid: Cid) -> Result<Option<Found>, Error> {
+        Ok(dead::find(self.shared(), cid).await)
+    }
+
+    /// Everything that is held of the causal tree of an invocation, from its root, in the order in which it was
+    /// called.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if the engine does not hold the invocation.
+    pub async fn tree(&self, cid: Cid) -> Result<Vec<Found>, Error> {
+        let found = dead::find(self.shared(), cid).await.ok_or(Error::NotHeld(cid))?;
+        Ok(self.shared().engine.tree(found.invocation.root).await)
+    }
+
+    /// What is held and passes the filter, the newest first.
+    ///
+    /// ```
+    /// use zato_runtime::{Filter, Runtime};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), zato_runtime::Error> {
+    /// # let runtime = Runtime::builder().services([]).start().await?;
+    /// for letter in runtime.list(Filter::dead().service("orders.charge")).await? {
+    ///     println!("{} ended as {:?}", letter.cid(), letter.outcome());
+    ///     let again = runtime.run_again(letter.cid()).await?;
+    ///     println!("and runs again as {again}");
+    /// }
+    /// # runtime.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// None today: a durable engine may fail to read.
+    pub async fn list(&self, filter: Filter) -> Result<Vec<Found>, Error> {
+        Ok(self.shared().engine.list(&filter).await)
+    }
+
+    /// One invocation in words: how it stands and why, and the causal tree around it, on a page that a person can act
+    /// on. Printed by its `Display`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if the engine does not hold the invocation.
+    pub async fn explain(&self, cid: Cid) -> Result<Explanation, Error> {
+        explain(self.shared(), cid).await.ok_or(Error::NotHeld(cid))
+    }
+
+    /// Runs a dead letter again and returns the new CID: the same request to the same service, with the same callbacks
+    /// and options but for its times and its idempotency key, in the same tree. A chain runs again from its first step.
+    ///
+    /// The dead letter stays where it is, names the invocation that runs it again, and is listed as dead no longer.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is no dead letter, or has
+    /// been run again already; else as for [`InvokeAsync`](zato_core::InvokeAsync).
+    pub async fn run_again(&self, cid: Cid) -> Result<Cid, CallError> {
+        dead::run_again(self.shared(), cid).await
+    }
+
+    /// Forgets a dead letter.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is no dead letter.
+    pub async fn discard(&self, cid: Cid) -> Result<(), CallError> {
+        dead::discard(self.shared(), cid).await
+    }
+
+    /// Starts nothing of a service until it is [resumed](Self::resume). Calls of it are still accepted and wait; what
+    /// runs goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unknown`] if no service has that name.
+    pub async fn pause(&self, service: impl AsRef<str>) -> Result<(), CallError> {
+        self.set_paused(service.as_ref(), true).await
+    }
+
+    /// Lets the invocations of a paused service start again.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unknown`] if no service has that name.
+    pub async fn resume(&self, service: impl AsRef<str>) -> Result<(), CallError> {
+        self.set_paused(service.as_ref(), false).await
+    }
+
+    async fn set_paused(&self, name: &str, paused: bool) -> Result<(), CallError> {
+        let registry = &self.shared().registry;
+        let entry = registry.get(name).ok_or_else(|| registry.unknown("service", name))?;
+        self.shared().engine.pause(&entry.name, paused).await;
+        Ok(())
+    }
+}

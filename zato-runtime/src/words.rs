@@ -1,0 +1,136 @@
+//! Times, lengths of time and other people's texts, as a person reads them.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The longest text of somebody else's that a line repeats, in characters.
+const MAX_TEXT: usize = 400;
+
+/// RFC 3339 in UTC, with milliseconds.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    // The format ends with the year 9999, and begins with 1970.
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, last)).to_string()
+}
+
+/// `2026-11-24 14:03:12.120 UTC`.
+pub(crate) fn date_and_time(time: SystemTime) -> String {
+    format!("{} UTC", rfc3339(time).trim_end_matches('Z').replace('T', " "))
+}
+
+/// `14:03:12.120`, or with its date where that is another than the date of `beside`.
+pub(crate) fn time_of_day(time: SystemTime, beside: SystemTime) -> String {
+    let (text, other) = (date_and_time(time), date_and_time(beside));
+    match text.strip_prefix(&other[..11]) {
+        Some(time) => time.trim_end_matches(" UTC").to_owned(),
+        None => text,
+    }
+}
+
+/// A length of time with two units at the most: `12 ms`, `3.2 s`, `4 min 5 s`, `2 h 3 min`, `5 days 1 h`.
+pub(crate) fn length(time: Duration) -> String {
+    let (millis, seconds) = (time.as_millis(), time.as_secs());
+    let two = |many: u64, unit: &str, few: u64, small: &str| match few {
+        0 => format!("{many} {unit}"),
+        few => format!("{many} {unit} {few} {small}"),
+    };
+    match seconds {
+        0 if millis == 0 => "less than 1 ms".to_owned(),
+        0 => format!("{millis} ms"),
+        1..60 if millis % 1_000 < 100 => format!("{seconds} s"),
+        1..60 => format!("{seconds}.{} s", millis % 1_000 / 100),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(
+            seconds / 86_400,
+            if seconds < 172_800 { "day" } else { "days" },
+            seconds % 86_400 / 3_600,
+            "h",
+        ),
+    }
+}
+
+/// How long after `from` something was; nothing at all where the clock has been set back in between.
+pub(crate) fn after(time: SystemTime, from: SystemTime) -> String {
+    length(time.duration_since(from).unwrap_or_default())
+}
+
+/// A text of somebody else's on one line: what could move the cursor is escaped, and what is too long is cut off.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut line = String::new();
+    for (index, char) in text.chars().enumerate() {
+        if index == MAX_TEXT {
+            line.push_str(" ...");
+            break;
+        }
+        if char.is_control() {
+            let _ = write!(line, "{}", char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    line
+}
+
+/// `1 attempt`, `2 attempts`, `10,000 attempts`.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with commas.
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_have_two_units_at_the_most() {
+        let cases = [
+            (0, "less than 1 ms"),
+            (12, "12 ms"),
+            (999, "999 ms"),
+            (3_000, "3 s"),
+            (3_249, "3.2 s"),
+            (59_950, "59.9 s"),
+            (60_000, "1 min"),
+            (245_000, "4 min 5 s"),
+            (7_380_000, "2 h 3 min"),
+            (86_400_000, "1 day"),
+            (435_600_000, "5 days 1 h"),
+        ];
+        for (millis, expected) in cases {
+            assert_eq!(length(Duration::from_millis(millis)), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let noon = UNIX_EPOCH + Duration::from_hours(12);
+        assert_eq!(time_of_day(noon, UNIX_EPOCH), "12:00:00.000");
+        assert_eq!(time_of_day(noon + Duration::from_hours(24), noon), "1970-01-02 12:00:00.000 UTC");
+    }
+
+    #[test]
+    fn a_text_stays_on_its_line() {
+        assert_eq!(quoted("one\ntwo\u{1b}[31m"), "one\\ntwo\\u{1b}[31m");
+        assert!(quoted(&"x".repeat(1_000)).len() < 410);
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        assert_eq!(count(1, "attempt"), "1 attempt");
+        assert_eq!(count(1_234_567, "attempt"), "1,234,567 attempts");
+        assert_eq!(grouped(100), "100");
+    }
+}
