@@ -15,6 +15,7 @@ mod cancel;
 mod identity;
 mod retries;
 mod time;
+mod blocking;
 mod limits;
 mod shutdown;
 mod registry;

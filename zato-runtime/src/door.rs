@@ -12,6 +12,7 @@ use crate::intake;
 use crate::nested::{Inner, response};
 use crate::patterns;
 use crate::record::{AttemptId, Batch, CancelAnswer};
+use crate::retry::Brought;
 use crate::shared::Shared;
 
 impl Bus for Shared {
@@ -112,7 +113,7 @@ impl Shared {
         all.push(cid);
         let first = self.cancel_all(all, with_tree).await.into_iter().next().flatten()?;
         // A group is its members.
-        if with_tree || first == CancelAnswer::Open {
+        if with_tree || matches!(first, CancelAnswer::Open) {
             // What runs may invoke more until it is noted: that is noted by then.
             let below = self.engine.below(cid).await;
             self.cancel_all(below.into_iter().collect(), true).await;
@@ -130,11 +131,14 @@ impl Shared {
     async fn cancel_all(&self, all: Batch<Cid>, with_tree: bool) -> Batch<Option<CancelAnswer>> {
         let answers = self.engine.cancel(all, with_tree).await;
         for answer in &answers {
-            if let Some(CancelAnswer::Noted(attempt)) = answer {
-                self.attempts.ask(*attempt);
-                if !self.engine.is_running(*attempt) {
+            if let Some(CancelAnswer::Noted(delivery)) = answer {
+                let attempt = delivery.id();
+                self.attempts.ask(attempt);
+                let grace = self.config.cancel_grace;
+                self.watch.note(delivery, grace, Brought::Stopped(grace));
+                if !self.engine.is_running(attempt) {
                     // It ended in between, and nobody would forget it.
-                    self.attempts.forget(*attempt);
+                    self.attempts.forget(attempt);
                 }
             }
         }

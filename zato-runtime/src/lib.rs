@@ -44,6 +44,7 @@ mod registry;
 mod builtin;
 mod observer;
 mod attempts;
+mod watch;
 mod shared;
 mod limits;
 mod error;

@@ -9,7 +9,7 @@ use crate::retry::{Brought, Policy};
 use crate::shared::Shared;
 
 /// When an attempt is over, and what that brings.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
     pub(crate) at: Instant,
     pub(crate) brings: Over,
@@ -63,11 +63,9 @@ impl Shared {
     }
 
     /// When an attempt that has just started is over, whichever limit comes first.
-    pub(crate) fn limit(&self, invocation: &Invocation) -> Option<Limit> {
+    pub(crate) fn limit(&self, invocation: &Invocation, settings: &Settings) -> Option<Limit> {
         let options = invocation.options.as_deref();
-        let timeout = options
-            .and_then(|options| options.timeout)
-            .or_else(|| self.settings(invocation).and_then(|settings| settings.timeout));
+        let timeout = options.and_then(|options| options.timeout).or(settings.timeout);
         let timeout = timeout.and_then(|limit| {
             Some(Limit { at: Instant::now().checked_add(limit)?, brings: Over::Timeout(limit) })
         });

@@ -47,7 +47,7 @@ pub trait Join: Send + Sync {
 }
 
 /// One attempt of one invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId {
     /// The invocation.
     pub cid: Cid,
@@ -160,7 +160,7 @@ pub enum Task {
 }
 
 /// What cancelling an invocation came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CancelAnswer {
     /// It had ended.
@@ -168,7 +168,7 @@ pub enum CancelAnswer {
     /// It waited, and is delivered to be ended.
     Ending,
     /// This attempt of it runs, and it is noted that it is to stop.
-    Noted(AttemptId),
+    Noted(Box<Delivery>),
     /// It is a group, which ends when its members have.
     Open,
 }

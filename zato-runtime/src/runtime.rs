@@ -216,6 +216,7 @@ impl Parts {
     /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
     fn end(&self) -> (usize, usize) {
         let cut_off = self.shared.attempts.close();
+        self.shared.watch.close();
         self.tasks.iter().for_each(AbortHandle::abort);
         (cut_off, self.shared.engine.close())
     }

@@ -93,10 +93,10 @@ fn record(
     let mut batch = Batch::new();
     batch.push(Settle { cid: id.cid, lease: delivery.lease, verdict, inner, lingers });
     match shared.engine.settle(batch) {
-        Step::Now(answers) => Step::now(recorded(shared, id, told, answers.unwrap_or_default())),
+        Step::Now(answers) => Step::now(recorded(shared, id, lingers, told, answers.unwrap_or_default())),
         Step::Later(answers) => {
             let shared = shared.clone();
-            Step::later(async move { recorded(&shared, id, told, answers.await) })
+            Step::later(async move { recorded(&shared, id, lingers, told, answers.await) })
         }
     }
 }
@@ -104,6 +104,7 @@ fn record(
 fn recorded(
     shared: &Shared,
     id: AttemptId,
+    lingers: bool,
     told: Told,
     answers: Batch<Result<Settled, LeaseLost>>,
 ) -> Batch<Delivery> {
@@ -111,6 +112,10 @@ fn recorded(
     shared.attempts.forget(id);
     drop(shared.take_inner(id));
     let settled = answers.into_iter().next().and_then(Result::ok);
+    if settled.is_none() && !lingers {
+        // It was over while its handler blocked, and that has been dropped now.
+        shared.engine.release(id);
+    }
     if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
         match &settled {
             Some(settled) => {

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::observer::Observer;
 use crate::record::{AttemptId, Ended};
 use crate::registry::Registry;
+use crate::watch::Watch;
 
 /// The bus without its workers.
 pub(crate) struct Shared {
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     /// The attempts that can be asked to stop.
     pub(crate) attempts: Attempts,
+    /// The attempts that have limits.
+    pub(crate) watch: Watch,
     /// Synchronous calls that have returned, by the attempt that they ran in, until that attempt is settled.
     /// Written when such a call returns, emptied by settle.
     inner: Mutex<HashMap<AttemptId, Inner>>,
@@ -45,6 +48,7 @@ impl Shared {
             engine,
             stopping: watch::Sender::new(false),
             attempts: Attempts::default(),
+            watch: Watch::default(),
             inner: Mutex::default(),
             inner_count: AtomicUsize::new(0),
             observer,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until};
 use zato_core::bus::Step;
@@ -21,6 +22,7 @@ use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
+use crate::watch::Watched;
 
 /// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
 /// visits to the engine; less lets another worker take what stands behind a slow handler.
@@ -45,6 +47,7 @@ impl Drop for Alive {
         let shared = &self.0.shared;
         if is_last && !shared.attempts.is_closed() {
             shared.attempts.close();
+            shared.watch.close();
             let cancelled = shared.engine.close();
             tracing::error!(
                 cancelled,
@@ -59,6 +62,12 @@ impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
         let workers = Arc::new(Self { shared: shared.clone(), live: AtomicUsize::new(count) });
+        let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
+        shared.watch.start(Arc::new(move |delivery, brings| {
+            if let Some(workers) = watcher.upgrade() {
+                workers.over_time(&tokio, delivery, brings);
+            }
+        }));
         let start = |_| {
             // Made here, since a task that is dropped before its first step has run nothing.
             let alive = Alive(workers.clone());
@@ -91,12 +100,16 @@ impl Workers {
             }
             let recorded = match self.begin(&delivery) {
                 Err(outcome) => settle(&self.shared, &delivery, outcome, false),
-                Ok(mut running) => {
+                Ok((mut running, limit)) => {
+                    let watched = self.watch(&delivery, limit);
                     // A task for each attempt would cost more than all else that is done for it.
                     match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
-                        Poll::Ready(brought) => self.conclude(&delivery, brought),
+                        Poll::Ready(brought) => {
+                            drop(watched);
+                            self.conclude(&delivery, brought, false)
+                        }
                         Poll::Pending => {
-                            self.see_through(delivery, running);
+                            self.see_through(delivery, running, limit, watched);
                             continue;
                         }
                     }
@@ -114,7 +127,7 @@ impl Workers {
     }
 
     /// Starts the attempt, unless the invocation is to end without one.
-    fn begin(&self, delivery: &Delivery) -> Result<Running, Outcome> {
+    fn begin(&self, delivery: &Delivery) -> Result<(Running, Option<Limit>), Outcome> {
         let Delivery { invocation, attempt, task, .. } = delivery;
         match task {
             Task::Run => {}
@@ -134,16 +147,51 @@ impl Workers {
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
         let context = Context::new(invocation.clone(), *attempt, self.shared.clone());
-        Ok(Running::new(entry.handler.clone(), context))
+        let limit = self.shared.limit(invocation, entry.registration.settings());
+        Ok((Running::new(entry.handler.clone(), context), limit))
+    }
+
+    /// Has an attempt that has a limit watched from outside.
+    fn watch(&self, delivery: &Delivery, limit: Option<Limit>) -> Option<Watched> {
+        let Limit { at, brings } = limit?;
+        let left = at.saturating_duration_since(tokio::time::Instant::now());
+        self.shared.watch.enter(delivery, left, Brought::from(brings))
+    }
+
+    /// An attempt is over whose handler blocks its thread. If it ends after all, somebody else has ended it.
+    fn over_time(self: &Arc<Self>, tokio: &Handle, delivery: &Delivery, brings: Brought) {
+        if !self.shared.engine.is_running(delivery.id()) {
+            return;
+        }
+        let (cid, service, attempt) =
+            (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
+        tracing::warn!(
+            %cid, service, attempt,
+            "the attempt is over, but its handler blocks its thread: it keeps its place until it returns; what blocks \
+             belongs into `tokio::task::spawn_blocking`"
+        );
+        let recorded = self.conclude(delivery, brings, true);
+        let workers = self.clone();
+        // This is no thread of tokio's.
+        match recorded {
+            Step::Now(None) => {}
+            Step::Now(Some(granted)) if granted.is_empty() => {}
+            recorded => drop(tokio.spawn(async move { workers.run_all(recorded.await).await })),
+        }
     }
 
     /// Records what follows from an attempt.
-    fn conclude(&self, delivery: &Delivery, brought: Brought) -> Step<'static, Batch<Delivery>> {
+    fn conclude(
+        &self,
+        delivery: &Delivery,
+        brought: Brought,
+        lingers: bool,
+    ) -> Step<'static, Batch<Delivery>> {
         let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
             Brought::Completed(response) => {
                 let outcome = completed(response, self.shared.config.max_payload);
-                return settle(&self.shared, delivery, outcome, false);
+                return settle(&self.shared, delivery, outcome, lingers);
             }
             other => other,
         };
@@ -157,21 +205,27 @@ impl Workers {
             chance: RandomState::new().hash_one(delivery.attempt),
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
-            Decision::End(outcome) => settle(&self.shared, delivery, outcome, false),
-            Decision::Again { at, error } => again(&self.shared, delivery, at, error, false),
+            Decision::End(outcome) => settle(&self.shared, delivery, outcome, lingers),
+            Decision::Again { at, error } => again(&self.shared, delivery, at, error, lingers),
         }
     }
 
     /// Gives an attempt that waits for something a task of its own, and its limits.
-    fn see_through(self: &Arc<Self>, delivery: Delivery, running: Running) {
+    fn see_through(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        running: Running,
+        limit: Option<Limit>,
+        watched: Option<Watched>,
+    ) {
         let workers = self.clone();
-        let limit = self.shared.limit(&delivery.invocation);
         let grace = self.shared.config.cancel_grace;
         self.shared.attempts.see_through(delivery.id(), |stop| {
             let task = tokio::spawn(async move {
                 let brought = within_limits(running, limit, &stop, grace).await;
+                drop(watched);
                 workers.shared.config.clock.look();
-                let granted = workers.conclude(&delivery, brought).await;
+                let granted = workers.conclude(&delivery, brought, false).await;
                 workers.run_all(granted).await;
             });
             task.abort_handle()

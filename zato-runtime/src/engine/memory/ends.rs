@@ -63,10 +63,10 @@ impl State {
                 CancelAnswer::Ending
             }
             Held::Delivered(Delivered { runs: false, .. }) => CancelAnswer::Ending,
-            Held::Delivered(Delivered { cancel, attempt, .. }) => {
-                *cancel =
-                    if with_tree || *cancel == Cancel::WithTree { Cancel::WithTree } else { Cancel::Alone };
-                CancelAnswer::Noted(AttemptId { cid, number: *attempt })
+            Held::Delivered(delivered) => {
+                let with_tree = with_tree || delivered.cancel == Cancel::WithTree;
+                delivered.cancel = if with_tree { Cancel::WithTree } else { Cancel::Alone };
+                CancelAnswer::Noted(Box::new(delivered.delivery()))
             }
             Held::Open(_) => {
                 self.groups.cancel(cid);

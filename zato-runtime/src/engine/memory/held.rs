@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation};
 
-use crate::record::{Ended, Lease, Progress};
+use crate::record::{Delivery, Ended, Lease, Progress, Task};
 
 /// An invocation and where it stands.
 #[derive(Debug)]
@@ -68,6 +68,20 @@ pub(super) enum Cancel {
     Alone,
     /// And so is what it invokes.
     WithTree,
+}
+
+impl Delivered {
+    /// What was handed out.
+    pub(super) fn delivery(&self) -> Delivery {
+        Delivery {
+            invocation: self.invocation.clone(),
+            attempt: self.attempt,
+            before: self.before.clone(),
+            started_at: self.started_at,
+            lease: self.lease,
+            task: Task::Run,
+        }
+    }
 }
 
 impl Held {

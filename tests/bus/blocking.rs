@@ -1,0 +1,124 @@
+//! Handlers that block their threads: their limits hold all the same, and what they hold comes free when they let go.
+//!
+//! The clock is the machine's: a thread that blocks does not see a test's. Nothing here depends on how long a thing
+//! takes, only on what comes before what.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use zato_core::{Context, FailureReport, Result, service};
+use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, Waits};
+
+use crate::journal::Journal;
+
+/// Blocks the thread of a handler until the test lets go.
+#[derive(Clone)]
+struct Gate {
+    begun: Sender<u32>,
+    open: Arc<Mutex<Receiver<()>>>,
+}
+
+/// The test's side of a gate.
+struct Keeper {
+    begun: Receiver<u32>,
+    open: Sender<()>,
+}
+
+fn gate() -> (Gate, Keeper) {
+    let (begun, has_begun) = channel();
+    let (open, is_open) = channel();
+    let gate = Gate { begun, open: Arc::new(Mutex::new(is_open)) };
+    (gate, Keeper { begun: has_begun, open })
+}
+
+/// Blocks in its first attempt.
+#[service(name = "blocking.blocks", concurrency = 1)]
+async fn blocks(ctx: &Context, yields: bool, gate: &Gate) -> Result<u32> {
+    if yields {
+        tokio::task::yield_now().await;
+    }
+    gate.begun.send(ctx.attempt())?;
+    if ctx.attempt() == 1 {
+        gate.open.lock().unwrap_or_else(PoisonError::into_inner).recv()?;
+    }
+    Ok(ctx.attempt())
+}
+
+#[service(name = "blocking.report")]
+async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
+    journal.write(ctx, report.outcome);
+    Ok(())
+}
+
+async fn start(journal: &Journal, gate: Gate) -> Result<Runtime, Error> {
+    Runtime::builder()
+        .services([blocks::service().erased(), report::service().erased()])
+        .provide(journal.clone())
+        .provide(gate)
+        .cancel_grace(Duration::from_millis(10))
+        .start()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_is_over_at_its_limit_also_if_its_handler_blocks() -> Result<(), Error> {
+    for yields in [false, true] {
+        let (journal, (gate, keeper)) = (Journal::default(), gate());
+        let runtime = start(&journal, gate).await?;
+        let call = runtime.invoke_async(blocks::service(), yields).timeout(Duration::from_millis(50));
+        let cid = call.on_failure(report::NAME).await?;
+        let second = runtime.invoke_async(blocks::service(), yields).await?;
+        let outcome = runtime.outcome(cid).await?;
+        assert!(matches!(outcome, Outcome::TimedOut(_)), "{outcome}");
+        assert_eq!(journal.wait_for(1).await[0].text, "TimedOut", "its failure callback has run");
+        let page = runtime.explain(cid).await?.to_string();
+        assert!(page.contains("over time, still running"), "{page}");
+        // Its place is not free before it lets go of its thread.
+        let found = runtime.find(second).await?.expect("it is held");
+        assert!(matches!(found.status, Status::Waiting(Waits::Concurrency(1))), "{found:?}");
+        // For itself, and for the second.
+        keeper.open.send(()).expect("the handler waits");
+        keeper.open.send(()).expect("the handler waits");
+        assert!(runtime.outcome(second).await?.is_completed());
+        let page = runtime.explain(cid).await?.to_string();
+        assert!(!page.contains("still running"), "{page}");
+        assert_eq!(runtime.outcome(cid).await?, outcome, "what it returned late changes nothing");
+        runtime.shutdown().await?;
+        assert_eq!(journal.lines().len(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_attempt_starts_when_the_thread_is_free() -> Result<(), Error> {
+    let (gate, keeper) = gate();
+    let runtime = start(&Journal::default(), gate).await?;
+    let call = runtime.invoke_async(blocks::service(), false).timeout(Duration::from_millis(50));
+    let cid = call.max_attempts(2).backoff(Duration::ZERO).await?;
+    assert_eq!(keeper.begun.recv(), Ok(1));
+    let waits = async || runtime.find(cid).await.map(|found| found.map(|found| found.status));
+    while !matches!(waits().await?, Some(Status::Waiting(Waits::Release))) {
+        tokio::task::yield_now().await;
+    }
+    let page = runtime.explain(cid).await?.to_string();
+    assert!(page.contains("waits for attempt 2: attempt 1 has not let go of its thread"), "{page}");
+    assert!(keeper.begun.try_recv().is_err(), "there are no two attempts at once");
+    keeper.open.send(()).expect("the handler waits");
+    assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: 2");
+    runtime.shutdown().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_is_cancelled_after_its_grace() -> Result<(), Error> {
+    let (journal, (gate, keeper)) = (Journal::default(), gate());
+    let runtime = start(&journal, gate).await?;
+    let cid = runtime.invoke_async(blocks::service(), false).on_failure(report::NAME).await?;
+    assert_eq!(keeper.begun.recv(), Ok(1));
+    assert_eq!(runtime.cancel(cid).await?, Cancellation::Requested);
+    let outcome = runtime.outcome(cid).await?;
+    assert!(matches!(outcome, Outcome::Cancelled(_)), "{outcome}");
+    assert_eq!(journal.wait_for(1).await[0].text, "Cancelled");
+    keeper.open.send(()).expect("the handler waits");
+    runtime.shutdown().await
+}
