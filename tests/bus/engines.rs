@@ -20,9 +20,9 @@ impl Join for Joined {
         let outcome = Outcome::Completed(Payload::text(text.join(", ")));
         let callback = group.callback(
             cid(999),
-            ServiceName::Linked("c"),
+            ServiceName::linked("c"),
             Payload::text(text.join(", ")),
-            SystemTime::now(),
+            SystemTime::now().into(),
         );
         let ended = Ended {
             invocation: group.clone(),
@@ -43,7 +43,7 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
         .map(|url| {
             let engine = open(url, config).expect("the engine opens");
             let hosted = ["a", "b", "c"].map(|name| Hosted {
-                name: ServiceName::Linked(name),
+                name: ServiceName::linked(name),
                 concurrency: (name == "c").then_some(2),
                 priority: 0,
                 rate: None,
@@ -61,7 +61,7 @@ fn cid(number: u32) -> Cid {
 
 fn invocation(service: &'static str, number: u32) -> Arc<Invocation> {
     let payload = Payload::text(number.to_string());
-    Arc::new(Invocation::root(cid(number), ServiceName::Linked(service), payload, Channel::InvokeAsync))
+    Arc::new(Invocation::root(cid(number), ServiceName::linked(service), payload, Channel::InvokeAsync))
 }
 
 async fn accept(

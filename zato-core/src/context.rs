@@ -58,7 +58,7 @@ impl Context {
 
     /// For a callback: the CID whose outcome it carries.
     pub fn in_reply_to(&self) -> Option<Cid> {
-        self.invocation.in_reply_to
+        self.invocation.in_reply_to()
     }
 
     /// The CID whose handler made this invocation; none when it came from outside.
@@ -73,7 +73,7 @@ impl Context {
 
     /// The name of the service whose handler made this invocation; none when it came from outside.
     pub fn caller(&self) -> Option<&str> {
-        self.invocation.caller.as_deref()
+        self.invocation.caller.as_ref().map(super::service_name::ServiceName::as_str)
     }
 
     /// The name of the service that runs.
@@ -98,7 +98,7 @@ impl Context {
 
     /// When the invocation must have ended, if it must.
     pub fn deadline(&self) -> Option<SystemTime> {
-        self.invocation.deadline
+        self.invocation.deadline.map(Into::into)
     }
 
     /// Invokes many services in the background, each as by [`invoke_async`](Self::invoke_async), and returns the

@@ -1,11 +1,10 @@
 //! The record that travels: one request to one service, identified by its CID.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
-use crate::{Cid, Options, Payload, ServiceName};
+use crate::{Cid, Moment, Options, Payload, ServiceName};
 
 /// One request to one service. Made by intake (and, for callbacks, by settle), never changed afterwards.
 #[derive(Debug, Clone)]
@@ -25,16 +24,14 @@ pub struct Invocation {
     pub parent: Option<Cid>,
     /// The first CID of its causal tree.
     pub root: Cid,
-    /// For a callback: the CID whose outcome it carries.
-    pub in_reply_to: Option<Cid>,
-    /// The dead letter that it runs again.
-    pub again_of: Option<Cid>,
     /// When it was called; for a callback, when what it answers had ended.
-    pub called_at: SystemTime,
+    pub called_at: Moment,
+    /// When it may start, if not at once.
+    pub due: Option<Moment>,
     /// How many invocations are above it in its tree.
     pub depth: u32,
     /// When it must have ended, if it must; inherited by what its handler invokes.
-    pub deadline: Option<SystemTime>,
+    pub deadline: Option<Moment>,
     /// What its call asked for; none where it asked for nothing.
     pub options: Option<Box<Options>>,
     /// The place in a group that its outcome fills, if it fills one.
@@ -68,9 +65,8 @@ impl Invocation {
             caller: None,
             parent: None,
             root: cid,
-            in_reply_to: None,
-            again_of: None,
-            called_at: cid.created_at(),
+            called_at: cid.created_at().into(),
+            due: None,
             depth: 0,
             deadline: None,
             options: None,
@@ -80,11 +76,21 @@ impl Invocation {
         }
     }
 
+    /// For a callback: the CID whose outcome it carries.
+    pub fn in_reply_to(&self) -> Option<Cid> {
+        self.parent.filter(|_| self.channel == Channel::InvokeAsyncCallback)
+    }
+
+    /// The dead letter that it runs again.
+    pub fn again_of(&self) -> Option<Cid> {
+        self.options.as_deref()?.again_of
+    }
+
     /// An invocation that this one's handler makes.
     #[must_use]
     pub fn child(&self, cid: Cid, service: ServiceName, payload: Payload, channel: Channel) -> Self {
         Self {
-            caller: Some(self.service.clone()),
+            caller: Some(self.service),
             parent: Some(self.cid),
             root: self.root,
             depth: self.depth + 1,
@@ -95,14 +101,14 @@ impl Invocation {
 
     /// The step of a chain that takes this one's response; this one is the step before it.
     #[must_use]
-    pub fn next_step(&self, cid: Cid, payload: Payload, called_at: SystemTime) -> Option<Self> {
+    pub fn next_step(&self, cid: Cid, payload: Payload, called_at: Moment) -> Option<Self> {
         let (service, rest) = self.callbacks.split_first()?;
         Some(Self {
             cid,
-            service: service.clone(),
+            service: *service,
             payload,
             called_at,
-            callbacks: rest.iter().cloned().collect(),
+            callbacks: rest.iter().copied().collect(),
             ..self.clone()
         })
     }
@@ -110,23 +116,17 @@ impl Invocation {
     /// The same invocation made again, after it has ended: in the same tree, with the callbacks and options of the
     /// first, but for its times and its idempotency key.
     #[must_use]
-    pub fn again(&self, cid: Cid, called_at: SystemTime) -> Self {
-        let options = self
-            .options
-            .as_deref()
-            .map(|options| Box::new(Options { idempotency_key: None, ..options.without_times() }));
-        Self { cid, again_of: Some(self.cid), called_at, deadline: None, options, slot: None, ..self.clone() }
+    pub fn again(&self, cid: Cid, called_at: Moment) -> Self {
+        let mut options = self.options.as_deref().map(Options::without_times).unwrap_or_default();
+        (options.idempotency_key, options.again_of) = (None, Some(self.cid));
+        let options = Some(Box::new(options));
+        Self { cid, called_at, due: None, deadline: None, options, slot: None, ..self.clone() }
     }
 
     /// The invocation of a callback that carries this one's outcome.
     #[must_use]
-    pub fn callback(&self, cid: Cid, service: ServiceName, payload: Payload, called_at: SystemTime) -> Self {
-        Self {
-            called_at,
-            in_reply_to: Some(self.cid),
-            deadline: None,
-            ..self.child(cid, service, payload, Channel::InvokeAsyncCallback)
-        }
+    pub fn callback(&self, cid: Cid, service: ServiceName, payload: Payload, called_at: Moment) -> Self {
+        Self { called_at, deadline: None, ..self.child(cid, service, payload, Channel::InvokeAsyncCallback) }
     }
 }
 

@@ -47,9 +47,10 @@
 
 mod name;
 mod service_name;
+mod moment;
 mod settings;
-mod options;
 mod cid;
+mod options;
 mod payload;
 mod outcome;
 mod invocation;
@@ -80,6 +81,7 @@ pub use group::{FanOut, Parallel};
 pub use handle::Handle;
 pub use invocation::{Channel, Invocation, Names, Slot};
 pub use invoke_all::InvokeAll;
+pub use moment::Moment;
 pub use name::{MAX_NAME, Origin};
 pub use options::{IntoBackoff, OptionError, Options, When};
 pub use outcome::{Ending, FailureReport, Outcome};

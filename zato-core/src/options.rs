@@ -2,17 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Backoff, ServiceName};
+use crate::{Backoff, Cid, ServiceName};
 
 /// What one invocation asks for; what it does not say comes from its service, or from the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// When it may start.
+    /// When it may start; intake takes it out, into [`Invocation::due`](crate::Invocation::due).
     pub due: Option<When>,
     /// When it need no longer start.
     pub expires: Option<When>,
-    /// When it must have ended.
+    /// When it must have ended; intake takes it out, into [`Invocation::deadline`](crate::Invocation::deadline).
     pub deadline: Option<SystemTime>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
@@ -30,6 +30,8 @@ pub struct Options {
     pub concurrency_key: Option<Box<str>>,
     /// For a chain: the services that it runs through, in order.
     pub steps: Box<[ServiceName]>,
+    /// The dead letter that it runs again.
+    pub again_of: Option<Cid>,
 }
 
 impl Options {

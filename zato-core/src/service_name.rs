@@ -1,25 +1,21 @@
-//! A service's name on its way: the one of a linked service costs nothing to carry.
+//! A service's name on its way: it costs nothing to carry.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
-/// A service's name as it travels: free to clone where the service is linked into this program.
-#[derive(Clone)]
-pub enum ServiceName {
-    /// The name of a linked service.
-    Linked(&'static str),
-    /// Any other, for example of a service that another process hosts.
-    Other(Arc<str>),
-}
+/// A service's name as it travels: the one that its linked service has, and free to clone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ServiceName(&'static str);
 
 impl ServiceName {
+    /// The name of a linked service.
+    pub const fn linked(name: &'static str) -> Self {
+        Self(name)
+    }
+
     /// The name as text.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Linked(name) => name,
-            Self::Other(name) => name,
-        }
+    pub const fn as_str(&self) -> &'static str {
+        self.0
     }
 }
 
@@ -27,27 +23,19 @@ impl std::ops::Deref for ServiceName {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.as_str()
+        self.0
     }
 }
 
 impl std::borrow::Borrow<str> for ServiceName {
     fn borrow(&self) -> &str {
-        self.as_str()
+        self.0
     }
 }
-
-impl PartialEq for ServiceName {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for ServiceName {}
 
 impl Hash for ServiceName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.0.hash(state);
     }
 }
 
@@ -59,6 +47,6 @@ impl fmt::Display for ServiceName {
 
 impl fmt::Debug for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        fmt::Debug::fmt(self.0, f)
     }
 }

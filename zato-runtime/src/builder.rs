@@ -172,7 +172,7 @@ impl Builder {
             .sorted()
             .into_iter()
             .map(|entry| Hosted {
-                name: entry.name.clone(),
+                name: entry.name,
                 concurrency: entry.registration.settings().concurrency,
                 priority: entry.registration.settings().priority.unwrap_or_default(),
                 rate: entry.registration.settings().rate,

@@ -22,7 +22,7 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         let unknown = shared.registry.unknown("target", &first.service);
         return Err(unknown.into());
     }
-    let again = first.again(cid::mint(), shared.config.clock.now());
+    let again = first.again(cid::mint(), shared.config.clock.now().into());
     match first.channel {
         Channel::Chain => {
             let step =
@@ -60,12 +60,12 @@ pub(crate) async fn find(shared: &Shared, cid: Cid) -> Option<Found> {
 /// The first step of a chain that is run again.
 fn first_step(chain: &Invocation) -> Option<Invocation> {
     let (service, after) = chain.options.as_deref()?.steps.split_first()?;
-    let mut step = Invocation::root(cid::mint(), service.clone(), chain.payload.clone(), Channel::ChainStep);
+    let mut step = Invocation::root(cid::mint(), *service, chain.payload.clone(), Channel::ChainStep);
     step.caller.clone_from(&chain.caller);
     (step.parent, step.root, step.depth) = (chain.parent, chain.root, chain.depth);
     step.called_at = chain.called_at;
     step.slot = Some(Slot { group: chain.cid, index: 0 });
-    step.callbacks = after.iter().cloned().collect();
+    step.callbacks = after.iter().copied().collect();
     Some(step)
 }
 

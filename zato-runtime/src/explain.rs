@@ -100,7 +100,7 @@ impl Page<'_> {
             (Some(caller), Some(parent)) => format!("by {caller} ({parent})"),
             _ => "from outside".to_owned(),
         };
-        self.line(&format!("called      {}, {by}", date_and_time(invocation.called_at)));
+        self.line(&format!("called      {}, {by}", date_and_time(invocation.called_at.into())));
         self.line(&format!("as          {}", role(found)));
         let size = count(invocation.payload.len(), "byte");
         let request = match invocation.payload.kind() {
@@ -114,7 +114,7 @@ impl Page<'_> {
             self.line(&format!("attempts    {}", self.attempts(found)));
         }
         if let Some(deadline) = invocation.deadline {
-            self.line(&format!("deadline    {}", self.moment(deadline)));
+            self.line(&format!("deadline    {}", self.moment(deadline.into())));
         }
         let options = invocation.options.as_deref();
         if let Some(expires) = options.and_then(|options| options.expires) {
@@ -159,7 +159,7 @@ impl Page<'_> {
 
     /// How it stands: one line, and one for each attempt where there are several. Each begins with `indent`.
     fn status(&self, found: &Found, indent: &str) -> Vec<String> {
-        let called_at = found.invocation.called_at;
+        let called_at = found.invocation.called_at.into();
         let mut lines = vec![match &found.status {
             Status::Waiting(waits) => self.waits(found, waits),
             Status::Running { since, is_cancelled } => {
@@ -341,12 +341,13 @@ impl Page<'_> {
                 (_, false) => ("├─ ", "│  "),
             };
             let mark = if child.cid() == self.asked { "  <== this one" } else { "" };
-            let role =
-                if child.invocation.channel == Channel::InvokeAsync && child.invocation.again_of.is_none() {
-                    String::new()
-                } else {
-                    format!(" ({})", role(child))
-                };
+            let role = if child.invocation.channel == Channel::InvokeAsync
+                && child.invocation.again_of().is_none()
+            {
+                String::new()
+            } else {
+                format!(" ({})", role(child))
+            };
             self.line(&format!("{indent}{branch}{}{role} {}{mark}", child.service(), child.cid()));
             let deeper = format!("{indent}{trunk}");
             let stem = if all.contains_key(&Some(child.cid())) { "│ " } else { "  " };
@@ -381,7 +382,7 @@ impl Page<'_> {
 /// What an invocation comes from: its group, the dead letter that it runs again, or its parent.
 fn above(found: &Found) -> Option<Cid> {
     let invocation = &found.invocation;
-    invocation.slot.map(|slot| slot.group).or(invocation.again_of).or(invocation.parent)
+    invocation.slot.map(|slot| slot.group).or(invocation.again_of()).or(invocation.parent)
 }
 
 /// The CIDs from an invocation up to the top.
@@ -406,7 +407,7 @@ fn role(found: &Found) -> String {
         Channel::Invoke => "called synchronously".to_owned(),
         Channel::InvokeAsync if invocation.slot.is_some() => "member of a group".to_owned(),
         Channel::InvokeAsync => "called asynchronously".to_owned(),
-        Channel::InvokeAsyncCallback => match invocation.in_reply_to {
+        Channel::InvokeAsyncCallback => match invocation.in_reply_to() {
             Some(cid) => format!("callback of {cid}"),
             None => "callback".to_owned(),
         },
@@ -424,7 +425,7 @@ fn role(found: &Found) -> String {
         }
         other => other.to_string(),
     };
-    match invocation.again_of {
+    match invocation.again_of() {
         Some(first) => format!("{role}, runs {first} again"),
         None => role,
     }

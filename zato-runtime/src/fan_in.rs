@@ -128,7 +128,7 @@ mod tests {
 
     fn ended(outcome: Outcome) -> Arc<Ended> {
         let invocation =
-            Invocation::root(cid::mint(), ServiceName::Linked("a.b"), Payload::empty(), Channel::InvokeAsync);
+            Invocation::root(cid::mint(), ServiceName::linked("a.b"), Payload::empty(), Channel::InvokeAsync);
         let at = SystemTime::UNIX_EPOCH;
         Arc::new(Ended {
             invocation: Arc::new(invocation),

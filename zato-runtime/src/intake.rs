@@ -8,7 +8,9 @@ use std::sync::Arc;
 use smallvec::smallvec;
 use tokio::sync::oneshot;
 use zato_core::bus::{Call, Chosen, Step};
-use zato_core::{CallError, Channel, Cid, Context, Invocation, Names, Options, Outcome, ServiceName, When};
+use zato_core::{
+    CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, ServiceName, When,
+};
 
 use crate::cid;
 use crate::engine::{Accepted, Refused};
@@ -60,7 +62,7 @@ pub(crate) fn check(
         )?,
     };
     let cid = call.cid.unwrap_or_else(cid::mint);
-    let name = target.name.clone();
+    let name = target.name;
     let mut invocation = match from {
         None => Invocation::root(cid, name, payload, channel),
         Some(context) => context.invocation().child(cid, name, payload, channel),
@@ -80,7 +82,7 @@ pub(crate) fn check(
     if let Some(options) = call.options {
         set_options(shared, &mut invocation, options)?;
     }
-    invocation.called_at = shared.config.clock.now();
+    invocation.called_at = shared.config.clock.now().into();
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
     Ok(invocation)
@@ -94,16 +96,19 @@ fn set_options(
 ) -> Result<(), CallError> {
     shared.config.clock.look();
     let now = shared.config.clock.now();
-    for time in [&mut options.due, &mut options.expires].into_iter().flatten() {
-        *time = When::At(time.from(now));
+    if let Some(expires) = &mut options.expires {
+        *expires = When::At(expires.from(now));
     }
-    invocation.deadline = [invocation.deadline, options.deadline].into_iter().flatten().min();
-    if let (Some(deadline), Some(due)) = (invocation.deadline, options.due)
-        && due.from(now) >= deadline
+    invocation.due = options.due.take().map(|due| Moment::from(due.from(now)));
+    let deadline = options.deadline.take().map(Moment::from);
+    invocation.deadline = [invocation.deadline, deadline].into_iter().flatten().min();
+    if let (Some(deadline), Some(due)) = (invocation.deadline, invocation.due)
+        && due >= deadline
     {
         return Err(CallError::DueAfterDeadline { service: invocation.service.to_string() });
     }
-    invocation.options = Some(options);
+    // What asked for times alone holds no more than it must.
+    invocation.options = Some(options).filter(|options| **options != Options::default());
     Ok(())
 }
 
@@ -149,7 +154,7 @@ pub(crate) fn hand_over<'a>(
 ) -> Receipt<'a> {
     let invocation = Arc::new(invocation);
     let by = from.map(AttemptId::around);
-    let (cid, service, again_of) = (invocation.cid, invocation.service.clone(), invocation.again_of);
+    let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
     let Beside { tell, brings_cid, members } = beside;
@@ -287,9 +292,9 @@ pub(crate) fn resolve(
     convention: Option<&ServiceName>,
 ) -> Result<Names, CallError> {
     match chosen {
-        Chosen::Convention => Ok(convention.map_or_else(Names::new, |name| smallvec![name.clone()])),
+        Chosen::Convention => Ok(convention.map_or_else(Names::new, |name| smallvec![*name])),
         Chosen::These(names) => {
-            let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name.clone());
+            let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name);
             names.iter().map(known).collect()
         }
     }

@@ -52,7 +52,7 @@ impl Shared {
                 .or_else(|| settings.and_then(|settings| settings.backoff))
                 .unwrap_or(self.config.backoff),
             max_payload: self.config.max_payload,
-            deadline: invocation.deadline,
+            deadline: invocation.deadline.map(Into::into),
         }
     }
 
@@ -69,8 +69,9 @@ impl Shared {
         let timeout = timeout.and_then(|limit| {
             Some(Limit { at: Instant::now().checked_add(limit)?, brings: Over::Timeout(limit) })
         });
-        let deadline =
-            invocation.deadline.map(|at| Limit { at: self.config.clock.arm(at), brings: Over::Deadline });
+        let deadline = invocation
+            .deadline
+            .map(|at| Limit { at: self.config.clock.arm(at.into()), brings: Over::Deadline });
         [deadline, timeout].into_iter().flatten().min_by_key(|limit| limit.at)
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn accept_group(
     let then = resolve(shared, "step", Chosen::These(call.then.into()), None)?;
     let cid = cid::mint();
     // The name is reserved, so no service has it.
-    let name = ServiceName::Linked(match call.channel {
+    let name = ServiceName::linked(match call.channel {
         Channel::Parallel => "zato.parallel",
         Channel::Chain => "zato.chain",
         _ => "zato.fan-out",
@@ -38,7 +38,7 @@ pub(crate) async fn accept_group(
         None => Invocation::root(cid, name, Payload::empty(), call.channel),
         Some(context) => context.invocation().child(cid, name, Payload::empty(), call.channel),
     };
-    group.called_at = shared.config.clock.now();
+    group.called_at = shared.config.clock.now().into();
     (group.callbacks, group.on_failure) = (callbacks, on_failure);
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
     let is_chain = call.channel == Channel::Chain;
@@ -95,7 +95,7 @@ fn describe_chain(chain: &mut Invocation, members: &[Arc<Invocation>]) {
     let Some(first) = members.first() else { return };
     chain.payload = first.payload.clone();
     let mut options = Options::default();
-    options.steps = std::iter::once(&first.service).chain(&first.callbacks).cloned().collect();
+    options.steps = std::iter::once(&first.service).chain(&first.callbacks).copied().collect();
     chain.options = Some(Box::new(options));
 }
 

@@ -110,6 +110,8 @@ pub struct Progress {
     pub failed: u32,
     /// The last of them, in order; [`MAX_TRIED`] at the most.
     pub tried: Vec<Tried>,
+    /// When the next may start; none where a shutdown interrupted the last.
+    pub next_at: Option<SystemTime>,
 }
 
 /// How many attempts of an invocation are remembered one by one.
@@ -133,8 +135,9 @@ pub struct Tried {
 impl Progress {
     /// With one more attempt.
     #[must_use]
-    pub fn and(before: Option<&Self>, tried: Tried) -> Self {
+    pub fn and(before: Option<&Self>, tried: Tried, next_at: Option<SystemTime>) -> Self {
         let mut progress = before.cloned().unwrap_or_default();
+        progress.next_at = next_at;
         progress.attempts = tried.number;
         progress.failed += u32::from(tried.counts);
         if progress.tried.len() == MAX_TRIED {

@@ -140,7 +140,8 @@ fn follow_ups(ended: &Ended) -> Batch<Arc<Invocation>> {
     if ended.invocation.channel != Channel::ChainStep {
         return callbacks(ended, None);
     }
-    let next = |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at);
+    let next =
+        |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at.into());
     ended.outcome.payload().and_then(next).map(Arc::new).into_iter().collect()
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn callbacks(ended: &Ended, step: Option<&str>) -> Batch<Arc<Invocati
     };
     names
         .iter()
-        .map(|name| Arc::new(invocation.callback(cid::mint(), name.clone(), payload.clone(), ended.ended_at)))
+        .map(|name| Arc::new(invocation.callback(cid::mint(), *name, payload.clone(), ended.ended_at.into())))
         .collect()
 }
 

@@ -38,7 +38,7 @@ impl Output {
             return Self::value(&ended_value(ended));
         }
         let invocation = &ended.invocation;
-        let reply = invocation.in_reply_to.map(|cid| format!(" (in reply to {cid})")).unwrap_or_default();
+        let reply = invocation.in_reply_to().map(|cid| format!(" (in reply to {cid})")).unwrap_or_default();
         Self::line(&format!("{} {}{reply} {}", invocation.cid, invocation.service, ended.outcome));
     }
 
@@ -72,7 +72,7 @@ fn ended_value(ended: &Ended) -> Value {
         outcome => value.insert("error".into(), json!(outcome.error())),
     };
     value.insert("attempts".into(), json!(ended.attempts));
-    value.insert("in_reply_to".into(), json!(invocation.in_reply_to));
+    value.insert("in_reply_to".into(), json!(invocation.in_reply_to()));
     value.insert("parent".into(), json!(invocation.parent));
     value.insert("root".into(), json!(invocation.root));
     Value::Object(value)

@@ -78,10 +78,10 @@ impl Registry {
                 }])
             })?;
             let entry = Entry {
-                name: ServiceName::Linked(name),
+                name: ServiceName::linked(name),
                 handler,
-                callback: callbacks.get(name).copied().map(ServiceName::Linked),
-                on_failure: failure_callbacks.get(name).copied().map(ServiceName::Linked),
+                callback: callbacks.get(name).copied().map(ServiceName::linked),
+                on_failure: failure_callbacks.get(name).copied().map(ServiceName::linked),
                 registration: *registration,
                 is_built_in: index < built_in.len(),
             };

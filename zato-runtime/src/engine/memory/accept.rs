@@ -27,11 +27,11 @@ impl State {
             _ => {}
         }
         let made = accept.by.zip(accept.digest);
-        let (cid, service) = (accept.invocation.cid, accept.invocation.service.clone());
+        let (cid, service) = (accept.invocation.cid, accept.invocation.service);
         if let Some(first) = self.made_before(&accept, made).map_err(NotTaken::Refused)? {
             return Ok(Accepted::repeats(first));
         }
-        let (key, again_of) = (accept.key.clone(), accept.invocation.again_of);
+        let (key, again_of) = (accept.key.clone(), accept.invocation.again_of());
         let hidden = accept.by.filter(|by| accept.invocation.parent != Some(by.cid));
         let accepted = self.accept_new(accept)?;
         if let Some(Held::Ended { again, .. }) = again_of.and_then(|first| self.held.get_mut(&first)) {
@@ -73,7 +73,7 @@ impl State {
         if accept.brings_cid && self.held.contains_key(&accept.invocation.cid) {
             return Err(Refused::CidTaken);
         }
-        if let Some(first) = accept.invocation.again_of
+        if let Some(first) = accept.invocation.again_of()
             && !matches!(self.held.get(&first), Some(Held::Ended { ended, again: None }) if ended.is_dead())
         {
             return Err(Refused::NotDead);

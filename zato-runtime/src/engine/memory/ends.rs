@@ -137,7 +137,7 @@ impl State {
                 Held::Delivered(delivered) => Some((
                     delivered.invocation.clone(),
                     delivered.before.clone(),
-                    delivered.runs.then_some((delivered.attempt, delivered.started_at)),
+                    delivered.runs.then(|| (delivered.attempt(), delivered.started_at.into())),
                 )),
                 Held::Ended { .. } => None,
             })

@@ -1,9 +1,8 @@
 //! An invocation as the memory engine holds it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use zato_core::{Cid, Invocation};
+use zato_core::{Cid, Invocation, Moment};
 
 use crate::record::{Delivery, Ended, Lease, Progress, Task};
 
@@ -39,8 +38,7 @@ pub(super) struct Delivered {
     pub(super) before: Option<Arc<Progress>>,
     pub(super) lease: Lease,
     pub(super) service: u32,
-    pub(super) attempt: u32,
-    pub(super) started_at: SystemTime,
+    pub(super) started_at: Moment,
     pub(super) runs: bool,
     pub(super) cancel: Cancel,
 }
@@ -50,12 +48,12 @@ pub(super) struct Delivered {
 pub(super) enum Hold {
     /// It stands in its service's queue.
     Turn,
-    /// A timer is set.
-    Until(SystemTime),
+    /// A timer is set: until it is due, or until its next attempt is.
+    Due,
     /// Another one has its key.
     Key,
-    /// Its last attempt lingers; when that is released, it may start at this time.
-    Release(Option<SystemTime>),
+    /// Its last attempt lingers.
+    Release,
     /// A shutdown interrupted it.
     Restart,
 }
@@ -71,13 +69,18 @@ pub(super) enum Cancel {
 }
 
 impl Delivered {
+    /// The number of the attempt; where none is made, that of the last.
+    pub(super) fn attempt(&self) -> u32 {
+        self.before.as_ref().map_or(0, |before| before.attempts) + u32::from(self.runs)
+    }
+
     /// What was handed out.
     pub(super) fn delivery(&self) -> Delivery {
         Delivery {
             invocation: self.invocation.clone(),
-            attempt: self.attempt,
+            attempt: self.attempt(),
             before: self.before.clone(),
-            started_at: self.started_at,
+            started_at: self.started_at.into(),
             lease: self.lease,
             task: Task::Run,
         }

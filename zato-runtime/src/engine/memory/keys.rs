@@ -33,7 +33,7 @@ impl Keys {
     /// The CID that the key stands for, if it is known; a conflict if it was another call.
     pub(super) fn find(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {
         self.forget_old();
-        match self.by_name.get(&(service.clone(), key.name.clone())) {
+        match self.by_name.get(&(*service, key.name.clone())) {
             None => Ok(None),
             Some(first) if first.digest == key.digest => Ok(Some(first.cid)),
             Some(first) => Err(Refused::KeyConflict { first: first.cid }),
@@ -41,7 +41,7 @@ impl Keys {
     }
 
     pub(super) fn note(&mut self, service: &ServiceName, key: Key, cid: Cid) {
-        let name = (service.clone(), key.name);
+        let name = (*service, key.name);
         self.order.push_back((Instant::now(), name.clone()));
         self.by_name.insert(name, First { cid, digest: key.digest });
     }

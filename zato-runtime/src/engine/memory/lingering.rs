@@ -35,7 +35,10 @@ impl State {
         }
         let Some(next) = lingering.next else { return };
         let Some(waiting) = self.still_waiting(next) else { return };
-        let Hold::Release(at) = waiting.hold else { return };
+        if waiting.hold != Hold::Release {
+            return;
+        }
+        let at = waiting.before.as_ref().and_then(|before| before.next_at);
         let (invocation, service) = (waiting.invocation.clone(), waiting.service);
         let hold = match at {
             None => Hold::Restart,

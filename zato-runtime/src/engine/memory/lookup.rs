@@ -14,7 +14,7 @@ impl State {
     pub(super) fn is_running(&self, id: AttemptId) -> bool {
         matches!(
             self.held.get(&id.cid),
-            Some(Held::Delivered(delivered)) if delivered.runs && delivered.attempt == id.number
+            Some(Held::Delivered(delivered)) if delivered.runs && delivered.attempt() == id.number
         )
     }
 
@@ -55,11 +55,16 @@ impl State {
             Held::Delivered(delivered) => {
                 let is_cancelled = delivered.cancel != Cancel::No;
                 let status = if delivered.runs {
-                    Status::Running { since: delivered.started_at, is_cancelled }
+                    Status::Running { since: delivered.started_at.into(), is_cancelled }
                 } else {
                     Status::Waiting(Waits::End)
                 };
-                Found::new(delivered.invocation.clone(), delivered.attempt, delivered.before.clone(), status)
+                Found::new(
+                    delivered.invocation.clone(),
+                    delivered.attempt(),
+                    delivered.before.clone(),
+                    status,
+                )
             }
             Held::Open(invocation) => {
                 let left = self.groups.left(invocation.cid).unwrap_or_default();
@@ -77,10 +82,14 @@ impl State {
         let queue = self.queues.of(waiting.service);
         match waiting.hold {
             Hold::Restart => Waits::Restart,
-            Hold::Release(_) => Waits::Release,
+            Hold::Release => Waits::Release,
             _ if !queue.is_hosted => Waits::Host,
             _ if queue.is_paused => Waits::Resume,
-            Hold::Until(at) => Waits::Until(at),
+            Hold::Due => {
+                let retry = waiting.before.as_ref().and_then(|before| before.next_at);
+                let due = retry.or(waiting.invocation.due.map(Into::into));
+                due.map_or(Waits::Turn, Waits::Until)
+            }
             Hold::Key => {
                 let options = waiting.invocation.options.as_deref();
                 let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();

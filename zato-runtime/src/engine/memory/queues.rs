@@ -105,7 +105,7 @@ impl Queues {
         self.services.push(Queue::default());
         // So many services no program has.
         let number = u32::try_from(self.services.len() - 1).unwrap_or(u32::MAX);
-        self.index.insert(service.clone(), number);
+        self.index.insert(*service, number);
         number
     }
 

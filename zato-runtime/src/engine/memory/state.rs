@@ -145,8 +145,7 @@ impl State {
             before: before.clone(),
             lease,
             service,
-            attempt,
-            started_at,
+            started_at: started_at.into(),
             runs,
             cancel: Cancel::No,
         };
@@ -158,7 +157,7 @@ impl State {
     pub(super) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
         let (service, runs, id) = match self.held.get(&settle.cid) {
             Some(Held::Delivered(delivered)) if delivered.lease == settle.lease => {
-                let id = AttemptId { cid: settle.cid, number: delivered.attempt };
+                let id = AttemptId { cid: settle.cid, number: delivered.attempt() };
                 (delivered.service, delivered.runs, id)
             }
             _ => return Err(LeaseLost),
@@ -217,16 +216,16 @@ impl State {
     fn wait_again(&mut self, id: AttemptId, at: Option<SystemTime>, tried: Tried) {
         let Some(Held::Delivered(delivered)) = self.held.get(&id.cid) else { return };
         let (invocation, service) = (delivered.invocation.clone(), delivered.service);
-        let before = Some(Arc::new(Progress::and(delivered.before.as_deref(), tried)));
+        let before = Some(Arc::new(Progress::and(delivered.before.as_deref(), tried, at)));
         let is_cancelled = delivered.cancel != Cancel::No;
         let ticket = self.ticket(id.cid);
         if let Some(deadline) = invocation.deadline {
             self.set_deadline(deadline, ticket);
         }
         let hold = match (at, self.lingering.get_mut(&id)) {
-            (at, Some(lingering)) => {
+            (_, Some(lingering)) => {
                 lingering.next = Some(ticket);
-                Hold::Release(at)
+                Hold::Release
             }
             (None, None) => Hold::Restart,
             (Some(at), None) => self.line_up(service, &invocation, ticket, Some(at)),

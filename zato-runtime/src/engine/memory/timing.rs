@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use tokio::time::Instant;
-use zato_core::{Cid, Invocation, When};
+use zato_core::{Cid, Invocation, Moment};
 
 use super::held::{Held, Hold};
 use super::queues::Ticket;
@@ -27,8 +27,8 @@ impl State {
         }
     }
 
-    pub(super) fn set_deadline(&mut self, deadline: SystemTime, ticket: Ticket) {
-        self.timers.set(self.clock.arm(deadline), ticket, Alarm::Deadline);
+    pub(super) fn set_deadline(&mut self, deadline: Moment, ticket: Ticket) {
+        self.timers.set(self.clock.arm(deadline.into()), ticket, Alarm::Deadline);
     }
 
     /// Puts what nothing else holds up into its queue, or sets a timer until it is due: at `at`, else as its call says.
@@ -39,12 +39,11 @@ impl State {
         ticket: Ticket,
         at: Option<SystemTime>,
     ) -> Hold {
-        let asked = || invocation.options.as_deref()?.due.map(|due: When| due.from(self.clock.now()));
-        if let Some(at) = at.or_else(asked) {
+        if let Some(at) = at.or(invocation.due.map(Into::into)) {
             let due = self.clock.arm(at);
             if due > Instant::now() {
                 self.timers.set(due, ticket, Alarm::Due);
-                return Hold::Until(at);
+                return Hold::Due;
             }
         }
         self.queues.push(service, invocation, ticket);

@@ -1,0 +1,37 @@
+//! A time of day, as small as it can be kept.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A time of day in eight bytes, to the nanosecond, from 1970 to 2554. What is outside is the first or the last of them.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use zato_core::Moment;
+///
+/// let now = SystemTime::now();
+/// assert_eq!(SystemTime::from(Moment::from(now)), now);
+/// assert_eq!(size_of::<Option<Moment>>(), 8);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(NonZeroU64);
+
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        let nanos = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Self(NonZeroU64::new(u64::try_from(nanos).unwrap_or(u64::MAX)).unwrap_or(NonZeroU64::MIN))
+    }
+}
+
+impl From<Moment> for SystemTime {
+    fn from(moment: Moment) -> Self {
+        UNIX_EPOCH + Duration::from_nanos(moment.0.get())
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&SystemTime::from(*self), f)
+    }
+}
