@@ -13,7 +13,7 @@ use crate::shared::Shared;
 
 /// Runs a dead letter again: in the same tree, under a new CID.
 pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallError> {
-    let found = find(shared, cid).await.ok_or(CallError::NotHeld(cid))?;
+    let found = shared.find(cid).await.ok_or(CallError::NotHeld(cid))?;
     if !found.is_dead() {
         return Err(not_dead(&found));
     }
@@ -45,16 +45,12 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
 pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> {
     match shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await.pop() {
         Some(DiscardAnswer::Discarded) => Ok(()),
-        Some(DiscardAnswer::NotDead) => match find(shared, cid).await {
+        Some(DiscardAnswer::NotDead) => match shared.find(cid).await {
             Some(found) => Err(not_dead(&found)),
             None => Err(CallError::NotHeld(cid)),
         },
         Some(DiscardAnswer::NotHeld) | None => Err(CallError::NotHeld(cid)),
     }
-}
-
-pub(crate) async fn find(shared: &Shared, cid: Cid) -> Option<Found> {
-    shared.engine.find([cid].into_iter().collect()).await.pop().flatten()
 }
 
 /// The first step of a chain that is run again.

@@ -57,6 +57,7 @@ mod fan_in;
 mod nested;
 mod door;
 mod worker;
+mod standing;
 mod explain;
 mod builder;
 mod runtime;

@@ -15,7 +15,7 @@ impl Runtime {
     ///
     /// None today: a durable engine may fail to read.
     pub async fn find(&self, cid: Cid) -> Result<Option<Found>, Error> {
-        Ok(dead::find(self.shared(), cid).await)
+        Ok(self.shared().find(cid).await)
     }
 
     /// Everything that is held of the causal tree of an invocation, from its root, in the order in which it was
@@ -25,7 +25,7 @@ impl Runtime {
     ///
     /// [`Error::NotHeld`] if the engine does not hold the invocation.
     pub async fn tree(&self, cid: Cid) -> Result<Vec<Found>, Error> {
-        let found = dead::find(self.shared(), cid).await.ok_or(Error::NotHeld(cid))?;
+        let found = self.shared().find(cid).await.ok_or(Error::NotHeld(cid))?;
         Ok(self.shared().engine.tree(found.invocation.root).await)
     }
 

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use zato_core::Payload;
+use zato_core::{Cid, Payload};
 
 use crate::attempts::Attempts;
 use crate::config::{Config, MAX_INNER_BYTES, MAX_INNER_RECORDED};
 use crate::engine::Engine;
+use crate::found::Found;
 use crate::observer::Observer;
 use crate::record::{AttemptId, Ended};
 use crate::registry::Registry;
@@ -53,6 +54,11 @@ impl Shared {
             inner_count: AtomicUsize::new(0),
             observer,
         }
+    }
+
+    /// Where an invocation stands; `None` if it is not held.
+    pub(crate) async fn find(&self, cid: Cid) -> Option<Found> {
+        self.engine.find([cid].into_iter().collect()).await.pop().flatten()
     }
 
     /// Keeps the record of a synchronous call until the attempt that it ran in is settled. What comes after the

@@ -50,9 +50,9 @@ pub(crate) fn length(time: Duration) -> String {
     }
 }
 
-/// How long after `from` something was; nothing at all where the clock has been set back in between.
-pub(crate) fn after(time: SystemTime, from: SystemTime) -> String {
-    length(time.duration_since(from).unwrap_or_default())
+/// How long something took; nothing at all where the clock has been set back in between.
+pub(crate) fn between(from: SystemTime, to: SystemTime) -> String {
+    length(to.duration_since(from).unwrap_or_default())
 }
 
 /// A text of somebody else's on one line: what could move the cursor is escaped, and what is too long is cut off.
