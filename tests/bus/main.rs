@@ -9,6 +9,7 @@ mod patterns_of_many;
 mod calls;
 mod context;
 mod outcomes;
+mod table;
 mod payloads;
 mod hostile;
 mod cancel;
