@@ -6,6 +6,7 @@ mod journal;
 mod model;
 mod patterns;
 mod patterns_of_many;
+mod chains;
 mod calls;
 mod context;
 mod outcomes;
