@@ -115,16 +115,16 @@ async fn the_first_keeps_its_key_through_its_attempts() -> Result<(), Error> {
 async fn however_the_first_ends_the_next_has_its_turn() -> Result<(), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
-    let deadline = std::time::SystemTime::now() + seconds(13);
+    let deadline = std::time::SystemTime::now() + seconds(20);
     call(&runtime, "completes", &[1]).await?;
     call(&runtime, "fails", &[1, 0]).await?;
     call(&runtime, "times out", &[60]).timeout(seconds(5)).await?;
-    call(&runtime, "passes its deadline", &[60]).deadline(deadline).await?;
     // No attempt of it is in its script, so that it panics.
     call(&runtime, "panics", &[]).await?;
     let cancelled = call(&runtime, "is cancelled", &[60]).await?;
+    call(&runtime, "passes its deadline", &[60]).deadline(deadline).await?;
     call(&runtime, "last", &[1]).await?;
-    sleep(seconds(15)).await;
+    sleep(seconds(10)).await;
     assert_eq!(runtime.cancel(cancelled).await?, Cancellation::Requested);
     assert!(matches!(runtime.outcome(cancelled).await?, Outcome::Cancelled(_)));
     runtime.shutdown().await?;
@@ -132,12 +132,14 @@ async fn however_the_first_ends_the_next_has_its_turn() -> Result<(), Error> {
         "completes at 0",
         "fails at 1",
         "times out at 2",
-        "passes its deadline at 7",
-        "panics at 13",
-        "is cancelled at 13",
-        "last at 20",
+        "panics at 7",
+        "is cancelled at 7",
+        "passes its deadline at 15",
     ];
-    assert_eq!(began(&journal), expected);
+    let began = began(&journal);
+    assert_eq!(began[..6], expected);
+    // The deadline is a time of day, which goes on while the test sets it.
+    assert!(["last at 20", "last at 21"].contains(&&*began[6]), "{}", began[6]);
     Ok(())
 }
 
