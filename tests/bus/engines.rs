@@ -1,15 +1,26 @@
 //! What every engine promises, tried on every engine.
 
+mod order;
+mod time;
+mod keys;
+mod holds;
+mod groups;
+mod lingers;
+mod letters;
+
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, ServiceName, Slot};
-use zato_runtime::Config;
-use zato_runtime::engine::{Engine, Refused, open};
-use zato_runtime::record::{Accept, AttemptId, Batch, Delivery, Ended, Hosted, Join, Settle, Verdict};
-use zato_runtime::{Found, Status, Waits};
+use tokio::time::Instant;
+use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
+use zato_runtime::engine::{Engine, Refused, Settled, open};
+use zato_runtime::record::{
+    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Tried, Verdict,
+};
+use zato_runtime::{Config, Found, Status, Waits};
 
 /// Joins the members' responses to one text, for a callback of service `c` with the CID 999.
 struct Joined;
@@ -38,15 +49,20 @@ impl Join for Joined {
 
 const ENGINES: [&str; 1] = ["memory:"];
 
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The engines, with services that they host: `c` has two places, `urgent` goes first, two of `rare` start in ten
+/// seconds. `elsewhere` is not hosted.
 fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
+    BEGAN.set(Some((SystemTime::now(), Instant::now())));
     ENGINES
         .map(|url| {
             let engine = open(url, config).expect("the engine opens");
-            let hosted = ["a", "b", "c"].map(|name| Hosted {
+            let hosted = ["a", "b", "c", "urgent", "rare"].map(|name| Hosted {
                 name: ServiceName::linked(name),
                 concurrency: (name == "c").then_some(2),
-                priority: 0,
-                rate: None,
+                priority: if name == "urgent" { 5 } else { 0 },
+                rate: (name == "rare").then_some(Rate { starts: 2, per: 10 * SECOND }),
             });
             engine.announce(&hosted, Arc::new(Joined));
             engine
@@ -64,23 +80,58 @@ fn invocation(service: &'static str, number: u32) -> Arc<Invocation> {
     Arc::new(Invocation::root(cid(number), ServiceName::linked(service), payload, Channel::InvokeAsync))
 }
 
-async fn accept(
-    engine: &dyn Engine,
-    invocation: &Arc<Invocation>,
-    by: Option<AttemptId>,
-) -> Result<(), Refused> {
-    let accept = Accept {
+thread_local! {
+    /// When the engines of this test began, by the wall clock and by tokio's.
+    static BEGAN: Cell<Option<(SystemTime, Instant)>> = const { Cell::new(None) };
+}
+
+/// The time, a paused clock's where it is paused.
+fn now() -> SystemTime {
+    BEGAN.get().map_or_else(SystemTime::now, |(wall, began)| wall + began.elapsed())
+}
+
+/// An invocation that asks for something.
+fn asking(service: &'static str, number: u32, ask: impl FnOnce(&mut Options)) -> Arc<Invocation> {
+    let mut options = Options::default();
+    ask(&mut options);
+    let mut invocation = Invocation::clone(&invocation(service, number));
+    // Intake does this: times of day, and out of the options.
+    invocation.deadline = options.deadline.take().map(Into::into);
+    invocation.due = options.due.take().map(|due| due.from(now()).into());
+    invocation.options = Some(Box::new(options));
+    Arc::new(invocation)
+}
+
+/// It comes from outside, alone.
+fn plainly(invocation: &Arc<Invocation>) -> Accept {
+    Accept {
         invocation: invocation.clone(),
-        by,
+        by: None,
         tell: None,
         brings_cid: false,
         key: None,
         digest: None,
         members: None,
-    };
+    }
+}
+
+async fn accept_as(engine: &dyn Engine, accept: Accept) -> Result<(), Refused> {
     let answers = engine.accept([accept].into_iter().collect()).await;
     assert_eq!(answers.len(), 1);
     answers.into_iter().next().expect("one answer").map(|_| ())
+}
+
+async fn accept(
+    engine: &dyn Engine,
+    invocation: &Arc<Invocation>,
+    by: Option<AttemptId>,
+) -> Result<(), Refused> {
+    accept_as(engine, Accept { by, ..plainly(invocation) }).await
+}
+
+/// Accepts what is not refused.
+async fn take(engine: &dyn Engine, invocation: Arc<Invocation>) {
+    accept(engine, &invocation, None).await.expect("it is taken");
 }
 
 async fn deliver(engine: &dyn Engine) -> Delivery {
@@ -101,33 +152,88 @@ async fn deliver_all(engine: &dyn Engine) -> Vec<Delivery> {
     }
 }
 
+fn cids(deliveries: &[Delivery]) -> Vec<Cid> {
+    deliveries.iter().map(|delivery| delivery.invocation.cid).collect()
+}
+
+async fn find(engine: &dyn Engine, number: u32) -> Option<Found> {
+    engine.find([cid(number)].into_iter().collect()).await.pop().flatten()
+}
+
+async fn status(engine: &dyn Engine, number: u32) -> Status {
+    find(engine, number).await.expect("it is held").status
+}
+
+/// What it waits for.
+async fn waits(engine: &dyn Engine, number: u32) -> Waits {
+    match status(engine, number).await {
+        Status::Waiting(waits) => waits,
+        other => panic!("{number} does not wait: {other:?}"),
+    }
+}
+
+async fn cancel(engine: &dyn Engine, number: u32) -> Option<CancelAnswer> {
+    engine.cancel([cid(number)].into_iter().collect(), false).await.pop().flatten()
+}
+
+/// Whether a drain ends now.
+async fn is_drained(engine: &dyn Engine) -> bool {
+    let drained = engine.drain();
+    tokio::pin!(drained);
+    std::future::poll_fn(|cx| Poll::Ready(drained.as_mut().poll(cx).is_ready())).await
+}
+
 fn ended(delivery: &Delivery, outcome: Outcome) -> Ended {
     let invocation = delivery.invocation.clone();
     let ended_at = SystemTime::now();
-    Ended { invocation, outcome, attempts: delivery.attempt, started_at: None, ended_at, before: None }
+    Ended {
+        invocation,
+        outcome,
+        attempts: delivery.attempt,
+        started_at: None,
+        ended_at,
+        before: delivery.before.clone(),
+    }
+}
+
+/// It has ended in this, and so much follows from it.
+fn end_as(delivery: &Delivery, outcome: Outcome, callbacks: &[Arc<Invocation>]) -> Verdict {
+    Verdict::End { ended: ended(delivery, outcome), callbacks: callbacks.iter().cloned().collect() }
+}
+
+fn done() -> Outcome {
+    Outcome::Completed(Payload::text("done"))
+}
+
+/// Another attempt is to be made.
+fn again(delivery: &Delivery, at: Option<SystemTime>) -> Verdict {
+    let tried = Tried {
+        number: delivery.attempt,
+        started_at: delivery.started_at,
+        ended_at: delivery.started_at,
+        error: "not yet".into(),
+        counts: at.is_some(),
+    };
+    Verdict::Again { at, tried }
+}
+
+fn settle_as(delivery: &Delivery, verdict: Verdict, lingers: bool) -> Batch<Settle> {
+    let cid = delivery.invocation.cid;
+    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new(), lingers }].into_iter().collect()
 }
 
 fn settle(delivery: &Delivery, callbacks: &[Arc<Invocation>]) -> Batch<Settle> {
-    let ended = ended(delivery, Outcome::Completed(Payload::text("done")));
-    let verdict = Verdict::End { ended, callbacks: callbacks.iter().cloned().collect() };
-    let cid = delivery.invocation.cid;
-    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new(), lingers: false }].into_iter().collect()
+    settle_as(delivery, end_as(delivery, done(), callbacks), false)
 }
 
-#[tokio::test]
-async fn a_service_starts_its_invocations_in_order_and_services_take_turns() {
-    for engine in engines(&Config::default()) {
-        for number in 0..6 {
-            accept(&*engine, &invocation("a", number), None).await.expect("room");
-        }
-        accept(&*engine, &invocation("b", 6), None).await.expect("room");
-        accept(&*engine, &invocation("c", 7), None).await.expect("room");
-        let mut order = Vec::new();
-        while order.len() < 8 {
-            order.extend(engine.deliver(3).await.into_iter().map(|delivery| delivery.invocation.cid));
-        }
-        assert_eq!(order, [0, 6, 7, 1, 2, 3, 4, 5].map(cid), "{}", engine.url());
-    }
+/// Records what follows from an attempt whose lease holds.
+async fn record(engine: &dyn Engine, settle: Batch<Settle>) -> Settled {
+    engine.settle(settle).await.pop().expect("one answer").expect("the lease holds")
+}
+
+/// Records that it is done.
+async fn end(engine: &dyn Engine, delivery: &Delivery) {
+    record(engine, settle(delivery, &[])).await;
 }
 
 #[tokio::test]
@@ -210,27 +316,6 @@ async fn an_attempt_that_is_over_makes_no_calls() {
 }
 
 #[tokio::test]
-async fn no_more_run_than_may() {
-    let mut config = Config::default();
-    config.max_running = 2;
-    for engine in engines(&config) {
-        for number in 0..3 {
-            accept(&*engine, &invocation("a", number), None).await.expect("room");
-        }
-        let mut running = deliver_all(&*engine).await;
-        assert_eq!(running.len(), 2);
-        let third = engine.deliver(8);
-        tokio::pin!(third);
-        let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(third.as_mut().poll(cx).is_pending()));
-        assert!(waits.await, "{}", engine.url());
-        let first = running.remove(0);
-        // The callback finds no free place either: the third was accepted before it.
-        engine.settle(settle(&first, &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
-        assert_eq!(third.await[0].invocation.cid, cid(2));
-    }
-}
-
-#[tokio::test]
 async fn a_drain_refuses_what_comes_from_outside_and_waits_for_the_rest() {
     for engine in engines(&Config::default()) {
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
@@ -246,132 +331,25 @@ async fn a_drain_refuses_what_comes_from_outside_and_waits_for_the_rest() {
     }
 }
 
-/// A member of the group with the CID 100.
-fn member(service: &'static str, number: u32, index: u32) -> Arc<Invocation> {
-    let mut member = Invocation::clone(&invocation(service, number));
-    member.slot = Some(Slot { group: cid(100), index });
-    Arc::new(member)
-}
-
-async fn accept_group(engine: &dyn Engine, members: u32) -> Result<(), Refused> {
-    let accept = Accept {
-        invocation: invocation("group", 100),
-        by: None,
-        tell: None,
-        brings_cid: false,
-        key: None,
-        digest: None,
-        members: Some(members),
-    };
-    engine.accept([accept].into_iter().collect()).await.pop().expect("one answer").map(|_| ())
-}
-
 #[tokio::test]
-async fn a_group_ends_when_its_last_member_does() {
+async fn a_batch_is_answered_item_by_item() {
     for engine in engines(&Config::default()) {
-        engine.stage(cid(100), vec![member("a", 0, 0), member("b", 1, 1)]).await.expect("room");
-        engine.stage(cid(100), vec![member("b", 2, 2)]).await.expect("room");
-        assert!(engine.find([cid(0)].into_iter().collect()).await[0].is_none(), "staged is not accepted");
-        accept_group(&*engine, 3).await.expect("all are staged");
-        let find = async || engine.find([cid(100)].into_iter().collect()).await.pop().flatten();
-        let outcome = engine.outcome(cid(100));
+        let over = Accept { by: Some(AttemptId { cid: cid(9), number: 1 }), ..plainly(&invocation("a", 2)) };
+        let batch = [plainly(&invocation("a", 1)), over, plainly(&invocation("b", 3))];
+        let answers = engine.accept(batch.into_iter().collect()).await;
+        let refused: Vec<_> = answers.into_iter().map(Result::err).collect();
+        assert_eq!(refused, [None, Some(Refused::Over), None], "{}", engine.url());
+        let found = engine.find([1, 2, 3].map(cid).into_iter().collect()).await;
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+
         let deliveries = deliver_all(&*engine).await;
-        assert_eq!(deliveries.len(), 3);
-        for (settled, delivery) in deliveries.iter().rev().enumerate() {
-            assert!(
-                matches!(find().await, Some(Found { status: Status::Open(left), .. }) if left as usize == 3 - settled)
-            );
-            let answer = engine
-                .settle(settle(delivery, &[]))
-                .await
-                .pop()
-                .expect("one answer")
-                .expect("the lease holds");
-            let is_last = settled == 2;
-            assert_eq!(answer.joined.is_some(), is_last);
-            let granted: Vec<_> = answer.granted.iter().map(|next| next.invocation.cid).collect();
-            assert_eq!(granted, if is_last { vec![cid(999)] } else { vec![] }, "{}", engine.url());
-        }
-        let outcome = outcome.await.expect("the group is held");
-        assert_eq!(outcome.to_string(), "Completed: Completed: done, Completed: done, Completed: done");
-        assert!(matches!(find().await, Some(Found { status: Status::Ended { .. }, .. })));
-    }
-}
-
-#[tokio::test]
-async fn a_group_without_members_ends_at_once() {
-    for engine in engines(&Config::default()) {
-        accept_group(&*engine, 0).await.expect("nothing is missing");
-        assert!(engine.outcome(cid(100)).await.expect("it is held").is_completed());
-        assert_eq!(deliver(&*engine).await.invocation.cid, cid(999), "its callback runs");
-    }
-}
-
-#[tokio::test]
-async fn a_group_is_accepted_whole_or_not_at_all() {
-    for engine in engines(&Config::default()) {
-        engine.stage(cid(100), vec![member("a", 0, 0)]).await.expect("room");
-        assert_eq!(accept_group(&*engine, 2).await, Err(Refused::Incomplete { staged: 1, members: 2 }));
-        engine.unstage(cid(100)).await;
-        assert_eq!(accept_group(&*engine, 1).await, Err(Refused::Incomplete { staged: 0, members: 1 }));
-        assert!(engine.find([cid(0), cid(100)].into_iter().collect()).await.iter().all(Option::is_none));
-    }
-}
-
-#[tokio::test]
-async fn staged_members_count_as_waiting() {
-    let mut config = Config::default();
-    config.max_waiting = 2;
-    for engine in engines(&config) {
-        engine
-            .stage(cid(100), (0..4).map(|index| member("a", index, index)).collect())
-            .await
-            .expect("twice the bound");
-        let more = engine.stage(cid(100), vec![member("a", 4, 4)]).await;
-        assert!(matches!(more, Err(Refused::Full { waiting: 4, .. })), "{more:?}");
-        engine.unstage(cid(100)).await;
-        accept(&*engine, &invocation("a", 5), None).await.expect("there is room again");
-    }
-}
-
-#[tokio::test]
-async fn no_more_of_a_service_run_than_may() {
-    for engine in engines(&Config::default()) {
-        // Service `c` has two places.
-        for number in 0..4 {
-            accept(&*engine, &invocation("c", number), None).await.expect("room");
-        }
-        accept(&*engine, &invocation("a", 4), None).await.expect("room");
-        let first = deliver_all(&*engine).await;
-        let cids: Vec<_> = first.iter().map(|delivery| delivery.invocation.cid).collect();
-        assert_eq!(cids, [0, 4, 1].map(cid), "{}", engine.url());
-        // A callback for it finds no place, and waits behind what waits already.
-        let settled = engine.settle(settle(&first[1], &[invocation("c", 5)])).await;
-        assert!(settled.into_iter().flatten().all(|settled| settled.granted.is_empty()));
-        engine.settle(settle(&first[0], &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
-        let next = deliver_all(&*engine).await;
-        assert_eq!(next.iter().map(|delivery| delivery.invocation.cid).collect::<Vec<_>>(), [cid(2)]);
-        engine.settle(settle(&first[2], &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
-        engine.settle(settle(&next[0], &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
-        let last = deliver_all(&*engine).await;
-        assert_eq!(last.iter().map(|delivery| delivery.invocation.cid).collect::<Vec<_>>(), [3, 5].map(cid));
-    }
-}
-
-#[tokio::test]
-async fn the_higher_priority_goes_first_and_order_holds_within_one() {
-    for engine in engines(&Config::default()) {
-        for (number, priority) in
-            [(0, None), (1, Some(-1)), (2, Some(5)), (3, None), (4, Some(5)), (5, Some(127))]
-        {
-            let mut invocation = Invocation::clone(&invocation("a", number));
-            let mut options = Options::default();
-            options.priority = priority;
-            invocation.options = Some(Box::new(options));
-            accept(&*engine, &Arc::new(invocation), None).await.expect("room");
-        }
-        let order: Vec<_> =
-            deliver_all(&*engine).await.into_iter().map(|delivery| delivery.invocation.cid).collect();
-        assert_eq!(order, [5, 2, 4, 0, 3, 1].map(cid), "{}", engine.url());
+        let (first, second) = (&deliveries[0], &deliveries[1]);
+        end(&*engine, first).await;
+        let both: Batch<Settle> =
+            settle(first, &[invocation("a", 4)]).into_iter().chain(settle(second, &[])).collect();
+        let answers = engine.settle(both).await;
+        assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true]);
+        let answers = engine.cancel([3, 4].map(cid).into_iter().collect(), false).await;
+        assert!(matches!(answers[..], [Some(CancelAnswer::Ended(_)), None]), "{answers:?}");
     }
 }

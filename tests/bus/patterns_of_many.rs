@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use zato_core::{Context, Failure, Payload, Result, service};
-use zato_runtime::{CallError, Cancellation, Error, Outcome, Runtime};
+use zato_runtime::{CallError, Cancellation, Error, Filter, Outcome, Runtime, Stage};
 
 use crate::journal::Journal;
 
@@ -17,6 +17,12 @@ async fn target(_: &Context, number: u32) -> Result<u32> {
         7 => std::future::pending().await,
         _ => Ok(number),
     }
+}
+
+/// Paused, so that what is called of it waits until it is cancelled.
+#[service(name = "many.held")]
+async fn held(_: &Context, number: u32) -> Result<u32> {
+    Ok(number)
 }
 
 #[service(name = "many.each")]
@@ -36,9 +42,13 @@ async fn all(ctx: &Context, rows: Vec<Value>, journal: &Journal) -> Result<()> {
 async fn caller(ctx: &Context, how: (String, u32), journal: &Journal) -> Result<()> {
     let targets = (0..how.1).map(|number| (target::service(), number));
     let answer = match how.0.as_str() {
-        "fan out" => ctx.fan_out(targets).on_target(each::service()).on_final(all::service()).await,
+        "fan out" => {
+            let name = |number| if number % 10 == 9 { held::NAME } else { target::NAME };
+            let targets = (0..how.1).map(|number| (name(number), number));
+            ctx.fan_out(targets).on_target(each::service()).on_final(all::service()).await
+        }
         "final alone" => ctx.fan_out(targets).on_final("many.all").await,
-        "parallel" => ctx.parallel(targets).on_target("many.each").await,
+        "parallel" => ctx.parallel(targets).on_target(each::service()).await,
         "unknown" => ctx.fan_out([("many.target", 1), ("many.tagret", 2)]).on_final("many.all").await,
         _ => ctx.fan_out([("many.target", 1)]).on_final("many.al").await,
     };
@@ -60,6 +70,7 @@ async fn start(journal: &Journal) -> Result<Runtime, Error> {
     Runtime::builder()
         .services([
             target::service().erased(),
+            held::service().erased(),
             each::service().erased(),
             all::service().erased(),
             caller::service().erased(),
@@ -87,28 +98,45 @@ fn rows(line: &crate::journal::Line) -> Vec<Value> {
     serde_json::from_str(&line.text).expect("rows are JSON")
 }
 
+/// One in ten fails, one panics, one times out and one is cancelled while it waits.
 #[tokio::test(start_paused = true)]
 async fn all_outcomes_come_together_once_in_the_order_given() -> Result<(), Error> {
-    let (journal, outcome) = run("fan out", 10_000).await?;
+    let journal = Journal::default();
+    let runtime = start(&journal).await?;
+    runtime.pause(held::NAME).await?;
+    runtime.invoke(caller::service(), ("fan out".to_owned(), 10_000)).await?;
+    let group = journal.of(caller::NAME)[0].text.parse().expect("the caller says the group's CID");
+    let waiting = Filter::new().service(held::NAME).stage(Stage::Waiting).limit(10_000);
+    let waiting = runtime.list(waiting).await?;
+    assert_eq!(waiting.len(), 1_000);
+    for member in waiting {
+        assert_eq!(runtime.cancel(member.cid()).await?, Cancellation::Cancelled);
+    }
+    let outcome = runtime.outcome(group).await?;
+    runtime.shutdown().await?;
+
     let finals = journal.of(all::NAME);
     assert_eq!(finals.len(), 1);
     let rows = rows(&finals[0]);
     assert_eq!(rows.len(), 10_000);
     for (number, row) in rows.iter().enumerate() {
-        assert_eq!(row["service"], "many.target");
-        assert_eq!(row["attempts"], 1);
-        match number % 10 {
-            3 => assert_eq!(
-                (&row["ok"], &row["outcome"], &row["error"]),
-                (&false.into(), &"Failed".into(), &format!("{number} is out").into())
-            ),
-            5 => assert_eq!((&row["ok"], &row["outcome"]), (&false.into(), &"Failed".into())),
-            7 => assert_eq!((&row["ok"], &row["outcome"]), (&false.into(), &"TimedOut".into())),
-            _ => assert_eq!((&row["ok"], &row["response"]), (&true.into(), &number.into())),
-        }
+        let (service, attempts) = if number % 10 == 9 { (held::NAME, 0) } else { (target::NAME, 1) };
+        assert_eq!((&row["service"], &row["attempts"]), (&service.into(), &attempts.into()), "{row}");
+        let (outcome, error) = match number % 10 {
+            3 => ("Failed", format!("{number} is out")),
+            5 => ("Failed", format!("the handler panicked: {number} panicked")),
+            7 => ("TimedOut", "it took longer than its timeout of 10s".to_owned()),
+            9 => ("Cancelled", "it was cancelled while it waited".to_owned()),
+            _ => {
+                assert_eq!((&row["ok"], &row["response"]), (&true.into(), &number.into()));
+                continue;
+            }
+        };
+        assert_eq!((&row["ok"], &row["outcome"]), (&false.into(), &outcome.into()), "{row}");
+        assert!(row["error"].as_str().is_some_and(|text| text.starts_with(&error)), "{row}");
     }
     assert_eq!(journal.of(each::NAME).len(), 10_000, "each outcome went to `on_target`, failures too");
-    let outcome = outcome.expect("the group has an outcome");
+    assert!(journal.of(caller_async_callback::NAME).is_empty());
     assert!(
         outcome.payload().expect("it completed").decode::<Vec<Value>>()? == rows,
         "the group's own outcome"

@@ -23,6 +23,7 @@ use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
 use crate::watch::Watched;
+use crate::words::count;
 
 /// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
 /// visits to the engine; less lets another worker take what stands behind a slow handler.
@@ -138,7 +139,8 @@ impl Workers {
                 return Err(Outcome::Cancelled(Ending::new("it was cancelled while it waited", false)));
             }
             Task::TimeOut => {
-                let error = format!("its deadline passed after {attempt} attempts, while it waited");
+                let attempts = count(*attempt as usize, "attempt");
+                let error = format!("its deadline passed after {attempts}, while it waited");
                 return Err(Outcome::TimedOut(Ending::new(error, false)));
             }
         }

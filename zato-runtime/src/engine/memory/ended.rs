@@ -1,6 +1,6 @@
 //! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use zato_core::Cid;
@@ -9,6 +9,8 @@ use zato_core::Cid;
 #[derive(Debug)]
 pub(super) struct Remembered {
     order: VecDeque<One>,
+    /// Those that were discarded: they stand in the order and count no longer.
+    discarded: HashSet<Cid>,
     bytes: usize,
     most: usize,
     most_bytes: usize,
@@ -24,7 +26,7 @@ struct One {
 
 impl Remembered {
     pub(super) fn new(most: usize, most_bytes: usize, longest: Duration) -> Self {
-        Self { order: VecDeque::new(), bytes: 0, most, most_bytes, longest }
+        Self { order: VecDeque::new(), discarded: HashSet::new(), bytes: 0, most, most_bytes, longest }
     }
 
     /// Notes one more.
@@ -33,9 +35,21 @@ impl Remembered {
         self.bytes += bytes;
     }
 
+    /// Somebody has discarded one that held so many bytes.
+    pub(super) fn discard(&mut self, cid: Cid, bytes: usize) {
+        self.bytes -= bytes;
+        self.discarded.insert(cid);
+        if self.discarded.len() * 2 > self.order.len() {
+            let discarded = &mut self.discarded;
+            self.order.retain(|one| !discarded.remove(&one.cid));
+        }
+    }
+
     /// The oldest, as long as there are too many, or it is too old.
     pub(super) fn pop_surplus(&mut self, now: SystemTime) -> Option<Cid> {
-        let is_surplus = self.order.len() > self.most || self.bytes > self.most_bytes;
+        while self.order.pop_front_if(|one| self.discarded.remove(&one.cid)).is_some() {}
+        let count = self.order.len() - self.discarded.len();
+        let is_surplus = count > self.most || self.bytes > self.most_bytes;
         let longest = self.longest;
         let is_old = |one: &One| now.duration_since(one.ended_at).is_ok_and(|age| age > longest);
         let oldest = self.order.pop_front_if(|one| is_surplus || is_old(one))?;

@@ -103,11 +103,9 @@ impl State {
     }
 
     pub(super) fn remember(&mut self, ended: Arc<Ended>) {
-        let result =
-            ended.outcome.payload().map_or(0, Payload::len) + ended.outcome.error().map_or(0, str::len);
         let (cid, ended_at) = (ended.invocation.cid, ended.ended_at);
         let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
-        kept.push(cid, ended.invocation.payload.len() + result, ended_at);
+        kept.push(cid, bytes(&ended), ended_at);
         self.held.insert(cid, Held::Ended { ended, again: None });
         while let Some(oldest) =
             self.remembered.pop_surplus(ended_at).or_else(|| self.dead.pop_surplus(ended_at))
@@ -162,4 +160,10 @@ impl State {
         let ended_at = self.clock.now();
         Ended { invocation, outcome, attempts: 0, started_at: None, ended_at, before: None }
     }
+}
+
+/// How many bytes a remembered invocation holds: its request, and its response or error.
+pub(super) fn bytes(ended: &Ended) -> usize {
+    let result = ended.outcome.payload().map_or(0, Payload::len) + ended.outcome.error().map_or(0, str::len);
+    ended.invocation.payload.len() + result
 }

@@ -69,6 +69,7 @@ impl Memory {
     /// Changes the state in a way that may end invocations, and finishes what follows once the lock is released.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
+        state.catch_up();
         let changed = change(&mut state);
         let aftermath = state.take_aftermath();
         drop(state);
@@ -79,9 +80,7 @@ impl Memory {
     /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
     fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
-        if state.next_ring().is_some() {
-            state.ring(Instant::now());
-        }
+        state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + state.startable() / 4);
         let (mut batch, now) = (Batch::new(), state.clock.now());

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
+use super::ends::bytes;
 use super::held::{Cancel, Held, Hold, Waiting};
 use super::state::State;
 use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Waits};
@@ -148,6 +149,7 @@ impl State {
         match self.held.get(&cid) {
             None => DiscardAnswer::NotHeld,
             Some(Held::Ended { ended, again: None }) if ended.is_dead() => {
+                self.dead.discard(cid, bytes(ended));
                 self.held.remove(&cid);
                 self.hidden.remove(&cid);
                 DiscardAnswer::Discarded
