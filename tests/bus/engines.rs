@@ -63,6 +63,7 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
                 concurrency: (name == "c").then_some(2),
                 priority: if name == "urgent" { 5 } else { 0 },
                 rate: (name == "rare").then_some(Rate { starts: 2, per: 10 * SECOND }),
+                max_losses: 3,
             });
             engine.announce(&hosted, Arc::new(Joined));
             engine

@@ -176,6 +176,7 @@ impl Builder {
                 concurrency: entry.registration.settings().concurrency,
                 priority: entry.registration.settings().priority.unwrap_or_default(),
                 rate: entry.registration.settings().rate,
+                max_losses: entry.registration.settings().max_losses.unwrap_or(self.config.max_losses),
             })
             .collect();
         engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }));

@@ -32,6 +32,8 @@ pub struct Config {
     pub keep_dead_for: Duration,
     /// How long an idempotency key lives: a day from the first call.
     pub keep_keys: Duration,
+    /// How often its process may die during an invocation before it is `Lost`, where neither call nor service says: 3.
+    pub max_losses: u32,
     /// How long a shutdown waits for what is under way: 30 seconds.
     pub drain_limit: Duration,
     /// How long to wait between attempts where neither call nor service says: at random up to a second, then
@@ -59,6 +61,7 @@ impl Default for Config {
             keep_dead: 100_000,
             keep_dead_for: Duration::from_hours(24 * 30),
             keep_keys: Duration::from_hours(24),
+            max_losses: 3,
             drain_limit: Duration::from_secs(30),
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
             clock: Clock::default(),

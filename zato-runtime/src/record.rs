@@ -112,6 +112,8 @@ pub struct Progress {
     pub tried: Vec<Tried>,
     /// When the next may start; none where a shutdown interrupted the last.
     pub next_at: Option<SystemTime>,
+    /// How often its process died during an attempt.
+    pub losses: u32,
 }
 
 /// How many attempts of an invocation are remembered one by one.
@@ -160,6 +162,8 @@ pub enum Task {
     TimeOut,
     /// End it as `Cancelled`, without running it.
     Cancel,
+    /// End it as `Lost`, without running it: its process died during it as often as it may.
+    Lose,
 }
 
 /// What cancelling an invocation came to.
@@ -247,4 +251,6 @@ pub struct Hosted {
     pub priority: i8,
     /// How many may start in a stretch of time.
     pub rate: Option<Rate>,
+    /// How many deaths of the process its invocations survive, where their calls do not say.
+    pub max_losses: u32,
 }

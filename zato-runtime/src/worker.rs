@@ -138,6 +138,12 @@ impl Workers {
             Task::Cancel => {
                 return Err(Outcome::Cancelled(Ending::new("it was cancelled while it waited", false)));
             }
+            Task::Lose => {
+                let losses = delivery.before.as_ref().map_or(0, |before| before.losses);
+                let times = count(losses as usize, "time");
+                let error = format!("its process died during it {times}: it may be what kills it");
+                return Err(Outcome::Lost(Ending::new(error, true)));
+            }
             Task::TimeOut => {
                 let attempts = count(*attempt as usize, "attempt");
                 let error = format!("its deadline passed after {attempts}, while it waited");

@@ -2,6 +2,8 @@
 
 mod contract;
 mod rate;
+mod state;
+mod line;
 mod memory;
 mod url;
 

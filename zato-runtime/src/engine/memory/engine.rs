@@ -1,7 +1,6 @@
 //! The `Engine` trait on top of the state: the lock, and who is woken when.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::Notify;
@@ -9,10 +8,11 @@ use tokio::time::{Instant, timeout_at};
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
-use super::accept::NotTaken;
-use super::state::State;
+use super::nowhere::Nowhere;
 use crate::config::Config;
 use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
+use crate::engine::line::Line;
+use crate::engine::state::{NotTaken, State};
 use crate::found::{DiscardAnswer, Filter, Found};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
@@ -20,15 +20,11 @@ use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Jo
 const LOOKS: u32 = 200;
 
 pub(crate) struct Memory {
-    state: Mutex<State>,
+    state: Mutex<State<Nowhere>>,
     /// Woken once for everything that can be started.
     startable: Notify,
-    /// Woken when something that waited was started, for calls from outside that wait for room.
-    room: Notify,
-    /// Held by the first of those who wait for room; tokio's lock is fair.
-    line: tokio::sync::Mutex<()>,
-    /// How many wait for room.
-    in_line: AtomicUsize,
+    /// Calls from outside that wait for room.
+    line: Line,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
     idle: Notify,
 }
@@ -42,11 +38,9 @@ impl fmt::Debug for Memory {
 impl Memory {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            state: Mutex::new(State::new(config)),
+            state: Mutex::new(State::new(config, Nowhere::new(config))),
             startable: Notify::new(),
-            room: Notify::new(),
-            line: tokio::sync::Mutex::new(()),
-            in_line: AtomicUsize::new(0),
+            line: Line::default(),
             idle: Notify::new(),
         }
     }
@@ -55,7 +49,7 @@ impl Memory {
     ///
     /// It is held for a fraction of a microsecond, and a thread that goes to sleep for it costs many: whoever finds
     /// it taken looks again for a while.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<Nowhere>> {
         for _ in 0..LOOKS {
             match self.state.try_lock() {
                 Ok(state) => return state,
@@ -67,7 +61,7 @@ impl Memory {
     }
 
     /// Changes the state in a way that may end invocations, and finishes what follows once the lock is released.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut State<Nowhere>) -> T) -> T {
         let mut state = self.state();
         state.catch_up();
         let changed = change(&mut state);
@@ -93,7 +87,7 @@ impl Memory {
         if batch.is_empty() {
             return Err(next_ring);
         }
-        self.room.notify_one();
+        self.line.wake();
         if more {
             self.startable.notify_one();
         }
@@ -119,35 +113,10 @@ impl Memory {
 
     /// Takes at once what may be taken at once: a newcomer from outside stands behind those who wait already.
     fn take_in_turn(&self, accept: Accept) -> Result<Accepted, NotTaken> {
-        if accept.by.is_none() && self.in_line.load(Ordering::SeqCst) > 0 {
+        if accept.by.is_none() && !self.line.is_empty() {
             return Err(NotTaken::NoRoom(Box::new(accept)));
         }
         self.take(accept)
-    }
-
-    /// Waits for room, in the order of coming, for as long as it takes.
-    async fn take_when_there_is_room(&self, mut accept: Accept) -> Result<Accepted, Refused> {
-        self.in_line.fetch_add(1, Ordering::SeqCst);
-        let _counted = InLine(&self.in_line);
-        let _first = self.line.lock().await;
-        loop {
-            let room = self.room.notified();
-            match self.take(accept) {
-                Ok(accepted) => return Ok(accepted),
-                Err(NotTaken::Refused(refused)) => return Err(refused),
-                Err(NotTaken::NoRoom(back)) => accept = *back,
-            }
-            room.await;
-        }
-    }
-}
-
-/// One who waits for room, or has given up waiting.
-struct InLine<'a>(&'a AtomicUsize);
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -171,7 +140,7 @@ impl Engine for Memory {
     fn unstage(&self, group: Cid) -> Step<'_, ()> {
         let dropped = self.state().unstage(group);
         drop(dropped);
-        self.room.notify_one();
+        self.line.wake();
         Step::now(())
     }
 
@@ -185,9 +154,9 @@ impl Engine for Memory {
                 Err(NotTaken::NoRoom(accept)) => {
                     let accept = *accept;
                     return Step::later(async move {
-                        answers.push(self.take_when_there_is_room(accept).await);
+                        answers.push(self.line.wait(accept, |accept| self.take(accept)).await);
                         for accept in left {
-                            answers.push(self.take_when_there_is_room(accept).await);
+                            answers.push(self.line.wait(accept, |accept| self.take(accept)).await);
                         }
                         answers
                     });
@@ -236,8 +205,7 @@ impl Engine for Memory {
 
     fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, ()> {
         let mut state = self.state();
-        let number = state.queues.number(service);
-        state.queues.pause(number, paused);
+        state.pause(service, paused);
         let idle = state.is_idle();
         drop(state);
         self.wake(idle, !paused);
@@ -288,7 +256,7 @@ impl Engine for Memory {
 
     fn drain(&self) -> Step<'_, ()> {
         self.state().draining = true;
-        self.room.notify_waiters();
+        self.line.wake_all();
         Step::later(async move {
             loop {
                 let idle = self.idle.notified();
@@ -305,7 +273,7 @@ impl Engine for Memory {
 
     fn close(&self) -> usize {
         let ended = self.change(State::close);
-        self.room.notify_waiters();
+        self.line.wake_all();
         self.idle.notify_waiters();
         ended
     }

@@ -9,7 +9,7 @@ use super::queues::Ticket;
 
 /// What a timer does to an invocation that still waits under its ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Alarm {
+pub(in crate::engine) enum Alarm {
     /// It may start.
     Due,
     /// It need not start any more.
@@ -20,17 +20,17 @@ pub(super) enum Alarm {
 
 /// All timers, the earliest first. Those of what no longer waits are left to ring for nothing.
 #[derive(Debug, Default)]
-pub(super) struct Timers {
+pub(in crate::engine) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Ticket, Alarm)>>,
 }
 
 impl Timers {
-    pub(super) fn set(&mut self, at: Instant, ticket: Ticket, alarm: Alarm) {
+    pub(in crate::engine) fn set(&mut self, at: Instant, ticket: Ticket, alarm: Alarm) {
         self.heap.push(Reverse((at, ticket, alarm)));
     }
 
     /// The next that rings by `now`.
-    pub(super) fn ring(&mut self, now: Instant) -> Option<(Ticket, Alarm)> {
+    pub(in crate::engine) fn ring(&mut self, now: Instant) -> Option<(Ticket, Alarm)> {
         let Reverse((at, ..)) = self.heap.peek()?;
         if *at > now {
             return None;
@@ -40,16 +40,16 @@ impl Timers {
     }
 
     /// When the earliest rings.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(in crate::engine) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::engine) fn len(&self) -> usize {
         self.heap.len()
     }
 
     /// Forgets the timers of void tickets.
-    pub(super) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
+    pub(in crate::engine) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
         self.heap.retain(|Reverse((_, ticket, _))| is_valid(ticket));
     }
 }

@@ -7,64 +7,66 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 use zato_core::{Cid, Invocation, Outcome};
 
-use super::ended::Remembered;
 use super::ends::Aftermath;
 use super::groups::Groups;
 use super::held::{Cancel, Delivered, Held, Hold, Waiting};
-use super::keys::Keys;
+use super::lanes::Lanes;
 use super::lingering::Lingering;
 use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
+use super::store::Store;
 use super::timers::Timers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
 use crate::record::{AttemptId, Delivery, Hosted, Join, Lease, Progress, Settle, Task, Tried, Verdict};
 
-pub(super) struct State {
-    pub(super) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
+pub(in crate::engine) struct State<S> {
+    /// Told of every change.
+    pub(in crate::engine) store: S,
+    pub(in crate::engine) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
     /// What may start as soon as there is a place.
-    pub(super) queues: Queues,
-    pub(super) timers: Timers,
+    pub(in crate::engine) queues: Queues,
+    pub(in crate::engine) timers: Timers,
     /// What is to be ended without being run.
-    pub(super) to_end: VecDeque<(Ticket, Task)>,
-    pub(super) groups: Groups,
-    pub(super) repeats: Repeats,
+    pub(in crate::engine) to_end: VecDeque<(Ticket, Task)>,
+    pub(in crate::engine) groups: Groups,
+    pub(in crate::engine) repeats: Repeats,
     /// What was invoked inside a synchronous call, which is not held until the attempt around it is settled, and
     /// the invocation whose attempt that is.
-    pub(super) hidden: HashMap<Cid, Cid>,
+    pub(in crate::engine) hidden: HashMap<Cid, Cid>,
     /// Attempts that are settled and hold on to their places.
-    pub(super) lingering: HashMap<AttemptId, Lingering>,
-    pub(super) keys: Keys,
-    pub(super) join: Option<Arc<dyn Join>>,
+    pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
+    pub(in crate::engine) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not, and how many bytes of payload they hold.
-    pub(super) waiting: usize,
-    pub(super) waiting_bytes: usize,
+    pub(in crate::engine) waiting: usize,
+    pub(in crate::engine) waiting_bytes: usize,
     /// How many have been delivered and are not settled, and how many linger.
-    pub(super) running: usize,
-    /// What has completed, or was called synchronously.
-    pub(super) remembered: Remembered,
-    /// What has ended in anything but success.
-    pub(super) dead: Remembered,
+    pub(in crate::engine) running: usize,
     /// Who is to be told of an outcome that is not there yet.
-    pub(super) tell: HashMap<Cid, Vec<oneshot::Sender<Outcome>>>,
+    pub(in crate::engine) tell: HashMap<Cid, Vec<oneshot::Sender<Outcome>>>,
     /// What is left to do once the lock is released.
-    pub(super) aftermath: Aftermath,
+    pub(in crate::engine) aftermath: Aftermath,
     /// The number of the last ticket or lease.
-    pub(super) last_number: u64,
+    pub(in crate::engine) last_number: u64,
     /// Set when a shutdown begins: calls from outside are refused.
-    pub(super) draining: bool,
+    pub(in crate::engine) draining: bool,
+    /// Set when a shutdown begins that leaves what waits to the next process: nothing is started.
+    pub(in crate::engine) holds_back: bool,
+    /// Those that run one at a time, because one of them may be what kills the process.
+    pub(in crate::engine) suspects: Lanes,
     /// Set when a shutdown ends: nothing is accepted or delivered.
-    pub(super) closed: bool,
-    pub(super) clock: Clock,
-    pub(super) max_running: usize,
-    pub(super) max_waiting: usize,
-    pub(super) max_waiting_bytes: usize,
+    pub(in crate::engine) closed: bool,
+    pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) max_running: usize,
+    pub(in crate::engine) max_waiting: usize,
+    pub(in crate::engine) max_waiting_bytes: usize,
 }
 
-impl State {
-    pub(super) fn new(config: &Config) -> Self {
+impl<S: Store> State<S> {
+    pub(in crate::engine) fn new(config: &Config, store: S) -> Self {
         Self {
+            store,
             held: HashMap::default(),
             queues: Queues::default(),
             timers: Timers::default(),
@@ -73,17 +75,16 @@ impl State {
             repeats: Repeats::default(),
             hidden: HashMap::new(),
             lingering: HashMap::new(),
-            keys: Keys::new(config.keep_keys),
             join: None,
             waiting: 0,
             waiting_bytes: 0,
             running: 0,
-            remembered: Remembered::new(config.keep_ended, config.keep_ended_bytes, config.keep_ended_for),
-            dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             tell: HashMap::new(),
             aftermath: Aftermath::default(),
             last_number: 0,
             draining: false,
+            holds_back: false,
+            suspects: Lanes::default(),
             closed: false,
             clock: config.clock.clone(),
             max_running: config.max_running,
@@ -93,13 +94,13 @@ impl State {
     }
 
     /// Which services are hosted, and who makes the ends of groups.
-    pub(super) fn announce(&mut self, services: &[Hosted], join: Arc<dyn Join>) {
+    pub(in crate::engine) fn announce(&mut self, services: &[Hosted], join: Arc<dyn Join>) {
         self.queues.announce(services);
         self.join = Some(join);
     }
 
     /// Delivers what is to be delivered next, if there is a place for it to run.
-    pub(super) fn deliver_next(&mut self, now: SystemTime) -> Option<Delivery> {
+    pub(in crate::engine) fn deliver_next(&mut self, now: SystemTime) -> Option<Delivery> {
         if self.closed {
             return None;
         }
@@ -108,7 +109,7 @@ impl State {
                 return Some(delivery);
             }
         }
-        if self.running >= self.max_running {
+        if self.holds_back || self.running >= self.max_running {
             return None;
         }
         let held = &self.held;
@@ -136,10 +137,10 @@ impl State {
         let attempt = before.as_ref().map_or(0, |before| before.attempts) + u32::from(runs);
         if runs {
             self.queues.started(service);
+            self.store.started(AttemptId { cid: invocation.cid, number: attempt }, started_at);
         }
-        self.last_number += 1;
         self.running += 1;
-        let lease = Lease(self.last_number);
+        let lease = Lease(self.next_number());
         let held = Delivered {
             invocation: invocation.clone(),
             before: before.clone(),
@@ -154,7 +155,7 @@ impl State {
     }
 
     /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
-    pub(super) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
+    pub(in crate::engine) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
         let (service, runs, id) = match self.held.get(&settle.cid) {
             Some(Held::Delivered(delivered)) if delivered.lease == settle.lease => {
                 let id = AttemptId { cid: settle.cid, number: delivered.attempt() };
@@ -171,7 +172,10 @@ impl State {
             }
         }
         for inner in settle.inner {
-            self.remember(Arc::new(inner));
+            let inner = Arc::new(inner);
+            let number = self.next_number();
+            let remember = self.store.ended_inside(&inner, number);
+            self.remember(inner, remember);
         }
         let mut settled = Settled::default();
         match settle.verdict {
@@ -199,9 +203,12 @@ impl State {
                     }
                     // The worker that settles has two hands: what it cannot begin at once is for the others.
                     let service = self.queues.number(&callback.service);
-                    let has_place = settled.granted.is_empty() && self.running < self.max_running;
+                    let has_place =
+                        !self.holds_back && settled.granted.is_empty() && self.running < self.max_running;
                     if has_place && callback.options.is_none() && self.queues.takes_at_once(service) {
                         let now = self.clock.now();
+                        let number = self.next_number();
+                        self.store.accepted(number, &callback, false, None);
                         settled.granted.push(self.start(callback, service, None, Task::Run, now));
                     } else {
                         self.hold(callback);
@@ -218,6 +225,9 @@ impl State {
         let (invocation, service) = (delivered.invocation.clone(), delivered.service);
         let before = Some(Arc::new(Progress::and(delivered.before.as_deref(), tried, at)));
         let is_cancelled = delivered.cancel != Cancel::No;
+        if let Some(before) = &before {
+            self.store.again(id.cid, before);
+        }
         let ticket = self.ticket(id.cid);
         if let Some(deadline) = invocation.deadline {
             self.set_deadline(deadline, ticket);
@@ -237,17 +247,19 @@ impl State {
     }
 
     /// Whether a worker that waits should look.
-    pub(super) fn can_deliver(&self) -> bool {
+    pub(in crate::engine) fn can_deliver(&self) -> bool {
         !self.to_end.is_empty() || (!self.queues.is_empty() && self.running < self.max_running)
     }
 
     /// How many can be started at the most.
-    pub(super) fn startable(&self) -> usize {
+    pub(in crate::engine) fn startable(&self) -> usize {
         self.queues.len()
     }
 
     /// Whether nothing runs, and nothing waits that may ever run in this process as it is.
-    pub(super) fn is_idle(&self) -> bool {
-        self.running == 0 && self.to_end.is_empty() && self.waiting == self.queues.stuck()
+    pub(in crate::engine) fn is_idle(&self) -> bool {
+        self.running == 0
+            && self.to_end.is_empty()
+            && (self.holds_back || self.waiting == self.queues.stuck())
     }
 }

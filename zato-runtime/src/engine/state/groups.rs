@@ -8,7 +8,7 @@ use zato_core::{Cid, Invocation, Slot};
 use crate::record::Ended;
 
 #[derive(Debug, Default)]
-pub(super) struct Groups {
+pub(in crate::engine) struct Groups {
     staged: HashMap<Cid, Vec<Arc<Invocation>>>,
     staged_count: usize,
     staged_bytes: usize,
@@ -27,17 +27,17 @@ struct Open {
 }
 
 /// A group whose members have all ended: itself, and how they ended in the order of their slots.
-pub(super) type Full = (Arc<Invocation>, Vec<Arc<Ended>>);
+pub(in crate::engine) type Full = (Arc<Invocation>, Vec<Arc<Ended>>);
 
 impl Groups {
-    pub(super) fn stage(&mut self, group: Cid, members: Vec<Arc<Invocation>>) {
+    pub(in crate::engine) fn stage(&mut self, group: Cid, members: Vec<Arc<Invocation>>) {
         self.staged_count += members.len();
         self.staged_bytes += bytes(&members);
         self.staged.entry(group).or_default().extend(members);
     }
 
     /// What was staged for a group; it is staged no longer.
-    pub(super) fn unstage(&mut self, group: Cid) -> Vec<Arc<Invocation>> {
+    pub(in crate::engine) fn unstage(&mut self, group: Cid) -> Vec<Arc<Invocation>> {
         let members = self.staged.remove(&group).unwrap_or_default();
         self.staged_count -= members.len();
         self.staged_bytes -= bytes(&members);
@@ -45,17 +45,17 @@ impl Groups {
     }
 
     /// How many were staged for this group.
-    pub(super) fn staged_for(&self, group: Cid) -> usize {
+    pub(in crate::engine) fn staged_for(&self, group: Cid) -> usize {
         self.staged.get(&group).map_or(0, Vec::len)
     }
 
     /// How many members are staged in all, and how many bytes of payload they hold.
-    pub(super) fn staged(&self) -> (usize, usize) {
+    pub(in crate::engine) fn staged(&self) -> (usize, usize) {
         (self.staged_count, self.staged_bytes)
     }
 
     /// A group was accepted. One without members is full at once.
-    pub(super) fn open(&mut self, invocation: Arc<Invocation>, members: Vec<Cid>) -> Option<Full> {
+    pub(in crate::engine) fn open(&mut self, invocation: Arc<Invocation>, members: Vec<Cid>) -> Option<Full> {
         let Some(left) = u32::try_from(members.len()).ok().filter(|left| *left > 0) else {
             return Some((invocation, Vec::new()));
         };
@@ -65,19 +65,19 @@ impl Groups {
     }
 
     /// The members of a group that is open.
-    pub(super) fn members(&self, group: Cid) -> Vec<Cid> {
+    pub(in crate::engine) fn members(&self, group: Cid) -> Vec<Cid> {
         self.open.get(&group).map(|open| open.members.clone()).unwrap_or_default()
     }
 
     /// The group is to end: so is what its members are now, and what they pass their slots on to.
-    pub(super) fn cancel(&mut self, group: Cid) {
+    pub(in crate::engine) fn cancel(&mut self, group: Cid) {
         if let Some(open) = self.open.get_mut(&group) {
             open.is_cancelled = true;
         }
     }
 
     /// A member has passed its slot on. Answers whether that is to be cancelled.
-    pub(super) fn pass(&mut self, slot: Slot, to: Cid) -> bool {
+    pub(in crate::engine) fn pass(&mut self, slot: Slot, to: Cid) -> bool {
         let Some(open) = self.open.get_mut(&slot.group) else { return false };
         if let Some(member) = open.members.get_mut(slot.index as usize) {
             *member = to;
@@ -86,7 +86,7 @@ impl Groups {
     }
 
     /// A member ended. Answers with its group if that was the last one.
-    pub(super) fn fill(&mut self, slot: Slot, ended: &Arc<Ended>) -> Option<Full> {
+    pub(in crate::engine) fn fill(&mut self, slot: Slot, ended: &Arc<Ended>) -> Option<Full> {
         let open = self.open.get_mut(&slot.group)?;
         let row = open.rows.get_mut(slot.index as usize)?;
         if row.replace(ended.clone()).is_none() {
@@ -100,12 +100,12 @@ impl Groups {
     }
 
     /// How many members of a group have not ended; `None` if it is not open.
-    pub(super) fn left(&self, group: Cid) -> Option<u32> {
+    pub(in crate::engine) fn left(&self, group: Cid) -> Option<u32> {
         self.open.get(&group).map(|open| open.left)
     }
 
     /// Gives up all groups.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::engine) fn clear(&mut self) {
         *self = Self::default();
     }
 }

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use zato_core::{Cid, Invocation};
+use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
 use super::queues::Ticket;
 use super::state::State;
+use super::store::{Past, Store};
 use crate::engine::contract::{Accepted, Refused};
 use crate::record::{Accept, AttemptId, Progress};
 
 /// Why an invocation was not taken.
-pub(super) enum NotTaken {
+pub(in crate::engine) enum NotTaken {
     /// For good.
     Refused(Refused),
     /// There is no room yet: here it is back.
     NoRoom(Box<Accept>),
 }
 
-impl State {
+impl<S: Store> State<S> {
     /// Takes an invocation, or a group with its members, if its caller may make it and there is room.
-    pub(super) fn accept(&mut self, accept: Accept) -> Result<Accepted, NotTaken> {
+    pub(in crate::engine) fn accept(&mut self, accept: Accept) -> Result<Accepted, NotTaken> {
         match accept.by {
             Some(by) if !self.is_running(by) => return Err(NotTaken::Refused(Refused::Over)),
             None if self.draining => return Err(NotTaken::Refused(Refused::Draining)),
@@ -33,18 +34,28 @@ impl State {
         }
         let (key, again_of) = (accept.key.clone(), accept.invocation.again_of());
         let hidden = accept.by.filter(|by| accept.invocation.parent != Some(by.cid));
-        let accepted = self.accept_new(accept)?;
-        if let Some(Held::Ended { again, .. }) = again_of.and_then(|first| self.held.get_mut(&first)) {
-            *again = Some(cid);
-        }
         if let Some(by) = hidden {
             self.hidden.insert(cid, by.cid);
         }
+        let accepted = match self.accept_new(accept) {
+            Ok(accepted) => accepted,
+            Err(refused) => {
+                self.hidden.remove(&cid);
+                return Err(refused);
+            }
+        };
+        if let Some(first) = again_of {
+            if let Some(Held::Ended { again, .. }) = self.held.get_mut(&first) {
+                *again = Some(cid);
+            }
+            self.store.run_again(first, cid);
+        }
         if let Some((by, digest)) = made {
             self.repeats.note(by, digest, cid);
+            self.store.called(by, digest, cid);
         }
         if let Some(key) = key {
-            self.keys.note(&service, key, cid);
+            self.store.note_key(&service, key, cid);
         }
         Ok(accepted)
     }
@@ -56,25 +67,28 @@ impl State {
         made: Option<(AttemptId, u128)>,
     ) -> Result<Option<Cid>, Refused> {
         if let Some((by, digest)) = made {
-            let held = &self.held;
+            let (held, store) = (&self.held, &self.store);
+            let completed = |past: Past| past.ended.outcome.is_completed();
             let stands = |child| match held.get(&child) {
                 Some(Held::Ended { ended, .. }) => ended.outcome.is_completed(),
-                other => other.is_some(),
+                Some(_) => true,
+                None => store.past(child).is_some_and(completed),
             };
             if let Some(child) = self.repeats.find(by, digest, stands) {
+                self.store.called(by, digest, child);
                 return Ok(Some(child));
             }
         }
         if let Some(key) = &accept.key
-            && let Some(first) = self.keys.find(&accept.invocation.service, key)?
+            && let Some(first) = self.store.key(&accept.invocation.service, key)?
         {
             return Ok(Some(first));
         }
-        if accept.brings_cid && self.held.contains_key(&accept.invocation.cid) {
+        if accept.brings_cid && self.is_held(accept.invocation.cid) {
             return Err(Refused::CidTaken);
         }
         if let Some(first) = accept.invocation.again_of()
-            && !matches!(self.held.get(&first), Some(Held::Ended { ended, again: None }) if ended.is_dead())
+            && !self.past(first).is_some_and(|past| past.ended.is_dead() && past.again.is_none())
         {
             return Err(Refused::NotDead);
         }
@@ -115,14 +129,18 @@ impl State {
         if fits { Ok(()) } else { Err(Refused::Full { waiting, bytes }) }
     }
 
-    pub(super) fn stage(&mut self, group: Cid, members: Vec<Arc<Invocation>>) -> Result<(), Refused> {
+    pub(in crate::engine) fn stage(
+        &mut self,
+        group: Cid,
+        members: Vec<Arc<Invocation>>,
+    ) -> Result<(), Refused> {
         let bytes = members.iter().map(|member| member.payload.len()).sum();
         self.has_room(members.len(), bytes, 2)?;
         self.groups.stage(group, members);
         Ok(())
     }
 
-    pub(super) fn unstage(&mut self, group: Cid) -> Vec<Arc<Invocation>> {
+    pub(in crate::engine) fn unstage(&mut self, group: Cid) -> Vec<Arc<Invocation>> {
         self.groups.unstage(group)
     }
 
@@ -142,6 +160,8 @@ impl State {
         for member in staged {
             self.hold(member);
         }
+        let number = self.next_number();
+        self.store.accepted(number, &group, true, self.hidden.get(&group.cid).copied());
         self.held.insert(group.cid, Held::Open(group.clone()));
         let mut ended = None;
         if let Some(full) = self.groups.open(group, cids) {
@@ -159,8 +179,10 @@ impl State {
     }
 
     /// Holds an invocation until it may start.
-    pub(super) fn hold(&mut self, invocation: Arc<Invocation>) {
+    pub(in crate::engine) fn hold(&mut self, invocation: Arc<Invocation>) {
         let ticket = self.ticket(invocation.cid);
+        let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
+        self.store.accepted(ticket.number, &invocation, false, hidden_by);
         let service = self.queues.number(&invocation.service);
         self.set_timers(ticket, &invocation);
         let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
@@ -169,13 +191,38 @@ impl State {
         self.wait(Waiting { invocation, before: None, number: ticket.number, service, hold });
     }
 
-    pub(super) fn ticket(&mut self, cid: Cid) -> Ticket {
+    pub(in crate::engine) fn ticket(&mut self, cid: Cid) -> Ticket {
+        Ticket { number: self.next_number(), cid }
+    }
+
+    pub(in crate::engine) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
-        Ticket { number: self.last_number, cid }
+        self.last_number
+    }
+
+    /// Lets nothing of a service start, or lets it start again.
+    pub(in crate::engine) fn pause(&mut self, service: &ServiceName, paused: bool) {
+        let number = self.queues.number(service);
+        self.queues.pause(number, paused);
+        self.store.paused(service, paused);
+    }
+
+    /// One that has ended, whoever remembers it.
+    pub(in crate::engine) fn past(&self, cid: Cid) -> Option<Past> {
+        match self.held.get(&cid) {
+            Some(Held::Ended { ended, again }) => Some(Past { ended: ended.clone(), again: *again }),
+            Some(_) => None,
+            None => self.store.past(cid),
+        }
+    }
+
+    /// Whether anything has this CID.
+    fn is_held(&self, cid: Cid) -> bool {
+        self.held.contains_key(&cid) || self.store.past(cid).is_some()
     }
 
     /// Counts one more that waits.
-    pub(super) fn wait(&mut self, waiting: Waiting) {
+    pub(in crate::engine) fn wait(&mut self, waiting: Waiting) {
         if waiting.hold != Hold::Restart {
             self.waiting += 1;
             self.waiting_bytes += waiting.invocation.payload.len();
@@ -185,7 +232,7 @@ impl State {
     }
 
     /// The invocation that still waits under this ticket.
-    pub(super) fn still_waiting(&self, ticket: Ticket) -> Option<&Waiting> {
+    pub(in crate::engine) fn still_waiting(&self, ticket: Ticket) -> Option<&Waiting> {
         match self.held.get(&ticket.cid)? {
             Held::Waiting(waiting) if waiting.number == ticket.number => Some(waiting),
             _ => None,
@@ -193,7 +240,7 @@ impl State {
     }
 
     /// Takes what waits under this ticket out of what waits, if it still does.
-    pub(super) fn take_waiting(
+    pub(in crate::engine) fn take_waiting(
         &mut self,
         ticket: Ticket,
     ) -> Option<(Arc<Invocation>, u32, Option<Arc<Progress>>)> {

@@ -8,7 +8,7 @@ use crate::record::{Delivery, Ended, Lease, Progress, Task};
 
 /// An invocation and where it stands.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(in crate::engine) enum Held {
     Waiting(Waiting),
     Delivered(Delivered),
     /// A group with members that have not ended.
@@ -21,31 +21,31 @@ pub(super) enum Held {
 }
 
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) invocation: Arc<Invocation>,
-    pub(super) before: Option<Arc<Progress>>,
+pub(in crate::engine) struct Waiting {
+    pub(in crate::engine) invocation: Arc<Invocation>,
+    pub(in crate::engine) before: Option<Arc<Progress>>,
     /// What it waits under; another one for each attempt.
-    pub(super) number: u64,
+    pub(in crate::engine) number: u64,
     /// The number of its service.
-    pub(super) service: u32,
-    pub(super) hold: Hold,
+    pub(in crate::engine) service: u32,
+    pub(in crate::engine) hold: Hold,
 }
 
 /// Delivered, to be run or to be ended.
 #[derive(Debug)]
-pub(super) struct Delivered {
-    pub(super) invocation: Arc<Invocation>,
-    pub(super) before: Option<Arc<Progress>>,
-    pub(super) lease: Lease,
-    pub(super) service: u32,
-    pub(super) started_at: Moment,
-    pub(super) runs: bool,
-    pub(super) cancel: Cancel,
+pub(in crate::engine) struct Delivered {
+    pub(in crate::engine) invocation: Arc<Invocation>,
+    pub(in crate::engine) before: Option<Arc<Progress>>,
+    pub(in crate::engine) lease: Lease,
+    pub(in crate::engine) service: u32,
+    pub(in crate::engine) started_at: Moment,
+    pub(in crate::engine) runs: bool,
+    pub(in crate::engine) cancel: Cancel,
 }
 
 /// What keeps an invocation from being started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(in crate::engine) enum Hold {
     /// It stands in its service's queue.
     Turn,
     /// A timer is set: until it is due, or until its next attempt is.
@@ -56,11 +56,14 @@ pub(super) enum Hold {
     Release,
     /// A shutdown interrupted it.
     Restart,
+    /// Another one runs that may be what kills the process, as this may be.
+    #[expect(dead_code, reason = "for engines that outlive their process")]
+    Suspect,
 }
 
 /// Whether what runs is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Cancel {
+pub(in crate::engine) enum Cancel {
     #[default]
     No,
     Alone,
@@ -70,12 +73,12 @@ pub(super) enum Cancel {
 
 impl Delivered {
     /// The number of the attempt; where none is made, that of the last.
-    pub(super) fn attempt(&self) -> u32 {
+    pub(in crate::engine) fn attempt(&self) -> u32 {
         self.before.as_ref().map_or(0, |before| before.attempts) + u32::from(self.runs)
     }
 
     /// What was handed out.
-    pub(super) fn delivery(&self) -> Delivery {
+    pub(in crate::engine) fn delivery(&self) -> Delivery {
         Delivery {
             invocation: self.invocation.clone(),
             attempt: self.attempt(),
@@ -88,7 +91,7 @@ impl Delivered {
 }
 
 impl Held {
-    pub(super) fn invocation(&self) -> &Arc<Invocation> {
+    pub(in crate::engine) fn invocation(&self) -> &Arc<Invocation> {
         match self {
             Self::Waiting(Waiting { invocation, .. })
             | Self::Delivered(Delivered { invocation, .. })
@@ -98,12 +101,12 @@ impl Held {
     }
 
     /// Whether it has ended.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::engine) fn has_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
     }
 
     /// Whether it waits under this number.
-    pub(super) fn waits_as(&self, number: u64) -> bool {
+    pub(in crate::engine) fn waits_as(&self, number: u64) -> bool {
         matches!(self, Self::Waiting(waiting) if waiting.number == number)
     }
 }

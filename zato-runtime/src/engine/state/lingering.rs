@@ -3,28 +3,29 @@
 use super::held::Hold;
 use super::queues::Ticket;
 use super::state::State;
+use super::store::Store;
 use crate::record::AttemptId;
 
 /// What a settled attempt still holds: a place of its service, and its key.
 #[derive(Debug)]
-pub(super) struct Lingering {
+pub(in crate::engine) struct Lingering {
     service: u32,
     /// The attempt that waits for it.
-    pub(super) next: Option<Ticket>,
+    pub(in crate::engine) next: Option<Ticket>,
     /// Whether the invocation has ended, so that its key is to be given on.
-    pub(super) has_ended: bool,
+    pub(in crate::engine) has_ended: bool,
 }
 
 impl Lingering {
-    pub(super) fn new(service: u32) -> Self {
+    pub(in crate::engine) fn new(service: u32) -> Self {
         Self { service, next: None, has_ended: false }
     }
 }
 
-impl State {
+impl<S: Store> State<S> {
     /// The handler of an attempt that is over has been dropped: its place is free, and its key, and the next attempt
     /// may start.
-    pub(super) fn release(&mut self, id: AttemptId) {
+    pub(in crate::engine) fn release(&mut self, id: AttemptId) {
         let Some(lingering) = self.lingering.remove(&id) else { return };
         self.running -= 1;
         self.queues.ended(lingering.service);

@@ -8,13 +8,13 @@ use super::queues::Ticket;
 
 /// The lanes of one service, one for each key. What stands first in a lane has its key, until it has ended.
 #[derive(Debug, Default)]
-pub(super) struct Lanes {
+pub(in crate::engine) struct Lanes {
     by_key: HashMap<Box<str>, VecDeque<Ticket>>,
 }
 
 impl Lanes {
     /// Puts one more at the end; answers whether it stands first.
-    pub(super) fn enter(&mut self, key: &str, ticket: Ticket) -> bool {
+    pub(in crate::engine) fn enter(&mut self, key: &str, ticket: Ticket) -> bool {
         if let Some(lane) = self.by_key.get_mut(key) {
             lane.push_back(ticket);
             return false;
@@ -25,7 +25,12 @@ impl Lanes {
 
     /// One has ended. If it stood first, answers with the one that now does; those that `waits` says no of have ended
     /// before their turn.
-    pub(super) fn leave(&mut self, key: &str, cid: Cid, waits: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
+    pub(in crate::engine) fn leave(
+        &mut self,
+        key: &str,
+        cid: Cid,
+        waits: impl Fn(&Ticket) -> bool,
+    ) -> Option<Ticket> {
         let lane = self.by_key.get_mut(key)?;
         if lane.front().is_none_or(|first| first.cid != cid) {
             return None;
@@ -40,7 +45,7 @@ impl Lanes {
     }
 
     /// Who has the key.
-    pub(super) fn first(&self, key: &str) -> Option<Cid> {
+    pub(in crate::engine) fn first(&self, key: &str) -> Option<Cid> {
         Some(self.by_key.get(key)?.front()?.cid)
     }
 }

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
-use super::ends::bytes;
 use super::held::{Cancel, Held, Hold, Waiting};
 use super::state::State;
+use super::store::{Past, Store};
 use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Waits};
 use crate::record::AttemptId;
 
-impl State {
-    pub(super) fn is_running(&self, id: AttemptId) -> bool {
+impl<S: Store> State<S> {
+    pub(in crate::engine) fn is_running(&self, id: AttemptId) -> bool {
         matches!(
             self.held.get(&id.cid),
             Some(Held::Delivered(delivered)) if delivered.runs && delivered.attempt() == id.number
@@ -20,8 +20,14 @@ impl State {
     }
 
     /// The outcome, or who will be told of it; `None` if the invocation is not held.
-    pub(super) fn outcome(&mut self, cid: Cid) -> Option<Result<Outcome, oneshot::Receiver<Outcome>>> {
-        match self.held.get(&cid)? {
+    pub(in crate::engine) fn outcome(
+        &mut self,
+        cid: Cid,
+    ) -> Option<Result<Outcome, oneshot::Receiver<Outcome>>> {
+        let Some(held) = self.held.get(&cid) else {
+            return self.store.past(cid).map(|past| Ok(past.ended.outcome.clone()));
+        };
+        match held {
             Held::Ended { ended, .. } => Some(Ok(ended.outcome.clone())),
             Held::Waiting(_) | Held::Delivered(_) | Held::Open(_) => {
                 let (tell, told) = oneshot::channel();
@@ -36,8 +42,13 @@ impl State {
         }
     }
 
-    pub(super) fn find(&self, cid: Cid) -> Option<Found> {
-        self.held.get(&cid).map(|held| self.found(held))
+    pub(in crate::engine) fn find(&self, cid: Cid) -> Option<Found> {
+        match self.held.get(&cid) {
+            Some(held) => Some(self.found(held)),
+            None => {
+                self.store.past(cid).map(|Past { ended, again }| self.found(&Held::Ended { ended, again }))
+            }
+        }
     }
 
     fn found(&self, held: &Held) -> Found {
@@ -83,6 +94,7 @@ impl State {
         let queue = self.queues.of(waiting.service);
         match waiting.hold {
             Hold::Restart => Waits::Restart,
+            Hold::Suspect => Waits::Suspects,
             Hold::Release => Waits::Release,
             _ if !queue.is_hosted => Waits::Host,
             _ if queue.is_paused => Waits::Resume,
@@ -109,7 +121,7 @@ impl State {
     }
 
     /// Everything that is held of a tree.
-    pub(super) fn tree(&self, root: Cid) -> Vec<Found> {
+    pub(in crate::engine) fn tree(&self, root: Cid) -> Vec<Found> {
         let of_tree = self.held.values().filter(|held| held.invocation().root == root);
         let mut found: Vec<_> = of_tree.map(|held| self.found(held)).collect();
         found.sort_unstable_by_key(Found::cid);
@@ -117,7 +129,7 @@ impl State {
     }
 
     /// What passes the filter.
-    pub(super) fn list(&self, filter: &Filter) -> Vec<Found> {
+    pub(in crate::engine) fn list(&self, filter: &Filter) -> Vec<Found> {
         let passes = |held: &&Held| {
             let invocation = held.invocation();
             let is_in_stage = match filter.stage {
@@ -145,21 +157,22 @@ impl State {
     }
 
     /// Forgets a dead letter.
-    pub(super) fn discard(&mut self, cid: Cid) -> DiscardAnswer {
-        match self.held.get(&cid) {
-            None => DiscardAnswer::NotHeld,
-            Some(Held::Ended { ended, again: None }) if ended.is_dead() => {
-                self.dead.discard(cid, bytes(ended));
-                self.held.remove(&cid);
-                self.hidden.remove(&cid);
-                DiscardAnswer::Discarded
-            }
-            Some(_) => DiscardAnswer::NotDead,
+    pub(in crate::engine) fn discard(&mut self, cid: Cid) -> DiscardAnswer {
+        let Some(past) = self.past(cid) else {
+            let is_held = self.held.contains_key(&cid);
+            return if is_held { DiscardAnswer::NotDead } else { DiscardAnswer::NotHeld };
+        };
+        if !past.ended.is_dead() || past.again.is_some() {
+            return DiscardAnswer::NotDead;
         }
+        self.store.discarded(&past.ended);
+        self.held.remove(&cid);
+        self.hidden.remove(&cid);
+        DiscardAnswer::Discarded
     }
 
     /// Everything of the tree below an invocation that has not ended.
-    pub(super) fn below(&self, cid: Cid) -> Vec<Cid> {
+    pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
         let Some(root) = self.held.get(&cid).map(|held| held.invocation().root) else { return Vec::new() };
         let mut children: HashMap<Cid, Vec<Cid>> = HashMap::new();
         for invocation in self.held.values().map(Held::invocation) {

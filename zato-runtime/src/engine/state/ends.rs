@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Cid, Ending, Invocation, Outcome, Payload};
+use zato_core::{Cid, Ending, Invocation, Outcome};
 
 use super::groups::Full;
 use super::held::{Cancel, Delivered, Held, Waiting};
 use super::queues::{Queues, Ticket};
 use super::state::State;
+use super::store::{Remember, Store};
 use super::timers::Timers;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
 
@@ -17,14 +18,14 @@ use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
 /// code that is not ours.
 #[derive(Debug, Default)]
 #[must_use = "waiters are told when it is finished"]
-pub(super) struct Aftermath {
+pub(in crate::engine) struct Aftermath {
     forgotten: SmallVec<[Held; 2]>,
     told: Vec<(oneshot::Sender<Outcome>, Outcome)>,
 }
 
 impl Aftermath {
     /// Tells who waits, and frees what is no longer remembered.
-    pub(super) fn finish(self) {
+    pub(in crate::engine) fn finish(self) {
         for (waiter, outcome) in self.told {
             // Who no longer listens needs no answer.
             let _ = waiter.send(outcome);
@@ -32,13 +33,13 @@ impl Aftermath {
     }
 }
 
-impl State {
+impl<S: Store> State<S> {
     /// What is to be finished once the lock is released.
-    pub(super) fn take_aftermath(&mut self) -> Aftermath {
+    pub(in crate::engine) fn take_aftermath(&mut self) -> Aftermath {
         std::mem::take(&mut self.aftermath)
     }
 
-    pub(super) fn cancel_of(&self, cid: Cid) -> Cancel {
+    pub(in crate::engine) fn cancel_of(&self, cid: Cid) -> Cancel {
         match self.held.get(&cid) {
             Some(Held::Delivered(delivered)) => delivered.cancel,
             _ => Cancel::No,
@@ -46,7 +47,7 @@ impl State {
     }
 
     /// Whether what is to be accepted is of a tree that is being cancelled.
-    pub(super) fn is_cancelled_with(&self, accept: &Accept) -> bool {
+    pub(in crate::engine) fn is_cancelled_with(&self, accept: &Accept) -> bool {
         let Some(by) = accept.by.filter(|by| self.cancel_of(by.cid) == Cancel::WithTree) else {
             return false;
         };
@@ -54,8 +55,11 @@ impl State {
     }
 
     /// Has what waits ended, and notes of what runs that it is to stop; `None` if it is not held.
-    pub(super) fn cancel(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
-        Some(match self.held.get_mut(&cid)? {
+    pub(in crate::engine) fn cancel(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
+        let Some(held) = self.held.get_mut(&cid) else {
+            return self.store.past(cid).map(|past| CancelAnswer::Ended(past.ended.outcome.clone()));
+        };
+        Some(match held {
             Held::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
             Held::Waiting(Waiting { number, .. }) => {
                 let ticket = Ticket { number: *number, cid };
@@ -66,17 +70,22 @@ impl State {
             Held::Delivered(delivered) => {
                 let with_tree = with_tree || delivered.cancel == Cancel::WithTree;
                 delivered.cancel = if with_tree { Cancel::WithTree } else { Cancel::Alone };
+                self.store.cancelled(cid, with_tree);
                 CancelAnswer::Noted(Box::new(delivered.delivery()))
             }
             Held::Open(_) => {
                 self.groups.cancel(cid);
+                self.store.cancelled(cid, with_tree);
                 CancelAnswer::Open
             }
         })
     }
 
     /// Ends a group whose members have all ended; answers with its callbacks.
-    pub(super) fn end_group(&mut self, (group, rows): &Full) -> (Arc<Ended>, Batch<Arc<Invocation>>) {
+    pub(in crate::engine) fn end_group(
+        &mut self,
+        (group, rows): &Full,
+    ) -> (Arc<Ended>, Batch<Arc<Invocation>>) {
         let (ended, callbacks) = match &self.join {
             Some(join) => join.join(group, rows),
             None => (self.cancelled(group.clone(), "no one joins its members"), Batch::new()),
@@ -84,7 +93,7 @@ impl State {
         (self.end(ended), callbacks)
     }
 
-    pub(super) fn end(&mut self, ended: Ended) -> Arc<Ended> {
+    pub(in crate::engine) fn end(&mut self, ended: Ended) -> Arc<Ended> {
         let ended = Arc::new(ended);
         self.repeats.forget(ended.invocation.cid);
         let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
@@ -93,32 +102,43 @@ impl State {
             None if ended.invocation.options.is_some() => self.leave_lane(&ended.invocation),
             None => {}
         }
+        if ended.before.as_ref().is_some_and(|before| before.losses > 0) {
+            self.leave_suspects(ended.invocation.cid);
+        }
         if !self.tell.is_empty()
             && let Some(waiters) = self.tell.remove(&ended.invocation.cid)
         {
             self.aftermath.told.extend(waiters.into_iter().map(|waiter| (waiter, ended.outcome.clone())));
         }
-        self.remember(ended.clone());
+        let remember = self.store.ended(&ended);
+        self.remember(ended.clone(), remember);
         ended
     }
 
-    pub(super) fn remember(&mut self, ended: Arc<Ended>) {
-        let (cid, ended_at) = (ended.invocation.cid, ended.ended_at);
-        let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
-        kept.push(cid, bytes(&ended), ended_at);
-        self.held.insert(cid, Held::Ended { ended, again: None });
-        while let Some(oldest) =
-            self.remembered.pop_surplus(ended_at).or_else(|| self.dead.pop_surplus(ended_at))
-        {
-            self.aftermath.forgotten.extend(self.held.remove(&oldest));
-            if !self.hidden.is_empty() {
-                self.hidden.remove(&oldest);
+    /// Remembers what has ended, as long as it is to.
+    pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>, remember: Remember) {
+        let cid = ended.invocation.cid;
+        match remember {
+            Remember::Here(forgotten) => {
+                self.held.insert(cid, Held::Ended { ended, again: None });
+                for oldest in forgotten {
+                    self.aftermath.forgotten.extend(self.held.remove(&oldest));
+                    if !self.hidden.is_empty() {
+                        self.hidden.remove(&oldest);
+                    }
+                }
+            }
+            Remember::There => {
+                self.aftermath.forgotten.extend(self.held.remove(&cid));
+                if !self.hidden.is_empty() {
+                    self.hidden.remove(&cid);
+                }
             }
         }
     }
 
     /// Ends everything that has not ended as `Cancelled`; answers how many there were.
-    pub(super) fn close(&mut self) -> usize {
+    pub(in crate::engine) fn close(&mut self) -> usize {
         self.draining = true;
         self.closed = true;
         self.queues = Queues::default();
@@ -160,10 +180,4 @@ impl State {
         let ended_at = self.clock.now();
         Ended { invocation, outcome, attempts: 0, started_at: None, ended_at, before: None }
     }
-}
-
-/// How many bytes a remembered invocation holds: its request, and its response or error.
-pub(super) fn bytes(ended: &Ended) -> usize {
-    let result = ended.outcome.payload().map_or(0, Payload::len) + ended.outcome.error().map_or(0, str::len);
-    ended.invocation.payload.len() + result
 }

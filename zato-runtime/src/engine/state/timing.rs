@@ -8,15 +8,16 @@ use zato_core::{Cid, Invocation, Moment};
 use super::held::{Held, Hold};
 use super::queues::Ticket;
 use super::state::State;
+use super::store::Store;
 use super::timers::Alarm;
 use crate::record::Task;
 
 /// So many void timers and places are left alone.
 const FEW: usize = 1_024;
 
-impl State {
+impl<S: Store> State<S> {
     /// Sets what ends an invocation that has not started, or not ended.
-    pub(super) fn set_timers(&mut self, ticket: Ticket, invocation: &Invocation) {
+    pub(in crate::engine) fn set_timers(&mut self, ticket: Ticket, invocation: &Invocation) {
         let expires = invocation.options.as_deref().and_then(|options| options.expires);
         if let Some(when) = expires {
             let at = self.clock.arm(when.from(self.clock.now()));
@@ -27,12 +28,12 @@ impl State {
         }
     }
 
-    pub(super) fn set_deadline(&mut self, deadline: Moment, ticket: Ticket) {
+    pub(in crate::engine) fn set_deadline(&mut self, deadline: Moment, ticket: Ticket) {
         self.timers.set(self.clock.arm(deadline.into()), ticket, Alarm::Deadline);
     }
 
     /// Puts what nothing else holds up into its queue, or sets a timer until it is due: at `at`, else as its call says.
-    pub(super) fn line_up(
+    pub(in crate::engine) fn line_up(
         &mut self,
         service: u32,
         invocation: &Invocation,
@@ -50,8 +51,26 @@ impl State {
         Hold::Turn
     }
 
+    /// Lets the next suspect run, if this was one.
+    pub(in crate::engine) fn leave_suspects(&mut self, cid: Cid) {
+        let all = &self.held;
+        let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
+        if let Some(next) = self.suspects.leave("", cid, waits) {
+            self.line_up_now(next);
+        }
+    }
+
+    /// Nothing holds it up any more but its time.
+    pub(in crate::engine) fn line_up_now(&mut self, ticket: Ticket) {
+        let Some(waiting) = self.still_waiting(ticket) else { return };
+        let (invocation, service) = (waiting.invocation.clone(), waiting.service);
+        let at = waiting.before.as_ref().and_then(|before| before.next_at);
+        let hold = self.line_up(service, &invocation, ticket, at);
+        self.set_hold(ticket.cid, hold);
+    }
+
     /// Gives the concurrency key of an invocation that has ended to the one that waits for it.
-    pub(super) fn leave_lane(&mut self, invocation: &Invocation) {
+    pub(in crate::engine) fn leave_lane(&mut self, invocation: &Invocation) {
         let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref())
         else {
             return;
@@ -60,14 +79,10 @@ impl State {
         let all = &self.held;
         let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
         let Some(next) = self.queues.of_mut(service).lanes.leave(key, invocation.cid, waits) else { return };
-        let Some(invocation) = self.still_waiting(next).map(|waiting| waiting.invocation.clone()) else {
-            return;
-        };
-        let hold = self.line_up(service, &invocation, next, None);
-        self.set_hold(next.cid, hold);
+        self.line_up_now(next);
     }
 
-    pub(super) fn set_hold(&mut self, cid: Cid, hold: Hold) {
+    pub(in crate::engine) fn set_hold(&mut self, cid: Cid, hold: Hold) {
         if let Some(Held::Waiting(waiting)) = self.held.get_mut(&cid) {
             waiting.hold = hold;
         }
@@ -75,7 +90,7 @@ impl State {
 
     /// Forgets timers and places in queues that are void, once they are more than those that are not. A waiting
     /// invocation has one place and three timers at the most.
-    pub(super) fn clear_void(&mut self) {
+    pub(in crate::engine) fn clear_void(&mut self) {
         let held = &self.held;
         let is_valid =
             |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
@@ -88,7 +103,7 @@ impl State {
     }
 
     /// Lets what has become due take its place in its queue, before anything else does.
-    pub(super) fn catch_up(&mut self) {
+    pub(in crate::engine) fn catch_up(&mut self) {
         if self.next_ring().is_some() {
             self.ring(Instant::now());
         }
@@ -117,7 +132,7 @@ impl State {
     }
 
     /// When the next timer rings, if there is one.
-    pub(super) fn next_ring(&self) -> Option<Instant> {
+    pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
         [self.timers.next(), self.queues.next_ring()].into_iter().flatten().min()
     }
 }

@@ -12,14 +12,14 @@ use crate::record::Hosted;
 
 /// A place in a queue. It is void once the invocation no longer waits under this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket {
-    pub(super) number: u64,
-    pub(super) cid: Cid,
+pub(in crate::engine) struct Ticket {
+    pub(in crate::engine) number: u64,
+    pub(in crate::engine) cid: Cid,
 }
 
 /// The queues of all services. They may hold tickets that are void.
 #[derive(Debug, Default)]
-pub(super) struct Queues {
+pub(in crate::engine) struct Queues {
     /// The number of each service.
     index: HashMap<ServiceName, u32, foldhash::fast::RandomState>,
     services: Vec<Queue>,
@@ -36,27 +36,28 @@ pub(super) struct Queues {
 /// What waits for one service.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
-pub(super) struct Queue {
+pub(in crate::engine) struct Queue {
     /// By priority, the higher first; within one, in the order in which they came to be due. None is empty.
     due: BTreeMap<Reverse<i8>, VecDeque<Ticket>>,
-    pub(super) lanes: Lanes,
+    pub(in crate::engine) lanes: Lanes,
     /// How many wait, due or not.
     waiting: usize,
     running: usize,
-    pub(super) concurrency: Option<u32>,
+    pub(in crate::engine) concurrency: Option<u32>,
     /// Of what names none.
     priority: i8,
     limiter: Option<Limiter>,
-    pub(super) rate: Option<Rate>,
+    pub(in crate::engine) rate: Option<Rate>,
     /// Whether its rate is used up for now.
-    pub(super) is_limited: bool,
-    pub(super) is_hosted: bool,
-    pub(super) is_paused: bool,
+    pub(in crate::engine) is_limited: bool,
+    pub(in crate::engine) is_hosted: bool,
+    pub(in crate::engine) is_paused: bool,
+    pub(in crate::engine) max_losses: u32,
     has_turn: bool,
 }
 
 impl Queue {
-    pub(super) fn has_place(&self) -> bool {
+    pub(in crate::engine) fn has_place(&self) -> bool {
         self.concurrency.is_none_or(|most| self.running < most as usize)
     }
 
@@ -85,7 +86,7 @@ impl Queue {
 
 impl Queues {
     /// What is known of the services before anything is accepted.
-    pub(super) fn announce(&mut self, services: &[Hosted]) {
+    pub(in crate::engine) fn announce(&mut self, services: &[Hosted]) {
         for service in services {
             let number = self.number(&service.name);
             let queue = self.of_mut(number);
@@ -93,12 +94,13 @@ impl Queues {
             queue.concurrency = service.concurrency;
             queue.priority = service.priority;
             queue.rate = service.rate;
+            queue.max_losses = service.max_losses;
             queue.limiter = service.rate.and_then(Limiter::new);
         }
     }
 
     /// A service's number; it is given one when it is first asked for.
-    pub(super) fn number(&mut self, service: &ServiceName) -> u32 {
+    pub(in crate::engine) fn number(&mut self, service: &ServiceName) -> u32 {
         if let Some(number) = self.index.get(service) {
             return *number;
         }
@@ -109,11 +111,11 @@ impl Queues {
         number
     }
 
-    pub(super) fn of(&self, service: u32) -> &Queue {
+    pub(in crate::engine) fn of(&self, service: u32) -> &Queue {
         &self.services[service as usize]
     }
 
-    pub(super) fn of_mut(&mut self, service: u32) -> &mut Queue {
+    pub(in crate::engine) fn of_mut(&mut self, service: u32) -> &mut Queue {
         &mut self.services[service as usize]
     }
 
@@ -127,21 +129,21 @@ impl Queues {
     }
 
     /// One more of this service waits.
-    pub(super) fn entered(&mut self, service: u32) {
+    pub(in crate::engine) fn entered(&mut self, service: u32) {
         let queue = self.of_mut(service);
         queue.waiting += 1;
         self.stuck += usize::from(!queue.is_open());
     }
 
     /// One of this service waits no longer.
-    pub(super) fn left(&mut self, service: u32) {
+    pub(in crate::engine) fn left(&mut self, service: u32) {
         let queue = self.of_mut(service);
         queue.waiting -= 1;
         self.stuck -= usize::from(!queue.is_open());
     }
 
     /// It is due: it may start when its turn has come.
-    pub(super) fn push(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+    pub(in crate::engine) fn push(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
         let queue = self.of_mut(service);
         let priority =
             invocation.options.as_ref().and_then(|options| options.priority).unwrap_or(queue.priority);
@@ -151,7 +153,7 @@ impl Queues {
     }
 
     /// The next one, which is to be [`started`](Self::started): its service then goes to the end of the turns.
-    pub(super) fn pop(&mut self, is_valid: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
+    pub(in crate::engine) fn pop(&mut self, is_valid: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
         while let Some(service) = self.turns.pop_front() {
             let queue = &mut self.services[service as usize];
             queue.has_turn = false;
@@ -183,12 +185,12 @@ impl Queues {
     }
 
     /// When the next rate is no longer used up.
-    pub(super) fn next_ring(&self) -> Option<Instant> {
+    pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
         self.limited.peek().map(|Reverse((until, _))| *until)
     }
 
     /// Lets those start again whose rate allows it by `now`.
-    pub(super) fn ring(&mut self, now: Instant) {
+    pub(in crate::engine) fn ring(&mut self, now: Instant) {
         while let Some(Reverse((until, service))) = self.limited.peek().copied()
             && until <= now
         {
@@ -199,7 +201,7 @@ impl Queues {
     }
 
     /// Lets nothing of this service start, or lets it start again.
-    pub(super) fn pause(&mut self, service: u32, paused: bool) {
+    pub(in crate::engine) fn pause(&mut self, service: u32, paused: bool) {
         let queue = self.of_mut(service);
         let was_open = queue.is_open();
         queue.is_paused = paused;
@@ -212,17 +214,17 @@ impl Queues {
     }
 
     /// How many tickets there are, void ones too.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::engine) fn len(&self) -> usize {
         self.len
     }
 
     /// How many wait that cannot start, because their service is paused or not hosted.
-    pub(super) fn stuck(&self) -> usize {
+    pub(in crate::engine) fn stuck(&self) -> usize {
         self.stuck
     }
 
     /// Forgets void tickets.
-    pub(super) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
+    pub(in crate::engine) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
         self.len = 0;
         for queue in &mut self.services {
             queue.due.retain(|_, tickets| {
@@ -234,26 +236,26 @@ impl Queues {
     }
 
     /// One of this service has been started: it takes a place.
-    pub(super) fn started(&mut self, service: u32) {
+    pub(in crate::engine) fn started(&mut self, service: u32) {
         self.of_mut(service).running += 1;
         self.give_turn(service);
     }
 
     /// One of this service has ended: its place is free.
-    pub(super) fn ended(&mut self, service: u32) {
+    pub(in crate::engine) fn ended(&mut self, service: u32) {
         self.of_mut(service).running -= 1;
         self.give_turn(service);
     }
 
     /// Whether one of this service starts before all that waits, because nothing does and there is a place; it then
     /// counts as one that starts.
-    pub(super) fn takes_at_once(&mut self, service: u32) -> bool {
+    pub(in crate::engine) fn takes_at_once(&mut self, service: u32) -> bool {
         let queue = self.of(service);
         queue.due.is_empty() && queue.may_start() && self.takes_rate(service)
     }
 
     /// Whether nothing can be started.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 }

@@ -8,7 +8,7 @@ use crate::record::AttemptId;
 
 /// The calls of the attempts of what may be run again, by invocation; forgotten when it ends.
 #[derive(Debug, Default)]
-pub(super) struct Repeats {
+pub(in crate::engine) struct Repeats {
     calls: HashMap<Cid, ByDigest>,
 }
 
@@ -25,7 +25,12 @@ struct Made {
 impl Repeats {
     /// The child of an equal call that an earlier attempt made, and that this attempt has not been given yet: the
     /// n-th such call is given the n-th child. `stands` says whether a child is still what was asked for.
-    pub(super) fn find(&mut self, by: AttemptId, digest: u128, stands: impl Fn(Cid) -> bool) -> Option<Cid> {
+    pub(in crate::engine) fn find(
+        &mut self,
+        by: AttemptId,
+        digest: u128,
+        stands: impl Fn(Cid) -> bool,
+    ) -> Option<Cid> {
         if by.number == 1 {
             return None;
         }
@@ -36,13 +41,13 @@ impl Repeats {
     }
 
     /// Notes a call.
-    pub(super) fn note(&mut self, by: AttemptId, digest: u128, child: Cid) {
+    pub(in crate::engine) fn note(&mut self, by: AttemptId, digest: u128, child: Cid) {
         let made = self.calls.entry(by.cid).or_default().entry(digest).or_default();
         made.push(Made { child, attempt: by.number });
     }
 
     /// The invocation has ended.
-    pub(super) fn forget(&mut self, cid: Cid) {
+    pub(in crate::engine) fn forget(&mut self, cid: Cid) {
         if !self.calls.is_empty() {
             self.calls.remove(&cid);
         }

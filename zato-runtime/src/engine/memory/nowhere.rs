@@ -1,0 +1,60 @@
+//! What the memory engine keeps of what is over: for a while, and nowhere but here.
+
+use std::sync::Arc;
+
+use zato_core::{Cid, Payload, ServiceName};
+
+use super::keys::Keys;
+use super::remembered::Remembered;
+use crate::config::Config;
+use crate::engine::contract::Refused;
+use crate::engine::state::{Remember, Store};
+use crate::record::{Ended, Key};
+
+/// Which ended invocations are remembered, and the idempotency keys.
+#[derive(Debug)]
+pub(super) struct Nowhere {
+    /// What has completed, or was called synchronously.
+    remembered: Remembered,
+    /// What has ended in anything but success.
+    dead: Remembered,
+    keys: Keys,
+}
+
+impl Nowhere {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            remembered: Remembered::new(config.keep_ended, config.keep_ended_bytes, config.keep_ended_for),
+            dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
+            keys: Keys::new(config.keep_keys),
+        }
+    }
+}
+
+impl Store for Nowhere {
+    fn ended(&mut self, ended: &Arc<Ended>) -> Remember {
+        let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
+        kept.push(ended.invocation.cid, bytes(ended), ended.ended_at);
+        let oldest =
+            || self.remembered.pop_surplus(ended.ended_at).or_else(|| self.dead.pop_surplus(ended.ended_at));
+        Remember::Here(std::iter::from_fn(oldest).collect())
+    }
+
+    fn discarded(&mut self, ended: &Ended) {
+        self.dead.discard(ended.invocation.cid, bytes(ended));
+    }
+
+    fn key(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {
+        self.keys.find(service, key)
+    }
+
+    fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid) {
+        self.keys.note(service, key, cid);
+    }
+}
+
+/// How many bytes a remembered invocation holds: its request, and its response or error.
+fn bytes(ended: &Ended) -> usize {
+    let result = ended.outcome.payload().map_or(0, Payload::len) + ended.outcome.error().map_or(0, str::len);
+    ended.invocation.payload.len() + result
+}

@@ -1,0 +1,20 @@
+//! What every engine of one process does alike: who waits, who runs, whose turn it is, and what follows from an end.
+
+mod store;
+mod lanes;
+mod queues;
+mod repeats;
+mod timers;
+mod groups;
+mod held;
+mod lingering;
+mod accept;
+mod ends;
+#[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
+mod state;
+mod lookup;
+mod timing;
+
+pub(super) use accept::NotTaken;
+pub(super) use state::State;
+pub(super) use store::{Remember, Store};
