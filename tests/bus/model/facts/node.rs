@@ -1,0 +1,110 @@
+//! What is known of one CID, of one call, of one cancel.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use zato_core::Payload;
+use zato_runtime::{Cancellation, Cid, Outcome};
+
+use crate::model::log::How;
+use crate::model::script::{Call, End, Group};
+
+/// Milliseconds that times may be apart: timers go by the millisecond, and deadlines by the time of day.
+pub(crate) const SLOP: u64 = 20;
+/// How long a handler has that is asked to stop.
+pub(crate) const GRACE: u64 = 5_000;
+
+pub(crate) type Checked<T = ()> = Result<T, String>;
+
+pub(crate) fn must(holds: bool, fault: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(fault()) }
+}
+
+pub(crate) fn near(one: u64, other: u64) -> bool {
+    one.abs_diff(other) <= SLOP
+}
+
+/// When something happened: its place in the log, and its time.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) struct When {
+    pub(crate) seq: usize,
+    pub(crate) at: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    Async,
+    Sync,
+    Member,
+    Group,
+    Callback,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    pub(crate) began: When,
+    /// When it learnt that it was to stop, itself or what it called synchronously.
+    pub(crate) told: Option<When>,
+    pub(crate) left: Option<(When, Option<End>)>,
+}
+
+/// All that is known of one CID.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) cid: Cid,
+    pub(crate) token: u64,
+    pub(crate) service: String,
+    pub(crate) parent: Option<Cid>,
+    pub(crate) root: Cid,
+    pub(crate) caller: Option<String>,
+    /// What it is below of, for a cancel with the tree.
+    pub(crate) above: Option<Cid>,
+    pub(crate) made: When,
+    pub(crate) due: u64,
+    pub(crate) expires: Option<u64>,
+    pub(crate) deadline: Option<u64>,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) attempts: u32,
+    pub(crate) wait: u64,
+    pub(crate) is_unreadable: bool,
+    pub(crate) callbacks: Vec<&'static str>,
+    pub(crate) on_failure: Vec<&'static str>,
+    pub(crate) members: Vec<u64>,
+    pub(crate) runs: Vec<Attempt>,
+    pub(crate) ended: Vec<(When, Option<Outcome>)>,
+    pub(crate) remembered: Option<Outcome>,
+    /// What a callback received.
+    pub(crate) told: Option<Payload>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cancel {
+    pub(crate) when: When,
+    pub(crate) cid: Cid,
+    pub(crate) with_tree: bool,
+    pub(crate) answer: Option<Result<Cancellation, String>>,
+}
+
+pub(crate) struct Asked {
+    pub(crate) when: When,
+    pub(crate) by: Option<Cid>,
+    pub(crate) how: How,
+    pub(crate) call: Arc<Call>,
+}
+
+pub(crate) struct AskedAll {
+    pub(crate) by: Option<Cid>,
+    pub(crate) members: Vec<u64>,
+    pub(crate) group: Arc<Group>,
+}
+
+/// What the rules must know beside the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct World {
+    pub(crate) wall: SystemTime,
+    /// Whether places to run are few, so that what is due may wait.
+    pub(crate) is_narrow: bool,
+    /// A rule that is wrong on purpose: so many attempts more than may be made.
+    pub(crate) more_attempts: u32,
+}
