@@ -8,7 +8,7 @@ use zato_core::Context;
 use zato_runtime::{CallError, Cid, Runtime};
 
 use super::log::{Event, How, Log};
-use super::script::{Call, EACH, Group, LAST, REPLIES, REPORTS, Request, TARGETS};
+use super::script::{Call, Chain, EACH, Group, LAST, REPLIES, REPORTS, Request, STEPS, TARGETS};
 
 /// Where calls come from.
 #[derive(Clone, Copy)]
@@ -89,6 +89,21 @@ impl Door<'_> {
             if group.each { made.on_target(EACH).await } else { made.await }
         };
         Self::taken(log, token, answer)
+    }
+
+    pub(crate) async fn chain(self, log: &Log, chain: &Chain) -> Option<Cid> {
+        let (first, target, payload) = self.ask(log, How::Step, &chain.first);
+        let token = log.token();
+        log.push(Event::AskedChain { token, by: self.by(), first, chain: Arc::new(chain.clone()) });
+        let mut made = match self {
+            Self::Inside(ctx) => ctx.chain(target, payload),
+            Self::Outside(runtime) => runtime.chain(target, payload),
+        };
+        made = chain.then.iter().fold(made, |made, step| made.then(STEPS[*step]));
+        made = if chain.no_callback { made.no_callback() } else { made };
+        made = chain.callbacks.iter().fold(made, |made, callback| made.callback(REPLIES[*callback]));
+        made = chain.on_failure.iter().fold(made, |made, callback| made.on_failure(REPORTS[*callback]));
+        Self::taken(log, token, made.await)
     }
 
     pub(crate) async fn cancel(self, log: &Log, cid: Cid, with_tree: bool) {

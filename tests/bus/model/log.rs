@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use zato_core::{Channel, Payload};
 use zato_runtime::{Cancellation, Cid, Outcome, Runtime};
 
-use super::script::{Call, End, Group};
+use super::script::{Call, Chain, End, Group};
 
 /// Everything that a handler sees of its invocation.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub(crate) enum How {
     Async,
     Sync,
     Member,
+    /// As the first of a chain.
+    Step,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +50,13 @@ pub(crate) enum Event {
         by: Option<Cid>,
         members: Vec<u64>,
         group: Arc<Group>,
+    },
+    /// A call that was asked is about to be made as the first of a chain.
+    AskedChain {
+        token: u64,
+        by: Option<Cid>,
+        first: u64,
+        chain: Arc<Chain>,
     },
     Taken {
         token: u64,

@@ -1,6 +1,6 @@
 //! Makes a random script of a seed.
 
-use super::script::{Act, Call, End, Group, Plan, Script, Step, Whom};
+use super::script::{Act, Call, Chain, End, Group, Plan, Script, Step, TARGETS, Whom};
 
 /// splitmix64.
 struct Random(u64);
@@ -28,6 +28,10 @@ impl Random {
 
     fn maybe<T: Copy>(&mut self, percent: usize, of: &[T]) -> Option<T> {
         self.is(percent).then(|| self.one(of))
+    }
+
+    fn callbacks(&mut self) -> Vec<usize> {
+        (0..self.one(&[0, 0, 1, 1, 2])).map(|_| self.below(2)).collect()
     }
 }
 
@@ -60,7 +64,7 @@ impl Maker {
 
     fn step(&mut self, depth: usize) -> Option<Step> {
         let may_call = depth > 0 && self.left > 0;
-        Some(match self.random.below(20) {
+        Some(match self.random.below(21) {
             0..4 => Step::Sleep(self.random.one(&[0, 100, 400, 1_200, 7_000])),
             4 => Step::Wait,
             5..8 if self.is_calm => return None,
@@ -72,6 +76,7 @@ impl Maker {
             8..15 if may_call => Step::Call(Box::new(self.call(depth - 1))),
             15..18 if may_call => Step::Sync(Box::new(self.plain(depth - 1)), self.random.is(50)),
             18 if may_call => Step::Group(self.group(depth - 1)),
+            19 if may_call => Step::Chain(Box::new(self.chain(depth - 1))),
             _ => return None,
         })
     }
@@ -80,7 +85,7 @@ impl Maker {
     fn plain(&mut self, depth: usize) -> Call {
         self.left = self.left.saturating_sub(1);
         Call {
-            target: self.random.below(4),
+            target: self.random.below(TARGETS.len()),
             script: self.script(depth),
             is_unreadable: self.random.is(4),
             ..Call::default()
@@ -99,8 +104,8 @@ impl Maker {
             priority: random.maybe(10, &[-5, 5]),
             new_root: random.is(12),
             no_callback: random.is(10),
-            callbacks: (0..[0, 0, 1, 1, 2][random.below(5)]).map(|_| random.below(2)).collect(),
-            on_failure: (0..[0, 0, 1, 1, 2][random.below(5)]).map(|_| random.below(2)).collect(),
+            callbacks: random.callbacks(),
+            on_failure: random.callbacks(),
             ..plain
         }
     }
@@ -114,6 +119,28 @@ impl Maker {
             last: self.random.is(80),
         }
     }
+
+    fn chain(&mut self, depth: usize) -> Chain {
+        let mut first = self.plain(depth);
+        let then: Vec<_> =
+            (0..self.random.below(4)).map(|_| self.random.one(&[0, 0, 0, 1, 1, 1, 2])).collect();
+        // What a step does: mostly something, and mostly well.
+        let mut script = &mut first.script;
+        for _ in &then {
+            if self.random.is(50) {
+                script.runs.truncate(1);
+                script.runs.iter_mut().for_each(|(_, end)| *end = End::Ok);
+            }
+            script = script.then.get_or_insert_with(|| Box::new(self.script(depth.saturating_sub(1))));
+        }
+        Chain {
+            first,
+            then,
+            no_callback: self.random.is(20),
+            callbacks: self.random.callbacks(),
+            on_failure: self.random.callbacks(),
+        }
+    }
 }
 
 /// What a seed stands for.
@@ -123,7 +150,11 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
     let mut acts = Vec::new();
     for _ in 0..count {
         let at = maker.random.one(&[0, 0, 100, 1_000, 2_500]);
-        let act = if maker.random.is(15) { Act::Group(maker.group(2)) } else { Act::Call(maker.call(3)) };
+        let act = match maker.random.below(20) {
+            0..3 => Act::Group(maker.group(2)),
+            3..5 => Act::Chain(maker.chain(2)),
+            _ => Act::Call(maker.call(3)),
+        };
         acts.push((at, act));
     }
     if !is_calm {

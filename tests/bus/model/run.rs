@@ -11,7 +11,7 @@ use super::door::Door;
 use super::facts::{GRACE, World};
 use super::log::{Event, Log};
 use super::maker::plan;
-use super::script::{Act, Plan};
+use super::script::{Act, Plan, step_of};
 use super::services::services;
 
 async fn run(plan: &Plan) -> (Vec<(u64, Event)>, Log, World) {
@@ -41,6 +41,7 @@ async fn run(plan: &Plan) -> (Vec<(u64, Event)>, Log, World) {
             match act {
                 Act::Call(call) => drop(door.call(&log, call).await),
                 Act::Group(group) => drop(door.group(&log, group).await),
+                Act::Chain(chain) => drop(door.chain(&log, chain).await),
                 Act::Cancel(number, with_tree) => {
                     let known = log.known();
                     if let Some(cid) = known.get(number % known.len().max(1)) {
@@ -75,6 +76,8 @@ fn seen(events: &[(u64, Event)]) -> BTreeSet<Cid> {
             Event::Began(run) => cids.extend(run.in_reply_to.into_iter().chain([run.cid])),
             Event::Taken { answer: Ok(cid), .. } => cids.extend([*cid]),
             Event::Ended { outcome, .. } => {
+                let error = outcome.as_ref().and_then(|outcome| outcome.error());
+                cids.extend(error.and_then(step_of).map(|step| step.cid));
                 let rows =
                     outcome.as_ref().and_then(|outcome| outcome.payload()?.decode::<Vec<Value>>().ok());
                 let cid = |row: &Value| row["cid"].as_str()?.parse::<Cid>().ok();

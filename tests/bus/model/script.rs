@@ -1,10 +1,12 @@
 //! Scripts: what handlers are to do, and what is done to a bus from outside.
 
 use serde::{Deserialize, Serialize};
-use zato_runtime::FailureReport;
+use zato_runtime::{Cid, FailureReport};
 
 /// What can be called.
 pub(crate) const TARGETS: [&str; 4] = ["model.node", "model.plain", "model.patient", "model.narrow"];
+/// What can stand in a chain after the first step; the last cannot read a response.
+pub(crate) const STEPS: [&str; 3] = [REPLIES[0], REPLIES[1], REPORTS[0]];
 /// What takes responses, and what takes reports.
 pub(crate) const REPLIES: [&str; 2] = ["model.reply", "model.restless"];
 pub(crate) const REPORTS: [&str; 2] = ["model.report", "model.refuses"];
@@ -31,6 +33,7 @@ pub(crate) enum Step {
     /// A synchronous call; if told, its failure is the caller's.
     Sync(Box<Call>, bool),
     Group(Group),
+    Chain(Box<Chain>),
     Cancel(Whom, bool),
 }
 
@@ -71,6 +74,16 @@ pub(crate) struct Group {
     pub(crate) last: bool,
 }
 
+/// What the steps after the first do is what the responses before them say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Chain {
+    pub(crate) first: Call,
+    pub(crate) then: Vec<usize>,
+    pub(crate) no_callback: bool,
+    pub(crate) callbacks: Vec<usize>,
+    pub(crate) on_failure: Vec<usize>,
+}
+
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Whom {
     Own,
@@ -88,7 +101,7 @@ pub(crate) struct Request {
     pub(crate) script: Script,
 }
 
-/// What a target answers.
+/// What a target answers. The token is that of the call whose response it is, or a response to its response.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) token: u64,
@@ -106,10 +119,31 @@ pub(super) fn token_of(report: &FailureReport) -> Option<u64> {
     }
 }
 
+/// Which step ended a chain, as its error says.
+#[derive(Debug, PartialEq)]
+pub(crate) struct StepOf<'a> {
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+    pub(crate) service: &'a str,
+    pub(crate) cid: Cid,
+    pub(crate) error: &'a str,
+}
+
+/// Reads ``step 2 of 3, `a.b` (CID): why``.
+pub(crate) fn step_of(error: &str) -> Option<StepOf<'_>> {
+    let (number, rest) = error.strip_prefix("step ")?.split_once(" of ")?;
+    let (of, rest) = rest.split_once(", `")?;
+    let (service, rest) = rest.split_once("` (")?;
+    let (cid, error) = rest.split_once("): ")?;
+    let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+    Some(StepOf { number, of, service, cid: cid.parse().ok()?, error })
+}
+
 /// What comes from outside.
 pub(crate) enum Act {
     Call(Call),
     Group(Group),
+    Chain(Chain),
     Cancel(usize, bool),
 }
 

@@ -59,6 +59,7 @@ async fn act(ctx: &Context, token: u64, script: &Script, log: &Log) -> Result<An
             }
             Step::Call(call) => child = door.call(log, call).await.or(child),
             Step::Group(group) => child = door.group(log, group).await.or(child),
+            Step::Chain(chain) => child = door.chain(log, chain).await.or(child),
             Step::Cancel(whom, with_tree) => {
                 let cid = match *whom {
                     Whom::Own => ctx.cid(),
@@ -124,11 +125,11 @@ services! {
     #[service(name = "model.narrow", concurrency = 2)]
     narrow(request: Request) => (request.token, &request.script);
     #[service(name = "model.reply")]
-    reply(answer: Answer) => (0, &answer.then.unwrap_or_default());
+    reply(answer: Answer) => (answer.token, &answer.then.unwrap_or_default());
     #[service(name = "model.restless", max_attempts = 2, backoff = "100ms")]
-    restless(answer: Answer) => (0, &answer.then.unwrap_or_default());
+    restless(answer: Answer) => (answer.token, &answer.then.unwrap_or_default());
     #[service]
-    node_async_callback(answer: Answer) => (0, &answer.then.unwrap_or_default());
+    node_async_callback(answer: Answer) => (answer.token, &answer.then.unwrap_or_default());
     #[service]
     node_async_failure(_report: FailureReport) => (0, &Script::default());
     #[service(name = "model.report")]

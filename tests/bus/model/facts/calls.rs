@@ -4,7 +4,31 @@ use zato_runtime::Cid;
 
 use super::node::{Checked, Kind, Node, SLOP, When, must};
 use super::read::Facts;
-use crate::model::script::{CONVENTION, Call, LAST, REPLIES, REPORTS, TARGETS};
+use crate::model::script::{CONVENTION, Call, LAST, REPLIES, REPORTS, STEPS, TARGETS};
+
+impl Node {
+    /// Of this service, with what its attribute says.
+    pub(super) fn is_of(&mut self, service: &str) {
+        service.clone_into(&mut self.service);
+        (self.attempts, self.wait, self.timeout) = match service {
+            _ if self.kind == Kind::Sync => (1, 0, None),
+            "model.patient" => (3, 200, Some(1_000)),
+            "model.restless" => (2, 100, None),
+            _ => (1, 0, None),
+        };
+    }
+
+    /// The callbacks that a call names, or those by convention.
+    fn name_callbacks(&mut self, no_callback: bool, callbacks: &[usize], on_failure: &[usize]) {
+        let paired = self.caller.as_deref() == Some(CONVENTION[0]) && !no_callback;
+        let named = |names: &[usize], all: [&'static str; 2], convention| match names {
+            [] if paired => vec![convention],
+            names => names.iter().map(|name| all[*name]).collect(),
+        };
+        self.callbacks = named(callbacks, REPLIES, CONVENTION[1]);
+        self.on_failure = named(on_failure, REPORTS, CONVENTION[2]);
+    }
+}
 
 impl Facts {
     /// The invocation of a call.
@@ -37,16 +61,15 @@ impl Facts {
             callbacks: Vec::new(),
             on_failure: Vec::new(),
             members: Vec::new(),
+            services: Vec::new(),
+            steps: Vec::new(),
             runs: Vec::new(),
             ended: Vec::new(),
             remembered: None,
             told: None,
         };
         let Some(call) = call else { return node };
-        TARGETS[call.target].clone_into(&mut node.service);
-        if kind != Kind::Sync && TARGETS[call.target] == "model.patient" {
-            (node.attempts, node.wait, node.timeout) = (3, 200, Some(1_000));
-        }
+        node.is_of(TARGETS[call.target]);
         node.is_unreadable = call.is_unreadable;
         if kind != Kind::Async {
             return node;
@@ -60,19 +83,20 @@ impl Facts {
         node.deadline =
             [node.deadline, call.deadline.map(|deadline| made.at + deadline)].into_iter().flatten().min();
         (node.attempts, node.wait) = call.attempts.unwrap_or((node.attempts, node.wait));
-        let paired = by.is_some_and(|by| by.service == CONVENTION[0]) && !call.no_callback;
-        let named = |names: &[usize], all: [&'static str; 2], convention| match names {
-            [] if paired => vec![convention],
-            names => names.iter().map(|name| all[*name]).collect(),
-        };
-        node.callbacks = named(&call.callbacks, REPLIES, CONVENTION[1]);
-        node.on_failure = named(&call.on_failure, REPORTS, CONVENTION[2]);
+        node.name_callbacks(call.no_callback, &call.callbacks, &call.on_failure);
         node
     }
 
     pub(super) fn add(&mut self, node: Node) -> Checked {
         let cid = node.cid;
-        if !matches!(node.kind, Kind::Callback) {
+        let mut is_first = node.kind != Kind::Callback;
+        if node.kind == Kind::Step
+            && let Some(chain) = node.above.and_then(|above| self.nodes.get_mut(&above))
+        {
+            is_first = chain.steps.is_empty();
+            chain.steps.push(cid);
+        }
+        if is_first {
             must(self.cid_of.insert(node.token, cid).is_none(), || {
                 format!("{} runs under two CIDs", node.token)
             })?;
@@ -89,6 +113,17 @@ impl Facts {
             let is_late =
                 call.delay.is_some() && node.deadline.is_some_and(|deadline| node.due > deadline + SLOP);
             must(!is_late, || "it is due after its deadline".to_owned())?;
+            return self.add(node);
+        }
+        if let Some(asked) = self.chains.get(&token) {
+            let (first, chain) = (asked.first, asked.chain.clone());
+            let mut node = self.node(Kind::Chain, cid, asked.by, (token, when), None);
+            node.is_of("zato.chain");
+            node.name_callbacks(chain.no_callback, &chain.callbacks, &chain.on_failure);
+            let then = chain.then.iter().map(|step| STEPS[*step]);
+            node.services = [TARGETS[chain.first.target]].into_iter().chain(then).collect();
+            node.members = vec![first];
+            self.chain_of.insert(first, cid);
             return self.add(node);
         }
         let asked = self.groups.get(&token).ok_or("nobody asked for it")?;

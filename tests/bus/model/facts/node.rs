@@ -7,7 +7,7 @@ use zato_core::Payload;
 use zato_runtime::{Cancellation, Cid, Outcome};
 
 use crate::model::log::How;
-use crate::model::script::{Call, End, Group};
+use crate::model::script::{Call, Chain, End, Group};
 
 /// Milliseconds that times may be apart: timers go by the millisecond, and deadlines by the time of day.
 pub(crate) const SLOP: u64 = 20;
@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Sync,
     Member,
     Group,
+    Chain,
+    Step,
     Callback,
 }
 
@@ -71,11 +73,21 @@ pub(crate) struct Node {
     pub(crate) callbacks: Vec<&'static str>,
     pub(crate) on_failure: Vec<&'static str>,
     pub(crate) members: Vec<u64>,
+    /// Of a chain: the services that it runs through, and the steps of it that are known.
+    pub(crate) services: Vec<&'static str>,
+    pub(crate) steps: Vec<Cid>,
     pub(crate) runs: Vec<Attempt>,
     pub(crate) ended: Vec<(When, Option<Outcome>)>,
     pub(crate) remembered: Option<Outcome>,
-    /// What a callback received.
+    /// What a callback received, or a step after the first.
     pub(crate) told: Option<Payload>,
+}
+
+impl Node {
+    /// Whether it is not run itself, and ends as what it is made of.
+    pub(crate) fn is_many(&self) -> bool {
+        matches!(self.kind, Kind::Group | Kind::Chain)
+    }
 }
 
 #[derive(Debug)]
@@ -97,6 +109,12 @@ pub(crate) struct AskedAll {
     pub(crate) by: Option<Cid>,
     pub(crate) members: Vec<u64>,
     pub(crate) group: Arc<Group>,
+}
+
+pub(crate) struct AskedChain {
+    pub(crate) by: Option<Cid>,
+    pub(crate) first: u64,
+    pub(crate) chain: Arc<Chain>,
 }
 
 /// What the rules must know beside the log.

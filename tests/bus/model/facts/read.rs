@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use zato_core::Channel;
 use zato_runtime::{Cid, FailureReport};
 
-use super::node::{Asked, AskedAll, Attempt, Cancel, Checked, Kind, Node, When, World, must, near};
+use super::node::{
+    Asked, AskedAll, AskedChain, Attempt, Cancel, Checked, Kind, Node, When, World, must, near,
+};
 use crate::model::log::{Event, Run};
 use crate::model::script::{Request, token_of};
 
@@ -15,6 +17,9 @@ pub(crate) struct Facts {
     pub(crate) world: World,
     pub(crate) asked: BTreeMap<u64, Asked>,
     pub(crate) groups: BTreeMap<u64, AskedAll>,
+    pub(crate) chains: BTreeMap<u64, AskedChain>,
+    /// The chain whose first step a token is.
+    pub(crate) chain_of: HashMap<u64, Cid>,
     /// Which group a token is a member of, and the CID that it runs under.
     pub(crate) group_of: HashMap<u64, u64>,
     pub(crate) cid_of: HashMap<u64, Cid>,
@@ -33,6 +38,8 @@ impl Facts {
             world,
             asked: BTreeMap::new(),
             groups: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            chain_of: HashMap::new(),
             group_of: HashMap::new(),
             cid_of: HashMap::new(),
             nodes: BTreeMap::new(),
@@ -47,6 +54,7 @@ impl Facts {
                 .map_err(|fault| format!("at {at} ms, {event:?}: {fault}"))?;
         }
         facts.read_rows()?;
+        facts.read_last_steps()?;
         for (_, event) in events {
             if let Event::Remembered { cid, outcome } = event
                 && let Some(node) = facts.nodes.get_mut(cid)
@@ -66,6 +74,9 @@ impl Facts {
                 self.group_of.extend(members.iter().map(|member| (*member, *token)));
                 let asked = AskedAll { by: *by, members: members.clone(), group: group.clone() };
                 self.groups.insert(*token, asked);
+            }
+            Event::AskedChain { token, by, first, chain } => {
+                self.chains.insert(*token, AskedChain { by: *by, first: *first, chain: chain.clone() });
             }
             Event::Taken { token, answer: Ok(cid) } => self.taken(when, *token, *cid)?,
             Event::Began(run) => self.began(when, run)?,
@@ -117,6 +128,7 @@ impl Facts {
         let channel = match node.kind {
             Kind::Sync => Channel::Invoke,
             Kind::Callback => Channel::InvokeAsyncCallback,
+            Kind::Step => Channel::ChainStep,
             _ => Channel::InvokeAsync,
         };
         must(run.channel == channel, || format!("its channel is {channel}"))?;
@@ -134,7 +146,7 @@ impl Facts {
         })?;
         must(node.runs.last().is_none_or(|last| last.left.is_some()), || "two attempts at once".to_owned())?;
         must(node.ended.is_empty(), || "it had ended".to_owned())?;
-        if node.kind != Kind::Callback {
+        if node.told.is_none() {
             let request = run.payload.decode::<Request>().map_err(|error| error.to_string())?;
             must(request.token == node.token, || format!("it is call {}", node.token))?;
         }

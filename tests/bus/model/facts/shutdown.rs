@@ -1,6 +1,6 @@
 //! What a shutdown interrupts, and what it gives up.
 
-use super::node::{Attempt, Node, When};
+use super::node::{Attempt, Kind, Node, When};
 use super::read::Facts;
 use crate::model::script::End;
 
@@ -19,9 +19,15 @@ impl Facts {
     /// When a shutdown gave up an invocation, if it may have: because its limit was reached, or because it had
     /// interrupted it.
     pub(crate) fn cut_of(&self, node: &Node) -> Option<When> {
-        let of = |token: &u64| self.cid_of.get(token).and_then(|cid| self.nodes.get(cid));
-        let mut members = node.members.iter().filter_map(of);
-        let is_held_back = self.is_interrupted(node) || members.any(|member| self.is_interrupted(member));
+        let is_held_back =
+            self.is_interrupted(node) || self.parts(node).any(|part| self.is_interrupted(part));
         self.cut.or(self.stopped.filter(|_| is_held_back))
+    }
+
+    /// The members of a group, or the steps of a chain, that are known.
+    pub(crate) fn parts<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
+        let of = |token: &u64| self.cid_of.get(token);
+        let members = node.members.iter().filter(|_| node.kind == Kind::Group).filter_map(of);
+        members.chain(&node.steps).filter_map(|cid| self.nodes.get(cid))
     }
 }

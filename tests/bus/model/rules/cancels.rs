@@ -7,7 +7,7 @@ use crate::model::facts::{Attempt, Cancel, Checked, Facts, Kind, Node, When, mus
 impl Facts {
     /// Whether a cancel is for all that is below, too.
     pub(super) fn sweeps(&self, cancel: &Cancel) -> bool {
-        let is_group = || self.nodes.get(&cancel.cid).is_some_and(|node| node.kind == Kind::Group);
+        let is_group = || self.nodes.get(&cancel.cid).is_some_and(Node::is_many);
         cancel.with_tree || (cancel.answer == Some(Ok(Cancellation::Requested)) && is_group())
     }
 
@@ -58,7 +58,7 @@ impl Facts {
                     (run.began.seq < cancel.when.seq || run.began.at == cancel.when.at)
                         && run.left.is_none_or(|(left, _)| left.seq > cancel.when.seq)
                 };
-                node.kind == Kind::Group || node.runs.iter().any(runs)
+                node.is_many() || node.runs.iter().any(runs)
             }
         };
         must(is_right, || format!("the answer does not fit {node:?}"))

@@ -31,7 +31,7 @@ impl Facts {
     fn check_refusal(&self, at: u64, token: u64, error: &str) -> Checked {
         let by =
             self.asked.get(&token).map(|asked| asked.by).or(self.groups.get(&token).map(|asked| asked.by));
-        let by = by.ok_or("nobody asked for it")?;
+        let by = by.or(self.chains.get(&token).map(|asked| asked.by)).ok_or("nobody asked for it")?;
         if error.contains("shutting down") {
             return must(by.is_none() && self.shutdown.is_some_and(|(began, _)| began.at <= at), || {
                 "there is no shutdown".to_owned()
@@ -62,7 +62,7 @@ impl Facts {
         if node.kind == Kind::Sync {
             return self.check_inner(node);
         }
-        let never_seen = node.kind == Kind::Member && node.runs.is_empty();
+        let never_seen = matches!(node.kind, Kind::Member | Kind::Step) && node.runs.is_empty();
         must(node.ended.len() == usize::from(!never_seen), || "it should have one outcome".to_owned())?;
         let ended = node.ended.first();
         let told = ended.map(|(when, outcome)| (when.at, outcome));
@@ -73,6 +73,7 @@ impl Facts {
         let at = told.map(|(at, _)| at);
         match node.kind {
             Kind::Group => self.check_group(node, outcome)?,
+            Kind::Chain => self.check_chain(node, outcome, at)?,
             _ => self.check_attempts(node, outcome, at)?,
         }
         self.check_callbacks(node, outcome, at)
