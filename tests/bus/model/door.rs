@@ -4,11 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use zato_core::Context;
+use zato_core::{Context, Payload};
 use zato_runtime::{CallError, Cid, Runtime};
 
 use super::log::{Event, How, Log};
-use super::script::{Call, Chain, EACH, Group, LAST, REPLIES, REPORTS, Request, STEPS, TARGETS};
+use super::script::{Answer, Call, Chain, EACH, Group, LAST, REPLIES, REPORTS, Request, STEPS, TARGETS};
+
+/// The token of an answer, or whether the failure is permanent.
+fn read(answer: Result<Payload, CallError>) -> Result<u64, bool> {
+    let response = answer.map_err(|error| error.is_permanent())?;
+    Ok(response.decode::<Answer>().expect("an answer").token)
+}
 
 /// Where calls come from.
 #[derive(Clone, Copy)]
@@ -116,4 +122,25 @@ impl Door<'_> {
         let answer = if with_tree { cancel.with_tree().await } else { cancel.await };
         log.push(Event::CancelAnswered { id, answer: answer.map_err(|error| error.to_string()) });
     }
+}
+
+/// Makes synchronous calls at once, and answers with the first failure: whether it is permanent.
+pub(crate) async fn invoke_all(ctx: &Context, log: &Log, calls: &[Call]) -> Result<(), bool> {
+    let asked: Vec<_> = calls.iter().map(|call| Door::Inside(ctx).ask(log, How::Sync, call)).collect();
+    let tokens: Vec<_> = asked.iter().map(|(token, ..)| *token).collect();
+    let answers = ctx.invoke_all(asked.into_iter().map(|(_, target, payload)| (target, payload))).await;
+    assert_eq!(answers.len(), tokens.len(), "an answer for each call");
+    let answers: Vec<_> = tokens.into_iter().zip(answers.into_iter().map(read)).collect();
+    for (token, answer) in &answers {
+        log.push(Event::Returned { token: *token, answer: *answer });
+    }
+    answers.into_iter().try_for_each(|(_, answer)| answer.map(drop))
+}
+
+/// Makes a synchronous call, and answers with its failure: whether it is permanent.
+pub(crate) async fn invoke(ctx: &Context, log: &Log, call: &Call) -> Result<(), bool> {
+    let (token, target, payload) = Door::Inside(ctx).ask(log, How::Sync, call);
+    let answer = read(ctx.invoke(target, payload).await);
+    log.push(Event::Returned { token, answer });
+    answer.map(drop)
 }

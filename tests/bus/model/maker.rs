@@ -64,7 +64,7 @@ impl Maker {
 
     fn step(&mut self, depth: usize) -> Option<Step> {
         let may_call = depth > 0 && self.left > 0;
-        Some(match self.random.below(21) {
+        Some(match self.random.below(22) {
             0..4 => Step::Sleep(self.random.one(&[0, 100, 400, 1_200, 7_000])),
             4 => Step::Wait,
             5..8 if self.is_calm => return None,
@@ -77,6 +77,10 @@ impl Maker {
             15..18 if may_call => Step::Sync(Box::new(self.plain(depth - 1)), self.random.is(50)),
             18 if may_call => Step::Group(self.group(depth - 1)),
             19 if may_call => Step::Chain(Box::new(self.chain(depth - 1))),
+            20 if may_call => {
+                let calls = (0..self.random.below(4)).map(|_| self.plain(depth - 1)).collect();
+                Step::SyncAll(calls, self.random.is(50))
+            }
             _ => return None,
         })
     }

@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Call(Box<Call>),
     /// A synchronous call; if told, its failure is the caller's.
     Sync(Box<Call>, bool),
+    /// Several at once.
+    SyncAll(Vec<Call>, bool),
     Group(Group),
     Chain(Box<Chain>),
     Cancel(Whom, bool),

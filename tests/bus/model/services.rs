@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use zato_core::{Channel, Context, Failure, Payload, Registration, Result, service};
 use zato_runtime::{Cid, FailureReport};
 
-use super::door::Door;
-use super::log::{Event, How, Log, Run};
+use super::door::{Door, invoke, invoke_all};
+use super::log::{Event, Log, Run};
 use super::script::{Answer, End, Request, Script, Step, Whom};
 
 /// Says how an attempt was left, also if it was dropped.
@@ -44,7 +44,7 @@ async fn act(ctx: &Context, token: u64, script: &Script, log: &Log) -> Result<An
     if ctx.channel() != Channel::Invoke {
         log.watch(ctx.cid());
     }
-    let (door, mut child) = (Door::Inside(ctx), None);
+    let (door, mut child, mut failed) = (Door::Inside(ctx), None, None);
     let index = (ctx.attempt() as usize).min(script.runs.len());
     let (steps, mut end) = index.checked_sub(1).map_or((&[][..], End::Ok), |index| {
         let (steps, end) = &script.runs[index];
@@ -73,18 +73,15 @@ async fn act(ctx: &Context, token: u64, script: &Script, log: &Log) -> Result<An
                 door.cancel(log, cid, *with_tree).await;
             }
             Step::Sync(call, matters) => {
-                let (token, target, payload) = door.ask(log, How::Sync, call);
-                let answer = ctx.invoke(target, payload).await;
-                let answer = match answer {
-                    Ok(response) => Ok(response.decode::<Answer>()?.token),
-                    Err(error) => Err(error.is_permanent()),
-                };
-                log.push(Event::Returned { token, answer });
-                if let (Err(is_permanent), true) = (answer, *matters) {
-                    end = if is_permanent { End::FailForGood } else { End::Fail };
-                    break;
-                }
+                failed = invoke(ctx, log, call).await.err().filter(|_| *matters);
             }
+            Step::SyncAll(calls, matters) => {
+                failed = invoke_all(ctx, log, calls).await.err().filter(|_| *matters);
+            }
+        }
+        if let Some(is_permanent) = failed {
+            end = if is_permanent { End::FailForGood } else { End::Fail };
+            break;
         }
     }
     leaving.2 = Some(end);

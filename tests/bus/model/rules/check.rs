@@ -2,7 +2,7 @@
 
 use zato_runtime::Outcome;
 
-use crate::model::facts::{Attempt, Checked, Facts, Kind, Node, SLOP, World, must};
+use crate::model::facts::{Attempt, Checked, Facts, Kind, Node, SLOP, World, must, near};
 use crate::model::log::Event;
 use crate::model::script::End;
 
@@ -82,6 +82,7 @@ impl Facts {
     /// A synchronous call is recorded with the attempt that it ran in, unless it was dropped with it.
     fn check_inner(&self, node: &Node) -> Checked {
         must(node.runs.len() == 1, || "it should run once".to_owned())?;
+        must(near(node.runs[0].began.at, node.made.at), || "it waited for its turn".to_owned())?;
         let (when, how) = node.runs[0].left.ok_or("it was not left")?;
         let name = node.remembered.as_ref().map(Outcome::name);
         let expected = match how {
