@@ -56,7 +56,7 @@ pub(super) enum Hold {
     Key,
     /// Its last attempt lingers; when that is released, it may start at this time.
     Release(Option<SystemTime>),
-    /// A shutdown interrupted it.
+    /// A shutdown interrupted it, or the one that has its key.
     Restart,
 }
 

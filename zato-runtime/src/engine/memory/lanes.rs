@@ -39,6 +39,11 @@ impl Lanes {
         first
     }
 
+    /// Everything in a lane, void or not, from the first.
+    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = Cid> {
+        self.by_key.get(key).into_iter().flatten().map(|ticket| ticket.cid)
+    }
+
     /// Who has the key.
     pub(super) fn first(&self, key: &str) -> Option<Cid> {
         Some(self.by_key.get(key)?.front()?.cid)

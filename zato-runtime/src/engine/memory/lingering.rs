@@ -47,5 +47,8 @@ impl State {
             self.queues.left(service);
         }
         self.set_hold(next.cid, hold);
+        if hold == Hold::Restart {
+            self.hold_lane_back(service, &invocation);
+        }
     }
 }

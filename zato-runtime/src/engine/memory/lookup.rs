@@ -76,12 +76,13 @@ impl State {
     fn waits_for(&self, waiting: &Waiting) -> Waits {
         let queue = self.queues.of(waiting.service);
         match waiting.hold {
-            Hold::Restart => Waits::Restart,
+            Hold::Restart if waiting.before.is_some() => Waits::Restart,
             Hold::Release(_) => Waits::Release,
             _ if !queue.is_hosted => Waits::Host,
             _ if queue.is_paused => Waits::Resume,
             Hold::Until(at) => Waits::Until(at),
-            Hold::Key => {
+            // What has not begun is held back by the one that has its key.
+            Hold::Key | Hold::Restart => {
                 let options = waiting.invocation.options.as_deref();
                 let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();
                 match queue.lanes.first(&key) {

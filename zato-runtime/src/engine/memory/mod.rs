@@ -9,6 +9,7 @@ mod ended;
 mod groups;
 mod held;
 mod lingering;
+mod held_back;
 mod accept;
 mod ends;
 mod state;

@@ -58,6 +58,9 @@ impl State {
             return;
         };
         let service = self.queues.number(&invocation.service);
+        if self.queues.of(service).lanes.first(key) == Some(invocation.cid) {
+            self.let_lane_go(service, invocation);
+        }
         let all = &self.held;
         let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
         let Some(next) = self.queues.of_mut(service).lanes.leave(key, invocation.cid, waits) else { return };
