@@ -19,6 +19,7 @@ fn doubled(events: &[(u64, Event)], cid: Cid, other: Cid) -> Vec<(u64, Event)> {
             Event::Remembered { cid: of, outcome } if of == cid => {
                 Some(Event::Remembered { cid: other, outcome })
             }
+            Event::Found { cid: of, record } if of == cid => Some(Event::Found { cid: other, record }),
             _ => None,
         };
         [Some((*at, event.clone())), copy.map(|copy| (*at, copy))].into_iter().flatten()
@@ -30,7 +31,10 @@ fn doubled(events: &[(u64, Event)], cid: Cid, other: Cid) -> Vec<(u64, Event)> {
 fn of(event: &Event) -> Option<Cid> {
     match event {
         Event::Began(run) => Some(run.cid),
-        Event::Left { cid, .. } | Event::Ended { cid, .. } | Event::Remembered { cid, .. } => Some(*cid),
+        Event::Left { cid, .. }
+        | Event::Ended { cid, .. }
+        | Event::Remembered { cid, .. }
+        | Event::Found { cid, .. } => Some(*cid),
         _ => None,
     }
 }

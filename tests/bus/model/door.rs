@@ -8,7 +8,9 @@ use zato_core::{Context, Payload};
 use zato_runtime::{CallError, Cid, Runtime};
 
 use super::log::{Event, How, Log};
-use super::script::{Answer, Call, Chain, EACH, Group, LAST, REPLIES, REPORTS, Request, STEPS, TARGETS};
+use super::script::{
+    Answer, Call, Chain, EACH, Group, KEYS, LAST, REPLIES, REPORTS, Request, STEPS, TARGETS,
+};
 
 /// The token of an answer, or whether the failure is permanent.
 fn read(answer: Result<Payload, CallError>) -> Result<u64, bool> {
@@ -67,6 +69,7 @@ impl Door<'_> {
             made = made.max_attempts(attempts).backoff(in_ms(wait));
         }
         made = if let Some(priority) = call.priority { made.priority(priority) } else { made };
+        made = if let Some(key) = call.key { made.concurrency_key(KEYS[key]) } else { made };
         made = if call.new_root { made.new_root() } else { made };
         made = if call.no_callback { made.no_callback() } else { made };
         made = call.callbacks.iter().fold(made, |made, callback| made.callback(REPLIES[*callback]));

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Channel, Payload};
-use zato_runtime::{Cancellation, Cid, Outcome, Runtime};
+use zato_runtime::{Cancellation, Cid, Found, Outcome, Runtime, Status};
 
 use super::script::{Call, Chain, End, Group};
 
@@ -23,6 +23,37 @@ pub(crate) struct Run {
     pub(crate) caller: Option<String>,
     pub(crate) deadline: Option<SystemTime>,
     pub(crate) payload: Payload,
+}
+
+/// What the bus tells who looks at an invocation that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) cid: Cid,
+    pub(crate) service: String,
+    pub(crate) in_reply_to: Option<Cid>,
+    pub(crate) group: Option<Cid>,
+    pub(crate) payload: Payload,
+    pub(crate) attempts: u32,
+    pub(crate) ended_at: SystemTime,
+    pub(crate) outcome: Outcome,
+}
+
+impl Record {
+    /// `None` if it has not ended.
+    pub(crate) fn new(found: &Found) -> Option<Self> {
+        let invocation = &found.invocation;
+        let Status::Ended { ended, .. } = &found.status else { return None };
+        Some(Self {
+            cid: found.cid(),
+            service: found.service().to_owned(),
+            in_reply_to: invocation.in_reply_to,
+            group: invocation.slot.map(|slot| slot.group),
+            payload: invocation.payload.clone(),
+            attempts: found.attempts,
+            ended_at: ended.ended_at,
+            outcome: ended.outcome.clone(),
+        })
+    }
 }
 
 /// How a call was made.
@@ -90,11 +121,25 @@ pub(crate) enum Event {
         cid: Cid,
         outcome: Option<Outcome>,
     },
+    /// A service was paused, or resumed.
+    Paused {
+        service: &'static str,
+        paused: bool,
+    },
     ShutdownBegan {
         limit: u64,
     },
     ShutdownEnded,
-    /// What the bus says of a CID when all is over.
+    /// All dead letters, when all is over.
+    Dead {
+        letters: Vec<Record>,
+    },
+    /// What the bus says of a CID when all is over, if it says anything.
+    Found {
+        cid: Cid,
+        record: Option<Record>,
+    },
+    /// How it ended, as the bus says when all is over.
     Remembered {
         cid: Cid,
         outcome: Option<Outcome>,

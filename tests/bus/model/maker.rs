@@ -1,6 +1,6 @@
 //! Makes a random script of a seed.
 
-use super::script::{Act, Call, Chain, End, Group, Plan, Script, Step, TARGETS, Whom};
+use super::script::{Act, Call, Chain, End, Group, PAUSED, Plan, Script, Step, TARGETS, Whom};
 
 /// splitmix64.
 struct Random(u64);
@@ -106,6 +106,7 @@ impl Maker {
             deadline: random.maybe(15, &[250, 950, 4_050]),
             attempts: random.maybe(40, &[(1, 0), (2, 0), (2, 500), (3, 200)]),
             priority: random.maybe(10, &[-5, 5]),
+            key: random.maybe(20, &[0, 1]),
             new_root: random.is(12),
             no_callback: random.is(10),
             callbacks: random.callbacks(),
@@ -165,6 +166,14 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
         for _ in 0..maker.random.below(4) {
             let at = maker.random.below(60) as u64 * 100;
             acts.push((at, Act::Cancel(maker.random.below(64), maker.random.is(50))));
+        }
+    }
+    for _ in 0..maker.random.one(&[0, 0, 0, 1, 2]) {
+        let service = maker.random.below(PAUSED.len());
+        let at = maker.random.below(30) as u64 * 100;
+        acts.push((at, Act::Pause(service, true)));
+        if is_calm || maker.random.is(70) {
+            acts.push((at + maker.random.below(40) as u64 * 100, Act::Pause(service, false)));
         }
     }
     acts.sort_by_key(|(at, _)| *at);

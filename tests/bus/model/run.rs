@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
-use zato_runtime::{Cid, Runtime};
+use zato_runtime::{Cid, Filter, Runtime};
 
 use super::door::Door;
 use super::facts::{GRACE, World};
-use super::log::{Event, Log};
+use super::log::{Event, Log, Record};
 use super::maker::plan;
-use super::script::{Act, Plan, step_of};
+use super::script::{Act, PAUSED, Plan, step_of};
 use super::services::services;
 
 async fn run(plan: &Plan) -> (Vec<(u64, Event)>, Log, World) {
@@ -42,6 +42,13 @@ async fn run(plan: &Plan) -> (Vec<(u64, Event)>, Log, World) {
                 Act::Call(call) => drop(door.call(&log, call).await),
                 Act::Group(group) => drop(door.group(&log, group).await),
                 Act::Chain(chain) => drop(door.chain(&log, chain).await),
+                Act::Pause(service, paused) => {
+                    let (service, paused) = (PAUSED[*service], *paused);
+                    let answer =
+                        if paused { runtime.pause(service).await } else { runtime.resume(service).await };
+                    answer.expect("it is known");
+                    log.push(Event::Paused { service, paused });
+                }
                 Act::Cancel(number, with_tree) => {
                     let known = log.known();
                     if let Some(cid) = known.get(number % known.len().max(1)) {
@@ -60,12 +67,36 @@ async fn run(plan: &Plan) -> (Vec<(u64, Event)>, Log, World) {
     tokio::join!(outside, shutdown);
     sleep(Duration::from_millis(1)).await;
     let mut events = log.take();
-    for cid in seen(&events) {
+    let letters = letters(&runtime).await;
+    let mut cids = seen(&events);
+    cids.extend(letters.iter().map(|letter| letter.cid));
+    for cid in cids {
         let outcome = runtime.outcome(cid).await.ok();
         events.push((u64::MAX, Event::Remembered { cid, outcome }));
+        let found = runtime.find(cid).await.expect("memory can be read");
+        events.push((u64::MAX, Event::Found { cid, record: found.as_ref().and_then(Record::new) }));
     }
+    events.push((u64::MAX, Event::Dead { letters }));
     log.set_runtime(None);
-    (events, log, World { wall, is_narrow: plan.max_running.is_some(), more_attempts: 0 })
+    (
+        events,
+        log,
+        World { wall, is_narrow: plan.max_running.is_some(), more_attempts: 0, ignores_keys: false },
+    )
+}
+
+/// All dead letters, page by page.
+async fn letters(runtime: &Runtime) -> Vec<Record> {
+    let mut letters: Vec<Record> = Vec::new();
+    loop {
+        let mut page = Filter::dead().limit(7);
+        page.before = letters.last().map(|last| last.cid);
+        let found = runtime.list(page).await.expect("memory can be read");
+        if found.is_empty() {
+            return letters;
+        }
+        letters.extend(found.iter().map(|found| Record::new(found).expect("it has ended")));
+    }
 }
 
 /// Every CID that anybody has seen.

@@ -1,10 +1,14 @@
 //! Scripts: what handlers are to do, and what is done to a bus from outside.
 
 use serde::{Deserialize, Serialize};
+use zato_core::Payload;
 use zato_runtime::{Cid, FailureReport};
 
 /// What can be called.
-pub(crate) const TARGETS: [&str; 4] = ["model.node", "model.plain", "model.patient", "model.narrow"];
+pub(crate) const TARGETS: [&str; 5] =
+    ["model.node", "model.plain", "model.patient", "model.narrow", "model.rated"];
+/// Which of them has a rate: how many may start at once, and after how many milliseconds another one may.
+pub(crate) const RATE: (&str, u64, u64) = (TARGETS[4], 2, 500);
 /// What can stand in a chain after the first step; the last cannot read a response.
 pub(crate) const STEPS: [&str; 3] = [REPLIES[0], REPLIES[1], REPORTS[0]];
 /// What takes responses, and what takes reports.
@@ -15,6 +19,21 @@ pub(crate) const LAST: &str = "model.last";
 /// Of the service that has callbacks by convention: itself, the one for responses, the one for failures.
 pub(crate) const CONVENTION: [&str; 3] =
     [TARGETS[0], "model.node-async-callback", "model.node-async-failure"];
+/// What is paused.
+pub(crate) const PAUSED: [&str; 10] = [
+    TARGETS[0],
+    TARGETS[1],
+    TARGETS[2],
+    TARGETS[3],
+    TARGETS[4],
+    REPLIES[0],
+    REPLIES[1],
+    CONVENTION[1],
+    EACH,
+    LAST,
+];
+/// Concurrency keys: few, so that they meet.
+pub(crate) const KEYS: [&str; 2] = ["odd", "even"];
 
 /// What an invocation is to do: a run for each attempt, the last one for all that follow.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -62,6 +81,7 @@ pub(crate) struct Call {
     /// How many attempts, and the wait between them.
     pub(crate) attempts: Option<(u32, u64)>,
     pub(crate) priority: Option<i8>,
+    pub(crate) key: Option<usize>,
     pub(crate) new_root: bool,
     pub(crate) no_callback: bool,
     pub(crate) callbacks: Vec<usize>,
@@ -113,7 +133,12 @@ pub(crate) struct Answer {
 
 /// Which call a report repeats.
 pub(super) fn token_of(report: &FailureReport) -> Option<u64> {
-    let request = report.payload.as_deref()?;
+    requested(&Payload::text(report.payload.as_deref()?))
+}
+
+/// Which call a request is of.
+pub(super) fn requested(request: &Payload) -> Option<u64> {
+    let request = &request.to_string();
     match request.strip_prefix("unreadable ") {
         Some(token) => token.parse().ok(),
         // What a callback was told has no token.
@@ -147,6 +172,8 @@ pub(crate) enum Act {
     Group(Group),
     Chain(Chain),
     Cancel(usize, bool),
+    /// Pauses one of the services, or resumes it.
+    Pause(usize, bool),
 }
 
 /// All that is done to one bus.

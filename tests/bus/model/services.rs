@@ -121,6 +121,8 @@ services! {
     patient(request: Request) => (request.token, &request.script);
     #[service(name = "model.narrow", concurrency = 2)]
     narrow(request: Request) => (request.token, &request.script);
+    #[service(name = "model.rated", rate = "2/s")]
+    rated(request: Request) => (request.token, &request.script);
     #[service(name = "model.reply")]
     reply(answer: Answer) => (answer.token, &answer.then.unwrap_or_default());
     #[service(name = "model.restless", max_attempts = 2, backoff = "100ms")]

@@ -57,6 +57,7 @@ impl Facts {
             timeout: None,
             attempts: 1,
             wait: 0,
+            key: None,
             is_unreadable: false,
             callbacks: Vec::new(),
             on_failure: Vec::new(),
@@ -66,6 +67,7 @@ impl Facts {
             runs: Vec::new(),
             ended: Vec::new(),
             remembered: None,
+            record: None,
             told: None,
         };
         let Some(call) = call else { return node };
@@ -83,6 +85,7 @@ impl Facts {
         node.deadline =
             [node.deadline, call.deadline.map(|deadline| made.at + deadline)].into_iter().flatten().min();
         (node.attempts, node.wait) = call.attempts.unwrap_or((node.attempts, node.wait));
+        node.key = call.key;
         node.name_callbacks(call.no_callback, &call.callbacks, &call.on_failure);
         node
     }

@@ -7,7 +7,7 @@ use zato_runtime::Cid;
 use super::node::{Checked, Kind, Node, When, must};
 use super::read::Facts;
 use crate::model::log::{How, Run};
-use crate::model::script::{Answer, CONVENTION, EACH, REPLIES, REPORTS, Request, step_of};
+use crate::model::script::{Answer, CONVENTION, EACH, REPLIES, REPORTS, Request, requested, step_of};
 
 impl Facts {
     /// Who it is that runs under a CID that no call has returned.
@@ -92,6 +92,21 @@ impl Facts {
             (node.callbacks, node.on_failure) = (vec![EACH], vec![EACH]);
         }
         Ok(node)
+    }
+
+    /// A member or a step that never ran, of what the shutdown gave up, is known by its letter.
+    pub(super) fn read_letters(&mut self) -> Checked {
+        let unseen = self.letters.values().filter(|letter| !self.nodes.contains_key(&letter.cid));
+        let parts: Vec<_> = unseen.filter_map(|letter| Some((letter.clone(), letter.group?))).collect();
+        for (letter, group) in parts {
+            let group = self.nodes.get(&group).ok_or("a letter of no group")?;
+            let node = match group.kind {
+                Kind::Chain => self.next_step(group, letter.cid)?,
+                _ => self.member(requested(&letter.payload).ok_or("a letter of no call")?, letter.cid)?,
+            };
+            self.add(node)?;
+        }
+        Ok(())
     }
 
     /// The rows of every group: one for each target, in order.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use zato_core::Payload;
 use zato_runtime::{Cancellation, Cid, Outcome};
 
-use crate::model::log::How;
+use crate::model::log::{How, Record};
 use crate::model::script::{Call, Chain, End, Group};
 
 /// Milliseconds that times may be apart: timers go by the millisecond, and deadlines by the time of day.
@@ -69,6 +69,7 @@ pub(crate) struct Node {
     pub(crate) timeout: Option<u64>,
     pub(crate) attempts: u32,
     pub(crate) wait: u64,
+    pub(crate) key: Option<usize>,
     pub(crate) is_unreadable: bool,
     pub(crate) callbacks: Vec<&'static str>,
     pub(crate) on_failure: Vec<&'static str>,
@@ -79,11 +80,26 @@ pub(crate) struct Node {
     pub(crate) runs: Vec<Attempt>,
     pub(crate) ended: Vec<(When, Option<Outcome>)>,
     pub(crate) remembered: Option<Outcome>,
+    /// What the bus tells who looks at it, when all is over.
+    pub(crate) record: Option<Record>,
     /// What a callback received, or a step after the first.
     pub(crate) told: Option<Payload>,
 }
 
+impl World {
+    /// A time of day, in milliseconds of the log.
+    pub(crate) fn ms(&self, at: SystemTime) -> u64 {
+        let after = at.duration_since(self.wall).unwrap_or_default();
+        u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Node {
+    /// Whether it could not read its request, and so ended without its handler.
+    pub(crate) fn is_undecodable(&self) -> bool {
+        matches!(self.remembered, Some(Outcome::Undecodable(_)))
+    }
+
     /// Whether it is not run itself, and ends as what it is made of.
     pub(crate) fn is_many(&self) -> bool {
         matches!(self.kind, Kind::Group | Kind::Chain)
@@ -125,4 +141,6 @@ pub(crate) struct World {
     pub(crate) is_narrow: bool,
     /// A rule that is wrong on purpose: so many attempts more than may be made.
     pub(crate) more_attempts: u32,
+    /// A rule that is wrong on purpose: nothing waits for a key.
+    pub(crate) ignores_keys: bool,
 }

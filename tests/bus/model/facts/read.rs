@@ -9,7 +9,7 @@ use zato_runtime::{Cid, FailureReport};
 use super::node::{
     Asked, AskedAll, AskedChain, Attempt, Cancel, Checked, Kind, Node, When, World, must, near,
 };
-use crate::model::log::{Event, Run};
+use crate::model::log::{Event, Record, Run};
 use crate::model::script::{Request, token_of};
 
 /// A log, read.
@@ -25,6 +25,10 @@ pub(crate) struct Facts {
     pub(crate) cid_of: HashMap<u64, Cid>,
     pub(crate) nodes: BTreeMap<Cid, Node>,
     pub(crate) cancels: BTreeMap<u64, Cancel>,
+    /// From when to when services were paused.
+    pub(crate) pauses: HashMap<&'static str, Vec<(When, Option<When>)>>,
+    /// What is listed as dead letters when all is over.
+    pub(crate) letters: BTreeMap<Cid, Record>,
     pub(crate) shutdown: Option<(When, u64)>,
     /// When a shutdown gave up what had not ended.
     pub(crate) cut: Option<When>,
@@ -44,6 +48,8 @@ impl Facts {
             cid_of: HashMap::new(),
             nodes: BTreeMap::new(),
             cancels: BTreeMap::new(),
+            pauses: HashMap::new(),
+            letters: BTreeMap::new(),
             shutdown: None,
             cut: None,
             stopped: None,
@@ -55,12 +61,9 @@ impl Facts {
         }
         facts.read_rows()?;
         facts.read_last_steps()?;
+        facts.read_letters()?;
         for (_, event) in events {
-            if let Event::Remembered { cid, outcome } = event
-                && let Some(node) = facts.nodes.get_mut(cid)
-            {
-                node.remembered.clone_from(outcome);
-            }
+            facts.remember(event);
         }
         Ok(facts)
     }
@@ -96,15 +99,32 @@ impl Facts {
             Event::Ended { cid, outcome } => {
                 self.nodes.get_mut(cid).ok_or("nobody asked for it")?.ended.push((when, outcome.clone()));
             }
+            Event::Paused { service, paused } => self.paused(when, service, *paused),
             Event::ShutdownBegan { limit } => self.shutdown = Some((when, *limit)),
             Event::ShutdownEnded => {
                 let (began, limit) = self.shutdown.ok_or("it never began")?;
                 self.stopped = Some(when);
                 self.cut = Some(when).filter(|when| when.at >= began.at.saturating_add(limit));
             }
-            Event::Taken { .. } | Event::Returned { .. } | Event::Remembered { .. } => {}
+            Event::Dead { letters } => {
+                self.letters = letters.iter().map(|letter| (letter.cid, letter.clone())).collect();
+                must(self.letters.len() == letters.len(), || "one is listed twice".to_owned())?;
+            }
+            Event::Taken { .. } | Event::Returned { .. } | Event::Remembered { .. } | Event::Found { .. } => {
+            }
         }
         Ok(())
+    }
+
+    /// What is said of a CID when all is over.
+    fn remember(&mut self, event: &Event) {
+        let (Event::Remembered { cid, .. } | Event::Found { cid, .. }) = event else { return };
+        let Some(node) = self.nodes.get_mut(cid) else { return };
+        match event {
+            Event::Remembered { outcome, .. } => node.remembered.clone_from(outcome),
+            Event::Found { record, .. } => node.record.clone_from(record),
+            _ => {}
+        }
     }
 
     fn began(&mut self, when: When, run: &Run) -> Checked {
@@ -132,10 +152,7 @@ impl Facts {
             _ => Channel::InvokeAsync,
         };
         must(run.channel == channel, || format!("its channel is {channel}"))?;
-        let deadline = run.deadline.map(|deadline| {
-            let after = deadline.duration_since(self.world.wall).unwrap_or_default();
-            u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
-        });
+        let deadline = run.deadline.map(|deadline| self.world.ms(deadline));
         let is_right = match (deadline, node.deadline) {
             (Some(seen), Some(expected)) => near(seen, expected),
             (seen, expected) => seen == expected,
@@ -152,6 +169,15 @@ impl Facts {
         }
         node.runs.push(Attempt { began: when, told: None, left: None });
         Ok(())
+    }
+
+    fn paused(&mut self, when: When, service: &'static str, begins: bool) {
+        let pauses = self.pauses.entry(service).or_default();
+        match pauses.last_mut() {
+            Some((_, to @ None)) if !begins => *to = Some(when),
+            Some((_, Some(_))) | None if begins => pauses.push((when, None)),
+            _ => {}
+        }
     }
 
     /// A context inside a synchronous call is one of the attempt around it.

@@ -19,16 +19,18 @@ impl Facts {
     pub(super) fn check_attempts(&self, node: &Node, outcome: &Outcome, at: Option<u64>) -> Checked {
         let hits = self.hits(node);
         let is_narrow = self.world.is_narrow || node.service == TARGETS[3];
+        let due = |verdict: &Verdict| match verdict {
+            Verdict::Again(due) => Some(*due),
+            Verdict::End(_) | Verdict::Held => None,
+        };
         let mut verdicts = vec![Verdict::Again(node.due)];
         for (index, run) in node.runs.iter().enumerate() {
-            let due = |verdict: &Verdict| match verdict {
-                Verdict::Again(due) => Some(*due),
-                Verdict::End(_) | Verdict::Held => None,
-            };
             let due = verdicts.iter().find_map(due).ok_or("it ran again after its end")?;
             let began = run.began.at;
-            let in_time = began + SLOP >= due && (is_narrow || began <= due + SLOP);
-            must(in_time, || format!("attempt {} is due at {due}", index + 1))?;
+            self.check_start(node, index)?;
+            let ready = self.ready(node, index, due, run.began);
+            let in_time = began + SLOP >= due && (is_narrow || began <= ready.saturating_add(SLOP));
+            must(in_time, || format!("attempt {} is due at {due}, and could start at {ready}", index + 1))?;
             let expires = node.expires.filter(|_| index == 0);
             let is_over = [expires, node.deadline].into_iter().flatten().any(|limit| began > limit + SLOP);
             must(!is_over && !node.is_unreadable, || "it began where it could not".to_owned())?;
@@ -50,8 +52,8 @@ impl Facts {
                 "it ended at another time than its attempt".to_owned()
             })?;
         } else {
-            let due = verdicts.iter().any(|verdict| !matches!(verdict, Verdict::End(_)));
-            let is_right = due
+            let is_due = verdicts.iter().any(|verdict| !matches!(verdict, Verdict::End(_)));
+            let is_right = is_due
                 && match outcome {
                     Outcome::Cancelled(_) => {
                         hits.iter().any(|hit| last.is_none_or(|last| last.seq < hit.seq) && is_near(hit.at))
@@ -60,13 +62,17 @@ impl Facts {
                     Outcome::TimedOut(_) => node.deadline.is_some_and(is_near),
                     Outcome::Expired(_) => last.is_none() && node.expires.is_some_and(is_near),
                     Outcome::Undecodable(_) => {
-                        let due =
-                            at.is_none_or(|at| at + SLOP >= node.due && (is_narrow || near(at, node.due)));
-                        last.is_none() && node.is_unreadable && due
+                        last.is_none() && node.is_unreadable && at.is_none_or(|at| at + SLOP >= node.due)
                     }
                     _ => false,
                 };
             must(is_right, || format!("{} instead of {verdicts:?}, with {hits:?}", outcome.name()))?;
+            // It would have started, had nothing held it up.
+            let due = verdicts.iter().find_map(due);
+            if let (Some(due), Some(at), false) = (due, at, is_narrow) {
+                let ready = self.ready(node, node.runs.len(), due, When { seq: usize::MAX, at });
+                must(at <= ready.saturating_add(SLOP), || format!("it could start at {ready}"))?;
+            }
         }
         let Some(payload) = outcome.payload() else { return Ok(()) };
         let answer = payload.decode::<Answer>().map_err(|error| error.to_string())?;

@@ -2,8 +2,8 @@
 
 use zato_runtime::{FailureReport, Outcome};
 
-use super::groups::is_cut;
-use crate::model::facts::{Cancel, Checked, Facts, Kind, Node, SLOP, must};
+use crate::model::facts::{Cancel, Checked, Facts, Kind, Node, SLOP, is_cut, must};
+use crate::model::log::Record;
 use crate::model::script::token_of;
 
 impl Facts {
@@ -19,18 +19,47 @@ impl Facts {
         for callback in
             self.nodes.values().filter(|other| other.kind == Kind::Callback && other.above == Some(node.cid))
         {
+            self.check_promptness(callback, at)?;
             let place = expected.iter().position(|service| *service == callback.service);
             expected.swap_remove(place.ok_or_else(|| format!("`{}` ran once too often", callback.service))?);
             self.check_told(node, outcome, callback)?;
         }
-        // One that waited may have been cancelled with the tree, or cut off.
+        // One that never ran is a dead letter.
+        let unseen = self
+            .letters
+            .values()
+            .filter(|letter| letter.in_reply_to == Some(node.cid) && !self.nodes.contains_key(&letter.cid));
+        for letter in unseen {
+            let place = expected.iter().position(|service| *service == letter.service);
+            expected.swap_remove(place.ok_or_else(|| format!("{letter:?} is one too many"))?);
+            must(letter.attempts == 0 && self.is_excused(node, letter, at), || {
+                format!("{letter:?} should have run")
+            })?;
+        }
+        must(expected.is_empty(), || format!("{expected:?} did not run"))
+    }
+
+    /// Whether a callback that waited may have ended so: cancelled with the tree, or cut off.
+    fn is_excused(&self, node: &Node, letter: &Record, ended: Option<u64>) -> bool {
+        if is_cut(&letter.outcome) {
+            let ready = ended.map_or(u64::MAX, |ended| self.resumed(&letter.service, ended));
+            let stopped = self.stopped.map_or(u64::MAX, |stopped| stopped.at);
+            return self.is_paused(&letter.service)
+                || (self.cut.is_some() && (self.world.is_narrow || stopped <= ready.saturating_add(SLOP)));
+        }
         let after = node.runs.last().and_then(|run| run.left).map_or(node.made, |(left, _)| left);
         let swept = |cancel: &Cancel| {
             self.sweeps(cancel) && cancel.when.seq > after.seq && self.hit(node, cancel).is_some()
         };
-        let cut = self.cut.is_some_and(|cut| self.world.is_narrow || at.is_none_or(|at| at + SLOP >= cut.at));
-        let is_excused = cut || self.cancels.values().any(swept);
-        must(expected.is_empty() || is_excused, || format!("{expected:?} did not run"))
+        letter.outcome.name() == "Cancelled" && self.cancels.values().any(swept)
+    }
+
+    /// A callback starts as soon as what it tells of has ended, unless something holds it up.
+    fn check_promptness(&self, callback: &Node, ended: Option<u64>) -> Checked {
+        let (Some(ended), Some(first)) = (ended, callback.runs.first()) else { return Ok(()) };
+        let ready = self.ready(callback, 0, ended, first.began);
+        let is_prompt = self.world.is_narrow || first.began.at <= ready.saturating_add(SLOP);
+        must(is_prompt, || format!("`{}` could start at {ready}", callback.service))
     }
 
     /// What a callback was told is how its target ended.

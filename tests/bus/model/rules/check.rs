@@ -20,6 +20,7 @@ pub(crate) fn check(world: World, events: &[(u64, Event)]) -> Checked {
     for node in facts.nodes.values() {
         facts.check(node).map_err(|fault| format!("{fault}: {node:#?}"))?;
     }
+    facts.check_letters()?;
     facts
         .cancels
         .values()
@@ -71,6 +72,7 @@ impl Facts {
         })?;
         let outcome = node.remembered.as_ref().ok_or("it has no outcome")?;
         let at = told.map(|(at, _)| at);
+        self.check_record(node)?;
         match node.kind {
             Kind::Group => self.check_group(node, outcome)?,
             Kind::Chain => self.check_chain(node, outcome, at)?,

@@ -3,7 +3,7 @@
 use zato_core::Ending;
 use zato_runtime::Outcome;
 
-use crate::model::facts::{Checked, Facts, Node, must, near, rows};
+use crate::model::facts::{Checked, Facts, Node, is_cut, must, near, rows};
 
 impl Facts {
     pub(super) fn check_group(&self, node: &Node, outcome: &Outcome) -> Checked {
@@ -51,9 +51,4 @@ impl Facts {
             format!("after {number} steps of {of} it should be {expected:?}")
         })
     }
-}
-
-/// Whether the shutdown has ended it.
-pub(super) fn is_cut(outcome: &Outcome) -> bool {
-    outcome.error().is_some_and(|error| error.starts_with("the runtime was shut down"))
 }
