@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use zato_core::{CallError, Context, Result, service};
+use zato_core::{CallError, Context, Failure, Result, service};
 use zato_runtime::{Error, Outcome, Runtime};
 
 use crate::journal::Journal;
@@ -41,6 +41,13 @@ async fn never(_: &Context, began: &Began) -> Result<()> {
     std::future::pending().await
 }
 
+/// Fails when it is told to stop, so that the shutdown has interrupted it.
+#[service(name = "shutdown.fails", max_attempts = 2)]
+async fn fails(ctx: &Context) -> Result<()> {
+    ctx.cancelled().await;
+    Err(Failure::new("interrupted"))
+}
+
 async fn start(journal: &Journal, began: &Began) -> Result<Runtime, Error> {
     Runtime::builder()
         .services([
@@ -48,6 +55,7 @@ async fn start(journal: &Journal, began: &Began) -> Result<Runtime, Error> {
             after::service().erased(),
             polite::service().erased(),
             never::service().erased(),
+            fails::service().erased(),
         ])
         .provide(journal.clone())
         .provide(began.clone())
@@ -167,4 +175,19 @@ fn a_runtime_outside_of_tokio_says_what_it_needs() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_key_of_what_is_interrupted_is_not_waited_for() -> Result<(), Error> {
+    let runtime = start(&Journal::default(), &Began::default()).await?;
+    let keyed = || runtime.invoke_async(fails::service(), ()).concurrency_key("one").into_future();
+    let (first, second) = (keyed().await?, keyed().await?);
+    tokio::task::yield_now().await;
+    let since = tokio::time::Instant::now();
+    runtime.shutdown().await?;
+    assert!(since.elapsed() < Duration::from_secs(1), "it took {:?}", since.elapsed());
+    for cid in [first, second] {
+        assert!(matches!(runtime.outcome(cid).await?, Outcome::Cancelled(_)));
+    }
+    Ok(())
 }

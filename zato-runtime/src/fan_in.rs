@@ -2,7 +2,6 @@
 //! its last step.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde::Serialize;
 use zato_core::{Channel, Cid, Ending, Invocation, Kind, Outcome, Payload, WriteError};
@@ -56,7 +55,8 @@ impl Join for FanIn {
             },
             attempts: last_step.map_or(0, |step| step.attempts),
             started_at: rows.iter().filter_map(|row| row.started_at).min(),
-            ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or_else(SystemTime::now),
+            // One without members ends with its call.
+            ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or(group.called_at.into()),
             before: None,
         };
         let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service));
@@ -120,6 +120,8 @@ fn told<'a>(outcome: &'a Outcome, repeated: &mut usize) -> Told<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use serde_json::{Value, json};
     use zato_core::ServiceName;
 

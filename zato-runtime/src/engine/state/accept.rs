@@ -187,7 +187,11 @@ impl<S: Store> State<S> {
         self.set_timers(ticket, &invocation);
         let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
         let is_first = key.is_none_or(|key| self.queues.of_mut(service).lanes.enter(key, ticket));
-        let hold = if is_first { self.line_up(service, &invocation, ticket, None) } else { Hold::Key };
+        let hold = match key {
+            _ if is_first => self.line_up(service, &invocation, ticket, None),
+            Some(key) if self.is_lane_held_back(service, key) => Hold::Restart,
+            _ => Hold::Key,
+        };
         self.wait(Waiting { invocation, before: None, number: ticket.number, service, hold });
     }
 

@@ -54,7 +54,7 @@ pub(in crate::engine) enum Hold {
     Key,
     /// Its last attempt lingers.
     Release,
-    /// A shutdown interrupted it.
+    /// A shutdown interrupted it, or the one that has its key.
     Restart,
     /// Another one runs that may be what kills the process, as this may be.
     #[expect(dead_code, reason = "for engines that outlive their process")]

@@ -44,6 +44,11 @@ impl Lanes {
         first
     }
 
+    /// Everything in a lane, void or not, from the first.
+    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = Cid> {
+        self.by_key.get(key).into_iter().flatten().map(|ticket| ticket.cid)
+    }
+
     /// Who has the key.
     pub(in crate::engine) fn first(&self, key: &str) -> Option<Cid> {
         Some(self.by_key.get(key)?.front()?.cid)

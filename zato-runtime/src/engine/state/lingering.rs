@@ -51,5 +51,8 @@ impl<S: Store> State<S> {
             self.queues.left(service);
         }
         self.set_hold(next.cid, hold);
+        if hold == Hold::Restart {
+            self.hold_lane_back(service, &invocation);
+        }
     }
 }

@@ -93,7 +93,7 @@ impl<S: Store> State<S> {
     fn waits_for(&self, waiting: &Waiting) -> Waits {
         let queue = self.queues.of(waiting.service);
         match waiting.hold {
-            Hold::Restart => Waits::Restart,
+            Hold::Restart if waiting.before.is_some() => Waits::Restart,
             Hold::Suspect => Waits::Suspects,
             Hold::Release => Waits::Release,
             _ if !queue.is_hosted => Waits::Host,
@@ -103,7 +103,8 @@ impl<S: Store> State<S> {
                 let due = retry.or(waiting.invocation.due.map(Into::into));
                 due.map_or(Waits::Turn, Waits::Until)
             }
-            Hold::Key => {
+            // What has not begun is held back by the one that has its key.
+            Hold::Key | Hold::Restart => {
                 let options = waiting.invocation.options.as_deref();
                 let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();
                 match queue.lanes.first(&key) {

@@ -8,6 +8,7 @@ mod timers;
 mod groups;
 mod held;
 mod lingering;
+mod held_back;
 mod accept;
 mod ends;
 #[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]

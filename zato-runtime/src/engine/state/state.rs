@@ -240,7 +240,10 @@ impl<S: Store> State<S> {
             (None, None) => Hold::Restart,
             (Some(at), None) => self.line_up(service, &invocation, ticket, Some(at)),
         };
-        self.wait(Waiting { invocation, before, number: ticket.number, service, hold });
+        self.wait(Waiting { invocation: invocation.clone(), before, number: ticket.number, service, hold });
+        if hold == Hold::Restart {
+            self.hold_lane_back(service, &invocation);
+        }
         if is_cancelled {
             self.to_end.push_back((ticket, Task::Cancel));
         }

@@ -76,6 +76,9 @@ impl<S: Store> State<S> {
             return;
         };
         let service = self.queues.number(&invocation.service);
+        if self.queues.of(service).lanes.first(key) == Some(invocation.cid) {
+            self.let_lane_go(service, invocation);
+        }
         let all = &self.held;
         let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
         let Some(next) = self.queues.of_mut(service).lanes.leave(key, invocation.cid, waits) else { return };

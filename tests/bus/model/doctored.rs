@@ -1,0 +1,104 @@
+//! The test of the test: what is lost, doubled or changed is found, and a rule that is wrong is found out.
+
+use zato_core::{Ending, Payload};
+use zato_runtime::{Cid, Outcome};
+
+use super::facts::World;
+use super::log::{Event, Run};
+use super::rules::check;
+use super::run::happens;
+use super::services::nobody;
+
+/// All lines of one CID under another.
+fn doubled(events: &[(u64, Event)], cid: Cid, other: Cid) -> Vec<(u64, Event)> {
+    let copied = events.iter().flat_map(|(at, event)| {
+        let copy = match event.clone() {
+            Event::Began(run) if run.cid == cid => Some(Event::Began(Run { cid: other, ..run })),
+            Event::Left { cid: of, how } if of == cid => Some(Event::Left { cid: other, how }),
+            Event::Ended { cid: of, outcome } if of == cid => Some(Event::Ended { cid: other, outcome }),
+            Event::Remembered { cid: of, outcome } if of == cid => {
+                Some(Event::Remembered { cid: other, outcome })
+            }
+            Event::Found { cid: of, record } if of == cid => Some(Event::Found { cid: other, record }),
+            _ => None,
+        };
+        [Some((*at, event.clone())), copy.map(|copy| (*at, copy))].into_iter().flatten()
+    });
+    copied.collect()
+}
+
+/// Whose line it is.
+fn of(event: &Event) -> Option<Cid> {
+    match event {
+        Event::Began(run) => Some(run.cid),
+        Event::Left { cid, .. }
+        | Event::Ended { cid, .. }
+        | Event::Remembered { cid, .. }
+        | Event::Found { cid, .. } => Some(*cid),
+        _ => None,
+    }
+}
+
+/// The same with another outcome.
+fn changed(events: &[(u64, Event)], of: Cid) -> Vec<(u64, Event)> {
+    let mut events = events.to_vec();
+    for (_, event) in &mut events {
+        if let Event::Ended { cid, outcome: Some(outcome) }
+        | Event::Remembered { cid, outcome: Some(outcome) } = event
+            && *cid == of
+        {
+            *outcome = match outcome {
+                Outcome::Cancelled(_) => Outcome::Completed(Payload::empty()),
+                _ => Outcome::Cancelled(Ending::new("it was not", false)),
+            };
+        }
+    }
+    events
+}
+
+#[test]
+fn a_log_that_is_not_true_is_refused() {
+    let (mut lines, mut callbacks, mut outcomes) = (0, 0, 0);
+    for seed in 0..12 {
+        let (events, world) = happens(seed, true);
+        check(world, &events).expect("the log as it is");
+        for (index, (at, event)) in events.iter().enumerate() {
+            match event {
+                Event::Began(run) if run.in_reply_to.is_some() && run.attempt == 1 => {
+                    let without: Vec<_> =
+                        events.iter().filter(|(_, event)| of(event) != Some(run.cid)).cloned().collect();
+                    assert!(check(world, &without).is_err(), "seed {seed}: the callback {} is lost", run.cid);
+                    let twice = doubled(&events, run.cid, nobody());
+                    let fault = check(world, &twice).expect_err("a callback ran twice");
+                    assert!(fault.contains("once too often"), "seed {seed}: {fault}");
+                    callbacks += 1;
+                }
+                Event::Ended { cid, .. } => {
+                    let wrong = changed(&events, *cid);
+                    assert!(check(world, &wrong).is_err(), "seed {seed}: the outcome of {cid} is another");
+                    outcomes += 1;
+                }
+                _ => {}
+            }
+            if matches!(event, Event::Began(_) | Event::Left { .. } | Event::Ended { .. }) {
+                let (mut without, mut twice) = (events.clone(), events.clone());
+                without.remove(index);
+                twice.insert(index, (*at, event.clone()));
+                assert!(check(world, &without).is_err(), "seed {seed}: without {event:?}");
+                assert!(check(world, &twice).is_err(), "seed {seed}: twice {event:?}");
+                lines += 1;
+            }
+        }
+    }
+    assert!(lines > 200 && callbacks > 30 && outcomes > 50, "{lines}, {callbacks}, {outcomes}");
+}
+
+/// A rule that allows one attempt more misses it, wherever attempts are used up.
+#[test]
+fn a_rule_that_is_wrong_is_found_out() {
+    let found = (0..40).filter(|seed| {
+        let (events, world) = happens(*seed, true);
+        check(World { more_attempts: 1, ..world }, &events).is_err()
+    });
+    assert!(found.count() > 10);
+}

@@ -1,0 +1,12 @@
+//! What a log says.
+
+mod node;
+mod read;
+mod calls;
+mod members;
+mod shutdown;
+
+pub(crate) use members::rows;
+pub(crate) use node::{Attempt, Cancel, Checked, GRACE, Kind, Node, SLOP, When, World, must, near};
+pub(crate) use read::Facts;
+pub(crate) use shutdown::is_cut;

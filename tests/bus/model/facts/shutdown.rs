@@ -1,0 +1,75 @@
+//! What a shutdown interrupts, and what it gives up.
+
+use zato_runtime::Outcome;
+
+use super::node::{Attempt, Kind, Node, When};
+use super::read::Facts;
+use crate::model::script::{End, TARGETS};
+
+impl Facts {
+    /// Whether a shutdown interrupted the last attempt of an invocation: it was told, and failed then.
+    pub(crate) fn is_interrupted(&self, node: &Node) -> bool {
+        node.runs.last().is_some_and(|run| self.interrupts(run))
+    }
+
+    pub(crate) fn interrupts(&self, run: &Attempt) -> bool {
+        let failed = matches!(run.left, Some((_, Some(End::Fail | End::RetryAfter(_)))));
+        let began = self.shutdown.map(|(began, _)| began);
+        failed && began.is_some_and(|began| run.told.is_some_and(|told| told.seq > began.seq))
+    }
+
+    /// When a shutdown gave up an invocation, if it may have: because its limit was reached, or because it had
+    /// interrupted it.
+    pub(crate) fn cut_of(&self, node: &Node) -> Option<When> {
+        self.cut.or(self.stopped.filter(|_| self.is_held_back(node)))
+    }
+
+    /// Whether a shutdown does not wait for it: it is interrupted, its service is paused, or it waits for such a one.
+    pub(crate) fn is_held_back(&self, node: &Node) -> bool {
+        let is_over = node.ended.first().is_some_and(|(_, outcome)| !outcome.as_ref().is_some_and(is_cut));
+        if is_over {
+            return false;
+        }
+        let unseen = match node.kind {
+            Kind::Chain => self.next_service(node),
+            Kind::Group => {
+                let unseen = node.members.iter().filter(|token| !self.cid_of.contains_key(token));
+                let service = |token| Some(TARGETS[self.asked.get(token)?.call.target]);
+                unseen.filter_map(service).find(|service| self.is_paused(service))
+            }
+            _ => None,
+        };
+        self.is_interrupted(node)
+            || self.is_paused(unseen.unwrap_or(&node.service))
+            || self.parts(node).any(|part| self.is_held_back(part))
+            || self.ahead(node).any(|other| self.is_held_back(other))
+    }
+
+    /// Of a chain: the service of the step that follows on those that are known, if they have completed.
+    fn next_service(&self, chain: &Node) -> Option<&'static str> {
+        let has_left =
+            |step: &Node| step.runs.last().is_some_and(|run| matches!(run.left, Some((_, Some(End::Ok)))));
+        let is_open = self.parts(chain).last().is_some_and(|step| !has_left(step));
+        chain.services.get(chain.steps.len()).copied().filter(|_| !is_open)
+    }
+
+    /// Whether a service was paused when the shutdown ended.
+    pub(crate) fn is_paused(&self, service: &str) -> bool {
+        let last = self.pauses.get(service).and_then(|pauses| pauses.last());
+        last.is_some_and(|(_, to)| {
+            to.is_none_or(|to| self.stopped.is_some_and(|stopped| stopped.seq < to.seq))
+        })
+    }
+
+    /// The members of a group, or the steps of a chain, that are known.
+    pub(crate) fn parts<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
+        let of = |token: &u64| self.cid_of.get(token);
+        let members = node.members.iter().filter(|_| node.kind == Kind::Group).filter_map(of);
+        members.chain(&node.steps).filter_map(|cid| self.nodes.get(cid))
+    }
+}
+
+/// Whether the shutdown has ended it.
+pub(crate) fn is_cut(outcome: &Outcome) -> bool {
+    outcome.error().is_some_and(|error| error.starts_with("the runtime was shut down"))
+}

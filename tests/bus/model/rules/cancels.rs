@@ -1,0 +1,66 @@
+//! Whom a cancel comes to, and what it answers.
+
+use zato_runtime::{Cancellation, Outcome};
+
+use crate::model::facts::{Attempt, Cancel, Checked, Facts, Kind, Node, When, must, near};
+
+impl Facts {
+    /// Whether a cancel is for all that is below, too.
+    pub(super) fn sweeps(&self, cancel: &Cancel) -> bool {
+        let is_group = || self.nodes.get(&cancel.cid).is_some_and(Node::is_many);
+        cancel.with_tree || (cancel.answer == Some(Ok(Cancellation::Requested)) && is_group())
+    }
+
+    /// When a cancel came to an invocation, if it did: directly, with the tree, or because what called it had been
+    /// told before.
+    pub(super) fn hit(&self, node: &Node, cancel: &Cancel) -> Option<When> {
+        if matches!(cancel.answer, Some(Err(_))) {
+            return None;
+        }
+        if node.cid == cancel.cid {
+            return Some(cancel.when).filter(|when| node.made.seq < when.seq);
+        }
+        let above = node.above.and_then(|above| self.nodes.get(&above))?;
+        if above.root != node.root {
+            return None;
+        }
+        if above.cid == cancel.cid && !self.sweeps(cancel) {
+            return None;
+        }
+        let hit = self.hit(above, cancel)?;
+        if node.made.seq < cancel.when.seq {
+            return Some(cancel.when);
+        }
+        (node.kind != Kind::Callback && hit.seq <= node.made.seq).then_some(node.made)
+    }
+
+    pub(super) fn hits(&self, node: &Node) -> Vec<When> {
+        self.cancels.values().filter_map(|cancel| self.hit(node, cancel)).collect()
+    }
+
+    pub(super) fn check_cancel(&self, cancel: &Cancel) -> Checked {
+        let node = self.nodes.get(&cancel.cid);
+        let Some(answer) = &cancel.answer else { return Ok(()) };
+        let Ok(answer) = answer else {
+            // A synchronous call is held when the attempt that it ran in has been recorded.
+            return must(node.is_none_or(|node| node.kind == Kind::Sync), || "it was held".to_owned());
+        };
+        let node = node.ok_or("it is not held")?;
+        let at = node.ended.first().map(|(when, _)| when.at);
+        let outcome = node.remembered.as_ref();
+        let is_right = match answer {
+            Cancellation::Ended(ended) => outcome == Some(ended) && at.is_none_or(|at| at <= cancel.when.at),
+            Cancellation::Cancelled => {
+                matches!(outcome, Some(Outcome::Cancelled(_))) && at.is_none_or(|at| near(at, cancel.when.at))
+            }
+            Cancellation::Requested => {
+                let runs = |run: &Attempt| {
+                    (run.began.seq < cancel.when.seq || run.began.at == cancel.when.at)
+                        && run.left.is_none_or(|(left, _)| left.seq > cancel.when.seq)
+                };
+                node.is_many() || node.runs.iter().any(runs)
+            }
+        };
+        must(is_right, || format!("the answer does not fit {node:?}"))
+    }
+}

@@ -1,0 +1,81 @@
+//! What may hold up a start, and what must not: keys, pauses and rates.
+
+use crate::model::facts::{Checked, Facts, Kind, Node, SLOP, When, must};
+use crate::model::script::RATE;
+
+impl Facts {
+    /// What was accepted before it under its key.
+    pub(crate) fn ahead<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
+        let mine = move |other: &&Node| {
+            node.key.is_some()
+                && (other.key, &other.service) == (node.key, &node.service)
+                && other.made.seq < node.made.seq
+        };
+        self.nodes.values().filter(mine)
+    }
+
+    /// From when on it could start that is due, as far as the log before `until` says; never, if it is paused to the
+    /// end. It waits for its key once: that stays with it through its attempts.
+    pub(super) fn ready(&self, node: &Node, index: usize, due: u64, until: When) -> u64 {
+        let waits = index == 0 && !self.world.ignores_keys;
+        let ended = |other: &Node| other.ended.first().map(|(when, _)| when.at);
+        let free = self.ahead(node).filter(|_| waits).filter_map(ended).max();
+        let resumed = self.resumed(&node.service, due.max(free.unwrap_or_default()));
+        self.resumed(&node.service, resumed.max(self.allowed(node, until, true)))
+    }
+
+    /// When a service starts again what could start at this time.
+    pub(super) fn resumed(&self, service: &str, mut at: u64) -> u64 {
+        for (from, to) in self.pauses.get(service).into_iter().flatten() {
+            if from.at <= at.saturating_add(SLOP) && to.is_none_or(|to| at <= to.at) {
+                at = to.map_or(u64::MAX, |to| to.at);
+            }
+        }
+        at
+    }
+
+    /// When the rate allows one more start after those of the log before `until`: no stretch of time may have more than
+    /// the burst, and so many more as come with time. What cannot read its request starts too, unseen.
+    fn allowed(&self, node: &Node, until: When, with_unseen: bool) -> u64 {
+        let (service, burst, each) = RATE;
+        if node.service != service {
+            return 0;
+        }
+        let others = self.nodes.values().filter(|other| other.service == service && other.kind != Kind::Sync);
+        let mut starts: Vec<_> = others
+            .flat_map(|other| {
+                let ended = other.record.as_ref().map(|record| self.world.ms(record.ended_at));
+                let unseen = || Some(When { seq: 0, at: ended? });
+                let is_unseen = with_unseen && other.cid != node.cid && other.is_undecodable();
+                other.runs.iter().map(|run| run.began).chain(is_unseen.then(unseen).flatten())
+            })
+            .filter(|start| (start.at, start.seq) < (until.at, until.seq))
+            .map(|start| start.at)
+            .collect();
+        starts.sort_unstable();
+        let count = starts.len() as u64;
+        let after = |(at, index): (&u64, u64)| {
+            let more = (count - index + 1).saturating_sub(burst);
+            if more == 0 { 0 } else { at + more * each }
+        };
+        starts.iter().zip(0..).map(after).max().unwrap_or_default()
+    }
+
+    /// Nothing starts that is held up.
+    pub(super) fn check_start(&self, node: &Node, index: usize) -> Checked {
+        let began = node.runs[index].began;
+        for other in self.ahead(node) {
+            let has_left =
+                other.runs.iter().all(|run| run.left.is_some_and(|(left, _)| left.seq < began.seq));
+            let has_ended = other.ended.iter().all(|(ended, _)| ended.at <= began.at);
+            must(has_left && has_ended, || format!("it began before {} of its key had ended", other.cid))?;
+        }
+        let pauses = self.pauses.get(&*node.service).into_iter().flatten();
+        let is_paused = pauses
+            .filter(|(from, to)| from.seq < began.seq && to.is_none_or(|to| began.seq < to.seq))
+            .count();
+        must(is_paused == 0, || "it began while its service was paused".to_owned())?;
+        let allowed = self.allowed(node, began, false);
+        must(began.at + SLOP >= allowed, || format!("its rate allows it at {allowed}"))
+    }
+}

@@ -1,0 +1,59 @@
+//! What no longer starts in this process: what a shutdown has interrupted, and what waits behind that for its key.
+//!
+//! A drain does not wait for it, so it does not count as waiting.
+
+use zato_core::{Cid, Invocation};
+
+use super::held::{Held, Hold};
+use super::state::State;
+use super::store::Store;
+
+impl<S: Store> State<S> {
+    /// Whether the one that has a key is held back, and with it whatever comes for the key.
+    pub(in crate::engine) fn is_lane_held_back(&self, service: u32, key: &str) -> bool {
+        let first = self.queues.of(service).lanes.first(key).and_then(|first| self.held.get(&first));
+        matches!(first, Some(Held::Waiting(waiting)) if waiting.hold == Hold::Restart)
+    }
+
+    /// A shutdown has interrupted this one: so is held back what waits for its key.
+    pub(in crate::engine) fn hold_lane_back(&mut self, service: u32, invocation: &Invocation) {
+        for cid in self.behind(service, invocation) {
+            if let Some(payload) = self.swap_hold(cid, Hold::Key, Hold::Restart) {
+                self.waiting -= 1;
+                self.waiting_bytes -= payload;
+                self.queues.left(service);
+            }
+        }
+    }
+
+    /// The one that was held back has ended: what waits for its key counts again.
+    pub(in crate::engine) fn let_lane_go(&mut self, service: u32, invocation: &Invocation) {
+        for cid in self.behind(service, invocation) {
+            if let Some(payload) = self.swap_hold(cid, Hold::Restart, Hold::Key) {
+                self.waiting += 1;
+                self.waiting_bytes += payload;
+                self.queues.entered(service);
+            }
+        }
+    }
+
+    /// What stands in the lane of this one, but for itself.
+    fn behind(&self, service: u32, invocation: &Invocation) -> Vec<Cid> {
+        let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref())
+        else {
+            return Vec::new();
+        };
+        self.queues.of(service).lanes.all(key).filter(|cid| *cid != invocation.cid).collect()
+    }
+
+    /// Answers with the size of its payload if it was held so.
+    fn swap_hold(&mut self, cid: Cid, from: Hold, to: Hold) -> Option<usize> {
+        match self.held.get_mut(&cid)? {
+            Held::Waiting(waiting) if waiting.hold == from => {
+                waiting.hold = to;
+                Some(waiting.invocation.payload.len())
+            }
+            _ => None,
+        }
+    }
+}
