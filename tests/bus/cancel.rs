@@ -212,3 +212,21 @@ async fn a_cancel_that_meets_an_end_changes_nothing_else() -> Result<(), Error> 
     assert_eq!(journal.lines().len(), cancelled);
     Ok(())
 }
+
+/// Who is told that the first of a tree was cancelled is not a part of what is cancelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_told_of_a_cancelled_tree_is_not_cancelled_with_it() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    // They wait, and could be cancelled.
+    runtime.pause(report::NAME).await?;
+    for _ in 0..2_000 {
+        let call = runtime.invoke_async("zato.ping", ()).delay(Duration::from_hours(1));
+        let cid = call.on_failure(report::NAME).await?;
+        assert_eq!(runtime.cancel(cid).with_tree().await?, Cancellation::Cancelled);
+    }
+    runtime.resume(report::NAME).await?;
+    runtime.shutdown().await?;
+    assert_eq!(journal.lines().len(), 2_000);
+    Ok(())
+}

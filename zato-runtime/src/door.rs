@@ -8,6 +8,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
 use zato_core::{CallError, Cancellation, Cid, Context, Outcome, Payload};
 
+use crate::dead::find;
+use crate::found::Status;
 use crate::intake;
 use crate::nested::{Inner, response};
 use crate::patterns;
@@ -108,13 +110,22 @@ impl Shared {
 
     /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
     async fn cancel_now(&self, cid: Cid, with_tree: bool) -> Option<Cancellation> {
+        let waited = if with_tree { self.below_what_waits(cid).await } else { None };
         let mut all = Batch::new();
         all.push(cid);
         let first = self.cancel_all(all, with_tree).await.into_iter().next().flatten()?;
         // A group is its members.
         if with_tree || first == CancelAnswer::Open {
-            // What runs may invoke more until it is noted: that is noted by then.
-            let below = self.engine.below(cid).await;
+            let below = match waited {
+                // It has not run since, so that only those are new who are told of its end: they are not cancelled.
+                Some((attempts, below))
+                    if first == CancelAnswer::Ending && self.attempts_of(cid).await == Some(attempts) =>
+                {
+                    below
+                }
+                // What runs may invoke more until it is noted: that is noted by then.
+                _ => self.engine.below(cid).await,
+            };
             self.cancel_all(below.into_iter().collect(), true).await;
         }
         Some(match first {
@@ -125,6 +136,19 @@ impl Shared {
                 other => Cancellation::Ended(other),
             },
         })
+    }
+
+    /// How many attempts of an invocation that waits have been made, and what is below it; `None` if it does not wait.
+    async fn below_what_waits(&self, cid: Cid) -> Option<(u32, Vec<Cid>)> {
+        let found = find(self, cid).await?;
+        match found.status {
+            Status::Waiting(_) => Some((found.attempts, self.engine.below(cid).await)),
+            _ => None,
+        }
+    }
+
+    async fn attempts_of(&self, cid: Cid) -> Option<u32> {
+        Some(find(self, cid).await?.attempts)
     }
 
     async fn cancel_all(&self, all: Batch<Cid>, with_tree: bool) -> Batch<Option<CancelAnswer>> {
