@@ -6,10 +6,10 @@ use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
-use zato_core::{CallError, Cancellation, Cid, Context, Outcome, Payload};
+use zato_core::{CallError, Cancellation, Cid, Context, Invocation, Outcome, Payload};
 
 use crate::dead::find;
-use crate::found::Status;
+use crate::found::{Found, Status};
 use crate::intake;
 use crate::nested::{Inner, response};
 use crate::patterns;
@@ -117,16 +117,15 @@ impl Shared {
         // A group is its members.
         if with_tree || first == CancelAnswer::Open {
             let below = match waited {
-                // It has not run since, so that only those are new who are told of its end: they are not cancelled.
+                // It has not run since, so that only those are new who are told of its end.
                 Some((attempts, below))
                     if first == CancelAnswer::Ending && self.attempts_of(cid).await == Some(attempts) =>
                 {
-                    below
+                    below.into_iter().collect()
                 }
-                // What runs may invoke more until it is noted: that is noted by then.
-                _ => self.engine.below(cid).await,
+                _ => self.below_what_ran(cid, with_tree, matches!(first, CancelAnswer::Ended(_))).await,
             };
-            self.cancel_all(below.into_iter().collect(), true).await;
+            self.cancel_all(below, with_tree).await;
         }
         Some(match first {
             CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
@@ -145,6 +144,28 @@ impl Shared {
             Status::Waiting(_) => Some((found.attempts, self.engine.below(cid).await)),
             _ => None,
         }
+    }
+
+    /// What is to be cancelled with an invocation: of a group without its tree, its members. What runs may invoke more
+    /// until it is noted: that is noted by then. Who is told of an end that has come since is no part of it.
+    async fn below_what_ran(&self, cid: Cid, with_tree: bool, had_ended: bool) -> Batch<Cid> {
+        let below = self.engine.below(cid).await.into_iter().collect();
+        let is_meant = |found: &Found| {
+            let Invocation { slot, in_reply_to, .. } = &*found.invocation;
+            if with_tree {
+                had_ended || *in_reply_to != Some(cid)
+            } else {
+                slot.is_some_and(|slot| slot.group == cid)
+            }
+        };
+        self.engine
+            .find(below)
+            .await
+            .into_iter()
+            .flatten()
+            .filter(is_meant)
+            .map(|found| found.cid())
+            .collect()
     }
 
     async fn attempts_of(&self, cid: Cid) -> Option<u32> {

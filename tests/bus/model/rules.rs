@@ -68,12 +68,6 @@ impl Facts {
         must(answer == expected, || format!("it should be {expected:?}"))
     }
 
-    /// Whether a cancel is for all that is below, too.
-    fn sweeps(&self, cancel: &Cancel) -> bool {
-        let is_group = || self.nodes.get(&cancel.cid).is_some_and(|node| node.kind == Kind::Group);
-        cancel.with_tree || (cancel.answer == Some(Ok(Cancellation::Requested)) && is_group())
-    }
-
     /// When a cancel came to an invocation, if it did: directly, with the tree, or because what called it had been
     /// told before.
     fn hit(&self, node: &Node, cancel: &Cancel) -> Option<When> {
@@ -87,7 +81,7 @@ impl Facts {
         if above.root != node.root {
             return None;
         }
-        if above.cid == cancel.cid && !self.sweeps(cancel) {
+        if !goes_on_to(node, cancel) {
             return None;
         }
         let hit = self.hit(above, cancel)?;
@@ -273,7 +267,7 @@ impl Facts {
         // One that waited may have been cancelled with the tree, or cut off.
         let after = node.runs.last().and_then(|run| run.left).map_or(node.made, |(left, _)| left);
         let swept = |cancel: &Cancel| {
-            self.sweeps(cancel) && cancel.when.seq > after.seq && self.hit(node, cancel).is_some()
+            cancel.with_tree && cancel.when.seq > after.seq && self.hit(node, cancel).is_some()
         };
         let cut = self.cut.is_some_and(|cut| self.world.is_narrow || at.is_none_or(|at| at + SLOP >= cut.at));
         let is_excused = cut || self.cancels.values().any(swept);
@@ -338,4 +332,10 @@ fn check_told(node: &Node, outcome: &Outcome, callback: &Node) -> Checked {
     let attempts = node.runs.len() + usize::from(outcome.name() == "Undecodable");
     must(report.attempts as usize == attempts, || format!("its report says {} attempts", report.attempts))?;
     must(token_of(&report) == Some(node.token), || format!("its report repeats {:?}", report.payload))
+}
+
+/// Whether a cancel is for what is right below it, too: for a whole tree, or as a member of a group.
+fn goes_on_to(node: &Node, cancel: &Cancel) -> bool {
+    let is_of_group = || node.kind == Kind::Member && node.above == Some(cancel.cid);
+    cancel.with_tree || (cancel.answer == Some(Ok(Cancellation::Requested)) && is_of_group())
 }
