@@ -86,7 +86,11 @@ impl State {
 
     pub(super) fn end(&mut self, ended: Ended) -> Arc<Ended> {
         let ended = Arc::new(ended);
-        self.repeats.forget(ended.invocation.cid);
+        for child in self.repeats.forget(ended.invocation.cid) {
+            if let Some(Held::Ended { ended, .. }) = self.held.get(&child) {
+                self.remembered.push(child, bytes(ended), ended.ended_at);
+            }
+        }
         let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
         match self.lingering.get_mut(&id) {
             Some(lingering) => lingering.has_ended = true,
@@ -110,6 +114,11 @@ impl State {
         while let Some(oldest) =
             self.remembered.pop_surplus(ended_at).or_else(|| self.dead.pop_surplus(ended_at))
         {
+            // Another attempt of its caller may ask for it.
+            let has_completed = |held: &Held| matches!(held, Held::Ended { ended, .. } if !ended.is_dead());
+            if self.held.get(&oldest).is_some_and(has_completed) && self.repeats.keep(oldest) {
+                continue;
+            }
             self.aftermath.forgotten.extend(self.held.remove(&oldest));
             if !self.hidden.is_empty() {
                 self.hidden.remove(&oldest);

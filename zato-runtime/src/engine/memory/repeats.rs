@@ -10,6 +10,10 @@ use crate::record::AttemptId;
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     calls: HashMap<Cid, ByDigest>,
+    /// Whose attempts made a call, by its child.
+    callers: HashMap<Cid, Cid>,
+    /// Children that would have been swept if their callers had ended, by those.
+    kept: HashMap<Cid, Vec<Cid>>,
 }
 
 type ByDigest = HashMap<u128, Vec<Made>, foldhash::fast::RandomState>;
@@ -39,12 +43,24 @@ impl Repeats {
     pub(super) fn note(&mut self, by: AttemptId, digest: u128, child: Cid) {
         let made = self.calls.entry(by.cid).or_default().entry(digest).or_default();
         made.push(Made { child, attempt: by.number });
+        self.callers.insert(child, by.cid);
     }
 
-    /// The invocation has ended.
-    pub(super) fn forget(&mut self, cid: Cid) {
-        if !self.calls.is_empty() {
-            self.calls.remove(&cid);
+    /// Keeps a child that is to be swept, if its caller has not ended; answers whether it does.
+    pub(super) fn keep(&mut self, child: Cid) -> bool {
+        let Some(caller) = self.callers.get(&child) else { return false };
+        self.kept.entry(*caller).or_default().push(child);
+        true
+    }
+
+    /// The invocation has ended; answers with those of its children that were kept for it.
+    pub(super) fn forget(&mut self, cid: Cid) -> Vec<Cid> {
+        if self.calls.is_empty() {
+            return Vec::new();
         }
+        for made in self.calls.remove(&cid).into_iter().flat_map(ByDigest::into_values).flatten() {
+            self.callers.remove(&made.child);
+        }
+        self.kept.remove(&cid).unwrap_or_default()
     }
 }
