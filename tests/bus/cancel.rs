@@ -55,6 +55,12 @@ async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Resu
     Ok(())
 }
 
+#[service(name = "cancel.rows")]
+async fn rows(ctx: &Context, rows: String, journal: &Journal) -> Result<()> {
+    journal.write(ctx, rows);
+    Ok(())
+}
+
 /// Cancels what it is told to, also itself.
 #[service(name = "cancel.cancels")]
 async fn cancels(ctx: &Context, cid: Option<zato_core::Cid>, journal: &Journal) -> Result<()> {
@@ -71,6 +77,7 @@ async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
             fails::service().erased(),
             parent::service().erased(),
             report::service().erased(),
+            rows::service().erased(),
             cancels::service().erased(),
         ])
         .provide(journal.clone())
@@ -210,5 +217,78 @@ async fn a_cancel_that_meets_an_end_changes_nothing_else() -> Result<(), Error> 
     }
     runtime.shutdown().await?;
     assert_eq!(journal.lines().len(), cancelled);
+    Ok(())
+}
+
+/// Who is told that the first of a tree was cancelled is not a part of what is cancelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_told_of_a_cancelled_tree_is_not_cancelled_with_it() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    // They wait, and could be cancelled.
+    runtime.pause(report::NAME).await?;
+    for _ in 0..2_000 {
+        let call = runtime.invoke_async("zato.ping", ()).delay(Duration::from_hours(1));
+        let cid = call.on_failure(report::NAME).await?;
+        assert_eq!(runtime.cancel(cid).with_tree().await?, Cancellation::Cancelled);
+    }
+    runtime.resume(report::NAME).await?;
+    runtime.shutdown().await?;
+    assert_eq!(journal.lines().len(), 2_000);
+    Ok(())
+}
+
+/// Nor who is told that a group has ended, which may be while it is cancelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_told_of_a_cancelled_group_is_not_cancelled_with_it() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    runtime.pause(rows::NAME).await?;
+    let mut expected = 0;
+    for number in 0..2_000 {
+        let group = runtime.fan_out([("zato.ping", ())]).on_final(rows::NAME).await?;
+        let cancel = runtime.cancel(group);
+        let answer = if number % 2 == 0 { cancel.await? } else { cancel.with_tree().await? };
+        // Where it had ended before, who is told of it is a part of its tree.
+        expected += usize::from(answer == Cancellation::Requested || number % 2 == 0);
+    }
+    runtime.resume(rows::NAME).await?;
+    runtime.shutdown().await?;
+    assert!(journal.lines().len() >= expected, "{} of {expected}", journal.lines().len());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_alone_is_its_members_and_with_its_tree_all_that_came_of_them() -> Result<(), Error> {
+    for with_tree in [false, true] {
+        let (journal, runs) = (Journal::default(), Runs::default());
+        let runtime = start(&journal, &runs).await?;
+        runtime.pause(report::NAME).await?;
+        // One has ended and its callback waits, one runs and has children, one waits.
+        let members = ["zato.ping", parent::NAME, report::NAME].map(|name| (name, ()));
+        let group = runtime.fan_out(members).on_target(report::NAME).await?;
+        journal.wait_for(3).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let before = runtime.tree(group).await?;
+        let cancel = runtime.cancel(group);
+        assert_eq!(
+            if with_tree { cancel.with_tree().await? } else { cancel.await? },
+            Cancellation::Requested
+        );
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let mut cancelled = Vec::new();
+        for found in before {
+            let outcome = runtime.find(found.cid()).await?.and_then(|found| found.outcome().cloned());
+            if matches!(outcome, Some(Outcome::Cancelled(_))) {
+                let is_member = found.invocation.slot.is_some();
+                cancelled.push((found.service().to_owned(), is_member));
+            }
+        }
+        cancelled.sort();
+        let member = (report::NAME.to_owned(), true);
+        let (callback, child) = ((report::NAME.to_owned(), false), (polite::NAME.to_owned(), false));
+        let expected = if with_tree { vec![child.clone(), child, callback, member] } else { vec![member] };
+        assert_eq!(cancelled, expected, "with its tree: {with_tree}");
+    }
     Ok(())
 }

@@ -7,6 +7,8 @@ mod holds;
 mod groups;
 mod lingers;
 mod letters;
+mod repeats;
+mod cancels;
 
 use std::cell::Cell;
 use std::pin::Pin;

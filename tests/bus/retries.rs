@@ -301,3 +301,32 @@ async fn a_synchronous_call_stops_at_the_first_success() -> Result<(), Error> {
     assert_eq!(journal.lines().len(), 3 + 3 + 1 + 2 + 1);
     Ok(())
 }
+
+/// Calls something, and fails once.
+#[service(name = "retries.once", max_attempts = 2, backoff = "10s")]
+async fn once(ctx: &Context, journal: &Journal) -> Result<()> {
+    journal.write(ctx, ctx.invoke_async("zato.helpers.echo", "child").await?);
+    if ctx.attempt() == 1 { Err(Failure::new("again")) } else { Ok(()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_is_remembered_as_long_as_its_caller_may_ask_for_it() -> Result<(), Error> {
+    let journal = Journal::default();
+    let services = [once::service().erased()];
+    let runtime =
+        Runtime::builder().services(services).provide(journal.clone()).keep_ended(3).start().await?;
+    let cid = runtime.invoke_async(once::service(), ()).await?;
+    journal.wait_for(1).await;
+    let child = journal.lines()[0].text.parse().expect("a CID");
+    for _ in 0..10 {
+        runtime.invoke("zato.ping", ()).await?;
+    }
+    assert!(runtime.outcome(cid).await?.is_completed());
+    assert_eq!(journal.lines()[0].text, journal.lines()[1].text, "it was not called again");
+    assert!(runtime.outcome(child).await?.is_completed());
+    for _ in 0..10 {
+        runtime.invoke("zato.ping", ()).await?;
+    }
+    assert!(matches!(runtime.outcome(child).await, Err(Error::NotHeld(_))), "nobody asks for it any more");
+    runtime.shutdown().await
+}

@@ -6,8 +6,9 @@ use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
-use zato_core::{CallError, Cancellation, Cid, Context, Outcome, Payload};
+use zato_core::{CallError, Cancellation, Cid, Context, Invocation, Outcome, Payload};
 
+use crate::found::{Found, Status};
 use crate::intake;
 use crate::nested::{Inner, response};
 use crate::patterns;
@@ -109,14 +110,23 @@ impl Shared {
 
     /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
     async fn cancel_now(&self, cid: Cid, with_tree: bool) -> Option<Cancellation> {
+        let waited = if with_tree { self.below_what_waits(cid).await } else { None };
         let mut all = Batch::new();
         all.push(cid);
         let first = self.cancel_all(all, with_tree).await.into_iter().next().flatten()?;
         // A group is its members.
         if with_tree || matches!(first, CancelAnswer::Open) {
-            // What runs may invoke more until it is noted: that is noted by then.
-            let below = self.engine.below(cid).await;
-            self.cancel_all(below.into_iter().collect(), true).await;
+            let below = match waited {
+                // It has not run since, so that only those are new who are told of its end.
+                Some((attempts, below))
+                    if matches!(first, CancelAnswer::Ending)
+                        && self.attempts_of(cid).await == Some(attempts) =>
+                {
+                    below.into_iter().collect()
+                }
+                _ => self.below_what_ran(cid, with_tree, matches!(first, CancelAnswer::Ended(_))).await,
+            };
+            self.cancel_all(below, with_tree).await;
         }
         Some(match first {
             CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
@@ -126,6 +136,41 @@ impl Shared {
                 other => Cancellation::Ended(other),
             },
         })
+    }
+
+    /// How many attempts of an invocation that waits have been made, and what is below it; `None` if it does not wait.
+    async fn below_what_waits(&self, cid: Cid) -> Option<(u32, Vec<Cid>)> {
+        let found = self.find(cid).await?;
+        match found.status {
+            Status::Waiting(_) => Some((found.attempts, self.engine.below(cid).await)),
+            _ => None,
+        }
+    }
+
+    /// What is to be cancelled with an invocation: of a group without its tree, its members. What runs may invoke more
+    /// until it is noted: that is noted by then. Who is told of an end that has come since is no part of it.
+    async fn below_what_ran(&self, cid: Cid, with_tree: bool, had_ended: bool) -> Batch<Cid> {
+        let below = self.engine.below(cid).await.into_iter().collect();
+        let is_meant = |found: &Found| {
+            let invocation: &Invocation = &found.invocation;
+            if with_tree {
+                had_ended || invocation.in_reply_to() != Some(cid)
+            } else {
+                invocation.slot.is_some_and(|slot| slot.group == cid)
+            }
+        };
+        self.engine
+            .find(below)
+            .await
+            .into_iter()
+            .flatten()
+            .filter(is_meant)
+            .map(|found| found.cid())
+            .collect()
+    }
+
+    async fn attempts_of(&self, cid: Cid) -> Option<u32> {
+        Some(self.find(cid).await?.attempts)
     }
 
     async fn cancel_all(&self, all: Batch<Cid>, with_tree: bool) -> Batch<Option<CancelAnswer>> {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use zato_core::{Channel, Cid, Kind, Outcome};
 
-use crate::found::{Found, Status};
+use crate::found::{Found, Status, Tree};
 use crate::shared::Shared;
 use crate::standing::{Teller, advice, is_group, role};
 use crate::words::{count, date_and_time, grouped, quoted};
@@ -15,6 +15,12 @@ const MAX_BELOW: usize = 12;
 
 /// How many invocations the page shows in all.
 const MAX_SHOWN: usize = 120;
+
+/// How many above the one that was asked for it shows.
+const MAX_ABOVE: usize = 12;
+
+/// How many levels it shows below the first.
+const MAX_DEPTH: usize = 24;
 
 /// How many of those that completed it shows where there are more than that.
 const MAX_COMPLETED: usize = 3;
@@ -38,7 +44,7 @@ pub(crate) async fn explain(shared: &Shared, cid: Cid) -> Option<Explanation> {
     let asked = shared.find(cid).await?;
     let tree = shared.engine.tree(asked.invocation.root).await;
     let mut teller = Teller::new(shared);
-    for found in tree.iter().chain([&asked]) {
+    for found in tree.found.iter().chain([&asked]) {
         teller.learn(found).await;
     }
     let mut page = Page { teller, asked: cid, text: String::new(), left: MAX_SHOWN };
@@ -116,26 +122,36 @@ impl Page<'_> {
         }
     }
 
-    /// The causal tree, each invocation below the one that it comes from.
-    fn tree(&mut self, tree: &[Found], asked: &Found) {
-        if tree.len() < 2 {
+    /// The causal tree, each invocation below the one that it comes from: from the root, or from so many above the one
+    /// that was asked for.
+    fn tree(&mut self, tree: &Tree, asked: &Found) {
+        if tree.found.len() < 2 && tree.swept == 0 {
             return;
         }
-        let by_cid: HashMap<Cid, &Found> = tree.iter().map(|found| (found.cid(), found)).collect();
+        let by_cid: HashMap<Cid, &Found> = tree.found.iter().map(|found| (found.cid(), found)).collect();
         let mut below: HashMap<Option<Cid>, Vec<&Found>> = HashMap::new();
-        for found in tree {
+        for found in &tree.found {
             let above = above(found).filter(|above| by_cid.contains_key(above));
             below.entry(above).or_default().push(found);
         }
-        let root = asked.invocation.root;
+        let all: Vec<_> = tree.found.iter().collect();
+        let swept = match tree.swept {
+            0 => String::new(),
+            swept => format!(", and {} that are swept: held no longer", grouped(swept)),
+        };
         self.line("");
-        let all: Vec<_> = tree.iter().collect();
-        self.line(&format!("The tree, {}: {}", count(tree.len(), "invocation"), tally(&all)));
-        if !by_cid.contains_key(&root) {
-            self.line(&format!("(its root {root} is no longer held)"));
-        }
+        self.line(&format!("The tree, {}: {}{swept}", count(tree.found.len(), "invocation"), tally(&all)));
         let path = path(asked, &by_cid);
-        self.below(None, &below, &path, "");
+        match path.get(MAX_ABOVE) {
+            None => self.below(None, &below, &path, "", 0),
+            Some(top) => {
+                let above = path.len() - MAX_ABOVE - 1;
+                self.line(&format!("({} above are not shown)", count(above, "invocation")));
+                if let Some(top) = by_cid.get(top) {
+                    self.branch(top, "", ("", ""), &below, &path, 0);
+                }
+            }
+        }
     }
 
     /// Everything right below one, with what is below that.
@@ -145,37 +161,47 @@ impl Page<'_> {
         all: &HashMap<Option<Cid>, Vec<&Found>>,
         path: &[Cid],
         indent: &str,
+        depth: usize,
     ) {
         let Some(children) = all.get(&above) else { return };
-        let shown = self.choose(children, path);
+        let shown = if depth > MAX_DEPTH { Vec::new() } else { self.choose(children, path) };
         let hidden: Vec<_> = children.iter().filter(|child| !shown.contains(&child.cid())).copied().collect();
         let shown: Vec<_> = children.iter().filter(|child| shown.contains(&child.cid())).collect();
         for (index, child) in shown.iter().enumerate() {
             let is_last = index + 1 == shown.len() && hidden.is_empty();
-            let (branch, trunk) = match (above, is_last) {
+            let glyphs = match (above, is_last) {
                 (None, _) => ("", ""),
                 (_, true) => ("└─ ", "   "),
                 (_, false) => ("├─ ", "│  "),
             };
-            let mark = if child.cid() == self.asked { "  <== this one" } else { "" };
-            let role = if child.invocation.channel == Channel::InvokeAsync
-                && child.invocation.again_of().is_none()
-            {
-                String::new()
-            } else {
-                format!(" ({})", role(child))
-            };
-            self.line(&format!("{indent}{branch}{}{role} {}{mark}", child.service(), child.cid()));
-            let deeper = format!("{indent}{trunk}");
-            let stem = if all.contains_key(&Some(child.cid())) { "│ " } else { "  " };
-            for line in self.teller.status(child, &format!("{deeper}{stem}")) {
-                self.line(&line);
-            }
-            self.below(Some(child.cid()), all, path, &deeper);
+            self.branch(child, indent, glyphs, all, path, depth);
         }
         if !hidden.is_empty() {
             self.line(&format!("{indent}└─ and {} more: {}", grouped(hidden.len()), tally(&hidden)));
         }
+    }
+
+    /// One invocation, with what is below it.
+    fn branch(
+        &mut self,
+        found: &Found,
+        indent: &str,
+        (branch, trunk): (&str, &str),
+        all: &HashMap<Option<Cid>, Vec<&Found>>,
+        path: &[Cid],
+        depth: usize,
+    ) {
+        let mark = if found.cid() == self.asked { "  <== this one" } else { "" };
+        let is_plain =
+            found.invocation.channel == Channel::InvokeAsync && found.invocation.again_of().is_none();
+        let role = if is_plain { String::new() } else { format!(" ({})", role(found)) };
+        self.line(&format!("{indent}{branch}{}{role} {}{mark}", found.service(), found.cid()));
+        let deeper = format!("{indent}{trunk}");
+        let stem = if all.contains_key(&Some(found.cid())) { "│ " } else { "  " };
+        for line in self.teller.status(found, &format!("{deeper}{stem}")) {
+            self.line(&line);
+        }
+        self.below(Some(found.cid()), all, path, &deeper, depth + 1);
     }
 
     /// Which of several to show: what leads to the one that was asked for, what has not ended, what has failed, and
@@ -193,7 +219,8 @@ impl Page<'_> {
             let others = ranked.partition_point(|(rank, _)| *rank < 3);
             ranked.truncate(others + MAX_COMPLETED);
         }
-        ranked.truncate(MAX_BELOW.min(self.left.max(1)));
+        let on_path = ranked.partition_point(|(rank, _)| *rank == 0);
+        ranked.truncate(MAX_BELOW.min(self.left.max(on_path)));
         self.left = self.left.saturating_sub(ranked.len());
         ranked.into_iter().map(|(_, cid)| cid).collect()
     }

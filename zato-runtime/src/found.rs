@@ -61,6 +61,15 @@ impl Found {
     }
 }
 
+/// What is held of a causal tree.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    /// In the order in which they were called.
+    pub found: Vec<Found>,
+    /// How many are known to have been of it and are held no longer.
+    pub swept: usize,
+}
+
 /// Where an invocation stands.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

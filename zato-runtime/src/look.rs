@@ -26,7 +26,7 @@ impl Runtime {
     /// [`Error::NotHeld`] if the engine does not hold the invocation.
     pub async fn tree(&self, cid: Cid) -> Result<Vec<Found>, Error> {
         let found = self.shared().find(cid).await.ok_or(Error::NotHeld(cid))?;
-        Ok(self.shared().engine.tree(found.invocation.root).await)
+        Ok(self.shared().engine.tree(found.invocation.root).await.found)
     }
 
     /// What is held and passes the filter, the newest first.

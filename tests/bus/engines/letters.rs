@@ -111,10 +111,10 @@ async fn a_tree_is_all_that_has_its_root_in_the_order_in_which_it_was_called() {
         accept(&*engine, &child(3, "elsewhere"), Some(running[0].id())).await.expect("it runs");
         let settled = record(&*engine, settle(&running[0], &[child(4, "c")])).await;
         drop(settled);
-        let tree: Vec<_> = engine.tree(cid(0)).await.iter().map(Found::cid).collect();
+        let tree: Vec<_> = engine.tree(cid(0)).await.found.iter().map(Found::cid).collect();
         assert_eq!(tree, [0, 2, 3, 4].map(cid), "{}", engine.url());
-        assert_eq!(engine.tree(cid(1)).await.len(), 1);
-        assert!(engine.tree(cid(2)).await.is_empty(), "it is no root");
+        assert_eq!(engine.tree(cid(1)).await.found.len(), 1);
+        assert!(engine.tree(cid(2)).await.found.is_empty(), "it is no root");
         let mut below = engine.below(cid(0)).await;
         below.sort();
         assert_eq!(below, [2, 3, 4].map(cid), "what has not ended");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
-use crate::found::{DiscardAnswer, Filter, Found};
+use crate::found::{DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
 /// What holds invocations between the caller and the worker.
@@ -15,6 +15,7 @@ use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hos
 /// - An invocation that [`accept`](Self::accept) took is handed out by [`deliver`](Self::deliver) (or granted,
 ///   see below) as one attempt at a time, and is [settled](Self::settle) once.
 /// - A settle is one step: the outcome is recorded and the callbacks are accepted, or neither is.
+/// - What is below something that has not ended is not forgotten.
 /// - A lease that is lost cannot settle, and an attempt that is over cannot have calls accepted.
 /// - Services take turns. Within one goes first what has the higher priority, then what was due earlier, then what was
 ///   accepted earlier. What has a concurrency key runs one at a time in the order in which it was accepted, and keeps
@@ -99,8 +100,8 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Where invocations stand; `None` for what is not held.
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>>;
 
-    /// Everything that is held of the tree with this root, in the order in which it was called.
-    fn tree(&self, root: Cid) -> Step<'_, Vec<Found>>;
+    /// Everything that is held of the tree with this root.
+    fn tree(&self, root: Cid) -> Step<'_, Tree>;
 
     /// What is held and passes the filter, the newest first.
     fn list(&self, filter: &Filter) -> Step<'_, Vec<Found>>;

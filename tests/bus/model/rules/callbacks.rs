@@ -49,7 +49,7 @@ impl Facts {
         }
         let after = node.runs.last().and_then(|run| run.left).map_or(node.made, |(left, _)| left);
         let swept = |cancel: &Cancel| {
-            self.sweeps(cancel) && cancel.when.seq > after.seq && self.hit(node, cancel).is_some()
+            cancel.with_tree && cancel.when.seq > after.seq && self.hit(node, cancel).is_some()
         };
         letter.outcome.name() == "Cancelled" && self.cancels.values().any(swept)
     }

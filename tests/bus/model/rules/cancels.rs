@@ -5,10 +5,13 @@ use zato_runtime::{Cancellation, Outcome};
 use crate::model::facts::{Attempt, Cancel, Checked, Facts, Kind, Node, When, must, near};
 
 impl Facts {
-    /// Whether a cancel is for all that is below, too.
-    pub(super) fn sweeps(&self, cancel: &Cancel) -> bool {
-        let is_group = || self.nodes.get(&cancel.cid).is_some_and(Node::is_many);
-        cancel.with_tree || (cancel.answer == Some(Ok(Cancellation::Requested)) && is_group())
+    /// Whether a cancel of something above goes on to this: with the whole tree, or as a part of the group.
+    fn goes_on_to(&self, node: &Node, cancel: &Cancel) -> bool {
+        let is_part = || {
+            let is_group = self.nodes.get(&cancel.cid).is_some_and(Node::is_many);
+            is_group && node.above == Some(cancel.cid) && node.kind != Kind::Callback
+        };
+        cancel.with_tree || (cancel.answer == Some(Ok(Cancellation::Requested)) && is_part())
     }
 
     /// When a cancel came to an invocation, if it did: directly, with the tree, or because what called it had been
@@ -24,7 +27,7 @@ impl Facts {
         if above.root != node.root {
             return None;
         }
-        if above.cid == cancel.cid && !self.sweeps(cancel) {
+        if !self.goes_on_to(node, cancel) {
             return None;
         }
         let hit = self.hit(above, cancel)?;

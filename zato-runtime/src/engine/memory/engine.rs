@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
-use crate::found::{DiscardAnswer, Filter, Found};
+use crate::found::{DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
 /// How often a thread looks whether the lock is free before it goes to sleep: some microseconds.
@@ -241,7 +241,7 @@ impl Engine for Memory {
         Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
     }
 
-    fn tree(&self, root: Cid) -> Step<'_, Vec<Found>> {
+    fn tree(&self, root: Cid) -> Step<'_, Tree> {
         Step::now(self.state().tree(root))
     }
 

@@ -162,6 +162,7 @@ impl<S: Store> State<S> {
         }
         let number = self.next_number();
         self.store.accepted(number, &group, true, self.hidden.get(&group.cid).copied());
+        self.link(&group);
         self.held.insert(group.cid, Held::Open(group.clone()));
         let mut ended = None;
         if let Some(full) = self.groups.open(group, cids) {
@@ -183,6 +184,7 @@ impl<S: Store> State<S> {
         let ticket = self.ticket(invocation.cid);
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
         self.store.accepted(ticket.number, &invocation, false, hidden_by);
+        self.link(&invocation);
         let service = self.queues.number(&invocation.service);
         self.set_timers(ticket, &invocation);
         let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());

@@ -119,22 +119,38 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>, remember: Remember) {
         let cid = ended.invocation.cid;
         match remember {
-            Remember::Here(forgotten) => {
+            Remember::Here(oldest) => {
                 self.held.insert(cid, Held::Ended { ended, again: None });
-                for oldest in forgotten {
-                    self.aftermath.forgotten.extend(self.held.remove(&oldest));
-                    if !self.hidden.is_empty() {
-                        self.hidden.remove(&oldest);
-                    }
-                }
+                self.forget_all(oldest);
             }
-            Remember::There => {
-                self.aftermath.forgotten.extend(self.held.remove(&cid));
-                if !self.hidden.is_empty() {
-                    self.hidden.remove(&cid);
-                }
+            Remember::There => self.forget(cid),
+        }
+        // What was kept for it alone is kept as long as all else from now on.
+        for child in self.no_longer_put_off(cid) {
+            if let Some(Held::Ended { ended, .. }) = self.held.get(&child)
+                && let Remember::Here(oldest) = self.store.ended(&ended.clone())
+            {
+                self.forget_all(oldest);
             }
         }
+    }
+
+    fn forget_all(&mut self, oldest: impl IntoIterator<Item = Cid>) {
+        for cid in oldest {
+            if !self.put_off(cid) {
+                self.forget(cid);
+            }
+        }
+    }
+
+    /// Holds it no longer.
+    pub(in crate::engine) fn forget(&mut self, cid: Cid) {
+        let Some(held) = self.held.remove(&cid) else { return };
+        self.unlink(held.invocation());
+        if !self.hidden.is_empty() {
+            self.hidden.remove(&cid);
+        }
+        self.aftermath.forgotten.push(held);
     }
 
     /// Ends everything that has not ended as `Cancelled`; answers how many there were.

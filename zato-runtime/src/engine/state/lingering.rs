@@ -1,5 +1,9 @@
 //! Attempts that are over while their handlers still hold on to a thread.
 
+use std::sync::Arc;
+
+use zato_core::Invocation;
+
 use super::held::Hold;
 use super::queues::Ticket;
 use super::state::State;
@@ -10,6 +14,7 @@ use crate::record::AttemptId;
 #[derive(Debug)]
 pub(in crate::engine) struct Lingering {
     service: u32,
+    invocation: Arc<Invocation>,
     /// The attempt that waits for it.
     pub(in crate::engine) next: Option<Ticket>,
     /// Whether the invocation has ended, so that its key is to be given on.
@@ -17,8 +22,8 @@ pub(in crate::engine) struct Lingering {
 }
 
 impl Lingering {
-    pub(in crate::engine) fn new(service: u32) -> Self {
-        Self { service, next: None, has_ended: false }
+    pub(in crate::engine) fn new(service: u32, invocation: Arc<Invocation>) -> Self {
+        Self { service, invocation, next: None, has_ended: false }
     }
 }
 
@@ -29,10 +34,8 @@ impl<S: Store> State<S> {
         let Some(lingering) = self.lingering.remove(&id) else { return };
         self.running -= 1;
         self.queues.ended(lingering.service);
-        if lingering.has_ended
-            && let Some(invocation) = self.held.get(&id.cid).map(|held| held.invocation().clone())
-        {
-            self.leave_lane(&invocation);
+        if lingering.has_ended {
+            self.leave_lane(&lingering.invocation);
         }
         let Some(next) = lingering.next else { return };
         let Some(waiting) = self.still_waiting(next) else { return };

@@ -1,14 +1,13 @@
 //! What can be asked of the memory engine's state.
 
-use std::collections::HashMap;
-
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
 use super::held::{Cancel, Held, Hold, Waiting};
+use super::kin::Below;
 use super::state::State;
 use super::store::{Past, Store};
-use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Waits};
+use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 use crate::record::AttemptId;
 
 impl<S: Store> State<S> {
@@ -121,12 +120,20 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// Everything that is held of a tree.
-    pub(in crate::engine) fn tree(&self, root: Cid) -> Vec<Found> {
-        let of_tree = self.held.values().filter(|held| held.invocation().root == root);
-        let mut found: Vec<_> = of_tree.map(|held| self.found(held)).collect();
-        found.sort_unstable_by_key(Found::cid);
-        found
+    /// Everything that is held of a tree, and how much of it is not.
+    pub(in crate::engine) fn tree(&self, root: Cid) -> Tree {
+        let mut tree = Tree { found: Vec::new(), swept: 0 };
+        match self.held.get(&root) {
+            Some(held) if held.invocation().root == root => tree.found.push(self.found(held)),
+            Some(_) => return tree,
+            None => tree.swept += 1,
+        }
+        self.walk(root, root, |below| match below {
+            Below::Held(held) => tree.found.push(self.found(held)),
+            Below::Gap => tree.swept += 1,
+        });
+        tree.found.sort_unstable_by_key(Found::cid);
+        tree
     }
 
     /// What passes the filter.
@@ -167,32 +174,18 @@ impl<S: Store> State<S> {
             return DiscardAnswer::NotDead;
         }
         self.store.discarded(&past.ended);
-        self.held.remove(&cid);
-        self.hidden.remove(&cid);
+        self.forget(cid);
         DiscardAnswer::Discarded
     }
 
     /// Everything of the tree below an invocation that has not ended.
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
         let Some(root) = self.held.get(&cid).map(|held| held.invocation().root) else { return Vec::new() };
-        let mut children: HashMap<Cid, Vec<Cid>> = HashMap::new();
-        for invocation in self.held.values().map(Held::invocation) {
-            // A member of a group is below its group.
-            let hidden = || self.hidden.get(&invocation.cid).copied();
-            let above = invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.parent);
-            if let Some(above) = above.filter(|_| invocation.root == root) {
-                children.entry(above).or_default().push(invocation.cid);
-            }
-        }
-        let (mut below, mut next) = (Vec::new(), vec![cid]);
-        while let Some(parent) = next.pop() {
-            for child in children.remove(&parent).unwrap_or_default() {
-                next.push(child);
-                if self.held.get(&child).is_some_and(|held| !held.has_ended()) {
-                    below.push(child);
-                }
-            }
-        }
-        below
+        let mut open = Vec::new();
+        self.walk(cid, root, |below| match below {
+            Below::Held(held) if !held.has_ended() => open.push(held.invocation().cid),
+            _ => {}
+        });
+        open
     }
 }

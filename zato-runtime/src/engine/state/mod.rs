@@ -9,6 +9,7 @@ mod groups;
 mod held;
 mod lingering;
 mod held_back;
+mod kin;
 mod accept;
 mod ends;
 #[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]

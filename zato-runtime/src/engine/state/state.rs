@@ -10,6 +10,7 @@ use zato_core::{Cid, Invocation, Outcome};
 use super::ends::Aftermath;
 use super::groups::Groups;
 use super::held::{Cancel, Delivered, Held, Hold, Waiting};
+use super::kin::Kin;
 use super::lanes::Lanes;
 use super::lingering::Lingering;
 use super::queues::{Queues, Ticket};
@@ -35,6 +36,8 @@ pub(in crate::engine) struct State<S> {
     /// What was invoked inside a synchronous call, which is not held until the attempt around it is settled, and
     /// the invocation whose attempt that is.
     pub(in crate::engine) hidden: HashMap<Cid, Cid>,
+    /// Who comes from whom.
+    pub(in crate::engine) kin: Kin,
     /// Attempts that are settled and hold on to their places.
     pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
     pub(in crate::engine) join: Option<Arc<dyn Join>>,
@@ -74,6 +77,7 @@ impl<S: Store> State<S> {
             groups: Groups::default(),
             repeats: Repeats::default(),
             hidden: HashMap::new(),
+            kin: Kin::default(),
             lingering: HashMap::new(),
             join: None,
             waiting: 0,
@@ -164,7 +168,10 @@ impl<S: Store> State<S> {
             _ => return Err(LeaseLost),
         };
         if settle.lingers {
-            self.lingering.insert(id, Lingering::new(service));
+            if let Some(held) = self.held.get(&settle.cid) {
+                let invocation = held.invocation().clone();
+                self.lingering.insert(id, Lingering::new(service, invocation));
+            }
         } else {
             self.running -= 1;
             if runs {
@@ -175,6 +182,7 @@ impl<S: Store> State<S> {
             let inner = Arc::new(inner);
             let number = self.next_number();
             let remember = self.store.ended_inside(&inner, number);
+            self.link(&inner.invocation);
             self.remember(inner, remember);
         }
         let mut settled = Settled::default();
@@ -209,6 +217,7 @@ impl<S: Store> State<S> {
                         let now = self.clock.now();
                         let number = self.next_number();
                         self.store.accepted(number, &callback, false, None);
+                        self.link(&callback);
                         settled.granted.push(self.start(callback, service, None, Task::Run, now));
                     } else {
                         self.hold(callback);

@@ -1,0 +1,115 @@
+//! Who comes from whom, so that a tree is walked and not searched for.
+
+use std::collections::HashMap;
+
+use zato_core::{Cid, Invocation};
+
+use super::held::Held;
+use super::state::State;
+use super::store::Store;
+
+/// What is below each invocation that has something below it.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Kin {
+    families: HashMap<Cid, Family, foldhash::fast::RandomState>,
+    /// What would have been forgotten if that above it had ended, by that.
+    put_off: HashMap<Cid, Vec<Cid>>,
+}
+
+#[derive(Debug, Default)]
+struct Family {
+    /// In the order in which they came. While that above them is held, those that are forgotten stay, as gaps.
+    children: Vec<Cid>,
+    /// What is above the one whose family it is, once that is forgotten.
+    above: Option<Cid>,
+}
+
+/// One that is below another.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) enum Below<'a> {
+    Held(&'a Held),
+    /// It is forgotten.
+    Gap,
+}
+
+impl<S: Store> State<S> {
+    /// What an invocation comes from: its group, the attempt around its synchronous caller, the dead letter that it
+    /// runs again, or its parent.
+    fn above(&self, invocation: &Invocation) -> Option<Cid> {
+        let hidden = || {
+            if self.hidden.is_empty() { None } else { self.hidden.get(&invocation.cid).copied() }
+        };
+        invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.again_of()).or(invocation.parent)
+    }
+
+    /// Notes what an invocation that is now held comes from.
+    pub(in crate::engine) fn link(&mut self, invocation: &Invocation) {
+        if let Some(above) = self.above(invocation) {
+            self.kin.families.entry(above).or_default().children.push(invocation.cid);
+        }
+    }
+
+    /// What one that has ended must wait for before it may be forgotten: that above it has not ended, and may ask for
+    /// it, or be cancelled with what is below it. Answers whether it waits.
+    pub(in crate::engine) fn put_off(&mut self, cid: Cid) -> bool {
+        let Some(above) = self.held.get(&cid).and_then(|held| self.above(held.invocation())) else {
+            return false;
+        };
+        let is_open = self.held.get(&above).is_some_and(|held| !held.has_ended());
+        if is_open {
+            self.kin.put_off.entry(above).or_default().push(cid);
+        }
+        is_open
+    }
+
+    /// Those that waited for this one to end.
+    pub(in crate::engine) fn no_longer_put_off(&mut self, cid: Cid) -> Vec<Cid> {
+        if self.kin.put_off.is_empty() {
+            Vec::new()
+        } else {
+            self.kin.put_off.remove(&cid).unwrap_or_default()
+        }
+    }
+
+    /// One is no longer held: neither are the families that were there for it alone.
+    pub(in crate::engine) fn unlink(&mut self, forgotten: &Invocation) {
+        let above = self.above(forgotten);
+        if let Some(family) = self.kin.families.get_mut(&forgotten.cid) {
+            family.above = above;
+        }
+        self.prune(forgotten.cid);
+        let mut next = above;
+        while let Some(cid) = next.filter(|cid| !self.held.contains_key(cid)) {
+            next = self.prune(cid);
+        }
+    }
+
+    /// Drops a family of which nothing is left; answers with what is above it then.
+    fn prune(&mut self, cid: Cid) -> Option<Cid> {
+        let mut family = self.kin.families.remove(&cid)?;
+        let is_gone =
+            |child: &mut Cid| !self.held.contains_key(child) && !self.kin.families.contains_key(child);
+        while family.children.pop_if(is_gone).is_some() {}
+        if family.children.is_empty() {
+            return family.above;
+        }
+        self.kin.families.insert(cid, family);
+        None
+    }
+
+    /// Walks everything below an invocation that is of the tree with this root.
+    pub(in crate::engine) fn walk<'a>(&'a self, from: Cid, root: Cid, mut see: impl FnMut(Below<'a>)) {
+        let mut next = vec![from];
+        while let Some(above) = next.pop() {
+            let Some(family) = self.kin.families.get(&above) else { continue };
+            for child in &family.children {
+                match self.held.get(child) {
+                    Some(held) if held.invocation().root == root => see(Below::Held(held)),
+                    Some(_) => continue,
+                    None => see(Below::Gap),
+                }
+                next.push(*child);
+            }
+        }
+    }
+}
