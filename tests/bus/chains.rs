@@ -321,7 +321,7 @@ async fn a_chain_that_has_failed_is_run_again_from_its_first_step() -> Result<()
     let step = journal.of(charge::NAME).remove(0).cid;
     let error = runtime.run_again(step).await.unwrap_err();
     assert!(matches!(error, CallError::NotDead { cid, .. } if cid == step));
-    assert!(error.to_string().ends_with(&format!("it is a step of the chain {chain}: run that")), "{error}");
+    assert!(error.to_string().ends_with(&format!("it is a step of the chain {chain}, which is")), "{error}");
 
     let second = runtime.run_again(chain).await?;
     let outcome = runtime.outcome(second).await?.to_string();

@@ -229,7 +229,7 @@ async fn what_is_none_is_neither_run_again_nor_discarded() -> Result<(), Error> 
     assert!(runtime.outcome(group).await?.is_completed());
     let cases = [
         (completed, "it completed"),
-        (inside, "it ran inside the attempt of its caller, which can be run again"),
+        (inside, "it was called synchronously, and its caller was told"),
         (waits, "it has not ended"),
         (runs, "it has not ended"),
         (group, "it completed"),

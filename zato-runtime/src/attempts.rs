@@ -35,6 +35,8 @@ pub(crate) struct Stop {
     asked: Notify,
     /// Set when the handler has learnt that the runtime shuts down.
     is_told_of_shutdown: AtomicBool,
+    /// Set when the attempt is over: whoever still waits to be asked waits for nothing.
+    is_over: AtomicBool,
 }
 
 /// What an attempt that is over had been told.
@@ -52,6 +54,11 @@ impl Stop {
         self.asked.notify_waiters();
     }
 
+    fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.asked.notify_waiters();
+    }
+
     /// The handler has learnt that the runtime shuts down.
     pub(crate) fn told_of_shutdown(&self) {
         self.is_told_of_shutdown.store(true, Ordering::SeqCst);
@@ -61,13 +68,13 @@ impl Stop {
         self.is_asked.load(Ordering::SeqCst)
     }
 
-    /// Resolves when the attempt is asked to stop.
+    /// Resolves when the attempt is asked to stop, or is over.
     pub(crate) async fn asked(&self) {
         let asked = self.asked.notified();
         tokio::pin!(asked);
         // Listening begins before the look, or a word between the two would be missed.
         asked.as_mut().enable();
-        if !self.is_asked() {
+        if !self.is_asked() && !self.is_over.load(Ordering::SeqCst) {
             asked.await;
         }
     }
@@ -88,6 +95,12 @@ impl Attempts {
     /// Where an attempt learns that it is asked to stop.
     pub(crate) fn stop(&self, id: AttemptId) -> Arc<Stop> {
         self.change(|entries| entries.entry(id).or_default().stop.clone())
+    }
+
+    /// Whether an attempt is asked to stop.
+    pub(crate) fn is_asked(&self, id: AttemptId) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+            && self.entries().get(&id).is_some_and(|entry| entry.stop.is_asked())
     }
 
     /// Asks an attempt to stop.
@@ -114,6 +127,7 @@ impl Attempts {
         let Some(Entry { stop, .. }) = self.change(|entries| entries.remove(&id)) else {
             return Told::default();
         };
+        stop.end();
         let is_interrupted = stop.is_told_of_shutdown.load(Ordering::SeqCst);
         Told { is_cancelled: stop.is_asked(), is_interrupted }
     }
@@ -129,6 +143,9 @@ impl Attempts {
             self.is_closed.store(true, Ordering::SeqCst);
             std::mem::take(entries)
         });
+        for entry in entries.values() {
+            entry.stop.end();
+        }
         let tasks = entries.into_values().filter_map(|entry| entry.task);
         tasks.map(|task| task.abort()).count()
     }

@@ -25,10 +25,6 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
                 first_step(&again).ok_or(CallError::NotDead { cid, why: "it has no steps".to_owned() })?;
             stage_and_accept(shared, None, again, vec![Arc::new(step)]).await
         }
-        Channel::ChainStep => {
-            let chain = first.slot.map(|slot| format!("it is a step of the chain {}: run that", slot.group));
-            Err(CallError::NotDead { cid, why: chain.unwrap_or_else(|| "it is a step".to_owned()) })
-        }
         Channel::FanOut | Channel::Parallel => {
             let why = "it is a group: run those of its members again that are dead letters".to_owned();
             Err(CallError::NotDead { cid, why })
@@ -68,7 +64,12 @@ fn not_dead(found: &Found) -> CallError {
     let why = match &found.status {
         Status::Ended { again: Some(again), .. } => format!("it has been run again, as {again}"),
         Status::Ended { ended, .. } if ended.outcome.is_completed() => "it completed".to_owned(),
-        Status::Ended { .. } => "it ran inside the attempt of its caller, which can be run again".to_owned(),
+        Status::Ended { ended, .. } => match ended.invocation.slot {
+            Some(slot) if ended.invocation.channel == Channel::ChainStep => {
+                format!("it is a step of the chain {}, which is", slot.group)
+            }
+            _ => "it was called synchronously, and its caller was told".to_owned(),
+        },
         _ => "it has not ended".to_owned(),
     };
     CallError::NotDead { cid: found.cid(), why }

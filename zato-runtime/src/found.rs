@@ -52,7 +52,8 @@ impl Found {
         }
     }
 
-    /// Whether it is a dead letter: ended in anything but `Completed`, not inside another attempt, and not run again.
+    /// Whether it is a dead letter: ended in anything but `Completed`, and not run again. What is called synchronously
+    /// is none, since its caller is told, and a step of a chain is none, since the chain is.
     pub fn is_dead(&self) -> bool {
         match &self.status {
             Status::Ended { ended, again } => ended.is_dead() && again.is_none(),

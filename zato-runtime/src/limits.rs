@@ -1,10 +1,11 @@
 //! What holds for one invocation: what its call asked for, else what its service says, else the defaults.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
 
+use crate::record::{Delivery, Task};
 use crate::retry::{Brought, Policy};
 use crate::shared::Shared;
 
@@ -60,6 +61,39 @@ impl Shared {
     /// is run again with the one around it.
     pub(crate) fn may_run_again(&self, context: &Context) -> bool {
         context.level() > 0 || self.policy(context.invocation()).max_attempts > Some(1)
+    }
+
+    /// A delivery that is about to be begun, or that is to be ended where something has come in between since it was
+    /// handed out.
+    pub(crate) fn in_time(&self, mut delivery: Delivery) -> Delivery {
+        if delivery.task != Task::Run {
+            return delivery;
+        }
+        let options = delivery.invocation.options.as_deref();
+        let expires = options.and_then(|options| options.expires).filter(|_| delivery.attempt == 1);
+        let deadline = delivery.invocation.deadline.map(SystemTime::from);
+        let comes_late = || {
+            let now = self.config.clock.now();
+            match (deadline, expires) {
+                (Some(deadline), _) if deadline <= now => Some(Task::TimeOut),
+                (_, Some(expires)) if expires.from(now) <= now => Some(Task::Expire),
+                _ => None,
+            }
+        };
+        let has_limit = deadline.is_some() || expires.is_some();
+        let instead = if self.attempts.is_asked(delivery.id()) {
+            self.attempts.forget(delivery.id());
+            Some(Task::Cancel)
+        } else if has_limit {
+            comes_late()
+        } else {
+            None
+        };
+        if let Some(task) = instead {
+            delivery.task = task;
+            delivery.attempt -= 1;
+        }
+        delivery
     }
 
     /// When an attempt that has just started is over, whichever limit comes first.

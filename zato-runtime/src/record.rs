@@ -198,10 +198,10 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Whether it is kept as a dead letter. What a handler called synchronously is a part of that handler's attempt.
+    /// Whether it is a dead letter. Who called synchronously was told, and a step is a part of its chain.
     pub fn is_dead(&self) -> bool {
-        let is_nested = self.invocation.channel == Channel::Invoke && self.invocation.parent.is_some();
-        !self.outcome.is_completed() && !is_nested
+        !self.outcome.is_completed()
+            && !matches!(self.invocation.channel, Channel::Invoke | Channel::ChainStep)
     }
 }
 

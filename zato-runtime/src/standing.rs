@@ -91,7 +91,7 @@ impl<'a> Teller<'a> {
             }
         }];
         if found.lingers {
-            lines.push("over time, still running: its handler blocks its thread, and keeps its place until it returns".to_owned());
+            lines.push("over time, still running: its handler could not be dropped (it blocks its thread, or others block all of them), and keeps its place until it is".to_owned());
         }
         let tried = found.before.as_ref().map_or(&[][..], |before| &before.tried[..]);
         if let Some(first) = tried.first().filter(|first| first.number > 1) {
@@ -187,10 +187,6 @@ impl<'a> Teller<'a> {
 pub(crate) fn advice(found: &Found) -> Option<String> {
     let service = found.service();
     Some(match &found.status {
-        _ if found.is_dead() && found.invocation.channel == Channel::ChainStep => {
-            let chain = found.invocation.slot.map(|slot| slot.group.to_string()).unwrap_or_default();
-            format!("run its chain again ({chain}), or discard it")
-        }
         Status::Ended { ended, again: None } if found.is_dead() => {
             let is_permanent = ended.outcome.ending().is_some_and(|ending| ending.permanent);
             let cure = if is_permanent { "mend the cause, then run it again" } else { "run it again" };

@@ -1,6 +1,5 @@
 //! Takes deliveries and sees them through to their outcome.
 
-use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::{Pin, pin};
@@ -11,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{sleep, sleep_until, timeout};
 use zato_core::bus::Step;
 use zato_core::{Context, Ending, Outcome};
 
 use crate::attempts::Stop;
 use crate::dispatch::Running;
+use crate::hands::{Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
@@ -32,11 +32,16 @@ const TAKEN_AT_ONCE_NS: u128 = 20_000;
 /// The most deliveries that a worker takes at once.
 const MOST_AT_ONCE: usize = 32;
 
+/// How long a worker that has nothing to do leaves alone what another has in hand.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 /// All workers of a runtime.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     /// How many workers there are; written when one is dropped.
     live: AtomicUsize,
+    /// What each of them has taken and not begun.
+    hands: Hands,
 }
 
 /// A worker that is dropped. Workers are dropped by a shutdown, or with the tokio runtime that they run on.
@@ -62,28 +67,33 @@ impl Drop for Alive {
 impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
-        let workers = Arc::new(Self { shared: shared.clone(), live: AtomicUsize::new(count) });
+        let workers = Arc::new(Self {
+            shared: shared.clone(),
+            live: AtomicUsize::new(count),
+            hands: Hands::new(count),
+        });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
         shared.watch.start(Arc::new(move |delivery, brings| {
             if let Some(workers) = watcher.upgrade() {
                 workers.over_time(&tokio, delivery, brings);
             }
         }));
-        let start = |_| {
+        let start = |worker| {
             // Made here, since a task that is dropped before its first step has run nothing.
             let alive = Alive(workers.clone());
-            tokio::spawn(async move { alive.0.clone().work().await }).abort_handle()
+            tokio::spawn(async move { alive.0.clone().work(worker).await }).abort_handle()
         };
         (0..count).map(start).collect()
     }
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
-    async fn work(self: Arc<Self>) {
-        let mut most = 1;
+    async fn work(self: Arc<Self>, worker: usize) {
+        let (mut most, hand) = (1, self.hands.of(worker));
         loop {
-            let batch = self.shared.engine.deliver(most).await;
+            let batch = self.take(worker, most).await;
             let (count, began) = (batch.len(), Instant::now());
-            self.run_all(batch).await;
+            hand.put_first(batch);
+            self.run_all(hand).await;
             let each = (began.elapsed().as_nanos() / count.max(1) as u128).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
             // Whatever else runs on this thread gets its turn, and the handlers a new budget of tokio's.
@@ -91,14 +101,31 @@ impl Workers {
         }
     }
 
+    /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
+    /// its thread.
+    async fn take(&self, worker: usize, most: usize) -> Batch<Delivery> {
+        let mut delivered = self.shared.engine.deliver(most);
+        while self.hands.others_hold(worker) {
+            let look = self.hands.look();
+            if let Ok(batch) = timeout(PATIENCE, &mut delivered).await {
+                return batch;
+            }
+            let batch = self.hands.take_over(worker, &look);
+            if !batch.is_empty() {
+                return batch;
+            }
+        }
+        delivered.await
+    }
+
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
-    async fn run_all(self: &Arc<Self>, batch: Batch<Delivery>) {
-        let mut due = VecDeque::from_iter(batch);
-        while let Some(delivery) = due.pop_front() {
+    async fn run_all(self: &Arc<Self>, hand: &Hand) {
+        while let Some(delivery) = hand.next() {
             if self.shared.attempts.is_closed() {
                 return;
             }
+            let delivery = self.shared.in_time(delivery);
             let recorded = match self.begin(&delivery) {
                 Err(outcome) => settle(&self.shared, &delivery, outcome, false),
                 Ok((mut running, limit)) => {
@@ -117,11 +144,7 @@ impl Workers {
                 }
             };
             match recorded {
-                Step::Now(granted) => {
-                    for next in granted.into_iter().flatten().rev() {
-                        due.push_front(next);
-                    }
-                }
+                Step::Now(granted) => hand.put_first(granted.unwrap_or_default()),
                 Step::Later(recorded) => self.run_when(recorded),
             }
         }
@@ -175,8 +198,8 @@ impl Workers {
             (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
         tracing::warn!(
             %cid, service, attempt,
-            "the attempt is over, but its handler blocks its thread: it keeps its place until it returns; what blocks \
-             belongs into `tokio::task::spawn_blocking`"
+            "the attempt is over, but its handler could not be dropped, and keeps its place until it is: it blocks its \
+             thread, or others block all of them; what blocks belongs into `tokio::task::spawn_blocking`"
         );
         let recorded = self.conclude(delivery, brings, true);
         let workers = self.clone();
@@ -184,7 +207,7 @@ impl Workers {
         match recorded {
             Step::Now(None) => {}
             Step::Now(Some(granted)) if granted.is_empty() => {}
-            recorded => drop(tokio.spawn(async move { workers.run_all(recorded.await).await })),
+            recorded => drop(tokio.spawn(async move { workers.run_granted(recorded.await).await })),
         }
     }
 
@@ -234,16 +257,25 @@ impl Workers {
                 drop(watched);
                 workers.shared.config.clock.look();
                 let granted = workers.conclude(&delivery, brought, false).await;
-                workers.run_all(granted).await;
+                workers.run_granted(granted).await;
             });
             task.abort_handle()
         });
     }
 
+    /// Runs what a settle started outside of a worker.
+    async fn run_granted(self: &Arc<Self>, granted: Batch<Delivery>) {
+        if !granted.is_empty() {
+            let hand = Hand::default();
+            hand.put_first(granted);
+            self.run_all(&hand).await;
+        }
+    }
+
     /// Runs what a settle started, once it is recorded.
     fn run_when(self: &Arc<Self>, recorded: impl Future<Output = Batch<Delivery>> + Send + 'static) {
         let workers = self.clone();
-        tokio::spawn(async move { workers.run_all(recorded.await).await });
+        tokio::spawn(async move { workers.run_granted(recorded.await).await });
     }
 }
 

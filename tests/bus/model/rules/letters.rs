@@ -24,12 +24,12 @@ impl Facts {
         must(record.attempts as usize == attempts, || format!("it has {} attempts", record.attempts))
     }
 
-    /// Dead letters are what has ended in anything but `Completed`, outside of an attempt.
+    /// Dead letters are what has ended in anything but `Completed`, but for what is a part of something else.
     pub(super) fn check_letters(&self) -> Checked {
         for node in self.nodes.values() {
             let is_dead = node.remembered.as_ref().is_some_and(|outcome| !outcome.is_completed());
             let is_listed = self.letters.get(&node.cid);
-            let should_be = is_dead && node.kind != Kind::Sync;
+            let should_be = is_dead && !matches!(node.kind, Kind::Sync | Kind::Step);
             must(is_listed == node.record.as_ref().filter(|_| should_be), || {
                 format!("it is listed as {is_listed:?}: {node:#?}")
             })?;
