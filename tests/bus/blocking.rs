@@ -122,3 +122,48 @@ async fn a_handler_that_blocks_is_cancelled_after_its_grace() -> Result<(), Erro
     keeper.open.send(()).expect("the handler waits");
     runtime.shutdown().await
 }
+
+/// A key is given on when a handler that blocked lets go, also if its dead letter has been discarded by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_comes_free_also_if_its_record_is_gone() -> Result<(), Error> {
+    let (gate, keeper) = gate();
+    let runtime = start(&Journal::default(), gate).await?;
+    let call = |key: &str| runtime.invoke_async(blocks::service(), false).concurrency_key(key);
+    let first = call("k").timeout(Duration::from_millis(50)).await?;
+    assert!(matches!(runtime.outcome(first).await?, Outcome::TimedOut(_)));
+    runtime.discard(first).await?;
+    let second = call("k").await?;
+    keeper.open.send(()).expect("the handler waits");
+    keeper.open.send(()).expect("the handler waits");
+    assert!(runtime.outcome(second).await?.is_completed());
+    runtime.shutdown().await
+}
+
+/// One handler that blocks its thread does not hold up what its worker has taken with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_behind_a_handler_that_blocks_is_taken_over() -> Result<(), Error> {
+    let (gate, keeper) = gate();
+    let runtime = start(&Journal::default(), gate).await?;
+    // Workers learn that they may take many at once.
+    for _ in 0..20_000 {
+        runtime.invoke_async("zato.ping", ()).await?;
+    }
+    runtime.invoke("zato.ping", ()).await?;
+    for service in [blocks::NAME, "zato.ping"] {
+        runtime.pause(service).await?;
+    }
+    let blocked = runtime.invoke_async(blocks::service(), false).await?;
+    let mut behind = Vec::new();
+    for _ in 0..200 {
+        behind.push(runtime.invoke_async("zato.ping", ()).await?);
+    }
+    for service in ["zato.ping", blocks::NAME] {
+        runtime.resume(service).await?;
+    }
+    for cid in behind {
+        assert!(runtime.outcome(cid).await?.is_completed());
+    }
+    keeper.open.send(()).expect("the handler waits");
+    assert!(runtime.outcome(blocked).await?.is_completed());
+    runtime.shutdown().await
+}

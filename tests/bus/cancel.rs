@@ -119,7 +119,7 @@ async fn what_runs_is_told_and_has_a_grace() -> Result<(), Error> {
         ("well", "Completed: told", 0),
         ("badly", "Cancelled: it was cancelled, and ended so: interrupted", 0),
         ("late", "Completed: late", 4),
-        ("never", "Cancelled: it was cancelled, and ended so: its handler had not ended 5s later", 5),
+        ("never", "Cancelled: it was cancelled, and its handler was dropped: it had not ended 5s later", 5),
     ] {
         let (journal, runs) = (Journal::default(), Runs::default());
         let runtime = start(&journal, &runs).await?;

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use zato_core::{CallError, Context, Result, service};
 use zato_runtime::{Error, Runtime};
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::journal::Journal;
 
@@ -67,5 +67,36 @@ async fn the_context_of_a_synchronous_call_is_over_when_it_returns() -> Result<(
     let runtime = start(Left(Arc::new(Mutex::new(None))), &journal).await?;
     runtime.invoke(outer::service(), ()).await?;
     assert!(journal.lines()[0].text.contains("is over"), "{}", journal.lines()[0].text);
+    runtime.shutdown().await
+}
+
+/// Hands its context to a task that outlives it.
+#[service(name = "context.listens")]
+async fn listens(ctx: &Context, tasks: &Tasks) -> Result<()> {
+    let ctx = ctx.clone();
+    let listening = Arc::new(tokio::sync::Notify::new());
+    let listens = listening.clone();
+    tasks.lock().unwrap_or_else(PoisonError::into_inner).push(tokio::spawn(async move {
+        let cancelled = ctx.cancelled();
+        tokio::pin!(cancelled);
+        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(cancelled.as_mut().poll(cx))).await;
+        assert!(first.is_pending(), "the attempt runs");
+        listens.notify_one();
+        cancelled.await;
+    }));
+    listening.notified().await;
+    Ok(())
+}
+
+type Tasks = Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>;
+
+#[tokio::test]
+async fn who_waits_to_be_told_is_told_when_the_attempt_is_over() -> Result<(), Error> {
+    let tasks = Tasks::default();
+    let runtime =
+        Runtime::builder().services([listens::service().erased()]).provide(tasks.clone()).start().await?;
+    runtime.invoke(listens::service(), ()).await?;
+    let waits = tasks.lock().unwrap_or_else(PoisonError::into_inner).pop().expect("a task");
+    waits.await.expect("it does not panic");
     runtime.shutdown().await
 }

@@ -25,6 +25,7 @@ mod pause;
 mod limits;
 mod shutdown;
 mod look;
+mod explain;
 mod dead_letters;
 mod registry;
 mod engines;

@@ -197,7 +197,7 @@ async fn a_group_that_finds_no_room_leaves_nothing_behind() -> Result<(), Error>
         .start()
         .await?;
     let error = runtime.fan_out((0..3_000).map(|_| (target::service(), 1))).await.unwrap_err();
-    assert!(matches!(error, CallError::Full { .. }), "{error}");
+    assert!(matches!(error, CallError::TooMany { members: 3_000, limit: 2_000 }), "{error}");
     // What had been staged is gone: there is room for as many again.
     let group = runtime.fan_out((0..2_000).map(|_| (target::service(), 1))).on_final(all::service()).await?;
     assert!(runtime.outcome(group).await?.is_completed());

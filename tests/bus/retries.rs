@@ -126,7 +126,7 @@ async fn unless_told_there_is_one_attempt_and_a_call_may_tell() -> Result<(), Er
     let script = vec![Do::Fail, Do::Wait(50), Do::Fail, Do::Succeed];
     let cid = runtime.invoke_async(plain::service(), &script).await?;
     let outcome = runtime.outcome(cid).await?;
-    assert_eq!(outcome.error(), Some("not yet (attempt 1 of 1; `max_attempts` allows more)"));
+    assert_eq!(outcome.error(), Some("not yet (attempt 1 of 1; set `max_attempts` to have it tried again)"));
     let began = Instant::now();
     let call = runtime.invoke_async(plain::service(), &script).max_attempts(4).backoff("5s");
     let cid = call.timeout(Duration::from_secs(20)).await?;

@@ -6,6 +6,7 @@ use std::task::{self, Poll};
 use std::time::{Duration, SystemTime};
 
 use crate::bus::{Bus, Call, Step};
+use crate::options;
 use crate::target::{Callback, FromReply, Named};
 use crate::{CallError, Cid, Context, IntoBackoff, OptionError, Payload, When};
 
@@ -142,16 +143,18 @@ impl<'a, R> InvokeAsync<'a, R> {
     /// The same key to the same service within its retention (a day unless told) returns the CID of the first
     /// call, also if that has failed, and runs nothing.
     ///
-    /// Another payload or other callbacks under the same key are a conflict: [`CallError::KeyConflict`].
+    /// A key has at most 1,024 bytes. Another payload or other callbacks under the same key are a conflict: [`CallError::KeyConflict`].
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.made.call.options().idempotency_key = Some(key.into().into_boxed_str());
+        let key = options::key("idempotency key", key.into());
+        self.made.call.set(key, |options, key| options.idempotency_key = Some(key));
         self
     }
 
     /// Runs beside no other invocation of the target with this key: they run one at a time, in the order in which
     /// they were accepted, whatever their priorities and delays. The first keeps its place through its attempts.
     pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
-        self.made.call.options().concurrency_key = Some(key.into().into_boxed_str());
+        let key = options::key("concurrency key", key.into());
+        self.made.call.set(key, |options, key| options.concurrency_key = Some(key));
         self
     }
 

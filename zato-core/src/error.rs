@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::{Cid, DecodeError, OptionError, Outcome, WriteError};
+use crate::{Cid, DecodeError, MAX_NAME, OptionError, Outcome, WriteError};
 
 /// Why `invoke_async` accepted nothing, or why `invoke` brought no response.
 ///
@@ -64,14 +64,32 @@ pub enum CallError {
     /// An option of the call makes no sense. Nothing was accepted.
     #[error(transparent)]
     Option(#[from] OptionError),
-    /// It would start after the deadline that it inherits. Nothing was accepted.
+    /// It would start after the deadline that it inherits, or has itself. Nothing was accepted.
     #[error(
-        "`{service}` would not start before the deadline that it inherits from its caller: call it earlier, or \
-         start a tree without that deadline with `.new_root()`"
+        "`{service}` would not start before {}",
+        if *is_inherited {
+            "the deadline that it inherits from its caller: call it earlier, or start a tree without that deadline \
+             with `.new_root()`"
+        } else {
+            "its own deadline: let it start earlier, or set a later `.deadline(..)`"
+        }
     )]
     DueAfterDeadline {
         /// The target's name.
         service: String,
+        /// Whether the deadline is its caller's.
+        is_inherited: bool,
+    },
+    /// A group has more members than may ever wait. Nothing was accepted.
+    #[error(
+        "a group of {members} members is above the limit of {limit}: raise `max_waiting`, half of which that is, or make \
+         smaller groups"
+    )]
+    TooMany {
+        /// How many members it was to have.
+        members: usize,
+        /// How many it may have.
+        limit: usize,
     },
     /// The CID that the call brings is held already. Nothing was accepted.
     #[error("the CID {0} is taken: bring one that was never used, or let the call mint its own")]
@@ -115,7 +133,7 @@ pub enum CallError {
     /// The invocation that was to be cancelled is not held.
     #[error(
         "no invocation has the CID {0}: it was never accepted by this engine, or it ended so long ago that it is \
-         no longer remembered"
+         no longer remembered, or it was discarded"
     )]
     NotHeld(Cid),
     /// What was to be run again, or to be discarded, cannot be. Nothing was changed.
@@ -213,7 +231,10 @@ impl UnknownService {
 
 impl fmt::Display for UnknownService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no service is named `{}`", self.name)?;
+        // It came from outside: it is shown, and not obeyed.
+        let name: String = self.name.chars().take(MAX_NAME).flat_map(char::escape_debug).collect();
+        let more = if self.name.chars().nth(MAX_NAME).is_some() { "..." } else { "" };
+        write!(f, "no service is named `{name}{more}`")?;
         if self.role != "target" && self.role != "service" {
             write!(f, ", which is to be the {}", self.role)?;
         }

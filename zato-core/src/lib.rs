@@ -83,7 +83,7 @@ pub use invocation::{Channel, Invocation, Names, Slot};
 pub use invoke_all::InvokeAll;
 pub use moment::Moment;
 pub use name::{MAX_NAME, Origin};
-pub use options::{IntoBackoff, OptionError, Options, When};
+pub use options::{IntoBackoff, MAX_KEY, OptionError, Options, When};
 pub use outcome::{Ending, FailureReport, Outcome};
 pub use payload::{DecodeError, Kind, Payload, WriteError};
 pub use registration::{Attempt, Handler, Registration, Reply};

@@ -65,6 +65,17 @@ impl When {
     }
 }
 
+/// The longest idempotency or concurrency key, in bytes.
+pub const MAX_KEY: usize = 1_024;
+
+/// A key that may be one.
+pub(crate) fn key(what: &'static str, key: String) -> Result<Box<str>, OptionError> {
+    match key.len() {
+        1..=MAX_KEY => Ok(key.into_boxed_str()),
+        bytes => Err(OptionError::Key { what, bytes }),
+    }
+}
+
 /// An option that a call cannot be made with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -77,6 +88,17 @@ pub enum OptionError {
         "`.max_losses(0)` ends it before it has started: 1 is never again after a crash, 3 is twice again"
     )]
     NoLoss,
+    /// A key that is empty, or too long.
+    #[error(
+        "the {what} is {bytes} bytes long: a key has 1 byte at the least and {} at the most; hash what is longer",
+        MAX_KEY
+    )]
+    Key {
+        /// `idempotency key` or `concurrency key`.
+        what: &'static str,
+        /// Its length in bytes.
+        bytes: usize,
+    },
     /// A backoff that is none.
     #[error("`.backoff(\"{0}\")` is no backoff: write `5s` for a fixed wait, or `1s..2m` for one that grows")]
     Backoff(String),

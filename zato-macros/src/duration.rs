@@ -95,9 +95,13 @@ pub(crate) fn rate(text: &str) -> Result<Rate, Unclear> {
     let per_ms = unit(per).map_or_else(|| duration(per), Ok);
     let (per_text, fault) = match per_ms {
         Ok(_) => (per.to_owned(), None),
-        Err(Unclear { why, would_do }) => {
-            (if loosely(per).is_some() { would_do } else { "s".to_owned() }, Some(why))
-        }
+        Err(Unclear { why, would_do }) => (
+            spelled_out(per)
+                .map(str::to_owned)
+                .or(loosely(per).map(|_| would_do))
+                .unwrap_or_else(|| "s".to_owned()),
+            Some(why),
+        ),
     };
     match (starts.parse::<u32>(), unit(per).map_or_else(|| duration(per), Ok)) {
         (Ok(0), _) => {
@@ -113,6 +117,17 @@ pub(crate) fn rate(text: &str) -> Result<Rate, Unclear> {
             );
             Err(unclear(why, guess, &per_text))
         }
+    }
+}
+
+/// The unit that a word means.
+fn spelled_out(text: &str) -> Option<&'static str> {
+    match text.trim().to_ascii_lowercase().trim_end_matches('s') {
+        "sec" | "second" => Some("s"),
+        "min" | "minute" => Some("m"),
+        "hr" | "hour" => Some("h"),
+        "day" => Some("d"),
+        _ => None,
     }
 }
 

@@ -89,7 +89,9 @@ impl Page<'_> {
             Kind::Json => format!("{size} of JSON"),
             Kind::Bytes => size,
         };
-        self.line(&format!("request     {request}"));
+        if invocation.channel == Channel::Chain || !is_group(invocation.channel) {
+            self.line(&format!("request     {request}"));
+        }
         if !is_group(invocation.channel) {
             self.line(&format!("attempts    {}", self.teller.attempts(found)));
         }
@@ -111,7 +113,8 @@ impl Page<'_> {
             self.line(&format!("then        {}", names(&invocation.callbacks)));
         } else if invocation.channel != Channel::Invoke {
             let (reply, failure) = (names(&invocation.callbacks), names(&invocation.on_failure));
-            if reply == failure {
+            let never_fails = matches!(invocation.channel, Channel::FanOut | Channel::Parallel);
+            if reply == failure || never_fails {
                 self.line(&format!("tells       {reply}"));
             } else {
                 self.line(&format!("tells       {reply}; of a failure {failure}"));
@@ -249,7 +252,8 @@ fn tally(all: &[&Found]) -> String {
     for found in all {
         let stands = match &found.status {
             Status::Waiting(_) => "waiting",
-            Status::Running { .. } | Status::Open(_) => "running",
+            Status::Running { .. } => "running",
+            Status::Open(_) => "open",
             Status::Ended { ended, .. } => Outcome::name(&ended.outcome),
         };
         match counts.iter_mut().find(|(name, _)| *name == stands) {

@@ -100,12 +100,13 @@ fn set_options(
         *expires = When::At(expires.from(now));
     }
     invocation.due = options.due.take().map(|due| Moment::from(due.from(now)));
-    let deadline = options.deadline.take().map(Moment::from);
-    invocation.deadline = [invocation.deadline, deadline].into_iter().flatten().min();
+    let (inherited, own) = (invocation.deadline, options.deadline.take().map(Moment::from));
+    invocation.deadline = [inherited, own].into_iter().flatten().min();
     if let (Some(deadline), Some(due)) = (invocation.deadline, invocation.due)
         && due >= deadline
     {
-        return Err(CallError::DueAfterDeadline { service: invocation.service.to_string() });
+        let is_inherited = inherited.is_some_and(|inherited| due >= inherited);
+        return Err(CallError::DueAfterDeadline { service: invocation.service.to_string(), is_inherited });
     }
     // What asked for times alone holds no more than it must.
     invocation.options = Some(options).filter(|options| **options != Options::default());

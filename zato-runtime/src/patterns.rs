@@ -73,6 +73,14 @@ pub(crate) async fn stage_and_accept(
     mut members: Vec<Arc<Invocation>>,
 ) -> Result<Cid, CallError> {
     let (cid, count) = (group.cid, u32::try_from(members.len()).unwrap_or(u32::MAX));
+    let limit = shared.config.max_waiting.saturating_mul(2);
+    if members.len() > limit {
+        return Err(CallError::TooMany { members: members.len(), limit });
+    }
+    if from.is_none() {
+        let bytes = members.iter().map(|member| member.payload.len()).sum();
+        shared.engine.room(members.len(), bytes).await;
+    }
     let entering: Vec<_> = members.iter().map(|member| Entering::new(shared, member)).collect();
     let staged = Staged { shared, group: cid, is_taken: false };
     while !members.is_empty() {

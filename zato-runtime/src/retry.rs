@@ -52,7 +52,7 @@ impl Brought {
             Self::Panic(message) => format!("the handler panicked: {message}"),
             Self::TimedOut(limit) => format!("it took longer than its timeout of {limit:?}"),
             Self::DeadlinePassed => "its deadline passed while it ran".to_owned(),
-            Self::Stopped(grace) => format!("its handler had not ended {grace:?} later"),
+            Self::Stopped(grace) => format!("its handler was dropped: it had not ended {grace:?} later"),
         };
         if error.len() > MAX_ERROR {
             error.truncate(error.floor_char_boundary(MAX_ERROR));
@@ -116,11 +116,14 @@ pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, brought: Brought) 
         |outcome: fn(Ending) -> Outcome, permanent| Decision::End(outcome(Ending::new(&*error, permanent)));
     match brought {
         Brought::Completed(response) => Decision::End(completed(response, policy.max_payload)),
+        Brought::Stopped(_) => {
+            let error = format!("it was cancelled, and {error}");
+            Decision::End(Outcome::Cancelled(Ending::new(error, false)))
+        }
         _ if standing.is_cancelled => {
             let error = format!("it was cancelled, and ended so: {error}");
             Decision::End(Outcome::Cancelled(Ending::new(error, false)))
         }
-        Brought::Stopped(_) => end(Outcome::Cancelled, false),
         Brought::Undecodable(_) => end(Outcome::Undecodable, true),
         Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => end(Outcome::Failed, true),
         Brought::Failed { .. } if standing.is_interrupted => Decision::Again { at: None, error },
@@ -143,7 +146,7 @@ fn again(
         return Decision::End(outcome(Ending::new(error, false)));
     };
     if failed >= most {
-        let hint = if most == 1 { "; `max_attempts` allows more" } else { "" };
+        let hint = if most == 1 { "; set `max_attempts` to have it tried again" } else { "" };
         return Decision::End(outcome(Ending::new(
             format!("{error} (attempt {failed} of {most}{hint})"),
             false,
@@ -234,7 +237,12 @@ mod tests {
             (Brought::Completed(Payload::text("fives")), 9, "above the limit of 4 bytes", Some(true)),
             (Brought::from(Reply::Undecodable(undecodable)), 9, "Undecodable: `a.b` cannot read", Some(true)),
             (failed(Failure::permanent("no such order")), 9, "Failed: no such order", Some(true)),
-            (failed(unsure()), 1, "disk on fire (attempt 1 of 1; `max_attempts` allows more)", Some(false)),
+            (
+                failed(unsure()),
+                1,
+                "disk on fire (attempt 1 of 1; set `max_attempts` to have it tried again)",
+                Some(false),
+            ),
             (failed(Failure::retry_after(SECOND).because("busy")), 1, "busy (attempt 1 of 1", Some(false)),
             (Brought::Panic("boom".into()), 1, "Failed: the handler panicked: boom", Some(false)),
             (Brought::TimedOut(SECOND), 1, "TimedOut: it took longer than its timeout of 1s", Some(false)),
@@ -262,7 +270,7 @@ mod tests {
             (Brought::TimedOut(SECOND), "Cancelled: it was cancelled, and ended so: it took longer"),
             (
                 Brought::Stopped(SECOND),
-                "Cancelled: it was cancelled, and ended so: its handler had not ended 1s later",
+                "Cancelled: it was cancelled, and its handler was dropped: it had not ended 1s later",
             ),
         ];
         for (brought, expected) in cases {

@@ -76,6 +76,9 @@ impl<'a> Teller<'a> {
                     text
                 }
             }
+            Status::Open(_) if found.invocation.channel == Channel::Chain => {
+                "goes on: see its steps".to_owned()
+            }
             Status::Open(left) => format!("goes on: {} not ended", have(*left as usize, "member")),
             Status::Ended { ended, .. } => {
                 let at = time_of_day(ended.ended_at, self.now);
@@ -137,6 +140,9 @@ impl<'a> Teller<'a> {
         match waits {
             Waits::Turn => "waits for its turn: nothing holds it up but what stands before it".to_owned(),
             Waits::Until(at) => match last {
+                Some(last) if *at <= self.now => {
+                    format!("attempt {} is due, after `{}`", last.number + 1, quoted(&last.error))
+                }
                 Some(last) => format!(
                     "waits for attempt {} at {}, after `{}`",
                     last.number + 1,
@@ -162,7 +168,9 @@ impl<'a> Teller<'a> {
             }
             Waits::Rate(rate) => {
                 let per = humantime::format_duration(rate.per).to_string().replace(' ', "");
-                let per = if per == "1s" { "s".to_owned() } else { per };
+                // One of a unit is the unit.
+                let unit = per.strip_prefix('1').filter(|unit| unit.starts_with(char::is_alphabetic));
+                let per = unit.unwrap_or(&per);
                 format!("waits for its rate: \"{}/{per}\" of {service} is used up for now", rate.starts)
             }
             Waits::Resume => format!("held back: {service} is paused"),
@@ -194,7 +202,8 @@ pub(crate) fn advice(found: &Found) -> Option<String> {
         }
         Status::Waiting(Waits::Resume) => format!("`resume(\"{service}\")` lets it start"),
         Status::Waiting(Waits::Host) => format!("start a program that has {service}"),
-        Status::Waiting(_) | Status::Open(_) => "`cancel` ends it now".to_owned(),
+        Status::Waiting(_) => "`cancel` ends it now".to_owned(),
+        Status::Open(_) => "`cancel` ends those of it that wait, and asks those that run to stop".to_owned(),
         Status::Running { is_cancelled: false, .. } => "`cancel` asks it to stop".to_owned(),
         _ => return None,
     })
@@ -228,7 +237,11 @@ pub(crate) fn role(found: &Found) -> String {
             let steps = invocation.options.as_deref().map_or(0, |options| options.steps.len());
             format!("chain of {}", count(steps, "step"))
         }
-        other => other.to_string(),
+        // The number stands first in what the bus writes of a group.
+        other => match invocation.payload.as_str().and_then(|text| text.split(' ').next()?.parse().ok()) {
+            Some(members) => format!("{other} of {}", grouped(members)),
+            None => other.to_string(),
+        },
     };
     match invocation.again_of() {
         Some(first) => format!("{role}, runs {first} again"),

@@ -1,6 +1,5 @@
 //! Times, lengths of time and other people's texts, as a person reads them.
 
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest text of somebody else's that a line repeats, in characters.
@@ -63,13 +62,26 @@ pub(crate) fn quoted(text: &str) -> String {
             line.push_str(" ...");
             break;
         }
-        if char.is_control() {
-            let _ = write!(line, "{}", char.escape_default());
-        } else {
-            line.push(char);
-        }
+        push_shown(&mut line, char);
     }
     line
+}
+
+/// A text of somebody else's as it is, but for what could move the cursor or turn the text around.
+pub(crate) fn shown(text: &str) -> String {
+    let mut all = String::with_capacity(text.len());
+    text.chars().for_each(|char| if char == '\n' { all.push(char) } else { push_shown(&mut all, char) });
+    all
+}
+
+/// Rust's own idea of what can be printed, but for quotes.
+fn push_shown(text: &mut String, char: char) {
+    let escaped = char.escape_debug();
+    if escaped.len() == 1 || matches!(char, '\'' | '"' | '\\') {
+        text.push(char);
+    } else {
+        text.extend(escaped);
+    }
 }
 
 /// `1 attempt`, `2 attempts`, `10,000 attempts`.
@@ -123,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_text_stays_on_its_line() {
-        assert_eq!(quoted("one\ntwo\u{1b}[31m"), "one\\ntwo\\u{1b}[31m");
+        assert_eq!(quoted("one\ntwo\u{1b}[31m 'ä' \u{202e}"), "one\\ntwo\\u{1b}[31m 'ä' \\u{202e}");
         assert!(quoted(&"x".repeat(1_000)).len() < 410);
     }
 

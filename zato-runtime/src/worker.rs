@@ -168,8 +168,13 @@ impl Workers {
                 return Err(Outcome::Lost(Ending::new(error, true)));
             }
             Task::TimeOut => {
-                let attempts = count(*attempt as usize, "attempt");
-                let error = format!("its deadline passed after {attempts}, while it waited");
+                let error = match *attempt {
+                    0 => "its deadline passed before its first attempt".to_owned(),
+                    made => {
+                        let made = count(made as usize, "attempt");
+                        format!("its deadline passed after {made}, while it waited")
+                    }
+                };
                 return Err(Outcome::TimedOut(Ending::new(error, false)));
             }
         }

@@ -196,7 +196,7 @@ pub(super) fn timed_out() -> Vec<Way> {
         // What would be due after its deadline is refused, or fails.
         if !matches!(hold, Hold::Delay | Hold::Retry) {
             let outcome = match hold.attempts() {
-                0 => "TimedOut: its deadline passed after 0 attempts, while it waited",
+                0 => "TimedOut: its deadline passed before its first attempt",
                 _ => "TimedOut: its deadline passed after 1 attempt, while it waited",
             };
             ways.push(held("its deadline", hold, outcome, |call| call.deadline(SystemTime::now() + LIMIT)));
@@ -217,7 +217,7 @@ pub(super) fn expired() -> Vec<Way> {
 pub(super) fn cancelled() -> Vec<Way> {
     let told = |name: &str, then, outcome| Way { end: End::Cancel, ..way(name, &[Do::Told(then)], outcome) };
     let interrupted = "Cancelled: it was cancelled, and ended so: interrupted";
-    let dropped = "Cancelled: it was cancelled, and ended so: its handler had not ended 5s later";
+    let dropped = "Cancelled: it was cancelled, and its handler was dropped: it had not ended 5s later";
     let panicked = "Cancelled: it was cancelled, and ended so: the handler panicked: interrupted";
     let shut_down = "Cancelled: the runtime was shut down before it ended";
     let paused = Way {

@@ -13,6 +13,7 @@ use super::input;
 use super::output::Output;
 use super::stop;
 use crate::builder::Builder;
+use crate::words::shown;
 
 /// Runs the service; answers whether all went well.
 pub(super) async fn invoke(builder: Builder, invoke: args::Invoke, output: Output) -> Result<bool, CliError> {
@@ -45,7 +46,7 @@ async fn and_wait(
     match &root.outcome {
         _ if output.json => output.ended(&root),
         Outcome::Completed(response) => Output::response(response),
-        outcome => eprintln!("error: `{}` ended as {outcome}", invoke.name),
+        outcome => eprintln!("error: `{}` ended as {}", invoke.name, shown(&outcome.to_string())),
     }
     let counts = tokio::select! {
         counts = follow.all_ended() => counts,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use zato_core::{Kind, Outcome, Payload};
 
 use crate::record::Ended;
+use crate::words::shown;
 
 /// Prints to standard output. A reader that goes away (`| head`) ends the printing, not the program.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +40,9 @@ impl Output {
         }
         let invocation = &ended.invocation;
         let reply = invocation.in_reply_to().map(|cid| format!(" (in reply to {cid})")).unwrap_or_default();
-        Self::line(&format!("{} {}{reply} {}", invocation.cid, invocation.service, ended.outcome));
+        // One outcome is one line, whatever a handler has put into it.
+        let outcome = shown(&ended.outcome.to_string()).replace('\n', "\\n");
+        Self::line(&format!("{} {}{reply} {outcome}", invocation.cid, invocation.service));
     }
 
     fn write(bytes: &[u8]) {

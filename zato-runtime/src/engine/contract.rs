@@ -58,6 +58,10 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// keeps what it holds keeps this too.
     fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, ()>;
 
+    /// Waits until so many more invocations from outside may be staged, with so many bytes of payload: until there is
+    /// room, or nothing else waits.
+    fn room(&self, members: usize, bytes: usize) -> Step<'_, ()>;
+
     /// Drops what was staged for a group that will not be accepted.
     fn unstage(&self, group: Cid) -> Step<'_, ()>;
 

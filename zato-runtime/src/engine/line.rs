@@ -34,6 +34,20 @@ impl Line {
         self.room.notify_waiters();
     }
 
+    /// Waits until there is room, in the order of coming.
+    pub(super) async fn wait_until(&self, has_room: impl Fn() -> bool) {
+        self.length.fetch_add(1, Ordering::SeqCst);
+        let _counted = Counted(&self.length);
+        let _first = self.first.lock().await;
+        loop {
+            let room = self.room.notified();
+            if has_room() {
+                return;
+            }
+            room.await;
+        }
+    }
+
     /// Waits until `take` finds room, for as long as it takes.
     ///
     /// # Errors

@@ -28,10 +28,18 @@ pub fn open(url: &str, config: &Config) -> Result<Arc<dyn Engine>, EngineError> 
     Ok(Arc::new(Memory::new(config)))
 }
 
+/// What comes before the `@` is nobody else's.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rfind('@')) {
+        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
 /// Whether this program has the engine that the URL names.
 pub(crate) fn check(url: &str) -> Result<(), EngineError> {
     match url {
         "memory:" | "memory" => Ok(()),
-        _ => Err(EngineError::Unknown { url: url.to_owned() }),
+        _ => Err(EngineError::Unknown { url: without_password(url) }),
     }
 }

@@ -177,6 +177,7 @@ fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'st
     fn last_word(name: &str) -> &str {
         name.rsplit('.').next().unwrap_or_default()
     }
+    let name = &*name.to_ascii_lowercase();
     let likeness = |candidate: &str| {
         if last_word(candidate) == last_word(name) { 1.0 } else { strsim::jaro_winkler(name, candidate) }
     };

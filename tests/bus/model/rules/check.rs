@@ -42,8 +42,11 @@ impl Facts {
         let inherited = by.and_then(|by| self.nodes.get(&by)?.deadline).filter(|_| !asked.call.new_root);
         let own = asked.call.deadline.map(|deadline| asked.when.at + deadline);
         let due = asked.when.at + asked.call.delay.unwrap_or_default();
-        let is_late = [inherited, own].into_iter().flatten().any(|deadline| due + SLOP >= deadline);
-        must(error.contains("`.new_root()`") && is_late, || "it is refused for no reason".to_owned())
+        let blames_caller = error.contains("`.new_root()`");
+        let blamed =
+            if blames_caller { inherited } else { own.filter(|_| error.contains("its own deadline")) };
+        let is_late = blamed.is_some_and(|deadline| due + SLOP >= deadline);
+        must(is_late, || "it is refused for no reason".to_owned())
     }
 
     /// What a synchronous call was told is how its target was left.

@@ -137,6 +137,14 @@ impl Engine for Memory {
         Step::now(self.state().stage(group, members))
     }
 
+    fn room(&self, members: usize, bytes: usize) -> Step<'_, ()> {
+        let has_room = move || self.state().has_room_outside(members, bytes);
+        if self.line.is_empty() && has_room() {
+            return Step::now(());
+        }
+        Step::later(self.line.wait_until(has_room))
+    }
+
     fn unstage(&self, group: Cid) -> Step<'_, ()> {
         let dropped = self.state().unstage(group);
         drop(dropped);

@@ -1,6 +1,7 @@
 //! Idempotency keys: the first CID of each, for as long as keys live.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,9 +13,9 @@ use crate::record::Key;
 /// The keys that live, apart from the records of what was called under them.
 #[derive(Debug)]
 pub(super) struct Keys {
-    by_name: HashMap<(ServiceName, Box<str>), First>,
+    by_name: HashMap<(ServiceName, Arc<str>), First>,
     /// In the order in which they came, which is that in which they go.
-    order: VecDeque<(Instant, (ServiceName, Box<str>))>,
+    order: VecDeque<(Instant, (ServiceName, Arc<str>))>,
     retention: Duration,
 }
 
@@ -33,7 +34,7 @@ impl Keys {
     /// The CID that the key stands for, if it is known; a conflict if it was another call.
     pub(super) fn find(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {
         self.forget_old();
-        match self.by_name.get(&(*service, key.name.clone())) {
+        match self.by_name.get(&(*service, Arc::from(&*key.name))) {
             None => Ok(None),
             Some(first) if first.digest == key.digest => Ok(Some(first.cid)),
             Some(first) => Err(Refused::KeyConflict { first: first.cid }),
@@ -41,7 +42,7 @@ impl Keys {
     }
 
     pub(super) fn note(&mut self, service: &ServiceName, key: Key, cid: Cid) {
-        let name = (*service, key.name);
+        let name = (*service, Arc::from(key.name));
         self.order.push_back((Instant::now(), name.clone()));
         self.by_name.insert(name, First { cid, digest: key.digest });
     }

@@ -129,6 +129,12 @@ impl<S: Store> State<S> {
         if fits { Ok(()) } else { Err(Refused::Full { waiting, bytes }) }
     }
 
+    /// Whether so many more may come from outside.
+    pub(in crate::engine) fn has_room_outside(&self, more: usize, bytes: usize) -> bool {
+        let is_empty = self.waiting == 0 && self.groups.staged().0 == 0;
+        self.draining || is_empty || self.has_room(more, bytes, 1).is_ok()
+    }
+
     pub(in crate::engine) fn stage(
         &mut self,
         group: Cid,

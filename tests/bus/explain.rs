@@ -1,0 +1,134 @@
+//! The page of `explain`: what it says, and that it stays a page.
+
+use std::time::Duration;
+
+use zato_core::{Context, Failure, Result, service};
+use zato_runtime::{Cid, Error, Runtime};
+
+/// Makes one more below itself, as often as it is told.
+#[service(name = "explain.deep")]
+async fn deep(ctx: &Context, left: u32) -> Result<()> {
+    match left {
+        0 => Err(Failure::permanent("the end\n\u{1b}[31m\u{202e}of it")),
+        left => {
+            ctx.invoke_async(deep::service(), left - 1).await?;
+            Ok(())
+        }
+    }
+}
+
+#[service(name = "explain.wide")]
+async fn wide(ctx: &Context, count: u32) -> Result<Cid> {
+    Ok(ctx.fan_out((0..count).map(|number| (part::service(), number))).await?)
+}
+
+#[service(name = "explain.part", max_attempts = 2, backoff = "1h")]
+async fn part(_: &Context, number: u32) -> Result<u32> {
+    match number {
+        3 => Err(Failure::permanent("sold out")),
+        5 => Err(Failure::new("not yet")),
+        number => Ok(number),
+    }
+}
+
+#[service(name = "explain.waits", concurrency = 1, rate = "1/h")]
+async fn waits(ctx: &Context) -> Result<()> {
+    ctx.cancelled().await;
+    Ok(())
+}
+
+async fn start() -> Result<Runtime, Error> {
+    let services = [
+        deep::service().erased(),
+        wide::service().erased(),
+        part::service().erased(),
+        waits::service().erased(),
+    ];
+    Runtime::builder().services(services).drain_limit(Duration::from_millis(10)).start().await
+}
+
+/// On a thread with the stack of tokio's workers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_thousand_levels_are_a_page() -> Result<(), Error> {
+    let runtime = start().await?;
+    let root = runtime.invoke_async(deep::service(), 999).await?;
+    let last = loop {
+        let dead = runtime.list(zato_runtime::Filter::dead()).await?;
+        if let Some(last) = dead.first() {
+            break last.cid();
+        }
+        tokio::task::yield_now().await;
+    };
+    for cid in [root, last] {
+        let page = tokio::spawn({
+            let runtime = runtime.clone();
+            async move { runtime.explain(cid).await.map(|page| page.to_string()) }
+        });
+        let page = page.await.expect("it does not panic")?;
+        assert!(page.lines().count() < 150, "{page}");
+        assert!(page.contains("The tree, 1,000 invocations: 999 Completed, 1 Failed"), "{page}");
+        assert!(page.contains("<== this one"), "{page}");
+    }
+    let page = runtime.explain(last).await?.to_string();
+    assert!(page.contains("987 invocations above are not shown"), "{page}");
+    assert!(
+        page.contains(r"the end\n\u{1b}[31m\u{202e}of it"),
+        "what could move the cursor is escaped: {page}"
+    );
+    runtime.shutdown().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_members_are_counted_and_those_that_matter_shown() -> Result<(), Error> {
+    let runtime = start().await?;
+    let group = runtime.invoke(wide::service(), 10_000).await?;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let page = runtime.explain(group).await?.to_string();
+    assert!(page.lines().count() < 60, "{page}");
+    for part in ["as          fan-out of 10,000", "sold out", "waits for attempt 2 at", "more: 9,99"] {
+        assert!(page.contains(part), "`{part}` in {page}");
+    }
+    runtime.shutdown().await
+}
+
+#[tokio::test]
+async fn a_tree_says_how_much_of_it_is_swept() -> Result<(), Error> {
+    let runtime = Runtime::builder()
+        .services([wide::service().erased(), part::service().erased()])
+        .keep_ended(3)
+        .start()
+        .await?;
+    let group = runtime.invoke(wide::service(), 3).await?;
+    runtime.outcome(group).await?;
+    for _ in 0..2 {
+        runtime.invoke("zato.ping", ()).await?;
+    }
+    let page = runtime.explain(group).await?.to_string();
+    assert!(page.contains("that are swept: held no longer"), "{page}");
+    runtime.shutdown().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_not_ended_says_why() -> Result<(), Error> {
+    let runtime = start().await?;
+    let first = runtime.invoke_async(waits::service(), ()).await?;
+    let second = runtime.invoke_async(waits::service(), ()).await?;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let says = async |cid, part: &str| {
+        let page = runtime.explain(cid).await?.to_string();
+        assert!(page.contains(part), "`{part}` in {page}");
+        Ok::<_, Error>(())
+    };
+    says(first, "runs: attempt 1 since").await?;
+    says(first, "`cancel` asks it to stop").await?;
+    says(second, &format!("concurrency = 1 of explain.waits is used up by {first}")).await?;
+    runtime.cancel(first).await?;
+    runtime.outcome(first).await?;
+    says(second, "waits for its rate: \"1/h\" of explain.waits").await?;
+    runtime.pause(waits::NAME).await?;
+    says(second, "held back: explain.waits is paused").await?;
+    says(second, "`resume(\"explain.waits\")` lets it start").await?;
+    let unknown = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d".parse().expect("a CID");
+    assert!(matches!(runtime.explain(unknown).await, Err(Error::NotHeld(_))));
+    runtime.shutdown().await
+}
