@@ -148,6 +148,9 @@ impl Maker {
     }
 }
 
+/// A limit of a shutdown that is never reached, unless it waits for what does not come: some hours.
+const LONG: u64 = 10_000_000;
+
 /// What a seed stands for.
 pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
     let mut maker = Maker { random: Random(seed), left: 24, is_calm };
@@ -179,8 +182,8 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
     acts.sort_by_key(|(at, _)| *at);
     let shutdown = match maker.random.below(4) {
         0 if !is_calm => (maker.random.below(40) as u64 * 100, maker.random.one(&[0, 250, 2_000, 10_000])),
-        1 if !is_calm => (maker.random.below(80) as u64 * 100, u64::MAX),
-        _ => (600_000, u64::MAX),
+        1 if !is_calm => (maker.random.below(80) as u64 * 100, LONG),
+        _ => (600_000, LONG),
     };
     Plan { acts, shutdown, max_running: maker.random.maybe(25, &[1, 2, 5]) }
 }

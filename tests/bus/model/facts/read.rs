@@ -99,7 +99,10 @@ impl Facts {
             Event::Ended { cid, outcome } => {
                 self.nodes.get_mut(cid).ok_or("nobody asked for it")?.ended.push((when, outcome.clone()));
             }
-            Event::Paused { service, paused } => self.paused(when, service, *paused),
+            // Afterwards it is for nothing.
+            Event::Paused { service, paused } if self.stopped.is_none() => {
+                self.paused(when, service, *paused);
+            }
             Event::ShutdownBegan { limit } => self.shutdown = Some((when, *limit)),
             Event::ShutdownEnded => {
                 let (began, limit) = self.shutdown.ok_or("it never began")?;
@@ -110,8 +113,11 @@ impl Facts {
                 self.letters = letters.iter().map(|letter| (letter.cid, letter.clone())).collect();
                 must(self.letters.len() == letters.len(), || "one is listed twice".to_owned())?;
             }
-            Event::Taken { .. } | Event::Returned { .. } | Event::Remembered { .. } | Event::Found { .. } => {
-            }
+            Event::Paused { .. }
+            | Event::Taken { .. }
+            | Event::Returned { .. }
+            | Event::Remembered { .. }
+            | Event::Found { .. } => {}
         }
         Ok(())
     }

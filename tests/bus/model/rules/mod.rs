@@ -6,6 +6,7 @@ mod callbacks;
 mod cancels;
 mod groups;
 mod letters;
+mod shutdown;
 mod check;
 
 pub(crate) use check::check;
