@@ -18,10 +18,6 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         return Err(not_dead(&found));
     }
     let first = found.invocation;
-    if shared.registry.get(&first.service).is_none() && first.channel != Channel::Chain {
-        let unknown = shared.registry.unknown("target", &first.service);
-        return Err(unknown.into());
-    }
     let again = first.again(cid::mint(), shared.config.clock.now());
     match first.channel {
         Channel::Chain => {
@@ -36,6 +32,9 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         Channel::FanOut | Channel::Parallel => {
             let why = "it is a group: run those of its members again that are dead letters".to_owned();
             Err(CallError::NotDead { cid, why })
+        }
+        _ if shared.registry.get(&first.service).is_none() => {
+            Err(shared.registry.unknown("target", &first.service).into())
         }
         _ => hand_over(shared, None, again, Beside::default()).await,
     }
