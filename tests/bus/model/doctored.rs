@@ -4,7 +4,7 @@ use zato_core::{Ending, Payload};
 use zato_runtime::{Cid, Outcome};
 
 use super::facts::World;
-use super::log::{Event, Run};
+use super::log::{Event, Record, Run};
 use super::rules::check;
 use super::run::happens;
 use super::services::nobody;
@@ -19,7 +19,10 @@ fn doubled(events: &[(u64, Event)], cid: Cid, other: Cid) -> Vec<(u64, Event)> {
             Event::Remembered { cid: of, outcome } if of == cid => {
                 Some(Event::Remembered { cid: other, outcome })
             }
-            Event::Found { cid: of, record } if of == cid => Some(Event::Found { cid: other, record }),
+            Event::Found { cid: of, record } if of == cid => {
+                let record = record.map(|record| Record { again_of: None, again: None, ..record });
+                Some(Event::Found { cid: other, record })
+            }
             _ => None,
         };
         [Some((*at, event.clone())), copy.map(|copy| (*at, copy))].into_iter().flatten()
@@ -70,7 +73,9 @@ fn a_log_that_is_not_true_is_refused() {
                     assert!(check(world, &without).is_err(), "seed {seed}: the callback {} is lost", run.cid);
                     let twice = doubled(&events, run.cid, nobody());
                     let fault = check(world, &twice).expect_err("a callback ran twice");
-                    assert!(fault.contains("once too often"), "seed {seed}: {fault}");
+                    // One that was run again comes late for the first of its kind.
+                    let is_found = fault.contains("once too often") || fault.contains("could start");
+                    assert!(is_found, "seed {seed}: {fault}");
                     callbacks += 1;
                 }
                 Event::Ended { cid, .. } => {

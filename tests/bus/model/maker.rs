@@ -39,7 +39,7 @@ impl Random {
 struct Maker {
     random: Random,
     left: usize,
-    /// Nothing is cancelled, and nothing is cut off.
+    /// Nothing is cancelled, nothing is cut off, and nothing is discarded.
     is_calm: bool,
 }
 
@@ -170,6 +170,14 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
             let at = maker.random.below(60) as u64 * 100;
             acts.push((at, Act::Cancel(maker.random.below(64), maker.random.is(50))));
         }
+    }
+    for _ in 0..maker.random.one(&[0, 0, 1, 2, 4]) {
+        let at = maker.random.below(60) as u64 * 100;
+        let number = maker.random.below(64);
+        acts.push((
+            at,
+            if is_calm || maker.random.is(75) { Act::RunAgain(number) } else { Act::Discard(number) },
+        ));
     }
     for _ in 0..maker.random.one(&[0, 0, 0, 1, 2]) {
         let service = maker.random.below(PAUSED.len());

@@ -27,6 +27,9 @@ pub(crate) struct Facts {
     pub(crate) cancels: BTreeMap<u64, Cancel>,
     /// From when to when services were paused.
     pub(crate) pauses: HashMap<&'static str, Vec<(When, Option<When>)>>,
+    /// Who had what run again or discarded, with what answer.
+    pub(crate) reruns: Vec<(When, Cid, Result<Cid, String>)>,
+    pub(crate) discards: Vec<(When, Cid, Result<(), String>)>,
     /// What is listed as dead letters when all is over.
     pub(crate) letters: BTreeMap<Cid, Record>,
     pub(crate) shutdown: Option<(When, u64)>,
@@ -49,6 +52,8 @@ impl Facts {
             nodes: BTreeMap::new(),
             cancels: BTreeMap::new(),
             pauses: HashMap::new(),
+            reruns: Vec::new(),
+            discards: Vec::new(),
             letters: BTreeMap::new(),
             shutdown: None,
             cut: None,
@@ -65,6 +70,7 @@ impl Facts {
         for (_, event) in events {
             facts.remember(event);
         }
+        facts.forget_discarded()?;
         Ok(facts)
     }
 
@@ -109,6 +115,8 @@ impl Facts {
                 self.stopped = Some(when);
                 self.cut = Some(when).filter(|when| when.at >= began.at.saturating_add(limit));
             }
+            Event::RanAgain { cid, answer } => self.ran_again(when, *cid, answer)?,
+            Event::Discarded { cid, answer } => self.discarded(when, *cid, answer)?,
             Event::Dead { letters } => {
                 self.letters = letters.iter().map(|letter| (letter.cid, letter.clone())).collect();
                 must(self.letters.len() == letters.len(), || "one is listed twice".to_owned())?;

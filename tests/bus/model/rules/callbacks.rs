@@ -16,9 +16,9 @@ impl Facts {
             _ if is_cut => Vec::new(),
             _ => node.on_failure.clone(),
         };
-        for callback in
-            self.nodes.values().filter(|other| other.kind == Kind::Callback && other.above == Some(node.cid))
-        {
+        for callback in self.nodes.values().filter(|other| {
+            other.kind == Kind::Callback && other.above == Some(node.cid) && other.again_of.is_none()
+        }) {
             self.check_promptness(callback, at)?;
             let place = expected.iter().position(|service| *service == callback.service);
             expected.swap_remove(place.ok_or_else(|| format!("`{}` ran once too often", callback.service))?);

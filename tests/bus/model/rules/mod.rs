@@ -6,6 +6,7 @@ mod callbacks;
 mod cancels;
 mod groups;
 mod letters;
+mod again;
 mod shutdown;
 mod check;
 
