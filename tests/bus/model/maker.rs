@@ -41,6 +41,8 @@ struct Maker {
     left: usize,
     /// Nothing is cancelled, nothing is cut off, and nothing is discarded.
     is_calm: bool,
+    /// How many per cent of the calls have a key.
+    keyed: usize,
 }
 
 impl Maker {
@@ -106,7 +108,7 @@ impl Maker {
             deadline: random.maybe(15, &[250, 950, 4_050]),
             attempts: random.maybe(40, &[(1, 0), (2, 0), (2, 500), (3, 200)]),
             priority: random.maybe(10, &[-5, 5]),
-            key: random.maybe(20, &[0, 1]),
+            key: random.maybe(self.keyed, &[0, 0, 1]),
             new_root: random.is(12),
             no_callback: random.is(10),
             callbacks: random.callbacks(),
@@ -153,7 +155,8 @@ const LONG: u64 = 10_000_000;
 
 /// What a seed stands for.
 pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
-    let mut maker = Maker { random: Random(seed), left: 24, is_calm };
+    let mut maker = Maker { random: Random(seed), left: 24, is_calm, keyed: 0 };
+    maker.keyed = maker.random.one(&[0, 20, 80]);
     let count = 1 + maker.random.below(5);
     let mut acts = Vec::new();
     for _ in 0..count {

@@ -45,12 +45,10 @@ impl Facts {
             || self.ahead(node).any(|other| self.is_held_back(other))
     }
 
-    /// Whether the shutdown has dropped its last attempt.
+    /// Whether the shutdown has dropped its last attempt, which it does at its limit alone.
     fn is_dropped(&self, node: &Node) -> bool {
         let left = node.runs.last().and_then(|run| run.left);
-        left.is_some_and(|(left, how)| {
-            how.is_none() && self.stopped.is_some_and(|stopped| near(stopped.at, left.at))
-        })
+        left.zip(self.cut).is_some_and(|((left, how), cut)| how.is_none() && near(cut.at, left.at))
     }
 
     /// Of a chain: the service of the step that follows on those that are known, if they have completed.

@@ -10,14 +10,6 @@ impl Facts {
         };
         let is_left = |node: &&Node| node.remembered.as_ref().is_some_and(is_cut) && !self.is_held_back(node);
         let left = self.nodes.values().find(is_left);
-        if self.cut.is_some() {
-            // What waits at the limit may have been seen by nobody.
-            let unseen = |cid| !self.nodes.contains_key(cid);
-            let is_reason = left.is_some() || self.letters.keys().any(unseen);
-            let is_at_once = stopped.at <= began.at + SLOP;
-            return must(is_reason || is_at_once, || "it waited to its limit for nothing".to_owned());
-        }
-        must(left.is_none(), || format!("it has left {left:#?}"))?;
         let ends = self.nodes.values().filter_map(|node| {
             let (when, outcome) = node.ended.first()?;
             let left = node.runs.iter().filter_map(|run| run.left).map(|(left, _)| left.at).max();
@@ -27,6 +19,15 @@ impl Facts {
         // Who pauses a service has what waits of it left behind.
         let pauses = self.pauses.values().flatten().map(|(from, _)| from.at);
         let last = ends.chain(pauses).max().unwrap_or_default().max(began.at);
+        if self.cut.is_some() {
+            // What waits at the limit may have been seen by nobody.
+            let unseen = |cid| !self.nodes.contains_key(cid);
+            let is_reason = left.is_some() || self.letters.keys().any(unseen);
+            return must(is_reason || stopped.at <= last + SLOP, || {
+                "it waited to its limit for nothing".to_owned()
+            });
+        }
+        must(left.is_none(), || format!("it has left {left:#?}"))?;
         must(stopped.at <= last + SLOP, || format!("it waited for nothing from {last} on"))
     }
 }
