@@ -161,6 +161,10 @@ async fn what_stands_behind_a_handler_that_blocks_is_taken_over() -> Result<(), 
         runtime.resume(service).await?;
     }
     for cid in behind {
+        while runtime.find(cid).await?.is_none_or(|found| found.outcome().is_none()) {
+            // Tokio's timers stand still where a thread blocks and no other is woken.
+            tokio::spawn(async {}).await.expect("it does not panic");
+        }
         assert!(runtime.outcome(cid).await?.is_completed());
     }
     keeper.open.send(()).expect("the handler waits");

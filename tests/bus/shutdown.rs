@@ -191,3 +191,14 @@ async fn what_waits_for_the_key_of_what_is_interrupted_is_not_waited_for() -> Re
     }
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_twice_while_it_waits_is_not_waited_for() -> Result<(), Error> {
+    let runtime = start(&Journal::default(), &Began::default()).await?;
+    let cid = runtime.invoke_async(polite::service(), ()).delay(Duration::from_secs(5)).await?;
+    let since = tokio::time::Instant::now();
+    let (first, second, ended) = tokio::join!(runtime.cancel(cid), runtime.cancel(cid), runtime.shutdown());
+    assert!(first.is_ok() && second.is_ok() && ended.is_ok());
+    assert!(since.elapsed() < Duration::from_secs(1), "it took {:?}", since.elapsed());
+    Ok(())
+}

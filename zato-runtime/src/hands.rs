@@ -1,8 +1,13 @@
 //! What workers have taken and not begun: others take it over from one whose handler blocks its thread.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Wake, Waker};
+
+use tokio::sync::Notify;
 
 use crate::record::{Batch, Delivery};
 
@@ -47,35 +52,112 @@ impl Hand {
 }
 
 /// The hands of all workers.
-pub(crate) struct Hands(Box<[Hand]>);
+pub(crate) struct Hands {
+    all: Box<[Hand]>,
+    /// Woken when a worker has more in hand than it begins now.
+    filled: Notify,
+    /// How many workers have been woken and have not had their turn since.
+    woken: Arc<AtomicUsize>,
+}
+
+/// What wakes one worker, and tells the others that it has been woken.
+struct Bell {
+    worker: Waker,
+    /// Whether it has rung since the worker last looked.
+    has_rung: AtomicBool,
+    woken: Arc<AtomicUsize>,
+}
+
+impl Bell {
+    /// The worker looks.
+    fn hush(&self) {
+        if self.has_rung.swap(false, Ordering::SeqCst) {
+            self.woken.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if !self.has_rung.swap(true, Ordering::SeqCst) {
+            self.woken.fetch_add(1, Ordering::SeqCst);
+        }
+        self.worker.wake_by_ref();
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.hush();
+    }
+}
 
 /// How far each worker had come at a look.
 pub(crate) struct Look(Vec<u64>);
 
 impl Hands {
     pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Hand::default()).collect())
+        Self {
+            all: (0..workers).map(|_| Hand::default()).collect(),
+            filled: Notify::new(),
+            woken: Arc::default(),
+        }
     }
 
     pub(crate) fn of(&self, worker: usize) -> &Hand {
-        &self.0[worker]
+        &self.all[worker]
+    }
+
+    /// Puts deliveries into a worker's hand, and lets one of those that have nothing to do know where they are several.
+    pub(crate) fn fill(&self, worker: usize, batch: Batch<Delivery>) {
+        let is_several = batch.len() > 1;
+        self.of(worker).put_first(batch);
+        if is_several {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Waits for something to do, so that others know when the worker has been woken.
+    pub(crate) async fn wait<F: Future>(&self, something: F) -> F::Output {
+        let mut something = pin!(something);
+        let mut bell: Option<Arc<Bell>> = None;
+        poll_fn(|cx| {
+            // A task's waker stays the same.
+            let bell = bell.get_or_insert_with(|| {
+                let (worker, woken) = (cx.waker().clone(), self.woken.clone());
+                Arc::new(Bell { worker, has_rung: AtomicBool::new(false), woken })
+            });
+            bell.hush();
+            something.as_mut().poll(&mut task::Context::from_waker(&Waker::from(bell.clone())))
+        })
+        .await
+    }
+
+    /// Whether a worker has been woken and has not had its turn since.
+    pub(crate) fn anyone_is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst) > 0
+    }
+
+    /// Resolves when a worker has more in hand than it begins at once; a word that comes before the wait is kept.
+    pub(crate) async fn filled(&self) {
+        self.filled.notified().await;
     }
 
     /// Whether another worker has something in hand.
     pub(crate) fn others_hold(&self, worker: usize) -> bool {
-        self.0
+        self.all
             .iter()
             .enumerate()
             .any(|(other, hand)| other != worker && hand.count.load(Ordering::Acquire) > 0)
     }
 
     pub(crate) fn look(&self) -> Look {
-        Look(self.0.iter().map(|hand| hand.begun.load(Ordering::Relaxed)).collect())
+        Look(self.all.iter().map(|hand| hand.begun.load(Ordering::Relaxed)).collect())
     }
 
     /// What a worker has in hand that has begun nothing since that look.
     pub(crate) fn take_over(&self, worker: usize, since: &Look) -> Batch<Delivery> {
-        for (other, hand) in self.0.iter().enumerate() {
+        for (other, hand) in self.all.iter().enumerate() {
             let has_come_on =
                 since.0.get(other).is_none_or(|begun| *begun != hand.begun.load(Ordering::Relaxed));
             if other != worker && !has_come_on && hand.count.load(Ordering::Acquire) > 0 {

@@ -32,6 +32,12 @@ const TAKEN_AT_ONCE_NS: u128 = 20_000;
 /// The most deliveries that a worker takes at once.
 const MOST_AT_ONCE: usize = 32;
 
+/// How long a worker goes on before it lets something else run on its thread.
+const MOST_IN_A_ROW: Duration = Duration::from_micros(100);
+
+/// From when on what a worker has run has taken long.
+const LONG: Duration = Duration::from_millis(1);
+
 /// How long a worker that has nothing to do leaves alone what another has in hand.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -89,15 +95,26 @@ impl Workers {
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
+        let (mut in_a_row, mut busy) = (0, Duration::ZERO);
         loop {
             let batch = self.take(worker, most).await;
             let (count, began) = (batch.len(), Instant::now());
-            hand.put_first(batch);
+            self.hands.fill(worker, batch);
             self.run_all(hand).await;
-            let each = (began.elapsed().as_nanos() / count.max(1) as u128).max(1);
+            let took = began.elapsed();
+            let each = (took.as_nanos() / count.max(1) as u128).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
-            // Whatever else runs on this thread gets its turn, and the handlers a new budget of tokio's.
-            tokio::task::yield_now().await;
+            (in_a_row, busy) = (in_a_row + count, busy + took);
+            if in_a_row >= MOST_AT_ONCE || busy >= MOST_IN_A_ROW {
+                // Whatever else runs on this thread gets its turn, and the handlers a new budget of tokio's. Where handlers
+                // take long, so do tokio's timers, which it sees to when a thread has nothing else to do.
+                if busy >= LONG {
+                    tokio::task::yield_now().await;
+                } else {
+                    step_aside().await;
+                }
+                (in_a_row, busy) = (0, Duration::ZERO);
+            }
         }
     }
 
@@ -105,23 +122,43 @@ impl Workers {
     /// its thread.
     async fn take(&self, worker: usize, most: usize) -> Batch<Delivery> {
         let mut delivered = self.shared.engine.deliver(most);
-        while self.hands.others_hold(worker) {
-            let look = self.hands.look();
-            if let Ok(batch) = timeout(PATIENCE, &mut delivered).await {
-                return batch;
+        if let Poll::Ready(batch) = poll_fn(|cx| Poll::Ready(Pin::new(&mut delivered).poll(cx))).await {
+            return batch;
+        }
+        self.hands.wait(self.take_later(worker, delivered)).await
+    }
+
+    async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
+        loop {
+            if self.hands.others_hold(worker) {
+                let look = self.hands.look();
+                if let Ok(batch) = timeout(PATIENCE, &mut delivered).await {
+                    return batch;
+                }
+                let batch = self.hands.take_over(worker, &look);
+                if !batch.is_empty() {
+                    return batch;
+                }
+                continue;
             }
-            let batch = self.hands.take_over(worker, &look);
-            if !batch.is_empty() {
+            let mut filled = pin!(self.hands.filled());
+            let taken = poll_fn(|cx| match Pin::new(&mut delivered).poll(cx) {
+                Poll::Ready(batch) => Poll::Ready(Some(batch)),
+                Poll::Pending => filled.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(batch) = taken.await {
                 return batch;
             }
         }
-        delivered.await
     }
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
     async fn run_all(self: &Arc<Self>, hand: &Hand) {
         while let Some(delivery) = hand.next() {
+            if self.hands.anyone_is_woken() {
+                step_aside().await;
+            }
             if self.shared.attempts.is_closed() {
                 return;
             }
@@ -282,6 +319,23 @@ impl Workers {
         let workers = self.clone();
         tokio::spawn(async move { workers.run_granted(recorded.await).await });
     }
+}
+
+/// Lets whatever else waits for this thread run first: another worker that this one has woken, for one. Tokio keeps
+/// that for this thread, where nobody else can take it, and a handler may block the thread; this one can be taken over
+/// by another thread.
+async fn step_aside() {
+    let mut is_back = false;
+    poll_fn(|cx| {
+        if is_back {
+            return Poll::Ready(());
+        }
+        is_back = true;
+        // Unlike `yield_now`, which puts off being woken until the thread has nothing else to do.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Runs an attempt until it has brought something, its limit comes, or its grace is over after it was asked to

@@ -34,6 +34,9 @@ pub(crate) struct Record {
     pub(crate) group: Option<Cid>,
     pub(crate) payload: Payload,
     pub(crate) attempts: u32,
+    /// What it runs again, and what runs it again.
+    pub(crate) again_of: Option<Cid>,
+    pub(crate) again: Option<Cid>,
     pub(crate) ended_at: SystemTime,
     pub(crate) outcome: Outcome,
 }
@@ -42,7 +45,7 @@ impl Record {
     /// `None` if it has not ended.
     pub(crate) fn new(found: &Found) -> Option<Self> {
         let invocation = &found.invocation;
-        let Status::Ended { ended, .. } = &found.status else { return None };
+        let Status::Ended { ended, again } = &found.status else { return None };
         Some(Self {
             cid: found.cid(),
             service: found.service().to_owned(),
@@ -50,6 +53,8 @@ impl Record {
             group: invocation.slot.map(|slot| slot.group),
             payload: invocation.payload.clone(),
             attempts: found.attempts,
+            again_of: invocation.again_of(),
+            again: *again,
             ended_at: ended.ended_at,
             outcome: ended.outcome.clone(),
         })
@@ -121,6 +126,15 @@ pub(crate) enum Event {
         cid: Cid,
         outcome: Option<Outcome>,
     },
+    /// Somebody outside had something run again.
+    RanAgain {
+        cid: Cid,
+        answer: Result<Cid, String>,
+    },
+    Discarded {
+        cid: Cid,
+        answer: Result<(), String>,
+    },
     /// A service was paused, or resumed.
     Paused {
         service: &'static str,
@@ -160,6 +174,8 @@ struct State {
     events: Vec<(u64, Event)>,
     last_token: u64,
     known: Vec<Cid>,
+    /// Those that have ended in anything but `Completed`.
+    failed: Vec<Cid>,
     watched: BTreeSet<Cid>,
     runtime: Option<Runtime>,
 }
@@ -194,6 +210,10 @@ impl Log {
         self.state().known.clone()
     }
 
+    pub(crate) fn failed(&self) -> Vec<Cid> {
+        self.state().failed.clone()
+    }
+
     /// Waiters are told by this bus; without one, the log is as good as closed.
     pub(crate) fn set_runtime(&self, runtime: Option<Runtime>) {
         let before = std::mem::replace(&mut self.state().runtime, runtime);
@@ -216,6 +236,9 @@ impl Log {
         tokio::spawn(async move {
             let outcome = runtime.outcome(cid).await.ok();
             drop(runtime);
+            if outcome.as_ref().is_some_and(|outcome| !outcome.is_completed()) {
+                log.state().failed.push(cid);
+            }
             log.push(Event::Ended { cid, outcome });
         });
     }

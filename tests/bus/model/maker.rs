@@ -39,8 +39,10 @@ impl Random {
 struct Maker {
     random: Random,
     left: usize,
-    /// Nothing is cancelled, and nothing is cut off.
+    /// Nothing is cancelled, nothing is cut off, and nothing is discarded.
     is_calm: bool,
+    /// How many per cent of the calls have a key.
+    keyed: usize,
 }
 
 impl Maker {
@@ -106,7 +108,7 @@ impl Maker {
             deadline: random.maybe(15, &[250, 950, 4_050]),
             attempts: random.maybe(40, &[(1, 0), (2, 0), (2, 500), (3, 200)]),
             priority: random.maybe(10, &[-5, 5]),
-            key: random.maybe(20, &[0, 1]),
+            key: random.maybe(self.keyed, &[0, 0, 1]),
             new_root: random.is(12),
             no_callback: random.is(10),
             callbacks: random.callbacks(),
@@ -148,9 +150,13 @@ impl Maker {
     }
 }
 
+/// A limit of a shutdown that is never reached, unless it waits for what does not come: some hours.
+const LONG: u64 = 10_000_000;
+
 /// What a seed stands for.
 pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
-    let mut maker = Maker { random: Random(seed), left: 24, is_calm };
+    let mut maker = Maker { random: Random(seed), left: 24, is_calm, keyed: 0 };
+    maker.keyed = maker.random.one(&[0, 20, 80]);
     let count = 1 + maker.random.below(5);
     let mut acts = Vec::new();
     for _ in 0..count {
@@ -168,6 +174,14 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
             acts.push((at, Act::Cancel(maker.random.below(64), maker.random.is(50))));
         }
     }
+    for _ in 0..maker.random.one(&[0, 0, 1, 2, 4]) {
+        let at = maker.random.below(60) as u64 * 100;
+        let number = maker.random.below(64);
+        acts.push((
+            at,
+            if is_calm || maker.random.is(75) { Act::RunAgain(number) } else { Act::Discard(number) },
+        ));
+    }
     for _ in 0..maker.random.one(&[0, 0, 0, 1, 2]) {
         let service = maker.random.below(PAUSED.len());
         let at = maker.random.below(30) as u64 * 100;
@@ -179,8 +193,8 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
     acts.sort_by_key(|(at, _)| *at);
     let shutdown = match maker.random.below(4) {
         0 if !is_calm => (maker.random.below(40) as u64 * 100, maker.random.one(&[0, 250, 2_000, 10_000])),
-        1 if !is_calm => (maker.random.below(80) as u64 * 100, u64::MAX),
-        _ => (600_000, u64::MAX),
+        1 if !is_calm => (maker.random.below(80) as u64 * 100, LONG),
+        _ => (600_000, LONG),
     };
     Plan { acts, shutdown, max_running: maker.random.maybe(25, &[1, 2, 5]) }
 }

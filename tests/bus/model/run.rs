@@ -42,6 +42,23 @@ async fn run(plan: &Plan) -> (Vec<(u64, Event)>, Log, World) {
                 Act::Call(call) => drop(door.call(&log, call).await),
                 Act::Group(group) => drop(door.group(&log, group).await),
                 Act::Chain(chain) => drop(door.chain(&log, chain).await),
+                Act::RunAgain(number) => {
+                    let from = if number % 5 == 0 { log.known() } else { log.failed() };
+                    if let Some(cid) = from.get(number % from.len().max(1)) {
+                        let answer = runtime.run_again(*cid).await.map_err(|error| error.to_string());
+                        log.push(Event::RanAgain { cid: *cid, answer: answer.clone() });
+                        if let Ok(again) = answer {
+                            log.watch(again);
+                        }
+                    }
+                }
+                Act::Discard(number) => {
+                    let from = log.failed();
+                    if let Some(cid) = from.get(number % from.len().max(1)) {
+                        let answer = runtime.discard(*cid).await.map_err(|error| error.to_string());
+                        log.push(Event::Discarded { cid: *cid, answer });
+                    }
+                }
                 Act::Pause(service, paused) => {
                     let (service, paused) = (PAUSED[*service], *paused);
                     let answer =
@@ -105,7 +122,9 @@ fn seen(events: &[(u64, Event)]) -> BTreeSet<Cid> {
     for (_, event) in events {
         match event {
             Event::Began(run) => cids.extend(run.in_reply_to.into_iter().chain([run.cid])),
-            Event::Taken { answer: Ok(cid), .. } => cids.extend([*cid]),
+            Event::Taken { answer: Ok(cid), .. } | Event::RanAgain { answer: Ok(cid), .. } => {
+                cids.extend([*cid]);
+            }
             Event::Ended { outcome, .. } => {
                 let error = outcome.as_ref().and_then(|outcome| outcome.error());
                 cids.extend(error.and_then(step_of).map(|step| step.cid));

@@ -172,6 +172,9 @@ pub(crate) enum Act {
     Group(Group),
     Chain(Chain),
     Cancel(usize, bool),
+    /// Has something run again: mostly one of those that have failed.
+    RunAgain(usize),
+    Discard(usize),
     /// Pauses one of the services, or resumes it.
     Pause(usize, bool),
 }

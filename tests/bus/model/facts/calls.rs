@@ -66,6 +66,9 @@ impl Facts {
             steps: Vec::new(),
             runs: Vec::new(),
             ended: Vec::new(),
+            again_of: None,
+            again: None,
+            discarded: None,
             remembered: None,
             record: None,
             told: None,
@@ -96,7 +99,7 @@ impl Facts {
         if node.kind == Kind::Step
             && let Some(chain) = node.above.and_then(|above| self.nodes.get_mut(&above))
         {
-            is_first = chain.steps.is_empty();
+            is_first = chain.steps.is_empty() && chain.again_of.is_none();
             chain.steps.push(cid);
         }
         if is_first {

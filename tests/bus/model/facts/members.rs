@@ -68,6 +68,13 @@ impl Facts {
         Ok(node)
     }
 
+    /// The step of a chain whose response this one takes.
+    pub(crate) fn step_before(&self, step: &Node) -> Option<&Node> {
+        let steps = &self.nodes.get(&step.above?)?.steps;
+        let place = steps.iter().position(|cid| *cid == step.cid)?;
+        self.nodes.get(steps.get(place.checked_sub(1)?)?)
+    }
+
     /// A step that never ran is known by the end of its chain.
     pub(super) fn read_last_steps(&mut self) -> Checked {
         let chains: Vec<_> = self.nodes.values().filter(|node| node.kind == Kind::Chain).collect();

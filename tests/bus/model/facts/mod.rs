@@ -4,6 +4,7 @@ mod node;
 mod read;
 mod calls;
 mod members;
+mod again;
 mod shutdown;
 
 pub(crate) use members::rows;

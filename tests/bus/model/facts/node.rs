@@ -51,7 +51,7 @@ pub(crate) struct Attempt {
 }
 
 /// All that is known of one CID.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) cid: Cid,
@@ -78,6 +78,11 @@ pub(crate) struct Node {
     pub(crate) services: Vec<&'static str>,
     pub(crate) steps: Vec<Cid>,
     pub(crate) runs: Vec<Attempt>,
+    /// What it runs again, and what runs it again.
+    pub(crate) again_of: Option<Cid>,
+    pub(crate) again: Option<Cid>,
+    /// When it was forgotten as a dead letter.
+    pub(crate) discarded: Option<When>,
     pub(crate) ended: Vec<(When, Option<Outcome>)>,
     pub(crate) remembered: Option<Outcome>,
     /// What the bus tells who looks at it, when all is over.

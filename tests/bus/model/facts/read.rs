@@ -27,6 +27,9 @@ pub(crate) struct Facts {
     pub(crate) cancels: BTreeMap<u64, Cancel>,
     /// From when to when services were paused.
     pub(crate) pauses: HashMap<&'static str, Vec<(When, Option<When>)>>,
+    /// Who had what run again or discarded, with what answer.
+    pub(crate) reruns: Vec<(When, Cid, Result<Cid, String>)>,
+    pub(crate) discards: Vec<(When, Cid, Result<(), String>)>,
     /// What is listed as dead letters when all is over.
     pub(crate) letters: BTreeMap<Cid, Record>,
     pub(crate) shutdown: Option<(When, u64)>,
@@ -49,6 +52,8 @@ impl Facts {
             nodes: BTreeMap::new(),
             cancels: BTreeMap::new(),
             pauses: HashMap::new(),
+            reruns: Vec::new(),
+            discards: Vec::new(),
             letters: BTreeMap::new(),
             shutdown: None,
             cut: None,
@@ -65,6 +70,7 @@ impl Facts {
         for (_, event) in events {
             facts.remember(event);
         }
+        facts.forget_discarded()?;
         Ok(facts)
     }
 
@@ -99,19 +105,27 @@ impl Facts {
             Event::Ended { cid, outcome } => {
                 self.nodes.get_mut(cid).ok_or("nobody asked for it")?.ended.push((when, outcome.clone()));
             }
-            Event::Paused { service, paused } => self.paused(when, service, *paused),
+            // Afterwards it is for nothing.
+            Event::Paused { service, paused } if self.stopped.is_none() => {
+                self.paused(when, service, *paused);
+            }
             Event::ShutdownBegan { limit } => self.shutdown = Some((when, *limit)),
             Event::ShutdownEnded => {
                 let (began, limit) = self.shutdown.ok_or("it never began")?;
                 self.stopped = Some(when);
                 self.cut = Some(when).filter(|when| when.at >= began.at.saturating_add(limit));
             }
+            Event::RanAgain { cid, answer } => self.ran_again(when, *cid, answer)?,
+            Event::Discarded { cid, answer } => self.discarded(when, *cid, answer)?,
             Event::Dead { letters } => {
                 self.letters = letters.iter().map(|letter| (letter.cid, letter.clone())).collect();
                 must(self.letters.len() == letters.len(), || "one is listed twice".to_owned())?;
             }
-            Event::Taken { .. } | Event::Returned { .. } | Event::Remembered { .. } | Event::Found { .. } => {
-            }
+            Event::Paused { .. }
+            | Event::Taken { .. }
+            | Event::Returned { .. }
+            | Event::Remembered { .. }
+            | Event::Found { .. } => {}
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use zato_runtime::Outcome;
 
-use super::node::{Attempt, Kind, Node, When};
+use super::node::{Attempt, Kind, Node, When, near};
 use super::read::Facts;
 use crate::model::script::{End, TARGETS};
 
@@ -40,9 +40,15 @@ impl Facts {
             _ => None,
         };
         self.is_interrupted(node)
-            || self.is_paused(unseen.unwrap_or(&node.service))
+            || (self.is_paused(unseen.unwrap_or(&node.service)) && !self.is_dropped(node))
             || self.parts(node).any(|part| self.is_held_back(part))
             || self.ahead(node).any(|other| self.is_held_back(other))
+    }
+
+    /// Whether the shutdown has dropped its last attempt, which it does at its limit alone.
+    fn is_dropped(&self, node: &Node) -> bool {
+        let left = node.runs.last().and_then(|run| run.left);
+        left.zip(self.cut).is_some_and(|((left, how), cut)| how.is_none() && near(cut.at, left.at))
     }
 
     /// Of a chain: the service of the step that follows on those that are known, if they have completed.
@@ -55,10 +61,7 @@ impl Facts {
 
     /// Whether a service was paused when the shutdown ended.
     pub(crate) fn is_paused(&self, service: &str) -> bool {
-        let last = self.pauses.get(service).and_then(|pauses| pauses.last());
-        last.is_some_and(|(_, to)| {
-            to.is_none_or(|to| self.stopped.is_some_and(|stopped| stopped.seq < to.seq))
-        })
+        self.pauses.get(service).and_then(|pauses| pauses.last()).is_some_and(|(_, to)| to.is_none())
     }
 
     /// The members of a group, or the steps of a chain, that are known.

@@ -24,7 +24,9 @@ impl Facts {
             return Some(cancel.when).filter(|when| node.made.seq < when.seq);
         }
         let above = node.above.and_then(|above| self.nodes.get(&above))?;
-        if above.root != node.root {
+        // Who walks down the tree does not come past what is held no longer.
+        let is_gone = above.discarded.is_some_and(|at| at.seq < cancel.when.seq);
+        if above.root != node.root || is_gone {
             return None;
         }
         if !self.goes_on_to(node, cancel) {
@@ -34,7 +36,9 @@ impl Facts {
         if node.made.seq < cancel.when.seq {
             return Some(cancel.when);
         }
-        (node.kind != Kind::Callback && hit.seq <= node.made.seq).then_some(node.made)
+        // What comes by itself, or from outside, is not of an attempt that was told.
+        let is_of_attempt = node.kind != Kind::Callback && node.again_of.is_none();
+        (is_of_attempt && hit.seq <= node.made.seq).then_some(node.made)
     }
 
     pub(super) fn hits(&self, node: &Node) -> Vec<When> {
@@ -46,7 +50,12 @@ impl Facts {
         let Some(answer) = &cancel.answer else { return Ok(()) };
         let Ok(answer) = answer else {
             // A synchronous call is held when the attempt that it ran in has been recorded.
-            return must(node.is_none_or(|node| node.kind == Kind::Sync), || "it was held".to_owned());
+            return must(
+                node.is_none_or(|node| {
+                    node.kind == Kind::Sync || node.discarded.is_some_and(|at| at.seq < cancel.when.seq)
+                }),
+                || "it was held".to_owned(),
+            );
         };
         let node = node.ok_or("it is not held")?;
         let at = node.ended.first().map(|(when, _)| when.at);

@@ -21,6 +21,8 @@ pub(crate) fn check(world: World, events: &[(u64, Event)]) -> Checked {
         facts.check(node).map_err(|fault| format!("{fault}: {node:#?}"))?;
     }
     facts.check_letters()?;
+    facts.check_again()?;
+    facts.check_shutdown()?;
     facts
         .cancels
         .values()

@@ -6,6 +6,8 @@ mod callbacks;
 mod cancels;
 mod groups;
 mod letters;
+mod again;
+mod shutdown;
 mod check;
 
 pub(crate) use check::check;

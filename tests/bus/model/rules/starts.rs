@@ -44,7 +44,8 @@ impl Facts {
         let others = self.nodes.values().filter(|other| other.service == service && other.kind != Kind::Sync);
         let mut starts: Vec<_> = others
             .flat_map(|other| {
-                let ended = other.record.as_ref().map(|record| self.world.ms(record.ended_at));
+                let told = other.ended.first().map(|(when, _)| when.at);
+                let ended = told.or(other.record.as_ref().map(|record| self.world.ms(record.ended_at)));
                 let unseen = || Some(When { seq: 0, at: ended? });
                 let is_unseen = with_unseen && other.cid != node.cid && other.is_undecodable();
                 other.runs.iter().map(|run| run.began).chain(is_unseen.then(unseen).flatten())

@@ -83,7 +83,12 @@ impl Memory {
             batch.push(delivery);
         }
         let (more, next_ring) = (state.can_deliver(), state.next_ring());
+        // What was to be ended and had ended by itself may be the last that a drain waits for.
+        let drained = batch.is_empty() && state.draining && state.is_idle();
         drop(state);
+        if drained {
+            self.idle.notify_waiters();
+        }
         if batch.is_empty() {
             return Err(next_ring);
         }

@@ -34,8 +34,10 @@ impl<S: Store> State<S> {
         }
         let (key, again_of) = (accept.key.clone(), accept.invocation.again_of());
         let hidden = accept.by.filter(|by| accept.invocation.parent != Some(by.cid));
-        if let Some(by) = hidden {
-            self.hidden.insert(cid, by.cid);
+        // What is run again stands where the first one stood.
+        let first_hidden = || again_of.and_then(|first| self.hidden.get(&first).copied());
+        if let Some(around) = hidden.map(|by| by.cid).or_else(first_hidden) {
+            self.hidden.insert(cid, around);
         }
         let accepted = match self.accept_new(accept) {
             Ok(accepted) => accepted,

@@ -33,13 +33,13 @@ pub(in crate::engine) enum Below<'a> {
 }
 
 impl<S: Store> State<S> {
-    /// What an invocation comes from: its group, the attempt around its synchronous caller, the dead letter that it
-    /// runs again, or its parent.
+    /// What an invocation stands below: its group, the attempt around its synchronous caller, or its parent. What runs a
+    /// dead letter again stands where that stood, and below it only where that is a root.
     fn above(&self, invocation: &Invocation) -> Option<Cid> {
         let hidden = || {
             if self.hidden.is_empty() { None } else { self.hidden.get(&invocation.cid).copied() }
         };
-        invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.again_of()).or(invocation.parent)
+        invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.parent).or(invocation.again_of())
     }
 
     /// Notes what an invocation that is now held comes from.
@@ -97,13 +97,20 @@ impl<S: Store> State<S> {
         None
     }
 
-    /// Walks everything below an invocation that is of the tree with this root.
-    pub(in crate::engine) fn walk<'a>(&'a self, from: Cid, root: Cid, mut see: impl FnMut(Below<'a>)) {
+    /// Walks everything below an invocation that is of the tree with this root; with what runs a root again, or without.
+    pub(in crate::engine) fn walk<'a>(
+        &'a self,
+        from: Cid,
+        root: Cid,
+        with_reruns: bool,
+        mut see: impl FnMut(Below<'a>),
+    ) {
         let mut next = vec![from];
         while let Some(above) = next.pop() {
             let Some(family) = self.kin.families.get(&above) else { continue };
             for child in &family.children {
                 match self.held.get(child) {
+                    Some(held) if !with_reruns && held.invocation().parent.is_none() => continue,
                     Some(held) if held.invocation().root == root => see(Below::Held(held)),
                     Some(_) => continue,
                     None => see(Below::Gap),

@@ -128,7 +128,7 @@ impl<S: Store> State<S> {
             Some(_) => return tree,
             None => tree.swept += 1,
         }
-        self.walk(root, root, |below| match below {
+        self.walk(root, root, true, |below| match below {
             Below::Held(held) => tree.found.push(self.found(held)),
             Below::Gap => tree.swept += 1,
         });
@@ -182,7 +182,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
         let Some(root) = self.held.get(&cid).map(|held| held.invocation().root) else { return Vec::new() };
         let mut open = Vec::new();
-        self.walk(cid, root, |below| match below {
+        self.walk(cid, root, false, |below| match below {
             Below::Held(held) if !held.has_ended() => open.push(held.invocation().cid),
             _ => {}
         });
