@@ -49,6 +49,19 @@ async fn parent(ctx: &Context, runs: &Runs, journal: &Journal) -> Result<()> {
     Ok(())
 }
 
+/// Calls inside a synchronous call, which waits then.
+#[service(name = "cancel.outer")]
+async fn outer(ctx: &Context) -> Result<()> {
+    Ok(ctx.invoke(inner::service(), ()).await?)
+}
+
+#[service(name = "cancel.inner")]
+async fn inner(ctx: &Context, journal: &Journal) -> Result<()> {
+    journal.write(ctx, ctx.invoke_async("cancel.fails", ()).max_attempts(1).await?);
+    ctx.cancelled().await;
+    Ok(())
+}
+
 #[service(name = "cancel.report")]
 async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
     journal.write(ctx, format!("{}: {}", report.outcome, report.error));
@@ -70,6 +83,8 @@ async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
             polite::service().erased(),
             fails::service().erased(),
             parent::service().erased(),
+            outer::service().erased(),
+            inner::service().erased(),
             report::service().erased(),
             cancels::service().erased(),
         ])
@@ -210,5 +225,21 @@ async fn a_cancel_that_meets_an_end_changes_nothing_else() -> Result<(), Error> 
     }
     runtime.shutdown().await?;
     assert_eq!(journal.lines().len(), cancelled);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_run_again_is_cancelled_with_its_tree_also_inside_a_synchronous_call() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    let cid = runtime.invoke_async(outer::service(), ()).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let failed = journal.lines()[0].text.parse().expect("a CID");
+    assert!(matches!(runtime.outcome(failed).await?, Outcome::Failed(_)));
+    runtime.pause("cancel.fails").await?;
+    let again = runtime.run_again(failed).await?;
+    runtime.cancel(cid).with_tree().await?;
+    let outcome = tokio::time::timeout(Duration::from_secs(1), runtime.outcome(again)).await;
+    assert!(matches!(outcome.expect("it ends at once")?, Outcome::Cancelled(_)));
     Ok(())
 }

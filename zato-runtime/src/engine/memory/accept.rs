@@ -37,8 +37,10 @@ impl State {
         if let Some(Held::Ended { again, .. }) = again_of.and_then(|first| self.held.get_mut(&first)) {
             *again = Some(cid);
         }
-        if let Some(by) = hidden {
-            self.hidden.insert(cid, by.cid);
+        // What is run again stands where the first one stood.
+        let first_hidden = again_of.and_then(|first| self.hidden.get(&first).copied());
+        if let Some(around) = hidden.map(|by| by.cid).or(first_hidden) {
+            self.hidden.insert(cid, around);
         }
         if let Some((by, digest)) = made {
             self.repeats.note(by, digest, cid);
