@@ -49,6 +49,19 @@ async fn parent(ctx: &Context, runs: &Runs, journal: &Journal) -> Result<()> {
     Ok(())
 }
 
+/// Calls inside a synchronous call, which waits then.
+#[service(name = "cancel.outer")]
+async fn outer(ctx: &Context) -> Result<()> {
+    Ok(ctx.invoke(inner::service(), ()).await?)
+}
+
+#[service(name = "cancel.inner")]
+async fn inner(ctx: &Context, journal: &Journal) -> Result<()> {
+    journal.write(ctx, ctx.invoke_async("cancel.fails", ()).max_attempts(1).await?);
+    ctx.cancelled().await;
+    Ok(())
+}
+
 #[service(name = "cancel.report")]
 async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
     journal.write(ctx, format!("{}: {}", report.outcome, report.error));
@@ -76,6 +89,8 @@ async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
             polite::service().erased(),
             fails::service().erased(),
             parent::service().erased(),
+            outer::service().erased(),
+            inner::service().erased(),
             report::service().erased(),
             rows::service().erased(),
             cancels::service().erased(),
@@ -290,5 +305,21 @@ async fn a_group_alone_is_its_members_and_with_its_tree_all_that_came_of_them() 
         let expected = if with_tree { vec![child.clone(), child, callback, member] } else { vec![member] };
         assert_eq!(cancelled, expected, "with its tree: {with_tree}");
     }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_run_again_is_cancelled_with_its_tree_also_inside_a_synchronous_call() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    let cid = runtime.invoke_async(outer::service(), ()).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let failed = journal.lines()[0].text.parse().expect("a CID");
+    assert!(matches!(runtime.outcome(failed).await?, Outcome::Failed(_)));
+    runtime.pause("cancel.fails").await?;
+    let again = runtime.run_again(failed).await?;
+    runtime.cancel(cid).with_tree().await?;
+    let outcome = tokio::time::timeout(Duration::from_secs(1), runtime.outcome(again)).await;
+    assert!(matches!(outcome.expect("it ends at once")?, Outcome::Cancelled(_)));
     Ok(())
 }

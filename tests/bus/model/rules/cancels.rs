@@ -24,12 +24,8 @@ impl Facts {
             return Some(cancel.when).filter(|when| node.made.seq < when.seq);
         }
         let above = node.above.and_then(|above| self.nodes.get(&above))?;
-        // Who walks down the tree does not come past what is held no longer.
-        let is_gone = above.discarded.is_some_and(|at| at.seq < cancel.when.seq);
-        if above.root != node.root || is_gone {
-            return None;
-        }
-        if !self.goes_on_to(node, cancel) {
+        // Who walks down the tree comes past what is held no longer, too.
+        if above.root != node.root || !self.goes_on_to(node, cancel) {
             return None;
         }
         let hit = self.hit(above, cancel)?;

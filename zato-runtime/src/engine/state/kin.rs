@@ -110,7 +110,7 @@ impl<S: Store> State<S> {
             let Some(family) = self.kin.families.get(&above) else { continue };
             for child in &family.children {
                 match self.held.get(child) {
-                    Some(held) if !with_reruns && held.invocation().parent.is_none() => continue,
+                    Some(held) if !with_reruns && held.invocation().again_of() == Some(above) => continue,
                     Some(held) if held.invocation().root == root => see(Below::Held(held)),
                     Some(_) => continue,
                     None => see(Below::Gap),
