@@ -124,8 +124,6 @@ pub enum Waits {
     Release,
     /// The next process: a shutdown interrupted it.
     Restart,
-    /// Another invocation during which the process died: they run one at a time.
-    Suspects,
     /// A worker that records its end.
     End,
 }

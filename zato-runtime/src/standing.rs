@@ -183,9 +183,6 @@ impl<'a> Teller<'a> {
                 let number = last.map_or(1, |last| last.number);
                 format!("waits for the next start of the program: a shutdown interrupted attempt {number}")
             }
-            Waits::Suspects => {
-                "waits for others during which the process died: they run one at a time".to_owned()
-            }
             Waits::End => "is being ended".to_owned(),
         }
     }

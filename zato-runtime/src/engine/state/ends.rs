@@ -102,9 +102,6 @@ impl<S: Store> State<S> {
             None if ended.invocation.options.is_some() => self.leave_lane(&ended.invocation),
             None => {}
         }
-        if ended.before.as_ref().is_some_and(|before| before.losses > 0) {
-            self.leave_suspects(ended.invocation.cid);
-        }
         if !self.tell.is_empty()
             && let Some(waiters) = self.tell.remove(&ended.invocation.cid)
         {

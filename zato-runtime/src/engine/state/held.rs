@@ -56,9 +56,6 @@ pub(in crate::engine) enum Hold {
     Release,
     /// A shutdown interrupted it, or the one that has its key.
     Restart,
-    /// Another one runs that may be what kills the process, as this may be.
-    #[expect(dead_code, reason = "for engines that outlive their process")]
-    Suspect,
 }
 
 /// Whether what runs is to stop.

@@ -93,7 +93,6 @@ impl<S: Store> State<S> {
         let queue = self.queues.of(waiting.service);
         match waiting.hold {
             Hold::Restart if waiting.before.is_some() => Waits::Restart,
-            Hold::Suspect => Waits::Suspects,
             Hold::Release => Waits::Release,
             _ if !queue.is_hosted => Waits::Host,
             _ if queue.is_paused => Waits::Resume,

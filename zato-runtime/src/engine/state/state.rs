@@ -11,7 +11,6 @@ use super::ends::Aftermath;
 use super::groups::Groups;
 use super::held::{Cancel, Delivered, Held, Hold, Waiting};
 use super::kin::Kin;
-use super::lanes::Lanes;
 use super::lingering::Lingering;
 use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
@@ -54,10 +53,6 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) last_number: u64,
     /// Set when a shutdown begins: calls from outside are refused.
     pub(in crate::engine) draining: bool,
-    /// Set when a shutdown begins that leaves what waits to the next process: nothing is started.
-    pub(in crate::engine) holds_back: bool,
-    /// Those that run one at a time, because one of them may be what kills the process.
-    pub(in crate::engine) suspects: Lanes,
     /// Set when a shutdown ends: nothing is accepted or delivered.
     pub(in crate::engine) closed: bool,
     pub(in crate::engine) clock: Clock,
@@ -87,8 +82,6 @@ impl<S: Store> State<S> {
             aftermath: Aftermath::default(),
             last_number: 0,
             draining: false,
-            holds_back: false,
-            suspects: Lanes::default(),
             closed: false,
             clock: config.clock.clone(),
             max_running: config.max_running,
@@ -113,7 +106,7 @@ impl<S: Store> State<S> {
                 return Some(delivery);
             }
         }
-        if self.holds_back || self.running >= self.max_running {
+        if self.running >= self.max_running {
             return None;
         }
         let held = &self.held;
@@ -211,8 +204,7 @@ impl<S: Store> State<S> {
                     }
                     // The worker that settles has two hands: what it cannot begin at once is for the others.
                     let service = self.queues.number(&callback.service);
-                    let has_place =
-                        !self.holds_back && settled.granted.is_empty() && self.running < self.max_running;
+                    let has_place = settled.granted.is_empty() && self.running < self.max_running;
                     if has_place && callback.options.is_none() && self.queues.takes_at_once(service) {
                         let now = self.clock.now();
                         let number = self.next_number();
@@ -270,8 +262,6 @@ impl<S: Store> State<S> {
 
     /// Whether nothing runs, and nothing waits that may ever run in this process as it is.
     pub(in crate::engine) fn is_idle(&self) -> bool {
-        self.running == 0
-            && self.to_end.is_empty()
-            && (self.holds_back || self.waiting == self.queues.stuck())
+        self.running == 0 && self.to_end.is_empty() && self.waiting == self.queues.stuck()
     }
 }

@@ -51,15 +51,6 @@ impl<S: Store> State<S> {
         Hold::Turn
     }
 
-    /// Lets the next suspect run, if this was one.
-    pub(in crate::engine) fn leave_suspects(&mut self, cid: Cid) {
-        let all = &self.held;
-        let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
-        if let Some(next) = self.suspects.leave("", cid, waits) {
-            self.line_up_now(next);
-        }
-    }
-
     /// Nothing holds it up any more but its time.
     pub(in crate::engine) fn line_up_now(&mut self, ticket: Ticket) {
         let Some(waiting) = self.still_waiting(ticket) else { return };
