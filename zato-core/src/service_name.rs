@@ -1,7 +1,12 @@
 //! A service's name on its way: it costs nothing to carry.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+/// Every text that [`ServiceName::interned`] answers with.
+static INTERNED: LazyLock<RwLock<HashSet<&'static str>>> = LazyLock::new(RwLock::default);
 
 /// A service's name as it travels: the one that its linked service has, and free to clone.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -11,6 +16,38 @@ impl ServiceName {
     /// The name of a linked service.
     pub const fn linked(name: &'static str) -> Self {
         Self(name)
+    }
+
+    /// The name that reads so, for names that come from outside the program: from a file, from another process.
+    ///
+    /// Each distinct name takes its own memory once and keeps it until the process ends, so this is for the names of
+    /// services, of which there are few, and never for texts that somebody outside can make up at will. A linked
+    /// name that was [lent](Self::lend) is found first, and takes none.
+    ///
+    /// ```
+    /// use zato_core::ServiceName;
+    ///
+    /// let name = ServiceName::interned("orders.price");
+    /// assert_eq!(name, ServiceName::linked("orders.price"));
+    /// assert_eq!(name.as_ptr(), ServiceName::interned("orders.price").as_ptr());
+    /// ```
+    pub fn interned(name: &str) -> Self {
+        if let Some(known) = INTERNED.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Self(known);
+        }
+        let mut interned = INTERNED.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have come first.
+        if let Some(known) = interned.get(name) {
+            return Self(known);
+        }
+        let name: &'static str = Box::leak(name.into());
+        interned.insert(name);
+        Self(name)
+    }
+
+    /// Has [`interned`](Self::interned) answer with this very name from now on, unless it has one that reads the same.
+    pub fn lend(self) {
+        INTERNED.write().unwrap_or_else(PoisonError::into_inner).insert(self.0);
     }
 
     /// The name as text.

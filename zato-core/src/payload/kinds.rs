@@ -123,7 +123,27 @@ impl Payload {
         self.bytes.is_empty()
     }
 
-    pub(super) fn from_parts(kind: Kind, bytes: Vec<u8>) -> Self {
+    /// A payload that was taken apart, by [`kind`](Self::kind) and [`as_bytes`](Self::as_bytes), put together again.
+    /// `None` where no payload is like that: text or JSON that is not UTF-8, or an empty one with bytes. Whether JSON
+    /// is well-formed is seen when it is read.
+    ///
+    /// ```
+    /// use zato_core::{Kind, Payload};
+    ///
+    /// assert_eq!(Payload::from_parts(Kind::Text, "ready"), Some(Payload::text("ready")));
+    /// assert_eq!(Payload::from_parts(Kind::Text, vec![0xff]), None);
+    /// ```
+    pub fn from_parts(kind: Kind, bytes: impl Into<Bytes>) -> Option<Self> {
+        let bytes = bytes.into();
+        let is_one = match kind {
+            Kind::Empty => bytes.is_empty(),
+            Kind::Text | Kind::Json => std::str::from_utf8(&bytes).is_ok(),
+            Kind::Bytes => true,
+        };
+        is_one.then_some(Self { kind, bytes })
+    }
+
+    pub(super) fn written(kind: Kind, bytes: Vec<u8>) -> Self {
         Self { kind, bytes: bytes.into() }
     }
 }

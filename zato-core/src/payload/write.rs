@@ -26,7 +26,7 @@ pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Payload, WriteEr
     let mut plain = None;
     value.serialize(TopLevel { json: &mut json, plain: &mut plain, raw: false })?;
     let (kind, bytes) = plain.unwrap_or_else(|| (Kind::Json, json.into_inner()));
-    Ok(Payload::from_parts(kind, bytes))
+    Ok(Payload::written(kind, bytes))
 }
 
 type Json = serde_json::Serializer<Vec<u8>>;

@@ -5,6 +5,8 @@ mod rate;
 mod state;
 mod line;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod url;
 
 pub use contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};

@@ -1,0 +1,246 @@
+//! A new row: an invocation that is accepted, or a synchronous call that is recorded when it has ended.
+
+use std::time::SystemTime;
+
+use rusqlite::{ToSql, params};
+use zato_core::{Cid, Invocation, Outcome};
+
+use super::codec::{self, State};
+use super::json;
+use super::rows::Rows;
+use crate::record::Ended;
+
+/// How an invocation is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum As {
+    /// It waits.
+    Waiting,
+    /// Its first attempt begins in the same step, at this time.
+    Started(SystemTime),
+    /// It is a group with members that have not ended.
+    Open,
+}
+
+impl Rows {
+    /// Accepts an invocation under its accept number, which is above all others. `hidden_by` is the invocation whose
+    /// attempt made it, if that did so inside a synchronous call, which is its parent then.
+    ///
+    /// # Errors
+    ///
+    /// A constraint if the number or the CID is held; nothing has changed then.
+    pub(crate) fn accepted(
+        &mut self,
+        number: u64,
+        invocation: &Invocation,
+        accepted: As,
+        hidden_by: Option<Cid>,
+    ) -> rusqlite::Result<()> {
+        let (state, attempts, started_at) = match accepted {
+            As::Waiting => (State::Waiting, 0, None),
+            As::Started(at) => (State::Running, 1, Some(at)),
+            As::Open => (State::Open, 0, None),
+        };
+        let stands = Stands { state, attempts, started_at, hidden_by, ended: None };
+        self.insert(number, invocation, &stands)
+    }
+
+    /// Records a synchronous call, or whatever else has ended and is not held yet.
+    ///
+    /// # Errors
+    ///
+    /// A constraint if the number or the CID is held; nothing has changed then.
+    pub(crate) fn inner(&mut self, number: u64, ended: &Ended) -> rusqlite::Result<()> {
+        let state = if ended.is_dead() { State::Dead } else { State::Ended };
+        let stands = Stands {
+            state,
+            attempts: ended.attempts,
+            started_at: ended.started_at,
+            hidden_by: None,
+            ended: Some(ended),
+        };
+        self.insert(number, &ended.invocation, &stands)?;
+        self.has_ended(state);
+        Ok(())
+    }
+
+    fn insert(&mut self, number: u64, invocation: &Invocation, stands: &Stands<'_>) -> rusqlite::Result<()> {
+        let service = self.number(&invocation.service)?;
+        let caller = invocation.caller.map(|caller| self.number(&caller)).transpose()?;
+        let slot = invocation.slot;
+        let options = invocation.options.as_deref().map(json::options).transpose()?;
+        let ended = stands.ended;
+        let before = ended.and_then(|ended| ended.before.as_deref());
+        let end = End::of(ended.map(|ended| &ended.outcome))?;
+        let sql = "INSERT INTO invocation (
+                accept, cid, state, service, channel, caller, parent, root, depth, called_at, due, deadline,
+                slot_group, slot_index, callbacks, on_failure, options, payload_kind, payload, attempts, started_at,
+                hidden_by, behind, failed, next_at, tried, ended_at, outcome, permanent, error, response_kind, response,
+                losses, cancel)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, 0, 0)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            number,
+            codec::cid(invocation.cid),
+            stands.state.number(),
+            service,
+            known(codec::channel(invocation.channel))?,
+            caller,
+            invocation.parent.map(codec::cid),
+            codec::cid(invocation.root),
+            invocation.depth,
+            codec::time(invocation.called_at),
+            invocation.due.map(codec::time),
+            invocation.deadline.map(codec::time),
+            slot.map(|slot| codec::cid(slot.group)),
+            slot.map(|slot| slot.index),
+            json::names(&invocation.callbacks)?,
+            json::names(&invocation.on_failure)?,
+            options,
+            codec::kind(&invocation.payload),
+            invocation.payload.as_bytes(),
+            stands.attempts,
+            stands.started_at.map(codec::time),
+            stands.hidden_by.map(codec::cid),
+            before.map(|before| before.attempts),
+            before.map_or(0, |before| before.failed),
+            before.and_then(|before| before.next_at).map(codec::time),
+            before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
+            ended.map(|ended| codec::time(ended.ended_at)),
+            end.outcome,
+            end.permanent,
+            end.error,
+            end.response_kind,
+            end.response,
+        ])?;
+        Ok(())
+    }
+}
+
+/// Where a new row stands.
+struct Stands<'a> {
+    state: State,
+    attempts: u32,
+    started_at: Option<SystemTime>,
+    hidden_by: Option<Cid>,
+    ended: Option<&'a Ended>,
+}
+
+/// The columns that say how an invocation ended.
+#[derive(Debug, Default)]
+pub(super) struct End<'a> {
+    pub(super) outcome: Option<i64>,
+    pub(super) permanent: Option<bool>,
+    pub(super) error: Option<&'a str>,
+    pub(super) response_kind: Option<i64>,
+    pub(super) response: Option<&'a [u8]>,
+}
+
+impl<'a> End<'a> {
+    /// Those of an outcome; all are `NULL` while there is none.
+    pub(super) fn of(outcome: Option<&'a Outcome>) -> rusqlite::Result<Self> {
+        let Some(outcome) = outcome else { return Ok(Self::default()) };
+        let (ending, response) = (outcome.ending(), outcome.payload());
+        Ok(Self {
+            outcome: Some(known(codec::outcome(outcome))?),
+            permanent: ending.map(|ending| ending.permanent),
+            error: ending.map(|ending| &*ending.error),
+            response_kind: response.map(codec::kind),
+            response: response.map(zato_core::Payload::as_bytes),
+        })
+    }
+}
+
+/// A word that this version of the format has a number for.
+fn known<T: ToSql>(number: Option<T>) -> rusqlite::Result<T> {
+    number
+        .ok_or_else(|| rusqlite::Error::ToSqlConversionFailure("a word that the format does not know".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::sqlite::columns::{Stands as Where, Stored};
+    use crate::engine::sqlite::lookups;
+    use crate::engine::sqlite::samples::{
+        Store, any_cid, any_ended, any_invocation, any_progress, any_time, at, child, completed, ended,
+        hold_for, invocation, nth, whole, whole_end,
+    };
+
+    fn live(rows: &Rows, cid: Cid) -> crate::engine::sqlite::columns::LiveRow {
+        match lookups::find(rows.connection(), cid).expect("the row can be read") {
+            Some(Stored::Live(row)) => row,
+            other => panic!("{cid} has not ended: {other:?}"),
+        }
+    }
+
+    /// Every field of what is written is read again as it was.
+    #[test]
+    fn what_is_accepted_is_read_again() {
+        let all = (any_invocation(), prop::option::of(any_cid()), any_time(), any_progress());
+        hold_for((all, any_ended()), |rows, number, ((invocation, hidden_by, at, progress), mut end)| {
+            let cid = invocation.cid;
+            rows.accepted(number, &invocation, As::Waiting, hidden_by).expect("it is accepted");
+            let row = live(rows, cid);
+            prop_assert_eq!(whole(&row.invocation), whole(&invocation));
+            prop_assert_eq!((row.number, row.stands, row.attempts), (number, Where::Waiting, 0));
+            prop_assert_eq!((row.hidden_by, row.losses, row.progress.is_none()), (hidden_by, 0, true));
+
+            prop_assert!(rows.started(cid, 1, at).expect("it starts"));
+            let row = live(rows, cid);
+            prop_assert_eq!((row.stands, row.attempts), (Where::Running(at), 1));
+
+            prop_assert!(rows.again(cid, &progress).expect("it waits again"));
+            let row = live(rows, cid);
+            prop_assert_eq!((row.stands, row.attempts), (Where::Waiting, progress.attempts));
+            prop_assert_eq!(format!("{:?}", row.progress), format!("Some({progress:?})"));
+
+            end.invocation = std::sync::Arc::new(invocation);
+            prop_assert!(rows.ended(&end).expect("it ends"));
+            prop_assert!(!rows.ended(&end).expect("nothing is wrong with it"), "it ends once");
+            let row = lookups::ended(rows.connection(), cid).expect("it can be read").expect("it is held");
+            prop_assert_eq!(whole_end(&row.ended), whole_end(&end));
+            prop_assert_eq!((row.number, row.again), (number, None));
+            Ok(())
+        });
+    }
+
+    /// A synchronous call is recorded in one statement.
+    #[test]
+    fn what_ended_inside_an_attempt_is_read_again() {
+        hold_for(any_ended(), |rows, number, end| {
+            rows.inner(number, &end).expect("it is recorded");
+            let cid = end.invocation.cid;
+            let row = lookups::ended(rows.connection(), cid).expect("it can be read").expect("it is held");
+            prop_assert_eq!(whole_end(&row.ended), whole_end(&end));
+            prop_assert_eq!((row.number, row.again), (number, None));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_cid_is_accepted_once() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("the first");
+        let second = rows.accepted(2, &invocation(nth(1)), As::Waiting, None).expect_err("the same again");
+        assert_eq!(second.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation));
+        rows.accepted(1, &invocation(nth(2)), As::Waiting, None).expect_err("the same number again");
+    }
+
+    /// What can start at once is accepted as started: one statement less.
+    #[test]
+    fn a_round_is_three_statements() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let first = invocation(nth(1));
+        rows.accepted(1, &first, As::Started(at(1)), None).expect("it is accepted");
+        let row = live(rows, first.cid);
+        assert_eq!((row.stands, row.attempts), (Where::Running(at(1)), 1));
+        let callback = child(&first, nth(2));
+        assert!(rows.ended(&ended(first, completed(), at(2))).expect("it ends"));
+        rows.accepted(2, &callback, As::Started(at(2)), None).expect("its callback is accepted");
+        assert!(rows.ended(&ended(callback, completed(), at(3))).expect("it ends"));
+    }
+}

@@ -1,0 +1,214 @@
+//! What stands in the file as JSON: names, options, and attempts that are over. What a later version adds is ignored.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use zato_core::{Backoff, Cid, Names, Options, ServiceName, When};
+
+use super::codec::time;
+use crate::record::Tried;
+
+/// The names as a JSON list; `None` where there are none.
+pub(super) fn names(names: &Names) -> rusqlite::Result<Option<String>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    write(&names.iter().map(ServiceName::as_str).collect::<Vec<_>>()).map(Some)
+}
+
+/// [`Names`] as they are read.
+#[derive(Debug, Default)]
+pub(super) struct ReadNames(pub(super) Names);
+
+impl FromSql for ReadNames {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let names: Vec<String> = read(value)?;
+        Ok(Self(names.iter().map(|name| ServiceName::interned(name)).collect()))
+    }
+}
+
+/// The options as a JSON object that holds what they say, and nothing of what they do not say.
+pub(super) fn options(options: &Options) -> rusqlite::Result<String> {
+    write(&Written {
+        due: options.due.map(Into::into),
+        expires: options.expires.map(Into::into),
+        deadline: options.deadline.map(time),
+        timeout: options.timeout.map(nanos),
+        max_attempts: options.max_attempts,
+        backoff: options.backoff.map(Into::into),
+        max_losses: options.max_losses,
+        priority: options.priority,
+        idempotency_key: options.idempotency_key.as_deref().map(Cow::Borrowed),
+        concurrency_key: options.concurrency_key.as_deref().map(Cow::Borrowed),
+        steps: options.steps.iter().map(|step| Cow::Borrowed(step.as_str())).collect(),
+        again_of: options.again_of,
+    })
+}
+
+/// [`Options`] as they are read.
+#[derive(Debug)]
+pub(super) struct ReadOptions(pub(super) Options);
+
+impl FromSql for ReadOptions {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let written: Written<'static> = read(value)?;
+        let mut options = Options::default();
+        options.due = written.due.map(Into::into);
+        options.expires = written.expires.map(Into::into);
+        options.deadline = written.deadline.map(at);
+        options.timeout = written.timeout.map(Duration::from_nanos);
+        options.max_attempts = written.max_attempts;
+        options.backoff = written.backoff.map(Into::into);
+        options.max_losses = written.max_losses;
+        options.priority = written.priority;
+        options.idempotency_key = written.idempotency_key.map(Into::into);
+        options.concurrency_key = written.concurrency_key.map(Into::into);
+        options.steps = written.steps.iter().map(|step| ServiceName::interned(step)).collect();
+        options.again_of = written.again_of;
+        Ok(Self(options))
+    }
+}
+
+/// Attempts that are over as a JSON list; `None` where there are none.
+pub(super) fn tried(tried: &[Tried]) -> rusqlite::Result<Option<String>> {
+    if tried.is_empty() {
+        return Ok(None);
+    }
+    let written = tried.iter().map(|tried| WrittenTried {
+        number: tried.number,
+        started_at: time(tried.started_at),
+        ended_at: time(tried.ended_at),
+        error: Cow::Borrowed(&tried.error),
+        counts: tried.counts,
+    });
+    write(&written.collect::<Vec<_>>()).map(Some)
+}
+
+/// Attempts that are over, as they are read.
+#[derive(Debug, Default)]
+pub(super) struct ReadTried(pub(super) Vec<Tried>);
+
+impl FromSql for ReadTried {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let written: Vec<WrittenTried<'static>> = read(value)?;
+        let tried = written.into_iter().map(|written| Tried {
+            number: written.number,
+            started_at: at(written.started_at),
+            ended_at: at(written.ended_at),
+            error: written.error.into(),
+            counts: written.counts,
+        });
+        Ok(Self(tried.collect()))
+    }
+}
+
+/// [`Options`] as they stand in the file. Durations are in nanoseconds; what is longer than 584 years is 584 years.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<WrittenWhen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<WrittenWhen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backoff: Option<WrittenBackoff>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_losses: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<i8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency_key: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again_of: Option<Cid>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenWhen {
+    In(u64),
+    At(i64),
+}
+
+impl From<When> for WrittenWhen {
+    fn from(when: When) -> Self {
+        match when {
+            When::In(duration) => Self::In(nanos(duration)),
+            When::At(at) => Self::At(time(at)),
+        }
+    }
+}
+
+impl From<WrittenWhen> for When {
+    fn from(when: WrittenWhen) -> Self {
+        match when {
+            WrittenWhen::In(nanos) => Self::In(Duration::from_nanos(nanos)),
+            WrittenWhen::At(nanos) => Self::At(at(nanos)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenBackoff {
+    Fixed(u64),
+    Exponential { from: u64, to: u64 },
+}
+
+impl From<Backoff> for WrittenBackoff {
+    fn from(backoff: Backoff) -> Self {
+        match backoff {
+            Backoff::Fixed(wait) => Self::Fixed(nanos(wait)),
+            Backoff::Exponential { from, to } => Self::Exponential { from: nanos(from), to: nanos(to) },
+        }
+    }
+}
+
+impl From<WrittenBackoff> for Backoff {
+    fn from(backoff: WrittenBackoff) -> Self {
+        match backoff {
+            WrittenBackoff::Fixed(wait) => Self::Fixed(Duration::from_nanos(wait)),
+            WrittenBackoff::Exponential { from, to } => {
+                Self::Exponential { from: Duration::from_nanos(from), to: Duration::from_nanos(to) }
+            }
+        }
+    }
+}
+
+/// A [`Tried`] as it stands in the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct WrittenTried<'a> {
+    number: u32,
+    started_at: i64,
+    ended_at: i64,
+    error: Cow<'a, str>,
+    counts: bool,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The time that [`time`] has written; what is before 1970 is its first moment.
+fn at(nanos: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}
+
+fn write(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn read<T: DeserializeOwned>(value: ValueRef<'_>) -> FromSqlResult<T> {
+    serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)
+}

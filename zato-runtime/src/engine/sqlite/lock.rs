@@ -1,0 +1,80 @@
+//! One process owns a file: a lock of the operating system on `PATH.lock`, which ends with its owner.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+
+/// How many bytes of a lock file are read for a process ID: more than one has digits.
+const MAX_PID: u64 = 20;
+
+/// The right to a file: nobody else can have it until this is dropped, or its process is dead.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the right to the store at `path`. The file beside it, `PATH.lock`, is made if there is none, is readable
+    /// by this user alone, holds the owner's process ID, and stays when the owner goes: a name that comes and goes
+    /// could be locked twice.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Owned`] if it is taken, by another process or by this one; [`StoreError::Open`],
+    /// [`StoreError::Full`] or [`StoreError::Io`] if `PATH.lock` cannot be made, locked or written.
+    pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
+        let path = &resolved(path);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let beside = path.with_added_extension("lock");
+        let mut file = options.open(&beside).map_err(|error| StoreError::of_io(path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Owned { path: path.clone(), pid: pid(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(StoreError::of_io(&beside, error)),
+        }
+        write_pid(&mut file).map_err(|error| StoreError::of_io(&beside, error))?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process ID that stays is read by nobody: the lock is free.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+/// The file behind the symbolic links, where SQLite keeps what belongs to it: one file has one lock, whatever name it
+/// goes by.
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new(".")).canonicalize();
+    match (directory, path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// The process that has said that it is the owner.
+fn pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(MAX_PID).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}

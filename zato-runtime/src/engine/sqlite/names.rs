@@ -1,0 +1,76 @@
+//! The numbers that services have in the file.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+use zato_core::ServiceName;
+
+/// The numbers of services, as the one that writes gives them.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// What stands in the file, and what the transaction that is under way has put there.
+    by_name: HashMap<ServiceName, i64, foldhash::fast::RandomState>,
+    /// What the transaction that is under way has put there.
+    fresh: Vec<ServiceName>,
+}
+
+impl Numbers {
+    /// A service's number; it is given one when it is first asked for.
+    pub(super) fn of(&mut self, connection: &Connection, name: &ServiceName) -> rusqlite::Result<i64> {
+        if let Some(number) = self.by_name.get(name) {
+            return Ok(*number);
+        }
+        let found = connection
+            .prepare_cached("SELECT id FROM service WHERE name = ?1")?
+            .query_row([name.as_str()], |row| row.get(0))
+            .optional()?;
+        let number = if let Some(number) = found {
+            number
+        } else {
+            connection.prepare_cached("INSERT INTO service (name) VALUES (?1)")?.insert([name.as_str()])?
+        };
+        self.by_name.insert(*name, number);
+        self.fresh.push(*name);
+        Ok(number)
+    }
+
+    /// The transaction is committed: its numbers stand.
+    pub(super) fn keep(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// The transaction is undone, and so are the numbers that it gave.
+    pub(super) fn undo(&mut self) {
+        for name in self.fresh.drain(..) {
+            self.by_name.remove(&name);
+        }
+    }
+}
+
+/// The names of services, as a look-up reads them: each once.
+#[derive(Debug)]
+pub(super) struct NamesOf<'c> {
+    connection: &'c Connection,
+    by_number: RefCell<HashMap<i64, ServiceName, foldhash::fast::RandomState>>,
+}
+
+impl<'c> NamesOf<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection, by_number: RefCell::default() }
+    }
+
+    /// The name of the service with this number.
+    pub(super) fn get(&self, number: i64) -> rusqlite::Result<ServiceName> {
+        if let Some(name) = self.by_number.borrow().get(&number) {
+            return Ok(*name);
+        }
+        let sql = "SELECT name FROM service WHERE id = ?1";
+        let name = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([number], |row| Ok(ServiceName::interned(row.get_ref(0)?.as_str()?)))?;
+        self.by_number.borrow_mut().insert(number, name);
+        Ok(name)
+    }
+}

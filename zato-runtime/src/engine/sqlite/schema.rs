@@ -1,0 +1,278 @@
+//! The file and its format: how it is opened, and what stands in it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::StoreError;
+use super::view;
+
+/// `zato` in ASCII: what tells a store from other files of SQLite, also for `file(1)`.
+const APPLICATION: i32 = i32::from_be_bytes(*b"zato");
+
+/// How long to wait for somebody who holds the file locked: a reader that recovers the log, a person with `sqlite3`.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The oldest version of each line of SQLite that cannot lose what was committed when its WAL is reset.
+const MENDED: [std::ops::RangeInclusive<i32>; 3] =
+    [3_044_006..=3_044_999, 3_050_007..=3_050_999, 3_051_003..=i32::MAX];
+
+/// The version of the format that this program writes.
+const KNOWN: u32 = 1;
+
+/// How the format came to be: the n-th step makes version n of version n - 1. A step that has been released is never
+/// changed; what is changed afterwards is a step more.
+const STEPS: [&str; KNOWN as usize] = [FIRST];
+
+/// Version 1. No `STRICT` tables and no generated columns: `sqlite3` from 2019 on opens the file.
+const FIRST: &str = "
+-- The services that any row names. A service is never removed.
+CREATE TABLE service (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    paused  INTEGER NOT NULL DEFAULT 0     -- 1: nothing of it starts
+);
+
+-- One row for each invocation, from its acceptance on, changed in place. Times are nanoseconds since 1970; CIDs are the
+-- 16 bytes of the UUID, most significant first. What is long stands last: the rest is read without it.
+CREATE TABLE invocation (
+    accept        INTEGER PRIMARY KEY,     -- the accept number: the order in which they were accepted
+    cid           BLOB NOT NULL UNIQUE,
+    state         INTEGER NOT NULL,        -- 0 waiting, 1 running, 2 an open group, 3 ended, 4 ended as a dead letter
+    service       INTEGER NOT NULL,        -- service.id of the target
+    channel       INTEGER NOT NULL,        -- 0 invoke, 1 invoke-async, 2 invoke-async-callback, 3 parallel,
+                                           -- 4 fan-out, 5 chain, 6 chain-step
+    caller        INTEGER,                 -- service.id; NULL: called from outside
+    parent        BLOB,                    -- the CID whose handler made it, or whose outcome it carries
+    root          BLOB NOT NULL,           -- the first CID of its tree; its own for a root
+    depth         INTEGER NOT NULL,
+    called_at     INTEGER NOT NULL,
+    due           INTEGER,                 -- when it may start; NULL: at once
+    deadline      INTEGER,                 -- when it must have ended
+    slot_group    BLOB,                    -- the CID of the group in which its outcome fills a place
+    slot_index    INTEGER,                 -- the place, from 0
+    hidden_by     BLOB,                    -- the CID whose attempt made it, where its parent is a synchronous call
+    attempts      INTEGER NOT NULL,        -- how many have begun
+    behind        INTEGER,                 -- how many of them were over when it last came to wait again; NULL: never
+    failed        INTEGER NOT NULL,        -- how many of those ended by themselves
+    losses        INTEGER NOT NULL,        -- how many times its process died during it
+    next_at       INTEGER,                 -- when it might start again; NULL: not in the process that ran it
+    started_at    INTEGER,                 -- when the last attempt began
+    cancel        INTEGER NOT NULL,        -- 0 no, 1 it is to stop, 2 and so is what it invokes
+    ended_at      INTEGER,
+    outcome       INTEGER,                 -- 0 Completed, 1 Failed, 2 TimedOut, 3 Expired, 4 Cancelled,
+                                           -- 5 Undecodable, 6 Lost
+    permanent     INTEGER,                 -- whether it would end the same way again; NULL: it completed
+    again         BLOB,                    -- the CID that runs it again, if it was a dead letter
+    callbacks     TEXT,                    -- JSON: names; NULL: none
+    on_failure    TEXT,                    -- JSON: names; NULL: none
+    options       TEXT,                    -- JSON: what its call asked for, durations in nanoseconds; NULL: nothing
+    tried         TEXT,                    -- JSON: the last attempts that were not the last; NULL: none
+    error         TEXT,                    -- NULL: it completed
+    payload_kind  INTEGER NOT NULL,        -- 0 empty, 1 text, 2 JSON, 3 bytes
+    response_kind INTEGER,                 -- likewise; NULL: there is none
+    payload       BLOB NOT NULL,
+    response      BLOB
+);
+
+-- Children, members of groups, and what was made inside a synchronous call: trees are walked by these.
+CREATE INDEX invocation_parent ON invocation (parent) WHERE parent IS NOT NULL;
+CREATE INDEX invocation_slot ON invocation (slot_group, slot_index) WHERE slot_group IS NOT NULL;
+CREATE INDEX invocation_hidden ON invocation (hidden_by) WHERE hidden_by IS NOT NULL;
+
+-- What has not ended, in accept order: what a restart reads. With the state, it counts what waits.
+CREATE INDEX invocation_live ON invocation (accept, state) WHERE state < 3;
+
+-- Dead letters, in accept order.
+CREATE INDEX invocation_dead ON invocation (accept) WHERE state = 4;
+
+-- Idempotency keys that live, apart from the invocations that were made under them.
+CREATE TABLE idempotency (
+    service INTEGER NOT NULL,              -- service.id
+    name    TEXT NOT NULL,                 -- the key as its user gave it
+    cid     BLOB NOT NULL,                 -- the first call under it
+    digest  BLOB NOT NULL,                 -- 16 bytes: what must be the same under the same key
+    at      INTEGER NOT NULL,              -- when it was given
+    PRIMARY KEY (service, name)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_at ON idempotency (at);
+
+-- What the attempts of a handler that may be run again have called, so that it is not repeated.
+CREATE TABLE call (
+    parent  BLOB NOT NULL,                 -- the CID whose handler made it
+    accept  INTEGER NOT NULL,              -- the child's accept number: the n-th equal call is given the n-th child
+    digest  BLOB NOT NULL,                 -- 16 bytes: what makes two calls equal
+    child   BLOB NOT NULL,                 -- the child's CID
+    attempt INTEGER NOT NULL,              -- the last attempt that made it or was given it
+    PRIMARY KEY (parent, accept)
+) WITHOUT ROWID;
+";
+
+/// Opens the store at `path`, makes it if there is none, and brings its format up to this program's.
+///
+/// The caller has the [`Lock`](super::lock::Lock) on it. What the connection commits is on the disk when it has
+/// committed. Nothing is moved from the log to the file by a commit: that is for [`checkpoint`], which somebody must
+/// call.
+///
+/// # Errors
+///
+/// Whatever [`StoreError`] says; the file is as it was, except where a step of its format had been made.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    check_linked(rusqlite::version_number())?;
+    make(path)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let found = version(&connection, path)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(|error| StoreError::of(path, error))?;
+    if mode != "wal" {
+        return Err(StoreError::NoLog { path: path.to_owned() });
+    }
+    settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
+    migrate(&mut connection, found).map_err(|error| StoreError::of(path, error))?;
+    Ok(connection)
+}
+
+/// Opens another connection to a store that [`open`] has opened, to [`checkpoint`] beside the one that writes.
+///
+/// # Errors
+///
+/// Whatever [`StoreError`] says.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
+    Ok(connection)
+}
+
+/// Opens the store at `path` to read it, beside an owner that lives or without one. Takes no lock, and changes nothing
+/// in it.
+///
+/// # Errors
+///
+/// Whatever [`StoreError`] says; [`StoreError::Open`] if there is no such file.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if version(&connection, path)? == 0 {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    connection.pragma_update(None, "mmap_size", 0).map_err(|error| StoreError::of(path, error))?;
+    Ok(connection)
+}
+
+/// What a checkpoint came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checkpointed {
+    /// Whether all that was committed is in the file, and the log is begun anew (or, truncating, is empty).
+    pub(crate) is_whole: bool,
+    /// How many pages the log holds.
+    pub(crate) log_pages: u64,
+    /// How many of them are in the file.
+    pub(crate) moved_pages: u64,
+}
+
+/// Moves what was committed from the log to the file, as far as readers and the one that writes allow without being
+/// waited for. Truncating, it waits for them, up to the busy timeout, and leaves an empty log.
+///
+/// # Errors
+///
+/// Those of the disk: what failed to reach it may then be in its cache alone, and gone with it.
+pub(crate) fn checkpoint(connection: &Connection, truncate: bool) -> rusqlite::Result<Checkpointed> {
+    let mode = if truncate { "TRUNCATE" } else { "PASSIVE" };
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    connection.query_row(&sql, [], |row| {
+        let (busy, log, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let pages = |pages: i64| u64::try_from(pages).unwrap_or_default();
+        Ok(Checkpointed {
+            is_whole: busy == 0 && log == moved,
+            log_pages: pages(log),
+            moved_pages: pages(moved),
+        })
+    })
+}
+
+fn check_linked(version: i32) -> Result<(), StoreError> {
+    if MENDED.iter().any(|mended| mended.contains(&version)) {
+        return Ok(());
+    }
+    let linked = format!("{}.{}.{}", version / 1_000_000, version / 1_000 % 1_000, version % 1_000);
+    Err(StoreError::Linked { linked })
+}
+
+/// Makes the file if there is none, readable by this user alone: SQLite gives its log the same mode. An existing one is
+/// not opened here: closing it again would take away the locks that another connection of this process has on it.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::of_io(path, error)),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    // One thread at a time uses a connection: Rust sees to it.
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connect = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    connect().map_err(|error| StoreError::of(path, error))
+}
+
+/// The version of the format; 0 for a file that holds nothing.
+fn version(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
+    let sql = "SELECT (SELECT application_id FROM pragma_application_id),
+                      (SELECT user_version FROM pragma_user_version),
+                      EXISTS (SELECT 1 FROM sqlite_schema)";
+    let (application, found, is_used): (i32, i64, bool) = connection
+        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .map_err(|error| StoreError::of(path, error))?;
+    match (application, u32::try_from(found)) {
+        (0, Ok(0)) if !is_used => Ok(0),
+        (APPLICATION, Ok(found)) if found > KNOWN => {
+            Err(StoreError::Newer { path: path.to_owned(), found, known: KNOWN })
+        }
+        (APPLICATION, Ok(found)) if found > 0 => Ok(found),
+        _ => Err(StoreError::Foreign { path: path.to_owned() }),
+    }
+}
+
+fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
+    // A commit has reached the disk when it is answered.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is sorted for a look-up stays in memory: the directory may not be writable, and is not asked twice.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // 32 MiB, in units of -1,024 bytes: the inner pages of all indexes of some ten million rows.
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    // With a mapped file an error of the disk would be a signal that kills the process.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    // No commit pays for a checkpoint: the engine makes them from a thread of its own.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What a burst has left behind is given back when the log is begun anew.
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // No table refers to another in a way that SQLite checks.
+    connection.pragma_update(None, "foreign_keys", false)
+}
+
+/// Makes the steps that the file has not made, all in one transaction, and the view anew.
+fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
+    if found == KNOWN {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute_batch(view::READABLE)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", KNOWN)?;
+    transaction.commit()
+}

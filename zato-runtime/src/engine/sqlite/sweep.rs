@@ -1,0 +1,185 @@
+//! How what has ended is forgotten: the oldest first, a few at a time, without an index of it.
+//!
+//! A pass goes through the rows in accept order, and stops where one is met that is to be kept. What it has passed by
+//! that had not ended, or whose caller had not, is behind it then; another pass begins when enough has ended since for
+//! its cost to be borne, or after an hour.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, params};
+
+use super::codec::{ReadTime, State};
+use super::rows::Rows;
+
+/// A pass that has passed by this many rows is made again when one has ended since.
+const PASSED_FOR_ONE: u64 = 16;
+
+/// After this long a pass is made again, however many rows it has passed by.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// What has ended and is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    pub(super) ended: Pass,
+    pub(super) dead: Pass,
+}
+
+/// What has ended of one class, and how far the pass that sweeps it has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    class: Class,
+    /// How many are held.
+    pub(super) held: u64,
+    /// The accept number of the last row that it has seen.
+    at: i64,
+    /// How many rows it has seen and left.
+    passed: u64,
+    /// How many of any class have ended since it began.
+    ended_since: u64,
+    /// Whether it has come to a row that is to be kept, or to the last.
+    has_stopped: bool,
+    /// When it began, as that which is older goes: not a time of day.
+    began: Option<SystemTime>,
+}
+
+/// What is kept for a time and in a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// What has completed, or was called synchronously.
+    Ended,
+    /// Dead letters, also those that have been run again.
+    Dead,
+}
+
+impl Kept {
+    pub(super) fn count(connection: &Connection) -> rusqlite::Result<Self> {
+        let sql =
+            "SELECT (SELECT count(*) FROM invocation), (SELECT count(*) FROM invocation WHERE state < 3),
+                          (SELECT count(*) FROM invocation WHERE state = 4)";
+        let (all, live, dead): (u64, u64, u64) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(Self { ended: Pass::new(Class::Ended, all - live - dead), dead: Pass::new(Class::Dead, dead) })
+    }
+
+    pub(super) fn has_ended(&mut self, is_dead: bool) {
+        self.ended.ended_since += 1;
+        self.dead.ended_since += 1;
+        let class = if is_dead { &mut self.dead } else { &mut self.ended };
+        class.held += 1;
+    }
+}
+
+impl Pass {
+    fn new(class: Class, held: u64) -> Self {
+        Self { class, held, at: 0, passed: 0, ended_since: 0, has_stopped: false, began: None }
+    }
+
+    /// Begins anew if there is something behind it that is worth it.
+    fn begin(&mut self, older_than: SystemTime) {
+        let began = *self.began.get_or_insert(older_than);
+        let is_borne = self.ended_since > 0 && self.ended_since * PASSED_FOR_ONE >= self.passed;
+        let is_late = older_than.duration_since(began).is_ok_and(|age| age >= LONGEST);
+        if self.has_stopped && self.passed > 0 && (is_borne || is_late) {
+            *self = Self { began: Some(older_than), ..Self::new(self.class, self.held) };
+        }
+        self.has_stopped = false;
+    }
+
+    /// Looks at up to `limit` rows, and answers with those that are to go.
+    fn look(
+        &mut self,
+        connection: &Connection,
+        most: u64,
+        older_than: SystemTime,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let wanted = match self.class {
+            Class::Ended => State::Ended,
+            Class::Dead => State::Dead,
+        };
+        let mut statement = connection.prepare_cached(self.class.sql())?;
+        let mut rows = statement.query(params![self.at, limit])?;
+        let mut going = Vec::new();
+        let mut seen = 0;
+        while let Some(row) = rows.next()? {
+            let number = row.get(0)?;
+            let is_held: bool = row.get(3)?;
+            if row.get::<_, State>(1)? != wanted || is_held {
+                self.passed += 1;
+            } else if self.held > most || row.get::<_, ReadTime>(2)?.0 < older_than {
+                self.held -= 1;
+                going.push(number);
+            } else {
+                self.has_stopped = true;
+                return Ok(going);
+            }
+            self.at = number;
+            seen += 1;
+        }
+        self.has_stopped = seen < limit;
+        Ok(going)
+    }
+}
+
+impl Class {
+    /// The rows after one, with their state, when they ended, and whether something that has not ended still needs
+    /// them: the invocation that made them, the group whose place they fill.
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Ended => {
+                "SELECT accept, state, ended_at, CASE WHEN state = 3 THEN EXISTS (SELECT 1 FROM invocation AS above
+                     WHERE above.cid IN (i.parent, i.slot_group, i.hidden_by) AND above.state < 3) ELSE 0 END
+                 FROM invocation AS i WHERE accept > ?1 ORDER BY accept LIMIT ?2"
+            }
+            Self::Dead => {
+                "SELECT accept, state, ended_at, EXISTS (SELECT 1 FROM invocation AS above
+                     WHERE above.cid IN (i.parent, i.slot_group, i.hidden_by) AND above.state < 3)
+                 FROM invocation AS i WHERE accept > ?1 AND state = 4 ORDER BY accept LIMIT ?2"
+            }
+        }
+    }
+}
+
+impl Rows {
+    /// Forgets what has ended: of this class the oldest by accept number, as long as more than `most` are held, and
+    /// what ended before `older_than`. What was made by something that has not ended, or fills a place of a group that
+    /// has not, is kept. Looks at `limit` rows at the most, whatever they are, so that a step is short. Answers how
+    /// many were forgotten, and whether there is nothing more to do for now.
+    pub(crate) fn sweep(
+        &mut self,
+        class: Class,
+        most: u64,
+        older_than: SystemTime,
+        limit: usize,
+    ) -> rusqlite::Result<Swept> {
+        let pass = match class {
+            Class::Ended => &mut self.kept.ended,
+            Class::Dead => &mut self.kept.dead,
+        };
+        pass.begin(older_than);
+        let going = pass.look(&self.connection, most, older_than, limit)?;
+        let is_done = pass.has_stopped;
+        let mut delete = self.connection.prepare_cached("DELETE FROM invocation WHERE accept = ?1")?;
+        for number in &going {
+            delete.execute([number])?;
+        }
+        Ok(Swept { forgotten: going.len(), is_done })
+    }
+
+    /// How many of this class have ended and are kept.
+    pub(crate) fn held(&self, class: Class) -> u64 {
+        match class {
+            Class::Ended => self.kept.ended.held,
+            Class::Dead => self.kept.dead.held,
+        }
+    }
+}
+
+/// What a step of sweeping came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// How many were forgotten.
+    pub(crate) forgotten: usize,
+    /// Whether there is nothing more to do for now.
+    pub(crate) is_done: bool,
+}
