@@ -229,3 +229,67 @@ impl FromSql for ReadOutcome {
 fn position(index: Option<usize>) -> Option<i64> {
     index.and_then(|index| i64::try_from(index).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::sqlite::samples::{any_cid, any_time};
+
+    proptest! {
+        #[test]
+        fn cids_come_back_in_their_order(one in any_cid(), other in any_cid()) {
+            let bytes = cid(one);
+            let read = ReadCid::column_result(ValueRef::Blob(&bytes)).expect("a CID");
+            prop_assert_eq!(read.0, one);
+            prop_assert_eq!(cid(one).cmp(&cid(other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn times_come_back_to_the_nanosecond(at in any_time()) {
+            let read = ReadTime::column_result(ValueRef::Integer(time(at))).expect("a time");
+            prop_assert_eq!(read.0, at);
+        }
+
+        #[test]
+        fn digests_come_back(bits in any::<u128>()) {
+            let read = ReadDigest::column_result(ValueRef::Blob(&digest(bits))).expect("a digest");
+            prop_assert_eq!(read.0, bits);
+        }
+    }
+
+    #[test]
+    fn what_no_column_can_hold_is_the_nearest() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(time(epoch - Duration::from_secs(1)), 1);
+        assert_eq!(time(epoch + Duration::from_hours(24 * 365 * 400)), i64::MAX);
+    }
+
+    #[test]
+    fn what_is_not_of_this_format_is_an_error() {
+        let integer = ValueRef::Integer(9);
+        assert!(State::column_result(integer).is_err());
+        assert!(CancelNote::column_result(integer).is_err());
+        assert!(ReadKind::column_result(integer).is_err());
+        assert!(ReadChannel::column_result(integer).is_err());
+        assert!(ReadOutcome::column_result(integer).is_err());
+        assert!(ReadTime::column_result(ValueRef::Integer(-1)).is_err());
+        assert!(ReadCid::column_result(ValueRef::Blob(&[0; 16])).is_err(), "a UUID of no version");
+        assert!(ReadCid::column_result(ValueRef::Blob(&[0; 15])).is_err());
+        assert!(payload(ReadKind(Kind::Text), vec![0xff]).is_none());
+        assert!(payload(ReadKind(Kind::Empty), vec![b'x']).is_none());
+    }
+
+    #[test]
+    fn states_are_what_they_were_written_as() {
+        for state in [State::Waiting, State::Running, State::Open, State::Ended, State::Dead] {
+            assert_eq!(State::column_result(ValueRef::Integer(state.number())), Ok(state));
+        }
+        for note in [CancelNote::No, CancelNote::Alone, CancelNote::WithTree] {
+            assert_eq!(CancelNote::column_result(ValueRef::Integer(note.number())), Ok(note));
+        }
+    }
+}

@@ -212,3 +212,75 @@ fn write(value: &impl Serialize) -> rusqlite::Result<String> {
 fn read<T: DeserializeOwned>(value: ValueRef<'_>) -> FromSqlResult<T> {
     serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::sqlite::samples::any_options;
+    use crate::record::MAX_TRIED;
+
+    fn read_options(json: &str) -> FromSqlResult<Options> {
+        ReadOptions::column_result(ValueRef::Text(json.as_bytes())).map(|read| read.0)
+    }
+
+    proptest! {
+        #[test]
+        fn options_come_back(said in any_options()) {
+            let json = options(&said).expect("they can be written");
+            prop_assert_eq!(read_options(&json).expect("they can be read"), said);
+        }
+    }
+
+    #[test]
+    fn only_what_is_said_is_written() {
+        let mut said = Options::default();
+        assert_eq!(options(&said).expect("they can be written"), "{}");
+        said.timeout = Some(Duration::from_millis(5));
+        said.backoff = Some(Backoff::Fixed(Duration::from_micros(1)));
+        let json = options(&said).expect("they can be written");
+        assert_eq!(json, r#"{"timeout":5000000,"backoff":{"fixed":1000}}"#);
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_ignored() {
+        let read = read_options(r#"{"priority":3,"colour":"red"}"#).expect("the rest is read");
+        assert_eq!(read.priority, Some(3));
+        assert!(read_options("{").is_err());
+    }
+
+    /// An option that is added must be added here too: this test counts them.
+    #[test]
+    fn all_options_are_known() {
+        let shown = format!("{:#?}", Options::default());
+        let fields = shown.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+        assert_eq!(fields.count(), 12, "{shown}");
+    }
+
+    #[test]
+    fn durations_that_are_too_long_are_the_longest() {
+        let mut said = Options::default();
+        said.timeout = Some(Duration::MAX);
+        let json = options(&said).expect("they can be written");
+        let read = read_options(&json).expect("they can be read");
+        assert_eq!(read.timeout, Some(Duration::from_nanos(u64::MAX)));
+    }
+
+    #[test]
+    fn no_attempts_are_no_list() {
+        assert_eq!(tried(&[]).expect("nothing to write"), None);
+        assert_eq!(names(&Names::new()).expect("nothing to write"), None);
+        let one = Tried {
+            number: 1,
+            started_at: SystemTime::UNIX_EPOCH,
+            ended_at: SystemTime::UNIX_EPOCH,
+            error: "no".into(),
+            counts: true,
+        };
+        let many = vec![one; MAX_TRIED];
+        let json = tried(&many).expect("they can be written").expect("there are some");
+        let read = ReadTried::column_result(ValueRef::Text(json.as_bytes())).expect("they can be read");
+        assert_eq!(read.0.len(), MAX_TRIED);
+    }
+}

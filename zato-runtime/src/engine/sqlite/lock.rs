@@ -78,3 +78,56 @@ fn write_pid(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     writeln!(file, "{}", std::process::id())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_one_is_refused_with_the_owners_pid() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        let lock = Lock::take(&path).expect("nobody has it");
+        let refused = Lock::take(&path).expect_err("it is taken");
+        let own = std::process::id();
+        assert!(matches!(refused, StoreError::Owned { pid: Some(pid), .. } if pid == own), "{refused:?}");
+        assert!(refused.to_string().contains(&own.to_string()), "{refused}");
+        drop(lock);
+        Lock::take(&path).expect("it is free again");
+    }
+
+    /// What another process left behind without unlocking stands in nobody's way.
+    #[test]
+    fn a_dead_owner_does_not_block() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        std::fs::write(path.with_added_extension("lock"), "4194304\n").expect("it can be written");
+        let _lock = Lock::take(&path).expect("its owner is dead");
+        let refused = Lock::take(&path).expect_err("it is taken");
+        let own = std::process::id();
+        assert!(matches!(refused, StoreError::Owned { pid: Some(pid), .. } if pid == own), "{refused:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_one_lock_by_whatever_name() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (path, name) = (directory.path().join("zato.db"), directory.path().join("other.db"));
+        std::fs::write(&path, "").expect("it can be written");
+        symlink(&path, &name).expect("it can be linked");
+        let _lock = Lock::take(&name).expect("nobody has it");
+        assert!(matches!(Lock::take(&path), Err(StoreError::Owned { .. })));
+        let mode =
+            std::fs::metadata(path.with_added_extension("lock")).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let refused = Lock::take(&directory.path().join("no/zato.db")).expect_err("there is no directory");
+        assert!(refused.to_string().contains("its directory does not exist"), "{refused}");
+    }
+}

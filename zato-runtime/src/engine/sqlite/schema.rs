@@ -276,3 +276,151 @@ fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "user_version", KNOWN)?;
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite::error::Unopened;
+
+    fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        (directory, path)
+    }
+
+    fn pragma(connection: &Connection, name: &str) -> String {
+        let value: rusqlite::types::Value =
+            connection.pragma_query_value(None, name, |row| row.get(0)).expect("a pragma");
+        match value {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_new_file_is_made_and_opened_again() {
+        let (_directory, path) = file();
+        for _ in 0..2 {
+            let connection = open(&path).expect("it opens");
+            let set = ["journal_mode", "synchronous", "application_id", "user_version", "mmap_size"];
+            let set = set.map(|name| pragma(&connection, name));
+            assert_eq!(set, ["wal", "2", &APPLICATION.to_string(), "1", "0"]);
+            assert_eq!(pragma(&connection, "wal_autocheckpoint"), "0");
+            assert_eq!(pragma(&connection, "integrity_check"), "ok");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (directory, path) = file();
+        let _connection = open(&path).expect("it opens");
+        let mut files = 0;
+        for entry in fs::read_dir(directory.path()).expect("it can be listed") {
+            let entry = entry.expect("it can be read");
+            let mode = entry.metadata().expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+            files += 1;
+        }
+        assert_eq!(files, 3, "the file, its log and the index of that");
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_with_both_versions() {
+        let (_directory, path) = file();
+        open(&path).expect("it opens").pragma_update(None, "user_version", 7).expect("it can be set");
+        for refused in [open(&path), open_reader(&path)] {
+            let refused = refused.expect_err("it is newer");
+            assert!(matches!(refused, StoreError::Newer { found: 7, known: KNOWN, .. }), "{refused:?}");
+            let text = refused.to_string();
+            assert!(text.contains("format 7") && text.contains(&format!("up to {KNOWN}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_store_is_refused_and_left_as_it_is() {
+        let (_directory, path) = file();
+        let text = "no database at all, but longer than the header of one: ".repeat(20);
+        fs::write(&path, &text).expect("it can be written");
+        assert!(matches!(open(&path), Err(StoreError::Foreign { .. })));
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+
+        fs::remove_file(&path).expect("it can go");
+        let other = Connection::open(&path).expect("another program's");
+        other.execute_batch("CREATE TABLE theirs (it)").expect("a table");
+        drop(other);
+        assert!(matches!(open(&path), Err(StoreError::Foreign { .. })));
+        let other = Connection::open(&path).expect("it is still theirs");
+        assert_eq!(pragma(&other, "journal_mode"), "delete");
+    }
+
+    #[test]
+    fn a_damaged_file_is_told() {
+        let (_directory, path) = file();
+        let connection = open(&path).expect("it opens");
+        connection.close().expect("all is in the file");
+        let whole = fs::read(&path).expect("it can be read");
+        fs::write(&path, &whole[..whole.len() / 2]).expect("it can be cut");
+        let damaged = open(&path).expect_err("half of it is gone");
+        assert!(matches!(damaged, StoreError::Corrupt { .. }), "{damaged:?}");
+        assert!(damaged.to_string().contains(".recover"), "{damaged}");
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why() {
+        let (directory, path) = file();
+        let reason = |result: Result<Connection, StoreError>| match result.expect_err("it cannot be opened") {
+            StoreError::Open { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason(open(&path.join("zato.db"))), Unopened::NoDirectory);
+        assert_eq!(reason(open(&directory.path().join("no/zato.db"))), Unopened::NoDirectory);
+        assert_eq!(reason(open(directory.path())), Unopened::Directory);
+        assert_eq!(reason(open_reader(&path)), Unopened::NoFile);
+        assert!(!path.exists(), "a reader makes nothing");
+    }
+
+    #[test]
+    fn a_linked_sqlite_that_loses_commits_is_refused() {
+        for mended in [3_044_006, 3_050_007, 3_051_003, 3_052_000, 4_000_000] {
+            assert!(check_linked(mended).is_ok(), "{mended}");
+        }
+        for old in [3_007_000, 3_044_005, 3_045_000, 3_049_002, 3_050_006, 3_051_002] {
+            assert!(check_linked(old).is_err(), "{old}");
+        }
+        let refused = check_linked(3_051_002).expect_err("it is too old").to_string();
+        assert!(refused.starts_with("SQLite 3.51.2 is linked"), "{refused}");
+    }
+
+    #[test]
+    fn a_reader_sees_what_is_committed_beside_its_writer_and_after_it() {
+        let (_directory, path) = file();
+        let writer = open(&path).expect("it opens");
+        let reader = open_reader(&path).expect("it opens");
+        writer.execute("INSERT INTO service (name) VALUES ('a')", []).expect("it is written");
+        let count = |connection: &Connection| -> i64 {
+            connection.query_row("SELECT count(*) FROM service", [], |row| row.get(0)).expect("a count")
+        };
+        assert_eq!(count(&reader), 1);
+        reader.execute("DELETE FROM service", []).expect_err("a reader changes nothing");
+        writer.close().expect("it closes");
+        assert_eq!(count(&reader), 1);
+        drop(reader);
+        assert_eq!(count(&open_reader(&path).expect("it opens without an owner")), 1);
+    }
+
+    #[test]
+    fn a_checkpoint_moves_the_log_into_the_file() {
+        let (_directory, path) = file();
+        let writer = open(&path).expect("it opens");
+        let beside = open_beside(&path).expect("it opens");
+        writer.execute("INSERT INTO service (name) VALUES ('a')", []).expect("it is written");
+        let moved = checkpoint(&beside, false).expect("it is moved");
+        assert!(moved.is_whole && moved.log_pages > 0 && moved.moved_pages == moved.log_pages, "{moved:?}");
+        let emptied = checkpoint(&writer, true).expect("it is moved");
+        assert_eq!(emptied, Checkpointed { is_whole: true, log_pages: 0, moved_pages: 0 });
+    }
+}
