@@ -46,6 +46,14 @@ impl ServiceName {
     }
 
     /// Has [`interned`](Self::interned) answer with this very name from now on, unless it has one that reads the same.
+    ///
+    /// ```
+    /// use zato_core::ServiceName;
+    ///
+    /// const NAME: &str = "orders.charge";
+    /// ServiceName::linked(NAME).lend();
+    /// assert_eq!(ServiceName::interned("orders.charge").as_ptr(), NAME.as_ptr());
+    /// ```
     pub fn lend(self) {
         INTERNED.write().unwrap_or_else(PoisonError::into_inner).insert(self.0);
     }

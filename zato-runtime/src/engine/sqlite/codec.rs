@@ -174,7 +174,8 @@ const CHANNELS: [Channel; 7] = [
 
 /// What stands in `channel`; `None` for one that this format does not know.
 pub(super) fn channel(channel: Channel) -> Option<i64> {
-    position(CHANNELS.iter().position(|known| *known == channel))
+    let index = CHANNELS.iter().position(|known| *known == channel)?;
+    i64::try_from(index).ok()
 }
 
 /// A [`Channel`] as it is read.
@@ -224,10 +225,6 @@ impl FromSql for ReadOutcome {
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }
-}
-
-fn position(index: Option<usize>) -> Option<i64> {
-    index.and_then(|index| i64::try_from(index).ok())
 }
 
 #[cfg(test)]

@@ -228,3 +228,76 @@ impl Unopened {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::lookups;
+    use crate::engine::sqlite::samples::{Store, at, invocation, nth};
+    use crate::engine::sqlite::schema;
+
+    #[test]
+    fn a_full_disk_is_told_and_left_behind() {
+        let mut store = Store::new();
+        let path = store.path();
+        let rows = &mut store.rows;
+        rows.connection().pragma_update(None, "max_page_count", 30).expect("no more than these pages");
+        rows.begin().expect("it begins");
+        let mut number = 0;
+        let full = loop {
+            number += 1;
+            let accepted = rows.accepted(number, &invocation(nth(number)), As::Started(at(1)), None);
+            if let Err(error) = accepted {
+                break StoreError::of(&path, error);
+            }
+        };
+        assert!(matches!(full, StoreError::Full { .. }), "{full:?}");
+        assert!(full.source().is_some());
+        rows.rollback().expect("nothing is left of it");
+        assert_eq!(lookups::last_number(rows.connection()).expect("it can be asked"), 0);
+        rows.connection().pragma_update(None, "max_page_count", 3_000).expect("there is room again");
+        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it goes on");
+    }
+
+    #[test]
+    fn a_locked_file_is_told() {
+        let mut store = Store::new();
+        let other = schema::open_beside(&store.path()).expect("it opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+        store.rows.connection().busy_timeout(std::time::Duration::ZERO).expect("it can be set");
+        let busy = StoreError::of(&store.path(), store.rows.begin().expect_err("it is locked"));
+        assert!(matches!(busy, StoreError::Busy { .. }), "{busy:?}");
+        store.rows.rollback().expect("nothing has begun");
+        other.execute_batch("ROLLBACK").expect("it is free again");
+        store.rows.begin().expect("it begins");
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_damage() {
+        let mut store = Store::new();
+        store.rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        for damage in ["root = x'00'", "channel = 77", "options = '{'", "payload = x'ff'", "slot_index = 1"] {
+            let connection = store.rows.connection();
+            connection.execute_batch("SAVEPOINT whole").expect("it begins");
+            connection.execute(&format!("UPDATE invocation SET {damage}"), []).expect("it is damaged");
+            let error = lookups::find(connection, nth(1)).expect_err("it cannot be read");
+            let damaged = StoreError::of(&store.path(), error);
+            assert!(matches!(damaged, StoreError::Corrupt { .. }), "{damage}: {damaged:?}");
+            connection.execute_batch("ROLLBACK TO whole; RELEASE whole").expect("it is whole again");
+        }
+        lookups::find(store.rows.connection(), nth(1)).expect("it can be read").expect("it is held");
+    }
+
+    #[test]
+    fn what_the_system_refuses_says_why() {
+        let path = Path::new("zato.db");
+        let text = |kind| StoreError::of_io(path, io::Error::from(kind)).to_string();
+        assert!(text(io::ErrorKind::PermissionDenied).contains("this user may not write it"));
+        assert!(text(io::ErrorKind::ReadOnlyFilesystem).contains("is read-only"));
+        assert!(text(io::ErrorKind::StorageFull).starts_with("there is no room on the disk of `zato.db`"));
+        assert!(text(io::ErrorKind::Other).starts_with("the disk of `zato.db` failed"));
+    }
+}

@@ -155,3 +155,130 @@ fn page(stage: Option<Stage>) -> &'static str {
         Some(Stage::Dead) => page!("state = 4 AND again IS NULL"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite::columns::Stands;
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::rows::Rows;
+    use crate::engine::sqlite::samples::{Store, at, child, completed, ended, failed, invocation, nth};
+
+    /// 1 waits, 2 runs, 3 is an open group, 4 has completed, 5 and 6 are dead letters and 6 was run again, 7 is of
+    /// another service.
+    fn one_of_each() -> Store {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        rows.accepted(2, &invocation(nth(2)), As::Started(at(2)), None).expect("it is accepted");
+        rows.accepted(3, &invocation(nth(3)), As::Open, None).expect("it is accepted");
+        rows.inner(4, &ended(invocation(nth(4)), completed(), at(4))).expect("it is recorded");
+        rows.inner(5, &ended(invocation(nth(5)), failed(), at(5))).expect("it is recorded");
+        rows.inner(6, &ended(invocation(nth(6)), failed(), at(6))).expect("it is recorded");
+        assert!(rows.run_again(nth(6), nth(1)).expect("it is a dead letter"));
+        rows.accepted(7, &child(&invocation(nth(2)), nth(7)), As::Waiting, None).expect("it is accepted");
+        store
+    }
+
+    fn page(rows: &Rows, filter: &Filter) -> Vec<u64> {
+        list(rows.connection(), filter).expect("it can be read").iter().map(Stored::number).collect()
+    }
+
+    #[test]
+    fn a_list_is_the_newest_first_and_goes_on_page_by_page() {
+        let store = one_of_each();
+        let rows = &store.rows;
+        assert_eq!(page(rows, &Filter::new()), [7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(page(rows, &Filter::new().limit(2)), [7, 6]);
+        assert_eq!(page(rows, &Filter::new().limit(2).before(nth(6))), [5, 4]);
+        assert!(page(rows, &Filter::new().before(nth(1))).is_empty());
+        let stages = [Stage::Waiting, Stage::Running, Stage::Ended, Stage::Dead];
+        let of_stage = stages.map(|stage| page(rows, &Filter::new().stage(stage)));
+        assert_eq!(of_stage, [vec![7, 1], vec![3, 2], vec![6, 5, 4], vec![5]]);
+        assert_eq!(page(rows, &Filter::new().service("orders.charge")), [7]);
+        assert_eq!(page(rows, &Filter::new().service("orders.price").stage(Stage::Waiting)), [1]);
+        assert!(page(rows, &Filter::new().service("no.such")).is_empty());
+    }
+
+    /// The last of a page may have been swept before the next is asked for.
+    #[test]
+    fn a_list_goes_on_after_what_is_held_no_longer() {
+        let mut store = one_of_each();
+        assert!(store.rows.discard(nth(5)).expect("it is a dead letter"));
+        assert_eq!(page(&store.rows, &Filter::new().before(nth(5))), [4, 3, 2, 1]);
+        assert_eq!(page(&store.rows, &Filter::new().before(nth(100))), [7, 6, 4, 3, 2, 1]);
+        assert!(page(&store.rows, &Filter::new().before(nth(0))).is_empty());
+    }
+
+    #[test]
+    fn a_restart_reads_what_has_not_ended_in_accept_order() {
+        let store = one_of_each();
+        let connection = store.rows.connection();
+        let stands = |after, most| -> Vec<_> {
+            let live = live(connection, after, most).expect("it can be read");
+            live.iter().map(|row| (row.number, row.stands)).collect()
+        };
+        let all =
+            [(1, Stands::Waiting), (2, Stands::Running(at(2))), (3, Stands::Open), (7, Stands::Waiting)];
+        assert_eq!(stands(0, 10), all);
+        assert_eq!(stands(0, 2), all[..2]);
+        assert_eq!(stands(2, 10), all[2..]);
+        assert_eq!(last_number(connection).expect("it can be asked"), 7);
+        let counted = counts(connection).expect("they can be counted");
+        assert_eq!(counted, Counts { waiting: 2, running: 1, open: 1 });
+    }
+
+    #[test]
+    fn what_is_held_is_found() {
+        let store = one_of_each();
+        let connection = store.rows.connection();
+        let asked = |ask: fn(&Connection, Cid) -> rusqlite::Result<bool>| -> Vec<u64> {
+            (1..=8).filter(|n| ask(connection, nth(*n)).expect("it can be asked")).collect()
+        };
+        assert_eq!(asked(exists), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(asked(stands), [1, 2, 3, 4, 7], "what has failed does not stand");
+        let is_ended: fn(&Connection, Cid) -> _ = |connection, cid| Ok(ended_of(connection, cid)?.is_some());
+        assert_eq!(asked(is_ended), [4, 5, 6]);
+        assert!(find(connection, nth(8)).expect("it can be asked").is_none());
+    }
+
+    use super::ended as ended_of;
+
+    #[test]
+    fn nothing_held_is_nothing_found() {
+        let store = Store::new();
+        assert_eq!(last_number(store.rows.connection()).expect("it can be asked"), 0);
+        assert_eq!(counts(store.rows.connection()).expect("they can be counted"), Counts::default());
+        assert!(page(&store.rows, &Filter::new()).is_empty());
+    }
+
+    /// No look-up that a restart or a call makes goes through the whole table.
+    #[test]
+    fn look_ups_go_by_an_index() {
+        let store = one_of_each();
+        let plan = |sql: &str| -> String {
+            let mut statement =
+                store.rows.connection().prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("SQL");
+            let count = statement.parameter_count();
+            let params = rusqlite::params_from_iter(vec![1; count]);
+            let steps = statement.query_map(params, |row| row.get::<_, String>(3)).expect("a plan");
+            steps.collect::<Result<Vec<_>, _>>().expect("its steps").join("; ")
+        };
+        let live =
+            plan("SELECT cid FROM invocation WHERE state < 3 AND accept > ?1 ORDER BY accept LIMIT ?2");
+        assert_eq!(live, "SEARCH invocation USING INDEX invocation_live (accept>?)");
+        let count = plan("SELECT count(*) FILTER (WHERE state = 0) FROM invocation WHERE state < 3");
+        assert_eq!(count, "SCAN invocation USING COVERING INDEX invocation_live");
+        let change = plan("UPDATE invocation SET state = 1 WHERE cid = ?1 AND state < 3");
+        assert_eq!(change, "SEARCH invocation USING INDEX sqlite_autoindex_invocation_1 (cid=?)");
+        for (stage, index) in [
+            (Stage::Waiting, "INDEX invocation_live"),
+            (Stage::Running, "INDEX invocation_live"),
+            (Stage::Dead, "INDEX invocation_dead"),
+            (Stage::Ended, "INTEGER PRIMARY KEY"),
+        ] {
+            let page = plan(super::page(Some(stage)));
+            assert!(page.contains(index) && !page.contains("TEMP B-TREE"), "{stage:?}: {page}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 mod error;
 mod lock;
 mod view;
+mod format;
 mod schema;
 mod codec;
 mod json;

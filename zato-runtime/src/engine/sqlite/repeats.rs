@@ -55,3 +55,29 @@ pub(crate) fn calls(connection: &Connection) -> rusqlite::Result<Vec<Call>> {
         })?
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite::samples::{Store, nth};
+
+    #[test]
+    fn calls_come_back_in_the_order_in_which_they_were_made() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let by = |parent, number| AttemptId { cid: nth(parent), number };
+        let call = |parent, child, digest| Call { by: by(parent, 1), digest, child: nth(child) };
+        let made = [call(1, 30, 5), call(1, 20, 5), call(1, 25, 6), call(2, 40, 5)];
+        for (number, call) in [9, 10, 11, 3].into_iter().zip(&made) {
+            rows.note_call(number, call).expect("it is noted");
+        }
+        assert_eq!(calls(rows.connection()).expect("they can be read"), made);
+        assert!(rows.give_call(by(1, 2), nth(20)).expect("it is noted"));
+        assert!(!rows.give_call(by(2, 2), nth(20)).expect("it is of another"));
+        let given = calls(rows.connection()).expect("they can be read");
+        assert_eq!(given[1], Call { by: by(1, 2), ..made[1] });
+        assert!(rows.forget_calls(nth(1)).expect("they go"));
+        assert!(!rows.forget_calls(nth(1)).expect("they are gone"));
+        assert_eq!(calls(rows.connection()).expect("they can be read"), made[3..]);
+    }
+}

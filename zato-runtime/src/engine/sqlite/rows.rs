@@ -24,8 +24,8 @@ pub(crate) struct Rows {
     numbers: Numbers,
     /// What has ended and is kept. Counted when the file is opened, and kept up by every method that changes it.
     pub(super) kept: Kept,
-    /// As it was when the transaction began that is under way.
-    kept_before: Kept,
+    /// As it was when the transaction began that is under way; none while none is.
+    kept_before: Option<Kept>,
 }
 
 impl Rows {
@@ -37,7 +37,7 @@ impl Rows {
     /// Those of reading the file.
     pub(crate) fn new(connection: Connection) -> rusqlite::Result<Self> {
         let kept = Kept::count(&connection)?;
-        Ok(Self { connection, numbers: Numbers::default(), kept, kept_before: kept })
+        Ok(Self { connection, numbers: Numbers::default(), kept, kept_before: None })
     }
 
     /// The connection, for look-ups that see what was written before them, in the transaction under way too.
@@ -61,7 +61,7 @@ impl Rows {
     /// Busy if another program, say `sqlite3`, writes for longer than the busy timeout.
     pub(crate) fn begin(&mut self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        self.kept_before = self.kept;
+        self.kept_before = Some(self.kept);
         Ok(())
     }
 
@@ -74,6 +74,7 @@ impl Rows {
     pub(crate) fn commit(&mut self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.numbers.keep();
+        self.kept_before = None;
         Ok(())
     }
 
@@ -84,7 +85,7 @@ impl Rows {
     /// Those of the disk; the connection is to be opened anew then.
     pub(crate) fn rollback(&mut self) -> rusqlite::Result<()> {
         self.numbers.undo();
-        self.kept = self.kept_before;
+        self.kept = self.kept_before.take().unwrap_or(self.kept);
         if self.connection.is_autocommit() {
             return Ok(());
         }
@@ -241,5 +242,151 @@ impl Rows {
     /// Whether the statement has changed a row.
     pub(super) fn change(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<bool> {
         Ok(self.connection.prepare_cached(sql)?.execute(params)? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite::columns::{LiveRow, Stands, Stored};
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::lookups;
+    use crate::engine::sqlite::samples::{Store, at, completed, ended, failed, invocation, nth};
+    use crate::engine::sqlite::sweep::Class;
+
+    fn live(rows: &Rows, cid: Cid) -> LiveRow {
+        match lookups::find(rows.connection(), cid).expect("it can be read").expect("it is held") {
+            Stored::Live(row) => row,
+            Stored::Ended(row) => panic!("it has ended: {row:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_undone_is_not_there() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        rows.begin().expect("it begins");
+        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        rows.inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
+        assert_eq!(rows.held(Class::Dead), 1);
+        rows.rollback().expect("it is undone");
+        rows.rollback().expect("there is nothing left to undo");
+        assert_eq!(rows.held(Class::Dead), 0);
+        rows.inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
+        rows.rollback().expect("nothing is under way");
+        assert_eq!(rows.held(Class::Dead), 1);
+        assert!(!lookups::exists(rows.connection(), nth(1)).expect("it can be asked"));
+
+        // The number that its service had is not used again by mistake.
+        let other = ServiceName::linked("another.service");
+        rows.number(&other).expect("it is given one");
+        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        assert_eq!(&*live(rows, nth(1)).invocation.service, "orders.price");
+    }
+
+    #[test]
+    fn what_is_committed_is_there_when_the_file_is_opened_again() {
+        let mut store = Store::new();
+        let path = store.path();
+        let rows = &mut store.rows;
+        rows.begin().expect("it begins");
+        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        rows.accepted(2, &invocation(nth(2)), As::Waiting, None).expect("it is accepted");
+        assert!(rows.ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
+        rows.commit().expect("it is committed");
+        rows.begin().expect("it begins");
+        rows.accepted(3, &invocation(nth(3)), As::Waiting, None).expect("it is accepted");
+        // Its process dies here.
+        let again = Rows::new(schema::open(&path).expect("it opens")).expect("it can be read");
+        assert_eq!(again.held(Class::Ended), 1);
+        assert_eq!(lookups::last_number(again.connection()).expect("it can be asked"), 2);
+    }
+
+    #[test]
+    fn what_is_lost_waits_with_its_losses() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        rows.accepted(1, &invocation(nth(1)), As::Started(at(1)), None).expect("it is accepted");
+        assert!(rows.lost(nth(1), 2).expect("it is noted"));
+        let row = live(rows, nth(1));
+        assert_eq!((row.stands, row.attempts, row.losses), (Stands::Waiting, 1, 2));
+        assert!(row.progress.is_none());
+        assert!(rows.started(nth(1), 2, at(3)).expect("it starts"));
+        let row = live(rows, nth(1));
+        assert_eq!((row.stands, row.attempts, row.losses), (Stands::Running(at(3)), 2, 2));
+    }
+
+    #[test]
+    fn a_cancel_is_not_taken_back() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        rows.accepted(1, &invocation(nth(1)), As::Started(at(1)), None).expect("it is accepted");
+        assert_eq!(live(rows, nth(1)).cancel, CancelNote::No);
+        for (with_tree, noted) in
+            [(false, CancelNote::Alone), (true, CancelNote::WithTree), (false, CancelNote::WithTree)]
+        {
+            assert!(rows.cancel(nth(1), with_tree).expect("it is noted"));
+            assert_eq!(live(rows, nth(1)).cancel, noted);
+        }
+        assert!(!rows.cancel(nth(2), true).expect("it is not held"));
+    }
+
+    #[test]
+    fn a_dead_letter_is_run_again_or_discarded_once() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        for n in 1..=3 {
+            rows.accepted(n, &invocation(nth(n)), As::Waiting, None).expect("it is accepted");
+        }
+        assert!(rows.ended(&ended(invocation(nth(1)), failed(), at(1))).expect("it ends"));
+        assert!(rows.ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
+        assert!(rows.run_again(nth(1), nth(9)).expect("it is a dead letter"));
+        assert!(!rows.run_again(nth(1), nth(8)).expect("it has been run again"));
+        let row = lookups::ended(rows.connection(), nth(1)).expect("it can be read").expect("it has ended");
+        assert_eq!(row.again, Some(nth(9)));
+        assert!(!rows.discard(nth(1)).expect("it has been run again"));
+        for n in 2..=3 {
+            assert!(!rows.run_again(nth(n), nth(9)).expect("it is no dead letter"), "{n}");
+            assert!(!rows.discard(nth(n)).expect("it is no dead letter"), "{n}");
+        }
+        assert!(rows.ended(&ended(invocation(nth(3)), failed(), at(1))).expect("it ends"));
+        assert_eq!(rows.held(Class::Dead), 2);
+        assert!(rows.discard(nth(3)).expect("it is a dead letter"));
+        assert_eq!((rows.held(Class::Dead), rows.held(Class::Ended)), (1, 1));
+        assert!(!lookups::exists(rows.connection(), nth(3)).expect("it can be asked"));
+    }
+
+    #[test]
+    fn a_pause_stands_until_it_is_taken_back() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let (one, other) = (ServiceName::linked("a.service"), ServiceName::linked("another.service"));
+        rows.pause(&one, true).expect("it is paused");
+        rows.pause(&other, true).expect("it is paused");
+        rows.pause(&other, false).expect("it is resumed");
+        assert_eq!(lookups::paused(rows.connection()).expect("it can be asked"), [one]);
+        let services = lookups::services(rows.connection()).expect("it can be asked");
+        assert_eq!(services, [(one, true), (other, false)]);
+    }
+
+    #[test]
+    fn keys_live_until_they_are_forgotten() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let (one, other) = (ServiceName::linked("a.service"), ServiceName::linked("another.service"));
+        let key = |digest| Key { name: "k".into(), digest };
+        rows.note_key(&one, &key(u128::MAX), nth(1), at(10)).expect("it is noted");
+        rows.note_key(&other, &key(7), nth(2), at(20)).expect("it is noted");
+        let find =
+            |rows: &mut Rows, service, after| rows.find_key(service, "k", at(after)).expect("a look-up");
+        assert_eq!(find(rows, &one, 0), Some((nth(1), u128::MAX)));
+        assert_eq!(find(rows, &other, 0), Some((nth(2), 7)));
+        assert_eq!(find(rows, &one, 10), None, "it is too old");
+        // What is too old and has not been forgotten yet gives way.
+        rows.note_key(&one, &key(3), nth(3), at(30)).expect("it is noted");
+        assert_eq!(find(rows, &one, 10), Some((nth(3), 3)));
+        assert_eq!(rows.forget_keys(at(30), 1).expect("one goes"), 1);
+        assert_eq!((find(rows, &other, 0), find(rows, &one, 0)), (None, Some((nth(3), 3))));
+        assert_eq!(rows.forget_keys(at(29), 10).expect("none goes"), 0);
     }
 }

@@ -1,17 +1,14 @@
-//! The file and its format: how it is opened, and what stands in it.
+//! How the file is opened: to write it, to move its log into it, to read it.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::view;
-
-/// `zato` in ASCII: what tells a store from other files of SQLite, also for `file(1)`.
-const APPLICATION: i32 = i32::from_be_bytes(*b"zato");
+use super::format::{APPLICATION, KNOWN, migrate};
 
 /// How long to wait for somebody who holds the file locked: a reader that recovers the log, a person with `sqlite3`.
 const BUSY: Duration = Duration::from_secs(5);
@@ -19,97 +16,6 @@ const BUSY: Duration = Duration::from_secs(5);
 /// The oldest version of each line of SQLite that cannot lose what was committed when its WAL is reset.
 const MENDED: [std::ops::RangeInclusive<i32>; 3] =
     [3_044_006..=3_044_999, 3_050_007..=3_050_999, 3_051_003..=i32::MAX];
-
-/// The version of the format that this program writes.
-const KNOWN: u32 = 1;
-
-/// How the format came to be: the n-th step makes version n of version n - 1. A step that has been released is never
-/// changed; what is changed afterwards is a step more.
-const STEPS: [&str; KNOWN as usize] = [FIRST];
-
-/// Version 1. No `STRICT` tables and no generated columns: `sqlite3` from 2019 on opens the file.
-const FIRST: &str = "
--- The services that any row names. A service is never removed.
-CREATE TABLE service (
-    id      INTEGER PRIMARY KEY,
-    name    TEXT NOT NULL UNIQUE,
-    paused  INTEGER NOT NULL DEFAULT 0     -- 1: nothing of it starts
-);
-
--- One row for each invocation, from its acceptance on, changed in place. Times are nanoseconds since 1970; CIDs are the
--- 16 bytes of the UUID, most significant first. What is long stands last: the rest is read without it.
-CREATE TABLE invocation (
-    accept        INTEGER PRIMARY KEY,     -- the accept number: the order in which they were accepted
-    cid           BLOB NOT NULL UNIQUE,
-    state         INTEGER NOT NULL,        -- 0 waiting, 1 running, 2 an open group, 3 ended, 4 ended as a dead letter
-    service       INTEGER NOT NULL,        -- service.id of the target
-    channel       INTEGER NOT NULL,        -- 0 invoke, 1 invoke-async, 2 invoke-async-callback, 3 parallel,
-                                           -- 4 fan-out, 5 chain, 6 chain-step
-    caller        INTEGER,                 -- service.id; NULL: called from outside
-    parent        BLOB,                    -- the CID whose handler made it, or whose outcome it carries
-    root          BLOB NOT NULL,           -- the first CID of its tree; its own for a root
-    depth         INTEGER NOT NULL,
-    called_at     INTEGER NOT NULL,
-    due           INTEGER,                 -- when it may start; NULL: at once
-    deadline      INTEGER,                 -- when it must have ended
-    slot_group    BLOB,                    -- the CID of the group in which its outcome fills a place
-    slot_index    INTEGER,                 -- the place, from 0
-    hidden_by     BLOB,                    -- the CID whose attempt made it, where its parent is a synchronous call
-    attempts      INTEGER NOT NULL,        -- how many have begun
-    behind        INTEGER,                 -- how many of them were over when it last came to wait again; NULL: never
-    failed        INTEGER NOT NULL,        -- how many of those ended by themselves
-    losses        INTEGER NOT NULL,        -- how many times its process died during it
-    next_at       INTEGER,                 -- when it might start again; NULL: not in the process that ran it
-    started_at    INTEGER,                 -- when the last attempt began
-    cancel        INTEGER NOT NULL,        -- 0 no, 1 it is to stop, 2 and so is what it invokes
-    ended_at      INTEGER,
-    outcome       INTEGER,                 -- 0 Completed, 1 Failed, 2 TimedOut, 3 Expired, 4 Cancelled,
-                                           -- 5 Undecodable, 6 Lost
-    permanent     INTEGER,                 -- whether it would end the same way again; NULL: it completed
-    again         BLOB,                    -- the CID that runs it again, if it was a dead letter
-    callbacks     TEXT,                    -- JSON: names; NULL: none
-    on_failure    TEXT,                    -- JSON: names; NULL: none
-    options       TEXT,                    -- JSON: what its call asked for, durations in nanoseconds; NULL: nothing
-    tried         TEXT,                    -- JSON: the last attempts that were not the last; NULL: none
-    error         TEXT,                    -- NULL: it completed
-    payload_kind  INTEGER NOT NULL,        -- 0 empty, 1 text, 2 JSON, 3 bytes
-    response_kind INTEGER,                 -- likewise; NULL: there is none
-    payload       BLOB NOT NULL,
-    response      BLOB
-);
-
--- Children, members of groups, and what was made inside a synchronous call: trees are walked by these.
-CREATE INDEX invocation_parent ON invocation (parent) WHERE parent IS NOT NULL;
-CREATE INDEX invocation_slot ON invocation (slot_group, slot_index) WHERE slot_group IS NOT NULL;
-CREATE INDEX invocation_hidden ON invocation (hidden_by) WHERE hidden_by IS NOT NULL;
-
--- What has not ended, in accept order: what a restart reads. With the state, it counts what waits.
-CREATE INDEX invocation_live ON invocation (accept, state) WHERE state < 3;
-
--- Dead letters, in accept order.
-CREATE INDEX invocation_dead ON invocation (accept) WHERE state = 4;
-
--- Idempotency keys that live, apart from the invocations that were made under them.
-CREATE TABLE idempotency (
-    service INTEGER NOT NULL,              -- service.id
-    name    TEXT NOT NULL,                 -- the key as its user gave it
-    cid     BLOB NOT NULL,                 -- the first call under it
-    digest  BLOB NOT NULL,                 -- 16 bytes: what must be the same under the same key
-    at      INTEGER NOT NULL,              -- when it was given
-    PRIMARY KEY (service, name)
-) WITHOUT ROWID;
-CREATE INDEX idempotency_at ON idempotency (at);
-
--- What the attempts of a handler that may be run again have called, so that it is not repeated.
-CREATE TABLE call (
-    parent  BLOB NOT NULL,                 -- the CID whose handler made it
-    accept  INTEGER NOT NULL,              -- the child's accept number: the n-th equal call is given the n-th child
-    digest  BLOB NOT NULL,                 -- 16 bytes: what makes two calls equal
-    child   BLOB NOT NULL,                 -- the child's CID
-    attempt INTEGER NOT NULL,              -- the last attempt that made it or was given it
-    PRIMARY KEY (parent, accept)
-) WITHOUT ROWID;
-";
 
 /// Opens the store at `path`, makes it if there is none, and brings its format up to this program's.
 ///
@@ -262,21 +168,6 @@ fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)
 }
 
-/// Makes the steps that the file has not made, all in one transaction, and the view anew.
-fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
-    if found == KNOWN {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in STEPS.iter().skip(found as usize) {
-        transaction.execute_batch(step)?;
-    }
-    transaction.execute_batch(view::READABLE)?;
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", KNOWN)?;
-    transaction.commit()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,6 +301,21 @@ mod tests {
         assert_eq!(count(&reader), 1);
         drop(reader);
         assert_eq!(count(&open_reader(&path).expect("it opens without an owner")), 1);
+    }
+
+    /// What a process that was killed has left: the log, and no index of it.
+    #[test]
+    fn a_reader_reads_the_log_of_a_dead_owner() {
+        let (directory, path) = file();
+        let writer = open(&path).expect("it opens");
+        writer.execute("INSERT INTO service (name) VALUES ('a')", []).expect("it is written");
+        let left = directory.path().join("left.db");
+        fs::copy(&path, &left).expect("it can be copied");
+        fs::copy(path.with_file_name("zato.db-wal"), left.with_file_name("left.db-wal"))
+            .expect("so can its log");
+        let reader = open_reader(&left).expect("it opens");
+        let count = reader.query_row("SELECT count(*) FROM service", [], |row| row.get::<_, i64>(0));
+        assert_eq!(count, Ok(1));
     }
 
     #[test]

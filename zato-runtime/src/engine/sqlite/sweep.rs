@@ -183,3 +183,132 @@ pub(crate) struct Swept {
     /// Whether there is nothing more to do for now.
     pub(crate) is_done: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::lookups;
+    use crate::engine::sqlite::samples::{Store, at, child, completed, ended, failed, invocation, nth};
+    use crate::found::Filter;
+
+    /// The accept numbers of all that is held.
+    fn held(rows: &Rows) -> Vec<u64> {
+        let filter = Filter::new().limit(10_000);
+        let mut held: Vec<_> = lookups::list(rows.connection(), &filter)
+            .expect("they can be read")
+            .iter()
+            .map(crate::engine::sqlite::columns::Stored::number)
+            .collect();
+        held.reverse();
+        held
+    }
+
+    /// The n-th is accepted, and ends n seconds after a day of 2023.
+    fn add(rows: &mut Rows, n: u64, is_dead: bool) {
+        rows.accepted(n, &invocation(nth(n)), As::Waiting, None).expect("it is accepted");
+        end(rows, n, n, is_dead);
+    }
+
+    fn end(rows: &mut Rows, n: u64, seconds: u64, is_dead: bool) {
+        let outcome = if is_dead { failed() } else { completed() };
+        assert!(rows.ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
+    }
+
+    /// Sweeps until there is nothing more to do.
+    fn sweep(rows: &mut Rows, class: Class, most: u64, older_than: u64) -> usize {
+        let mut forgotten = 0;
+        loop {
+            let swept = rows.sweep(class, most, at(older_than), 4).expect("it is swept");
+            assert!(swept.forgotten <= 4);
+            forgotten += swept.forgotten;
+            if swept.is_done {
+                return forgotten;
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_by_number_and_by_age() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        (1..=20).for_each(|n| add(rows, n, false));
+        assert_eq!(sweep(rows, Class::Ended, 15, 0), 5);
+        assert_eq!(held(rows), (6..=20).collect::<Vec<_>>());
+        assert_eq!(sweep(rows, Class::Ended, 100, 10), 4, "what ended before");
+        assert_eq!(held(rows), (10..=20).collect::<Vec<_>>());
+        assert_eq!(sweep(rows, Class::Ended, 100, 10), 0);
+        assert_eq!((rows.held(Class::Ended), rows.held(Class::Dead)), (11, 0));
+        assert_eq!(sweep(rows, Class::Ended, 0, 0), 11);
+        assert!(held(rows).is_empty());
+    }
+
+    #[test]
+    fn dead_letters_are_kept_apart() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        (1..=10).for_each(|n| add(rows, n, n % 2 == 0));
+        assert_eq!(sweep(rows, Class::Ended, 0, 0), 5);
+        assert_eq!(held(rows), [2, 4, 6, 8, 10]);
+        assert_eq!(sweep(rows, Class::Dead, 2, 0), 3);
+        assert_eq!(held(rows), [8, 10]);
+        assert_eq!(sweep(rows, Class::Dead, 2, 100), 2);
+    }
+
+    #[test]
+    fn what_has_not_ended_keeps_what_it_made() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let parent = invocation(nth(1));
+        rows.accepted(1, &parent, As::Started(at(0)), None).expect("it is accepted");
+        let made = child(&parent, nth(2));
+        rows.accepted(2, &made, As::Waiting, None).expect("it is accepted");
+        assert!(rows.ended(&ended(made, completed(), at(1))).expect("it ends"));
+        // A member of a group that is open, and what was made inside a synchronous call.
+        let mut member = invocation(nth(3));
+        member.slot = Some(zato_core::Slot { group: nth(1), index: 0 });
+        rows.accepted(3, &member, As::Waiting, None).expect("it is accepted");
+        assert!(rows.ended(&ended(member, completed(), at(1))).expect("it ends"));
+        rows.accepted(4, &child(&invocation(nth(90)), nth(4)), As::Waiting, Some(nth(1)))
+            .expect("it is accepted");
+        end(rows, 4, 1, false);
+        add(rows, 5, false);
+        assert_eq!(sweep(rows, Class::Ended, 0, 100), 1);
+        assert_eq!(held(rows), [1, 2, 3, 4]);
+        // Its end has another pass begin.
+        end(rows, 1, 2, false);
+        assert_eq!(sweep(rows, Class::Ended, 0, 100), 4);
+        assert!(held(rows).is_empty());
+    }
+
+    /// What ends behind a pass waits for one that is worth it, or for an hour.
+    #[test]
+    fn what_ends_behind_a_pass_goes_with_a_later_one() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        for n in 1..=64 {
+            rows.accepted(n, &invocation(nth(n)), As::Waiting, None).expect("it is accepted");
+        }
+        add(rows, 65, false);
+        assert_eq!(sweep(rows, Class::Ended, 100, 1_000), 1);
+        end(rows, 7, 7, false);
+        assert_eq!(sweep(rows, Class::Ended, 100, 1_000), 0, "one end does not bear 64 rows");
+        assert_eq!(sweep(rows, Class::Ended, 100, 1_000 + 3_600), 1, "an hour has passed");
+        (8..=11).for_each(|n| end(rows, n, n, false));
+        assert_eq!(sweep(rows, Class::Ended, 100, 1_000 + 3_600), 4, "four do");
+        assert_eq!(rows.held(Class::Ended), 0);
+    }
+
+    #[test]
+    fn a_sweep_that_is_undone_is_made_again() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        (1..=3).for_each(|n| add(rows, n, false));
+        rows.begin().expect("it begins");
+        assert_eq!(sweep(rows, Class::Ended, 1, 0), 2);
+        rows.rollback().expect("it is undone");
+        assert_eq!((rows.held(Class::Ended), held(rows)), (3, vec![1, 2, 3]));
+        assert_eq!(sweep(rows, Class::Ended, 1, 0), 2);
+        assert_eq!(held(rows), [3]);
+    }
+}

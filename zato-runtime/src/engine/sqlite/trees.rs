@@ -88,3 +88,104 @@ pub(crate) fn members(connection: &Connection, group: Cid) -> rusqlite::Result<V
     }
     Ok(members)
 }
+
+#[cfg(test)]
+mod tests {
+    use zato_core::{Invocation, Slot};
+
+    use super::*;
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::samples::{Store, at, child, completed, ended, invocation, nth};
+
+    /// 1 made 2, which made 4; 3 is a member of the group 2; 5 was made inside 90, a synchronous call of 1 that is not
+    /// held; 6 is a root of its own, and 7 is one that 1 made.
+    fn a_tree() -> Store {
+        let mut store = Store::new();
+        let root = invocation(nth(1));
+        let group = child(&root, nth(2));
+        let mut member = child(&root, nth(3));
+        member.slot = Some(Slot { group: nth(2), index: 0 });
+        let below = child(&group, nth(4));
+        let inside = child(&child(&root, nth(90)), nth(5));
+        let mut apart = child(&root, nth(7));
+        apart.root = nth(7);
+        let all = [root, group, member, below, inside, invocation(nth(6)), apart];
+        for (number, invocation) in (1..).zip(all) {
+            let hidden_by = (invocation.cid == nth(5)).then(|| nth(1));
+            store.rows.accepted(number, &invocation, As::Waiting, hidden_by).expect("it is accepted");
+        }
+        store
+    }
+
+    fn numbers(stored: &[Stored]) -> Vec<u64> {
+        stored.iter().map(Stored::number).collect()
+    }
+
+    #[test]
+    fn a_tree_is_all_below_its_root() {
+        let mut store = a_tree();
+        let found = tree(store.rows.connection(), nth(1)).expect("it can be read");
+        assert_eq!(numbers(&found), [1, 2, 3, 4, 5]);
+        assert_eq!(numbers(&tree(store.rows.connection(), nth(6)).expect("it can be read")), [6]);
+        assert_eq!(numbers(&tree(store.rows.connection(), nth(7)).expect("it can be read")), [7]);
+        assert!(tree(store.rows.connection(), nth(8)).expect("it can be read").is_empty());
+
+        let end = ended(invocation(nth(1)), completed(), at(1));
+        assert!(store.rows.ended(&end).expect("it ends"));
+        let found = tree(store.rows.connection(), nth(1)).expect("it can be read");
+        assert_eq!(numbers(&found), [1, 2, 3, 4, 5], "what has ended is of the tree too");
+    }
+
+    #[test]
+    fn what_is_below_is_what_has_not_ended() {
+        let mut store = a_tree();
+        let cids = |rows: &[u64]| rows.iter().map(|n| nth(*n)).collect::<Vec<_>>();
+        let connection = store.rows.connection();
+        assert_eq!(below(connection, nth(1), nth(1)).expect("it can be read"), cids(&[2, 3, 4, 5]));
+        assert_eq!(below(connection, nth(1), nth(2)).expect("it can be read"), cids(&[3, 4]));
+        assert_eq!(below(connection, nth(1), nth(90)).expect("it can be read"), cids(&[5]));
+        assert!(below(connection, nth(1), nth(4)).expect("it can be read").is_empty());
+        let end = ended(child(&invocation(nth(1)), nth(2)), completed(), at(1));
+        assert!(store.rows.ended(&end).expect("it ends"));
+        assert_eq!(below(store.rows.connection(), nth(1), nth(1)).expect("it can be read"), cids(&[3, 4, 5]));
+    }
+
+    /// A chain's step passes its slot on; what it has passed on does not fill it.
+    #[test]
+    fn a_place_is_filled_by_the_last_that_has_it() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let member = |n, index| -> Invocation {
+            let mut member = invocation(nth(n));
+            member.slot = Some(Slot { group: nth(1), index });
+            member
+        };
+        rows.accepted(1, &invocation(nth(1)), As::Open, None).expect("it is accepted");
+        rows.accepted(2, &member(2, 1), As::Waiting, None).expect("it is accepted");
+        rows.accepted(3, &member(3, 0), As::Waiting, None).expect("it is accepted");
+        assert!(rows.ended(&ended(member(3, 0), completed(), at(1))).expect("it ends"));
+        let filled = |rows: &crate::engine::sqlite::rows::Rows| -> Vec<(u32, Cid, bool)> {
+            let members = members(rows.connection(), nth(1)).expect("they can be read");
+            members.iter().map(|member| (member.index, member.cid, member.ended.is_some())).collect()
+        };
+        assert_eq!(filled(rows), [(0, nth(3), true), (1, nth(2), false)]);
+        rows.accepted(4, &member(4, 0), As::Waiting, None).expect("it is accepted");
+        assert_eq!(filled(rows), [(0, nth(4), false), (1, nth(2), false)]);
+        assert!(rows.ended(&ended(member(4, 0), completed(), at(2))).expect("it ends"));
+        assert_eq!(filled(rows), [(0, nth(4), true), (1, nth(2), false)]);
+    }
+
+    #[test]
+    fn a_tree_is_walked_by_indexes() {
+        let store = a_tree();
+        let sql = concat!("EXPLAIN QUERY PLAN ", below!(), "SELECT cid FROM below");
+        let mut statement = store.rows.connection().prepare(sql).expect("SQL");
+        let root = codec::cid(nth(1));
+        let steps = statement.query_map(params![root, root], |row| row.get::<_, String>(3)).expect("a plan");
+        let steps: Vec<_> = steps.collect::<Result<_, _>>().expect("its steps");
+        for index in ["invocation_parent", "invocation_slot", "invocation_hidden"] {
+            assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
+        }
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN i")), "{steps:?}");
+    }
+}

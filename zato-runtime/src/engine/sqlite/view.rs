@@ -131,3 +131,89 @@ pub(super) const READABLE: &str = concat!(
     " AS response\n",
     "FROM invocation AS i;\n",
 );
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::samples::{Store, at, child, completed, ended, failed, invocation, nth};
+
+    /// One column of the n-th invocation, as text.
+    fn shown(store: &Store, n: u64, column: &str) -> String {
+        let sql = format!("SELECT {column} FROM readable WHERE accept = ?1");
+        let value = store.rows.connection().query_row(&sql, [n], |row| row.get(0)).expect("a row");
+        match value {
+            Value::Null => "NULL".to_owned(),
+            Value::Integer(number) => number.to_string(),
+            Value::Text(text) => text,
+            other => panic!("{column} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn rows_are_shown_in_words() {
+        let mut store = Store::new();
+        let first = invocation(nth(1));
+        store.rows.accepted(1, &first, As::Started(at(1)), None).expect("it is accepted");
+        let second = child(&first, nth(2));
+        store.rows.accepted(2, &second, As::Waiting, None).expect("it is accepted");
+        assert!(store.rows.cancel(nth(2), true).expect("it is noted"));
+        let shown_of = |store: &Store, n, columns: &[&str]| -> Vec<String> {
+            columns.iter().map(|column| shown(store, n, column)).collect()
+        };
+        let columns =
+            ["cid", "service", "state", "channel", "caller", "parent", "root", "payload_kind", "payload"];
+        let (one, two) = (nth(1).to_string(), nth(2).to_string());
+        let outside =
+            [&one, "orders.price", "running", "invoke-async", "NULL", "NULL", &one, "text", "a request"];
+        assert_eq!(shown_of(&store, 1, &columns), outside);
+        let made =
+            [&two, "orders.charge", "waiting", "invoke-async", "orders.price", &one, &one, "empty", ""];
+        assert_eq!(shown_of(&store, 2, &columns), made);
+        assert_eq!(shown(&store, 1, "started_at"), "2023-11-14T22:13:21.000000000Z");
+        assert_eq!(shown_of(&store, 1, &["due", "outcome", "response", "again"]), ["NULL"; 4]);
+        assert_eq!(shown(&store, 2, "cancel"), "with tree");
+
+        assert!(store.rows.ended(&ended(first, completed(), at(2))).expect("it ends"));
+        assert!(store.rows.ended(&ended(second, failed(), at(2))).expect("it ends"));
+        let columns = ["state", "outcome", "response", "error", "permanent"];
+        assert_eq!(shown_of(&store, 1, &columns), ["ended", "Completed", "a response", "NULL", "NULL"]);
+        assert_eq!(shown_of(&store, 2, &columns), ["dead", "Failed", "NULL", "no such order", "1"]);
+    }
+
+    /// The words of the view are those that the program uses.
+    #[test]
+    fn every_outcome_and_channel_has_its_word() {
+        use zato_core::{Channel, Ending, Outcome};
+
+        let ending = || Ending::new("", false);
+        let outcomes = [
+            completed(),
+            Outcome::Failed(ending()),
+            Outcome::TimedOut(ending()),
+            Outcome::Expired(ending()),
+            Outcome::Cancelled(ending()),
+            Outcome::Undecodable(ending()),
+            Outcome::Lost(ending()),
+        ];
+        let channels = [
+            Channel::Invoke,
+            Channel::InvokeAsync,
+            Channel::InvokeAsyncCallback,
+            Channel::Parallel,
+            Channel::FanOut,
+            Channel::Chain,
+            Channel::ChainStep,
+        ];
+        let mut store = Store::new();
+        for (number, (outcome, channel)) in (1..).zip(outcomes.into_iter().zip(channels)) {
+            let mut invocation = invocation(nth(number));
+            invocation.channel = channel;
+            let name = outcome.name();
+            store.rows.inner(number, &ended(invocation, outcome, at(1))).expect("it is recorded");
+            assert_eq!(shown(&store, number, "outcome"), name);
+            assert_eq!(shown(&store, number, "channel"), channel.as_str());
+        }
+    }
+}
