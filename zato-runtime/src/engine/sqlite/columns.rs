@@ -44,8 +44,6 @@ pub(crate) struct LiveRow {
     pub(crate) attempts: u32,
     /// What became of those that were over when it last came to wait again; none where it never did.
     pub(crate) progress: Option<Arc<Progress>>,
-    /// How many times its process died during it.
-    pub(crate) losses: u32,
     /// Whether it is to stop.
     pub(crate) cancel: CancelNote,
     /// The invocation whose attempt made it, if that did so inside a synchronous call, which is its parent then.
@@ -126,7 +124,6 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
     let invocation = Arc::new(invocation(columns, cid, names)?);
     let attempts = columns.next()?;
     let progress = progress(columns)?.map(Arc::new);
-    let losses = columns.next()?;
     let cancel = columns.next()?;
     let hidden_by = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
     let started_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0);
@@ -144,7 +141,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
             return Ok(Stored::Ended(EndedRow { number, ended: Arc::new(ended), again }));
         }
     };
-    Ok(Stored::Live(LiveRow { number, invocation, stands, attempts, progress, losses, cancel, hidden_by }))
+    Ok(Stored::Live(LiveRow { number, invocation, stands, attempts, progress, cancel, hidden_by }))
 }
 
 fn invocation(columns: &mut Columns<'_, '_>, cid: Cid, names: &NamesOf<'_>) -> rusqlite::Result<Invocation> {
@@ -185,7 +182,8 @@ fn progress(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Option<Progress>>
     let failed = columns.next()?;
     let next_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0);
     let tried = columns.next::<Option<ReadTried>>()?.unwrap_or_default().0;
-    Ok(behind.map(|attempts| Progress { attempts, failed, tried, next_at }))
+    let losses = columns.next()?;
+    Ok(behind.map(|attempts| Progress { attempts, failed, tried, next_at, losses }))
 }
 
 fn outcome(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Outcome> {

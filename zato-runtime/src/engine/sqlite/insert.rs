@@ -77,7 +77,7 @@ impl Rows {
                 hidden_by, behind, failed, next_at, tried, ended_at, outcome, permanent, error, response_kind, response,
                 losses, cancel)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, 0, 0)";
+                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, 0)";
         self.connection.prepare_cached(sql)?.execute(params![
             number,
             codec::cid(invocation.cid),
@@ -111,6 +111,7 @@ impl Rows {
             end.error,
             end.response_kind,
             end.response,
+            before.map_or(0, |before| before.losses),
         ])?;
         Ok(())
     }
@@ -185,7 +186,7 @@ mod tests {
             let row = live(rows, cid);
             prop_assert_eq!(whole(&row.invocation), whole(&invocation));
             prop_assert_eq!((row.number, row.stands, row.attempts), (number, Where::Waiting, 0));
-            prop_assert_eq!((row.hidden_by, row.losses, row.progress.is_none()), (hidden_by, 0, true));
+            prop_assert_eq!((row.hidden_by, row.progress.is_none()), (hidden_by, true));
 
             prop_assert!(rows.started(cid, 1, at).expect("it starts"));
             let row = live(rows, cid);

@@ -117,18 +117,14 @@ impl Rows {
     /// The attempt that ran is over, and it waits for another. Answers whether it was held and had not ended.
     pub(crate) fn again(&mut self, cid: Cid, progress: &Progress) -> rusqlite::Result<bool> {
         let sql = "UPDATE invocation
-            SET state = 0, attempts = ?2, behind = ?2, failed = ?3, next_at = ?4, tried = ?5
+            SET state = 0, attempts = ?2, behind = ?2, failed = ?3, next_at = ?4, tried = ?5, losses = ?6
             WHERE cid = ?1 AND state < 3";
         let next_at = progress.next_at.map(codec::time);
         let tried = json::tried(&progress.tried)?;
-        self.change(sql, params![codec::cid(cid), progress.attempts, progress.failed, next_at, tried])
-    }
-
-    /// Its process died during it: so many times now. It waits, with its progress as it was. Answers whether it was
-    /// held and had not ended.
-    pub(crate) fn lost(&mut self, cid: Cid, losses: u32) -> rusqlite::Result<bool> {
-        let sql = "UPDATE invocation SET state = 0, losses = ?2 WHERE cid = ?1 AND state < 3";
-        self.change(sql, params![codec::cid(cid), losses])
+        self.change(
+            sql,
+            params![codec::cid(cid), progress.attempts, progress.failed, next_at, tried, progress.losses],
+        )
     }
 
     /// What was held has ended. Answers whether it was held and had not ended before: an invocation ends once.
@@ -138,7 +134,8 @@ impl Rows {
         let before = ended.before.as_deref();
         let sql = "UPDATE invocation
             SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, permanent = ?7, error = ?8,
-                response_kind = ?9, response = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14
+                response_kind = ?9, response = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14,
+                losses = ?15
             WHERE cid = ?1 AND state < 3";
         let params = params![
             codec::cid(ended.invocation.cid),
@@ -155,6 +152,7 @@ impl Rows {
             before.map_or(0, |before| before.failed),
             before.and_then(|before| before.next_at).map(codec::time),
             before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
+            before.map_or(0, |before| before.losses),
         ];
         let changed = self.change(sql, params)?;
         if changed {
@@ -300,20 +298,6 @@ mod tests {
         let again = Rows::new(schema::open(&path).expect("it opens")).expect("it can be read");
         assert_eq!(again.held(Class::Ended), 1);
         assert_eq!(lookups::last_number(again.connection()).expect("it can be asked"), 2);
-    }
-
-    #[test]
-    fn what_is_lost_waits_with_its_losses() {
-        let mut store = Store::new();
-        let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), As::Started(at(1)), None).expect("it is accepted");
-        assert!(rows.lost(nth(1), 2).expect("it is noted"));
-        let row = live(rows, nth(1));
-        assert_eq!((row.stands, row.attempts, row.losses), (Stands::Waiting, 1, 2));
-        assert!(row.progress.is_none());
-        assert!(rows.started(nth(1), 2, at(3)).expect("it starts"));
-        let row = live(rows, nth(1));
-        assert_eq!((row.stands, row.attempts, row.losses), (Stands::Running(at(3)), 2, 2));
     }
 
     #[test]

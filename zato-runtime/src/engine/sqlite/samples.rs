@@ -213,8 +213,14 @@ fn any_tried() -> impl Strategy<Value = Tried> {
 }
 
 pub(super) fn any_progress() -> impl Strategy<Value = Progress> {
-    let all = (any::<u32>(), any::<u32>(), vec(any_tried(), 0..4), of(any_time()));
-    all.prop_map(|(attempts, failed, tried, next_at)| Progress { attempts, failed, tried, next_at })
+    let all = (any::<u32>(), any::<u32>(), vec(any_tried(), 0..4), of(any_time()), any::<u32>());
+    all.prop_map(|(attempts, failed, tried, next_at, losses)| Progress {
+        attempts,
+        failed,
+        tried,
+        next_at,
+        losses,
+    })
 }
 
 pub(super) fn any_outcome() -> impl Strategy<Value = Outcome> {
