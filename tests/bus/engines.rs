@@ -160,7 +160,7 @@ fn cids(deliveries: &[Delivery]) -> Vec<Cid> {
 }
 
 async fn find(engine: &dyn Engine, number: u32) -> Option<Found> {
-    engine.find([cid(number)].into_iter().collect()).await.pop().flatten()
+    engine.find([cid(number)].into_iter().collect()).await.expect("it can be read").pop().flatten()
 }
 
 async fn status(engine: &dyn Engine, number: u32) -> Status {
@@ -176,7 +176,7 @@ async fn waits(engine: &dyn Engine, number: u32) -> Waits {
 }
 
 async fn cancel(engine: &dyn Engine, number: u32) -> Option<CancelAnswer> {
-    engine.cancel([cid(number)].into_iter().collect(), false).await.pop().flatten()
+    engine.cancel([cid(number)].into_iter().collect(), false).await.expect("it can be read").pop().flatten()
 }
 
 /// Whether a drain ends now.
@@ -249,7 +249,10 @@ async fn a_delivery_is_settled_once() {
         assert!(first[0].is_ok());
         let again = engine.settle(settle(&delivery, &[invocation("b", 2)])).await;
         assert!(again[0].is_err(), "{}", engine.url());
-        assert!(engine.find([cid(2)].into_iter().collect()).await[0].is_none(), "nothing followed from it");
+        assert!(
+            engine.find([cid(2)].into_iter().collect()).await.expect("it can be read")[0].is_none(),
+            "nothing followed from it"
+        );
     }
 }
 
@@ -279,7 +282,9 @@ async fn callbacks_are_accepted_with_the_outcome() {
 #[tokio::test]
 async fn an_invocation_can_be_found_where_it_stands() {
     for engine in engines(&Config::default()) {
-        let find = async |number| engine.find([cid(number)].into_iter().collect()).await.pop().flatten();
+        let find = async |number| {
+            engine.find([cid(number)].into_iter().collect()).await.expect("it can be read").pop().flatten()
+        };
         assert!(find(1).await.is_none());
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
         assert!(matches!(find(1).await, Some(Found { status: Status::Waiting(Waits::Turn), .. })));
@@ -342,7 +347,7 @@ async fn a_batch_is_answered_item_by_item() {
         let answers = engine.accept(batch.into_iter().collect()).await;
         let refused: Vec<_> = answers.into_iter().map(Result::err).collect();
         assert_eq!(refused, [None, Some(Refused::Over), None], "{}", engine.url());
-        let found = engine.find([1, 2, 3].map(cid).into_iter().collect()).await;
+        let found = engine.find([1, 2, 3].map(cid).into_iter().collect()).await.expect("it can be read");
         assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
 
         let deliveries = deliver_all(&*engine).await;
@@ -352,7 +357,8 @@ async fn a_batch_is_answered_item_by_item() {
             settle(first, &[invocation("a", 4)]).into_iter().chain(settle(second, &[])).collect();
         let answers = engine.settle(both).await;
         assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true]);
-        let answers = engine.cancel([3, 4].map(cid).into_iter().collect(), false).await;
+        let answers =
+            engine.cancel([3, 4].map(cid).into_iter().collect(), false).await.expect("it can be read");
         assert!(matches!(answers[..], [Some(CancelAnswer::Ended(_)), None]), "{answers:?}");
     }
 }

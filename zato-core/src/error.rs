@@ -127,6 +127,16 @@ pub enum CallError {
         /// How many bytes they hold.
         bytes: usize,
     },
+    /// What the engine keeps could not be written or read. Whether what was asked for has been recorded is unknown: it may
+    /// be found under its CID later, and asking again may do it twice, but for a call that brings a CID or an idempotency
+    /// key.
+    #[error("{}: {error}", unknown(*cid))]
+    Store {
+        /// What may have been recorded: for a call, the CID that it would have returned.
+        cid: Option<Cid>,
+        /// What is wrong with the store, and the cure.
+        error: String,
+    },
     /// The runtime is shutting down and takes nothing from outside. Nothing was accepted.
     #[error("the runtime is shutting down and takes no more calls: make the call again once it is started")]
     ShuttingDown,
@@ -168,10 +178,18 @@ impl CallError {
     /// Whether the same call made again would be refused again.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::ShuttingDown => false,
+            Self::Full { .. } | Self::Store { .. } | Self::ShuttingDown => false,
             Self::Ended { outcome, .. } => outcome.ending().is_some_and(|ending| ending.permanent),
             _ => true,
         }
+    }
+}
+
+/// What is not known after the store has failed.
+fn unknown(cid: Option<Cid>) -> String {
+    match cid {
+        Some(cid) => format!("whether {cid} has been recorded is unknown, since the store has failed"),
+        None => "whether that has been recorded is unknown, since the store has failed".to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zato_core::{CallError, Channel, Cid, Invocation, Slot};
 
 use crate::cid;
+use crate::engine::StoreFault;
 use crate::found::{DiscardAnswer, Found, Status};
 use crate::intake::{Beside, hand_over};
 use crate::patterns::stage_and_accept;
@@ -13,7 +14,8 @@ use crate::shared::Shared;
 
 /// Runs a dead letter again: in the same tree, under a new CID.
 pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallError> {
-    let found = shared.find(cid).await.ok_or(CallError::NotHeld(cid))?;
+    let found =
+        shared.find(cid).await.map_err(|fault| fault.of_call(Some(cid)))?.ok_or(CallError::NotHeld(cid))?;
     if !found.is_dead() {
         return Err(not_dead(&found));
     }
@@ -38,9 +40,10 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
 
 /// Forgets a dead letter.
 pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> {
-    match shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await.pop() {
+    let unread = |fault: StoreFault| fault.of_call(Some(cid));
+    match shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await.map_err(&unread)?.pop() {
         Some(DiscardAnswer::Discarded) => Ok(()),
-        Some(DiscardAnswer::NotDead) => match shared.find(cid).await {
+        Some(DiscardAnswer::NotDead) => match shared.find(cid).await.map_err(unread)? {
             Some(found) => Err(not_dead(&found)),
             None => Err(CallError::NotHeld(cid)),
         },

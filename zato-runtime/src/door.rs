@@ -8,6 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
 use zato_core::{CallError, Cancellation, Cid, Context, Invocation, Outcome, Payload};
 
+use crate::engine::StoreFault;
 use crate::found::{Found, Status};
 use crate::intake;
 use crate::nested::{Inner, response};
@@ -70,7 +71,10 @@ impl Bus for Shared {
             if let Some(context) = from.filter(|context| !self.is_live(context)) {
                 return Err(intake::over(context));
             }
-            self.cancel_now(cid, with_tree).await.ok_or(CallError::NotHeld(cid))
+            self.cancel_now(cid, with_tree)
+                .await
+                .map_err(|fault| fault.of_call(Some(cid)))?
+                .ok_or(CallError::NotHeld(cid))
         })
     }
 
@@ -109,48 +113,57 @@ impl Shared {
     }
 
     /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
-    async fn cancel_now(&self, cid: Cid, with_tree: bool) -> Option<Cancellation> {
-        let waited = if with_tree { self.below_what_waits(cid).await } else { None };
+    async fn cancel_now(&self, cid: Cid, with_tree: bool) -> Result<Option<Cancellation>, StoreFault> {
+        let waited = if with_tree { self.below_what_waits(cid).await? } else { None };
         let mut all = Batch::new();
         all.push(cid);
-        let first = self.cancel_all(all, with_tree).await.into_iter().next().flatten()?;
+        let Some(first) = self.cancel_all(all, with_tree).await?.into_iter().next().flatten() else {
+            return Ok(None);
+        };
         // A group is its members.
         if with_tree || matches!(first, CancelAnswer::Open) {
             let below = match waited {
                 // It has not run since, so that only those are new who are told of its end.
                 Some((attempts, below))
                     if matches!(first, CancelAnswer::Ending)
-                        && self.attempts_of(cid).await == Some(attempts) =>
+                        && self.attempts_of(cid).await? == Some(attempts) =>
                 {
                     below.into_iter().collect()
                 }
-                _ => self.below_what_ran(cid, with_tree, matches!(first, CancelAnswer::Ended(_))).await,
+                _ => self.below_what_ran(cid, with_tree, matches!(first, CancelAnswer::Ended(_))).await?,
             };
-            self.cancel_all(below, with_tree).await;
+            self.cancel_all(below, with_tree).await?;
         }
-        Some(match first {
+        Ok(Some(match first {
             CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
             CancelAnswer::Noted(_) | CancelAnswer::Open => Cancellation::Requested,
             CancelAnswer::Ending => match self.engine.outcome(cid).await? {
-                Outcome::Cancelled(_) => Cancellation::Cancelled,
-                other => Cancellation::Ended(other),
+                Some(Outcome::Cancelled(_)) => Cancellation::Cancelled,
+                Some(other) => Cancellation::Ended(other),
+                None => return Ok(None),
             },
-        })
+        }))
     }
 
     /// How many attempts of an invocation that waits have been made, and what is below it; `None` if it does not wait.
-    async fn below_what_waits(&self, cid: Cid) -> Option<(u32, Vec<Cid>)> {
-        let found = self.find(cid).await?;
-        match found.status {
-            Status::Waiting(_) => Some((found.attempts, self.engine.below(cid).await)),
-            _ => None,
+    async fn below_what_waits(&self, cid: Cid) -> Result<Option<(u32, Vec<Cid>)>, StoreFault> {
+        match self.find(cid).await? {
+            Some(Found { status: Status::Waiting(_), attempts, .. }) => {
+                Ok(Some((attempts, self.engine.below(cid).await?)))
+            }
+            _ => Ok(None),
         }
     }
 
     /// What is to be cancelled with an invocation: of a group without its tree, its members. What runs may invoke more
     /// until it is noted: that is noted by then. Who is told of an end that has come since is no part of it.
-    async fn below_what_ran(&self, cid: Cid, with_tree: bool, had_ended: bool) -> Batch<Cid> {
-        let below = self.engine.below(cid).await.into_iter().collect();
+    async fn below_what_ran(
+        &self,
+        cid: Cid,
+        with_tree: bool,
+        had_ended: bool,
+    ) -> Result<Batch<Cid>, StoreFault> {
+        let below = self.engine.below(cid).await?.into_iter().collect();
         let is_meant = |found: &Found| {
             let invocation: &Invocation = &found.invocation;
             if with_tree {
@@ -159,22 +172,20 @@ impl Shared {
                 invocation.slot.is_some_and(|slot| slot.group == cid)
             }
         };
-        self.engine
-            .find(below)
-            .await
-            .into_iter()
-            .flatten()
-            .filter(is_meant)
-            .map(|found| found.cid())
-            .collect()
+        let found = self.engine.find(below).await?.into_iter().flatten();
+        Ok(found.filter(is_meant).map(|found| found.cid()).collect())
     }
 
-    async fn attempts_of(&self, cid: Cid) -> Option<u32> {
-        Some(self.find(cid).await?.attempts)
+    async fn attempts_of(&self, cid: Cid) -> Result<Option<u32>, StoreFault> {
+        Ok(self.find(cid).await?.map(|found| found.attempts))
     }
 
-    async fn cancel_all(&self, all: Batch<Cid>, with_tree: bool) -> Batch<Option<CancelAnswer>> {
-        let answers = self.engine.cancel(all, with_tree).await;
+    async fn cancel_all(
+        &self,
+        all: Batch<Cid>,
+        with_tree: bool,
+    ) -> Result<Batch<Option<CancelAnswer>>, StoreFault> {
+        let answers = self.engine.cancel(all, with_tree).await?;
         for answer in &answers {
             if let Some(CancelAnswer::Noted(delivery)) = answer {
                 let attempt = delivery.id();
@@ -187,7 +198,7 @@ impl Shared {
                 }
             }
         }
-        answers
+        Ok(answers)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zato_core::{CallError, Cid, DecodeError};
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, StoreFault};
 use crate::registry::Faults;
 
 /// What can go wrong for a program that runs the bus: at start, in a call, or in a look-up.
@@ -26,6 +26,9 @@ pub enum Error {
     /// The invocation is not held: it never was, or it has ended and is no longer remembered.
     #[error("{}", CallError::NotHeld(*.0))]
     NotHeld(Cid),
+    /// What the engine keeps cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
     /// The runtime was started where there is no tokio.
     #[error("a runtime needs tokio: start it inside `#[tokio::main]`, or let `zato_runtime::main()` do it")]
     NoTokio,

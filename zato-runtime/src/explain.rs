@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use zato_core::{Channel, Cid, Kind, Outcome};
 
+use crate::engine::StoreFault;
 use crate::found::{Found, Status, Tree};
 use crate::shared::Shared;
 use crate::standing::{Teller, advice, is_group, role};
@@ -40,17 +41,17 @@ impl fmt::Display for Explanation {
 }
 
 /// Explains an invocation; `None` if it is not held.
-pub(crate) async fn explain(shared: &Shared, cid: Cid) -> Option<Explanation> {
-    let asked = shared.find(cid).await?;
-    let tree = shared.engine.tree(asked.invocation.root).await;
+pub(crate) async fn explain(shared: &Shared, cid: Cid) -> Result<Option<Explanation>, StoreFault> {
+    let Some(asked) = shared.find(cid).await? else { return Ok(None) };
+    let tree = shared.engine.tree(asked.invocation.root).await?;
     let mut teller = Teller::new(shared);
     for found in tree.found.iter().chain([&asked]) {
-        teller.learn(found).await;
+        teller.learn(found).await?;
     }
     let mut page = Page { teller, asked: cid, text: String::new(), left: MAX_SHOWN };
     page.head(&asked);
     page.tree(&tree, &asked);
-    Some(Explanation { page: page.text })
+    Ok(Some(Explanation { page: page.text }))
 }
 
 /// A page that is being written.

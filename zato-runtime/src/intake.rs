@@ -180,6 +180,7 @@ pub(crate) fn hand_over<'a>(
         Some(Err(Refused::KeyConflict { first })) => {
             Err(CallError::KeyConflict { service: service.to_string(), first })
         }
+        Some(Err(Refused::Store(fault))) => Err(fault.of_call(Some(cid))),
         Some(Err(refused)) => Err(why(&refused, from)),
         None => Err(CallError::ShuttingDown),
     };
@@ -267,6 +268,7 @@ impl Drop for Entering<'_> {
 pub(crate) fn why(refused: &Refused, from: Option<&Context>) -> CallError {
     match *refused {
         Refused::Full { waiting, bytes } => CallError::Full { waiting, bytes },
+        Refused::Store(ref fault) => fault.of_call(None),
         Refused::Over => from.map_or(CallError::ShuttingDown, over),
         Refused::Draining
         | Refused::Incomplete { .. }

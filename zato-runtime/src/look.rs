@@ -13,9 +13,9 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// None today: a durable engine may fail to read.
+    /// [`Error::Store`] if what the engine keeps cannot be read.
     pub async fn find(&self, cid: Cid) -> Result<Option<Found>, Error> {
-        Ok(self.shared().find(cid).await)
+        Ok(self.shared().find(cid).await?)
     }
 
     /// Everything that is held of the causal tree of an invocation, from its root, in the order in which it was
@@ -23,10 +23,10 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::NotHeld`] if the engine does not hold the invocation.
+    /// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
     pub async fn tree(&self, cid: Cid) -> Result<Vec<Found>, Error> {
-        let found = self.shared().find(cid).await.ok_or(Error::NotHeld(cid))?;
-        Ok(self.shared().engine.tree(found.invocation.root).await.found)
+        let found = self.shared().find(cid).await?.ok_or(Error::NotHeld(cid))?;
+        Ok(self.shared().engine.tree(found.invocation.root).await?.found)
     }
 
     /// What is held and passes the filter, the newest first.
@@ -47,9 +47,9 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// None today: a durable engine may fail to read.
+    /// [`Error::Store`] if what the engine keeps cannot be read.
     pub async fn list(&self, filter: Filter) -> Result<Vec<Found>, Error> {
-        Ok(self.shared().engine.list(&filter).await)
+        Ok(self.shared().engine.list(&filter).await?)
     }
 
     /// One invocation in words: how it stands and why, and the causal tree around it, on a page that a person can act
@@ -57,9 +57,9 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::NotHeld`] if the engine does not hold the invocation.
+    /// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
     pub async fn explain(&self, cid: Cid) -> Result<Explanation, Error> {
-        explain(self.shared(), cid).await.ok_or(Error::NotHeld(cid))
+        explain(self.shared(), cid).await?.ok_or(Error::NotHeld(cid))
     }
 
     /// Runs a dead letter again and returns the new CID: the same request to the same service, with the same callbacks
@@ -79,7 +79,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is no dead letter.
+    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is no dead letter,
+    /// [`CallError::Store`] if it cannot be recorded.
     pub async fn discard(&self, cid: Cid) -> Result<(), CallError> {
         dead::discard(self.shared(), cid).await
     }
@@ -89,7 +90,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`] if no service has that name.
+    /// [`CallError::Unknown`] if no service has that name, [`CallError::Store`] if it cannot be recorded.
     pub async fn pause(&self, service: impl AsRef<str>) -> Result<(), CallError> {
         self.set_paused(service.as_ref(), true).await
     }
@@ -98,7 +99,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`] if no service has that name.
+    /// [`CallError::Unknown`] if no service has that name, [`CallError::Store`] if it cannot be recorded.
     pub async fn resume(&self, service: impl AsRef<str>) -> Result<(), CallError> {
         self.set_paused(service.as_ref(), false).await
     }
@@ -106,7 +107,6 @@ impl Runtime {
     async fn set_paused(&self, name: &str, paused: bool) -> Result<(), CallError> {
         let registry = &self.shared().registry;
         let entry = registry.get(name).ok_or_else(|| registry.unknown("service", name))?;
-        self.shared().engine.pause(&entry.name, paused).await;
-        Ok(())
+        self.shared().engine.pause(&entry.name, paused).await.map_err(|fault| fault.of_call(None))
     }
 }

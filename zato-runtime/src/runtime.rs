@@ -181,9 +181,9 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::NotHeld`] if the engine does not hold it: the memory engine remembers the last 10,000 that
-    /// ended, or 64 MiB of them.
+    /// ended, or 64 MiB of them. [`Error::Store`] if what it keeps cannot be read.
     pub async fn outcome(&self, cid: Cid) -> Result<Outcome, Error> {
-        self.inner.shared.engine.outcome(cid).await.ok_or(Error::NotHeld(cid))
+        self.inner.shared.engine.outcome(cid).await?.ok_or(Error::NotHeld(cid))
     }
 
     /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use zato_core::{Channel, Cid};
 
+use crate::engine::StoreFault;
 use crate::found::{Filter, Found, Stage, Status, Waits};
 use crate::record::Tried;
 use crate::shared::Shared;
@@ -28,14 +29,15 @@ impl<'a> Teller<'a> {
     }
 
     /// Looks up what has to be said about what holds an invocation up.
-    pub(crate) async fn learn(&mut self, found: &Found) {
+    pub(crate) async fn learn(&mut self, found: &Found) -> Result<(), StoreFault> {
         if let Status::Waiting(Waits::Concurrency(_)) = found.status
             && !self.users.contains_key(found.service())
         {
             let running = Filter::new().stage(Stage::Running).service(found.service()).limit(MAX_NAMED + 1);
-            let running = self.shared.engine.list(&running).await;
+            let running = self.shared.engine.list(&running).await?;
             self.users.insert(found.service().to_owned(), running.iter().map(Found::cid).collect());
         }
+        Ok(())
     }
 
     pub(crate) fn attempts(&self, found: &Found) -> String {

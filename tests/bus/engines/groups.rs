@@ -22,9 +22,14 @@ async fn a_group_ends_when_its_last_member_does() {
     for engine in engines(&Config::default()) {
         engine.stage(cid(100), vec![member("a", 0, 0), member("b", 1, 1)]).await.expect("room");
         engine.stage(cid(100), vec![member("b", 2, 2)]).await.expect("room");
-        assert!(engine.find([cid(0)].into_iter().collect()).await[0].is_none(), "staged is not accepted");
+        assert!(
+            engine.find([cid(0)].into_iter().collect()).await.expect("it can be read")[0].is_none(),
+            "staged is not accepted"
+        );
         accept_group(&*engine, 3).await.expect("all are staged");
-        let find = async || engine.find([cid(100)].into_iter().collect()).await.pop().flatten();
+        let find = async || {
+            engine.find([cid(100)].into_iter().collect()).await.expect("it can be read").pop().flatten()
+        };
         let outcome = engine.outcome(cid(100));
         let deliveries = deliver_all(&*engine).await;
         assert_eq!(deliveries.len(), 3);
@@ -43,7 +48,7 @@ async fn a_group_ends_when_its_last_member_does() {
             let granted: Vec<_> = answer.granted.iter().map(|next| next.invocation.cid).collect();
             assert_eq!(granted, if is_last { vec![cid(999)] } else { vec![] }, "{}", engine.url());
         }
-        let outcome = outcome.await.expect("the group is held");
+        let outcome = outcome.await.expect("it can be read").expect("the group is held");
         assert_eq!(outcome.to_string(), "Completed: Completed: done, Completed: done, Completed: done");
         assert!(matches!(find().await, Some(Found { status: Status::Ended { .. }, .. })));
     }
@@ -53,7 +58,7 @@ async fn a_group_ends_when_its_last_member_does() {
 async fn a_group_without_members_ends_at_once() {
     for engine in engines(&Config::default()) {
         accept_group(&*engine, 0).await.expect("nothing is missing");
-        assert!(engine.outcome(cid(100)).await.expect("it is held").is_completed());
+        assert!(engine.outcome(cid(100)).await.expect("it can be read").expect("it is held").is_completed());
         assert_eq!(deliver(&*engine).await.invocation.cid, cid(999), "its callback runs");
     }
 }
@@ -65,7 +70,14 @@ async fn a_group_is_accepted_whole_or_not_at_all() {
         assert_eq!(accept_group(&*engine, 2).await, Err(Refused::Incomplete { staged: 1, members: 2 }));
         engine.unstage(cid(100)).await;
         assert_eq!(accept_group(&*engine, 1).await, Err(Refused::Incomplete { staged: 0, members: 1 }));
-        assert!(engine.find([cid(0), cid(100)].into_iter().collect()).await.iter().all(Option::is_none));
+        assert!(
+            engine
+                .find([cid(0), cid(100)].into_iter().collect())
+                .await
+                .expect("it can be read")
+                .iter()
+                .all(Option::is_none)
+        );
     }
 }
 
@@ -112,14 +124,15 @@ async fn a_member_may_pass_its_slot_on() {
         let settled = record(&*engine, settle(&second, &[next_step("elsewhere", 3)])).await;
         assert!(settled.joined.is_none());
         assert!(matches!(status(&*engine, 100).await, Status::Open(1)));
-        assert_eq!(engine.below(cid(100)).await, [cid(3)], "it is a member now");
+        assert_eq!(engine.below(cid(100)).await.expect("it can be read"), [cid(3)], "it is a member now");
         // It ends in something else, and that fills it.
         assert!(matches!(cancel(&*engine, 3).await, Some(CancelAnswer::Ending)));
         let third = deliver(&*engine).await;
         let cancelled = Outcome::Cancelled(Ending::new("while it waited", false));
         let settled = record(&*engine, settle_as(&third, end_as(&third, cancelled, &[]), false)).await;
         assert!(settled.joined.is_some());
-        let outcome = engine.outcome(cid(100)).await.expect("it is held").to_string();
+        let outcome =
+            engine.outcome(cid(100)).await.expect("it can be read").expect("it is held").to_string();
         assert_eq!(outcome, "Completed: Cancelled: while it waited, Completed: done");
     }
 }

@@ -8,7 +8,7 @@ use zato_runtime::record::Task;
 use super::*;
 
 async fn pause(engine: &dyn Engine, service: &'static str, paused: bool) {
-    engine.pause(&ServiceName::linked(service), paused).await;
+    engine.pause(&ServiceName::linked(service), paused).await.expect("it can be read");
 }
 
 #[tokio::test]

@@ -22,7 +22,13 @@ async fn one_that_has_ended_keeps_its_place_until_it_is_released() {
         let timed_out = Outcome::TimedOut(Ending::new("it took too long", false));
         let verdict = end_as(&running[0], timed_out, &[invocation("a", 3)]);
         let settled = record(&*engine, settle_as(&running[0], verdict, true)).await;
-        assert!(engine.outcome(cid(0)).await.is_some_and(|outcome| outcome.error().is_some()));
+        assert!(
+            engine
+                .outcome(cid(0))
+                .await
+                .expect("it can be read")
+                .is_some_and(|outcome| outcome.error().is_some())
+        );
         let found = find(&*engine, 0).await.expect("it is held");
         assert!(found.lingers && matches!(found.status, Status::Ended { .. }), "{}", engine.url());
         assert!(!engine.is_running(running[0].id()), "it makes no more calls");

@@ -99,8 +99,8 @@ async fn whoever_is_to_be_told_is_told() {
         assert!(told.try_recv().is_err(), "{}: it has not ended", engine.url());
         end(&*engine, &delivery).await;
         assert_eq!(told.await, Ok(done()));
-        assert_eq!((asked.await, asked_too.await), (Some(done()), Some(done())));
-        assert_eq!(engine.outcome(cid(1)).await, Some(done()));
-        assert_eq!(engine.outcome(cid(2)).await, None);
+        assert_eq!((asked.await, asked_too.await), (Ok(Some(done())), Ok(Some(done()))));
+        assert_eq!(engine.outcome(cid(1)).await.expect("it can be read"), Some(done()));
+        assert_eq!(engine.outcome(cid(2)).await.expect("it can be read"), None);
     }
 }

@@ -3,10 +3,36 @@
 use std::sync::Arc;
 
 use zato_core::bus::Step;
-use zato_core::{Cid, Invocation, Outcome, ServiceName};
+use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
 use crate::found::{DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
+
+/// What can be asked of what an engine holds, in the process that runs it and beside it.
+///
+/// What was written before is seen, by CID and by parent; by tree, service and state it may lag.
+pub trait LookUps: Send + Sync + std::fmt::Debug {
+    /// Where invocations stand; `None` for what is not held.
+    ///
+    /// # Errors
+    ///
+    /// Here and below, [`StoreFault`] if what is kept cannot be read.
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>>;
+
+    /// Everything that is held of the tree with this root.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>>;
+
+    /// What is held and passes the filter, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>>;
+}
 
 /// What holds invocations between the caller and the worker.
 ///
@@ -31,7 +57,7 @@ use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hos
 /// accepting the group accepts them all. A member's invocation names its group and its slot, and the settle that
 /// fills the last slot ends the group and creates its callbacks in the same step. A settle that creates an invocation
 /// with the slot of the one that has ended does not fill it: it passes it on, as a chain does from step to step.
-pub trait Engine: Send + Sync + std::fmt::Debug {
+pub trait Engine: LookUps {
     /// The engine's URL, for messages.
     fn url(&self) -> &str;
 
@@ -56,7 +82,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Has nothing of a service start until it is resumed, or has it start again. What runs goes on. An engine that
     /// keeps what it holds keeps this too.
-    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, ()>;
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if that cannot be recorded: whether it will hold in the next process is unknown.
+    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, Result<(), StoreFault>>;
 
     /// Waits until so many more invocations from outside may be staged, with so many bytes of payload: until there is
     /// room, or nothing else waits.
@@ -90,28 +120,39 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Cancels what waits, and notes of what runs that it is to stop: it is not tried again, and
     /// `with_tree` what it still invokes is cancelled at once. `None` for what is not held.
-    fn cancel(&self, batch: Batch<Cid>, with_tree: bool) -> Step<'_, Batch<Option<CancelAnswer>>>;
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if that cannot be recorded: whether it is cancelled is unknown then.
+    fn cancel(
+        &self,
+        batch: Batch<Cid>,
+        with_tree: bool,
+    ) -> Step<'_, Result<Batch<Option<CancelAnswer>>, StoreFault>>;
 
     /// Everything that is held of the tree below an invocation and has not ended.
-    fn below(&self, cid: Cid) -> Step<'_, Vec<Cid>>;
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if what is kept cannot be read.
+    fn below(&self, cid: Cid) -> Step<'_, Result<Vec<Cid>, StoreFault>>;
 
     /// Whether this attempt runs, in this process, and has not been settled.
     fn is_running(&self, attempt: AttemptId) -> bool;
 
     /// Waits for the outcome of an invocation; `None` at once if it is not held.
-    fn outcome(&self, cid: Cid) -> Step<'_, Option<Outcome>>;
-
-    /// Where invocations stand; `None` for what is not held.
-    fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>>;
-
-    /// Everything that is held of the tree with this root.
-    fn tree(&self, root: Cid) -> Step<'_, Tree>;
-
-    /// What is held and passes the filter, the newest first.
-    fn list(&self, filter: &Filter) -> Step<'_, Vec<Found>>;
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if what is kept cannot be read.
+    fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>>;
 
     /// Forgets dead letters.
-    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Batch<DiscardAnswer>>;
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if that cannot be recorded: whether they are forgotten is unknown then.
+    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>>;
 
     /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended.
     fn drain(&self) -> Step<'_, ()>;
@@ -174,6 +215,9 @@ pub enum Refused {
         /// The CID of that call.
         first: Cid,
     },
+    /// What is kept could not be written, or not be read: whether the invocation was taken is unknown.
+    #[error("whether it was taken is unknown: {0}")]
+    Store(StoreFault),
     /// A group was to be accepted with another number of members than were staged.
     #[error("{staged} members were staged for a group of {members}")]
     Incomplete {
@@ -182,6 +226,23 @@ pub enum Refused {
         /// How many there were to be.
         members: u32,
     },
+}
+
+/// What an engine keeps cannot be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreFault(Arc<str>);
+
+impl StoreFault {
+    /// What is wrong, with the cure.
+    pub fn new(why: &impl std::fmt::Display) -> Self {
+        Self(why.to_string().into())
+    }
+
+    /// What the caller is told who asked for this: whether it has been recorded is unknown.
+    pub(crate) fn of_call(&self, cid: Option<Cid>) -> CallError {
+        CallError::Store { cid, error: self.to_string() }
+    }
 }
 
 /// An outcome that was recorded.

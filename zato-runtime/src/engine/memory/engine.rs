@@ -10,7 +10,9 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::nowhere::Nowhere;
 use crate::config::Config;
-use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled};
+use crate::engine::contract::{
+    Accepted, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault,
+};
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
 use crate::found::{DiscardAnswer, Filter, Found, Tree};
@@ -125,6 +127,21 @@ impl Memory {
     }
 }
 
+impl LookUps for Memory {
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
+        let state = self.state();
+        Step::now(Ok(batch.into_iter().map(|cid| state.find(cid)).collect()))
+    }
+
+    fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>> {
+        Step::now(Ok(self.state().tree(root)))
+    }
+
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
+        Step::now(Ok(self.state().list(filter)))
+    }
+}
+
 impl Engine for Memory {
     fn url(&self) -> &'static str {
         "memory:"
@@ -216,55 +233,46 @@ impl Engine for Memory {
         self.wake(idle, true);
     }
 
-    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, ()> {
+    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, Result<(), StoreFault>> {
         let mut state = self.state();
         state.pause(service, paused);
         let idle = state.is_idle();
         drop(state);
         self.wake(idle, !paused);
-        Step::now(())
+        Step::now(Ok(()))
     }
 
-    fn cancel(&self, batch: Batch<Cid>, with_tree: bool) -> Step<'_, Batch<Option<CancelAnswer>>> {
+    fn cancel(
+        &self,
+        batch: Batch<Cid>,
+        with_tree: bool,
+    ) -> Step<'_, Result<Batch<Option<CancelAnswer>>, StoreFault>> {
         let mut state = self.state();
         let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
         drop(state);
         self.startable.notify_one();
-        Step::now(answers)
+        Step::now(Ok(answers))
     }
 
-    fn below(&self, cid: Cid) -> Step<'_, Vec<Cid>> {
-        Step::now(self.state().below(cid))
+    fn below(&self, cid: Cid) -> Step<'_, Result<Vec<Cid>, StoreFault>> {
+        Step::now(Ok(self.state().below(cid)))
     }
 
     fn is_running(&self, attempt: AttemptId) -> bool {
         self.state().is_running(attempt)
     }
 
-    fn outcome(&self, cid: Cid) -> Step<'_, Option<Outcome>> {
+    fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
         match self.state().outcome(cid) {
-            None => Step::now(None),
-            Some(Ok(outcome)) => Step::now(Some(outcome)),
-            Some(Err(told)) => Step::later(async move { told.await.ok() }),
+            None => Step::now(Ok(None)),
+            Some(Ok(outcome)) => Step::now(Ok(Some(outcome))),
+            Some(Err(told)) => Step::later(async move { Ok(told.await.ok()) }),
         }
     }
 
-    fn find(&self, batch: Batch<Cid>) -> Step<'_, Batch<Option<Found>>> {
-        let state = self.state();
-        Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
-    }
-
-    fn tree(&self, root: Cid) -> Step<'_, Tree> {
-        Step::now(self.state().tree(root))
-    }
-
-    fn list(&self, filter: &Filter) -> Step<'_, Vec<Found>> {
-        Step::now(self.state().list(filter))
-    }
-
-    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Batch<DiscardAnswer>> {
+    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>> {
         let mut state = self.state();
-        Step::now(batch.into_iter().map(|cid| state.discard(cid)).collect())
+        Step::now(Ok(batch.into_iter().map(|cid| state.discard(cid)).collect()))
     }
 
     fn drain(&self) -> Step<'_, ()> {

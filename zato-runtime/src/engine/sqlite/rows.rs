@@ -246,7 +246,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::sqlite::columns::{LiveRow, Stands, Stored};
+    use crate::engine::sqlite::columns::{LiveRow, Stored};
     use crate::engine::sqlite::insert::As;
     use crate::engine::sqlite::lookups;
     use crate::engine::sqlite::samples::{Store, at, completed, ended, failed, invocation, nth};
