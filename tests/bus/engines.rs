@@ -10,13 +10,12 @@ mod letters;
 mod repeats;
 mod cancels;
 
-use std::cell::Cell;
-use std::pin::Pin;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
 use zato_runtime::engine::{Engine, Refused, Settled, open};
 use zato_runtime::record::{
@@ -49,7 +48,14 @@ impl Join for Joined {
     }
 }
 
-const ENGINES: [&str; 1] = ["memory:"];
+/// Every engine, and where it keeps what it holds.
+fn urls() -> [String; 2] {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("zato.db");
+    let url = format!("sqlite:{}", file.display());
+    KEPT.with_borrow_mut(|kept| kept.push(directory));
+    ["memory:".to_owned(), url]
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,9 +63,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// seconds. `elsewhere` is not hosted.
 fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
     BEGAN.set(Some((SystemTime::now(), Instant::now())));
-    ENGINES
+    urls()
         .map(|url| {
-            let engine = open(url, config).expect("the engine opens");
+            let engine = open(&url, config).expect("the engine opens");
             let hosted = ["a", "b", "c", "urgent", "rare"].map(|name| Hosted {
                 name: ServiceName::linked(name),
                 concurrency: (name == "c").then_some(2),
@@ -67,7 +73,7 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
                 rate: (name == "rare").then_some(Rate { starts: 2, per: 10 * SECOND }),
                 max_losses: 3,
             });
-            engine.announce(&hosted, Arc::new(Joined));
+            engine.announce(&hosted, Arc::new(Joined)).expect("nothing was left");
             engine
         })
         .into_iter()
@@ -84,8 +90,15 @@ fn invocation(service: &'static str, number: u32) -> Arc<Invocation> {
 }
 
 thread_local! {
+    /// The directories of this test, which go with it.
+    static KEPT: RefCell<Vec<tempfile::TempDir>> = const { RefCell::new(Vec::new()) };
     /// When the engines of this test began, by the wall clock and by tokio's.
     static BEGAN: Cell<Option<(SystemTime, Instant)>> = const { Cell::new(None) };
+}
+
+/// How many seconds have passed, to the nearest.
+fn passed(since: Instant) -> u64 {
+    (since.elapsed() + Duration::from_millis(500)).as_secs()
 }
 
 /// The time, a paused clock's where it is paused.
@@ -146,13 +159,11 @@ async fn deliver(engine: &dyn Engine) -> Delivery {
 /// Everything that is handed out now, however many at once.
 async fn deliver_all(engine: &dyn Engine) -> Vec<Delivery> {
     let mut all = Vec::new();
-    loop {
-        let mut more = engine.deliver(8);
-        match std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut more).poll(cx))).await {
-            Poll::Ready(batch) => all.extend(batch),
-            Poll::Pending => return all,
-        }
+    // An engine that writes takes its time. A paused clock stands still meanwhile.
+    while let Ok(batch) = timeout(Duration::from_millis(1), engine.deliver(8)).await {
+        all.extend(batch);
     }
+    all
 }
 
 fn cids(deliveries: &[Delivery]) -> Vec<Cid> {
@@ -239,7 +250,7 @@ async fn end(engine: &dyn Engine, delivery: &Delivery) {
     record(engine, settle(delivery, &[])).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_delivery_is_settled_once() {
     for engine in engines(&Config::default()) {
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
@@ -256,7 +267,7 @@ async fn a_delivery_is_settled_once() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn callbacks_are_accepted_with_the_outcome() {
     for engine in engines(&Config::default()) {
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
@@ -279,7 +290,7 @@ async fn callbacks_are_accepted_with_the_outcome() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_invocation_can_be_found_where_it_stands() {
     for engine in engines(&Config::default()) {
         let find = async |number| {
@@ -308,7 +319,7 @@ async fn an_invocation_can_be_found_where_it_stands() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_over_makes_no_calls() {
     for engine in engines(&Config::default()) {
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
@@ -323,7 +334,7 @@ async fn an_attempt_that_is_over_makes_no_calls() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_drain_refuses_what_comes_from_outside_and_waits_for_the_rest() {
     for engine in engines(&Config::default()) {
         accept(&*engine, &invocation("a", 1), None).await.expect("room");
@@ -339,7 +350,7 @@ async fn a_drain_refuses_what_comes_from_outside_and_waits_for_the_rest() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_batch_is_answered_item_by_item() {
     for engine in engines(&Config::default()) {
         let over = Accept { by: Some(AttemptId { cid: cid(9), number: 1 }), ..plainly(&invocation("a", 2)) };

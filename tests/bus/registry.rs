@@ -126,6 +126,6 @@ async fn an_engine_that_is_not_there_is_named_with_those_that_are() {
     let error = Runtime::builder().services([]).engine("redis://localhost").start().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`redis://localhost` names no engine that this program has: it has `memory:`"
+        "`redis://localhost` names no engine that this program has: it has `memory:` and `sqlite:PATH`"
     );
 }

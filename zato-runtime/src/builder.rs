@@ -61,10 +61,10 @@ impl Builder {
         self
     }
 
-    /// How many invocations may wait before calls from outside wait for room: 1,000,000 unless told; at
-    /// least 1. Calls from handlers do not wait; they may go to twice as many and are refused beyond.
+    /// How many invocations may wait before calls from outside wait for room: 1,000,000 in memory and 100,000,000 on disk
+    /// unless told; at least 1. Calls from handlers do not wait; they may go to twice as many and are refused beyond.
     pub fn max_waiting(mut self, invocations: usize) -> Self {
-        self.config.max_waiting = invocations.max(1);
+        self.config.max_waiting = Some(invocations.max(1));
         self
     }
 
@@ -80,19 +80,19 @@ impl Builder {
         self
     }
 
-    /// How many ended invocations the memory engine remembers: 10,000 unless told.
+    /// How many ended invocations are remembered: 10,000 in memory and 1,000,000 on disk unless told.
     pub fn keep_ended(mut self, invocations: usize) -> Self {
-        self.config.keep_ended = invocations;
+        self.config.keep_ended = Some(invocations);
         self
     }
 
-    /// How many bytes of payload the remembered ones may hold: 64 MiB unless told.
+    /// How many bytes of payload the remembered ones may hold in memory: 64 MiB unless told.
     pub fn keep_ended_bytes(mut self, bytes: usize) -> Self {
         self.config.keep_ended_bytes = bytes;
         self
     }
 
-    /// How many dead letters the memory engine keeps: 100,000 unless told, in as many bytes as
+    /// How many dead letters are kept: 100,000 unless told, in memory in as many bytes as
     /// [`keep_ended_bytes`](Self::keep_ended_bytes) says.
     pub fn keep_dead(mut self, invocations: usize) -> Self {
         self.config.keep_dead = invocations;
@@ -127,6 +127,20 @@ impl Builder {
     /// How long a handler that is cancelled has to end by itself before it is dropped: 5 seconds unless told.
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.config.cancel_grace = grace;
+        self
+    }
+
+    /// How many bytes on the disk are kept for what must be recorded: where there is less room, calls from outside wait and
+    /// those of handlers fail until there is more. 64 MiB unless told.
+    pub fn disk_reserve(mut self, bytes: u64) -> Self {
+        self.config.disk_reserve = bytes;
+        self
+    }
+
+    /// Gives receipts before they are true: a bus that breaks its promise, for the test that must find that.
+    #[doc(hidden)]
+    pub fn acknowledge_before_commit(mut self) -> Self {
+        self.config.acknowledges_before_commit = true;
         self
     }
 
@@ -179,7 +193,7 @@ impl Builder {
                 max_losses: entry.registration.settings().max_losses.unwrap_or(self.config.max_losses),
             })
             .collect();
-        engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }));
+        engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }))?;
         let workers = self.config.workers.unwrap_or(threads);
         Ok((Shared::new(self.config, registry, engine, self.observer), workers))
     }

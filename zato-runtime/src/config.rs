@@ -14,19 +14,19 @@ pub struct Config {
     pub max_payload: usize,
     /// How many invocations may run at once in this process: 16,384.
     pub max_running: usize,
-    /// How many may wait before calls from outside wait for room: 1,000,000.
-    pub max_waiting: usize,
+    /// How many may wait before calls from outside wait for room: 1,000,000 in memory, 100,000,000 on disk.
+    pub max_waiting: Option<usize>,
     /// How many bytes of payload may wait before calls from outside wait for room: 1 GiB.
     pub max_waiting_bytes: usize,
     /// How deep a causal tree may grow, callbacks counted: 1,000.
     pub max_depth: u32,
-    /// How many ended invocations the memory engine remembers: 10,000.
-    pub keep_ended: usize,
-    /// How many bytes of payload they may hold: 64 MiB.
+    /// How many ended invocations are remembered: 10,000 in memory, 1,000,000 on disk.
+    pub keep_ended: Option<usize>,
+    /// How many bytes of payload they may hold in memory: 64 MiB.
     pub keep_ended_bytes: usize,
     /// How long they are remembered: a day.
     pub keep_ended_for: Duration,
-    /// How many dead letters the memory engine keeps, in as many bytes: 100,000.
+    /// How many dead letters are kept, in memory in as many bytes: 100,000.
     pub keep_dead: usize,
     /// How long they are kept: 30 days.
     pub keep_dead_for: Duration,
@@ -43,6 +43,11 @@ pub struct Config {
     pub clock: Clock,
     /// How long a handler that is cancelled has to end by itself: 5 seconds.
     pub cancel_grace: Duration,
+    /// How many bytes on the disk are kept for what must be recorded: with less room than that no calls are taken. 64 MiB.
+    pub disk_reserve: u64,
+    /// Whether receipts are given before they are true.
+    #[doc(hidden)]
+    pub acknowledges_before_commit: bool,
     /// How many workers take invocations: as many as tokio has worker threads.
     pub workers: Option<usize>,
 }
@@ -52,10 +57,10 @@ impl Default for Config {
         Self {
             max_payload: 8 << 20,
             max_running: 16_384,
-            max_waiting: 1_000_000,
+            max_waiting: None,
             max_waiting_bytes: 1 << 30,
             max_depth: 1_000,
-            keep_ended: 10_000,
+            keep_ended: None,
             keep_ended_bytes: 64 << 20,
             keep_ended_for: Duration::from_hours(24),
             keep_dead: 100_000,
@@ -66,8 +71,17 @@ impl Default for Config {
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
             clock: Clock::default(),
             cancel_grace: Duration::from_secs(5),
+            disk_reserve: 64 << 20,
+            acknowledges_before_commit: false,
             workers: None,
         }
+    }
+}
+
+impl Config {
+    /// How many may wait before calls from outside wait for room, in memory or on disk.
+    pub(crate) fn max_waiting(&self, is_durable: bool) -> usize {
+        self.max_waiting.unwrap_or(if is_durable { 100_000_000 } else { 1_000_000 })
     }
 }
 

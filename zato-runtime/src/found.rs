@@ -116,6 +116,8 @@ pub enum Waits {
     Running(usize),
     /// Its service's rate.
     Rate(Rate),
+    /// Another invocation during which the process died: they run one at a time.
+    Suspects,
     /// That its service is resumed.
     Resume,
     /// A process that hosts its service.

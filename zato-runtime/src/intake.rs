@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -15,7 +14,7 @@ use zato_core::{
 use crate::cid;
 use crate::engine::{Accepted, Refused};
 use crate::observer::Observer;
-use crate::record::{Accept, AttemptId, Batch, Key};
+use crate::record::{Accept, AttemptId, Batch, digest, key};
 use crate::registry::Entry;
 use crate::shared::Shared;
 
@@ -159,7 +158,7 @@ pub(crate) fn hand_over<'a>(
     let entering = Entering::new(shared, &invocation);
     let mut batch = Batch::new();
     let Beside { tell, brings_cid, members } = beside;
-    let digest = from.filter(|context| shared.may_run_again(context)).map(|_| digest(&invocation));
+    let digest = from.filter(|context| shared.compares_calls(context)).map(|_| digest(&invocation));
     let key = key(&invocation);
     batch.push(Accept { invocation, by, tell, brings_cid, key, digest, members });
     let answered = move |answer: Option<Result<Accepted, Refused>>| match answer {
@@ -195,38 +194,6 @@ pub(crate) fn hand_over<'a>(
         Step::Now(answers) => Step::now(answered(answers.and_then(|mut answers| answers.pop()))),
         Step::Later(answers) => Step::later(async move { answered(answers.await.pop()) }),
     }
-}
-
-/// What makes two calls of one handler equal: caller, target, payload, callbacks and options.
-pub(crate) fn digest(invocation: &Invocation) -> u128 {
-    // Times of day differ from attempt to attempt where the call said how long.
-    let options = invocation.options.as_deref().map(Options::without_times);
-    wide_hash(|hasher| {
-        (&invocation.caller, &invocation.service, invocation.channel, &options).hash(hasher);
-        hash_content(invocation, hasher);
-    })
-}
-
-/// The idempotency key of a call, and what must be the same under the same key.
-fn key(invocation: &Invocation) -> Option<Key> {
-    let name = invocation.options.as_ref()?.idempotency_key.clone()?;
-    Some(Key { name, digest: wide_hash(|hasher| hash_content(invocation, hasher)) })
-}
-
-fn hash_content(invocation: &Invocation, hasher: &mut DefaultHasher) {
-    (invocation.payload.kind(), invocation.payload.as_bytes()).hash(hasher);
-    (&invocation.callbacks[..], &invocation.on_failure[..]).hash(hasher);
-}
-
-/// So wide that two that are not equal do not meet by chance.
-fn wide_hash(content: impl Fn(&mut DefaultHasher)) -> u128 {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        content(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
 }
 
 /// Whether a thread has made so many calls from outside that it is somebody else's turn.

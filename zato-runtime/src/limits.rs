@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
 
+use crate::engine::Capability;
 use crate::record::{Delivery, Task};
 use crate::retry::{Brought, Policy};
 use crate::shared::Shared;
@@ -57,9 +58,14 @@ impl Shared {
         }
     }
 
-    /// Whether the handler of this context may be run again, by a retry. Of a synchronous call it is not known: that
-    /// is run again with the one around it.
-    pub(crate) fn may_run_again(&self, context: &Context) -> bool {
+    /// Whether the calls of this context are compared with those of other attempts of the same handler. An engine that
+    /// keeps what was called is asked when a handler is run again. One that does not is told of every call of a handler
+    /// that may be run again, by a retry; of a synchronous call that is not known: it is run again with the one around
+    /// it.
+    pub(crate) fn compares_calls(&self, context: &Context) -> bool {
+        if self.engine.capabilities().contains(&Capability::Durable) {
+            return context.anchor().1 > 1;
+        }
         context.level() > 0 || self.policy(context.invocation()).max_attempts > Some(1)
     }
 

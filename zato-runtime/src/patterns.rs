@@ -7,7 +7,8 @@ use zato_core::bus::{Chosen, GroupCall};
 use zato_core::{CallError, Channel, Cid, Context, Invocation, Options, Payload, ServiceName, Slot};
 
 use crate::cid;
-use crate::intake::{Beside, Entering, check, digest, hand_over, resolve, why};
+use crate::intake::{Beside, Entering, check, hand_over, resolve, why};
+use crate::record::digest;
 use crate::shared::Shared;
 
 /// How many members of a group are handed to the engine at once.
@@ -73,7 +74,7 @@ pub(crate) async fn stage_and_accept(
     mut members: Vec<Arc<Invocation>>,
 ) -> Result<Cid, CallError> {
     let (cid, count) = (group.cid, u32::try_from(members.len()).unwrap_or(u32::MAX));
-    let limit = shared.config.max_waiting.saturating_mul(2);
+    let limit = shared.max_waiting().saturating_mul(2);
     if members.len() > limit {
         return Err(CallError::TooMany { members: members.len(), limit });
     }

@@ -1,11 +1,12 @@
 //! What an engine keeps, what it hands out, and what it is told.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Channel, Cid, Context, Invocation, Outcome, Rate, ServiceName};
+use zato_core::{Channel, Cid, Context, Invocation, Options, Outcome, Rate, ServiceName};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -253,4 +254,36 @@ pub struct Hosted {
     pub rate: Option<Rate>,
     /// How many deaths of the process its invocations survive, where their calls do not say.
     pub max_losses: u32,
+}
+
+/// What makes two calls of one handler equal: caller, target, payload, callbacks and options.
+pub fn digest(invocation: &Invocation) -> u128 {
+    // Times of day differ from attempt to attempt where the call said how long.
+    let options = invocation.options.as_deref().map(Options::without_times);
+    wide_hash(|hasher| {
+        (&invocation.caller, &invocation.service, invocation.channel, &options).hash(hasher);
+        hash_content(invocation, hasher);
+    })
+}
+
+/// The idempotency key of a call, and what must be the same under the same key.
+pub(crate) fn key(invocation: &Invocation) -> Option<Key> {
+    let name = invocation.options.as_ref()?.idempotency_key.clone()?;
+    Some(Key { name, digest: wide_hash(|hasher| hash_content(invocation, hasher)) })
+}
+
+fn hash_content(invocation: &Invocation, hasher: &mut DefaultHasher) {
+    (invocation.payload.kind(), invocation.payload.as_bytes()).hash(hasher);
+    (&invocation.callbacks[..], &invocation.on_failure[..]).hash(hasher);
+}
+
+/// So wide that two that are not equal do not meet by chance.
+fn wide_hash(content: impl Fn(&mut DefaultHasher)) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        content(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
 }

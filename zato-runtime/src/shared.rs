@@ -9,7 +9,7 @@ use zato_core::{Cid, Payload};
 
 use crate::attempts::Attempts;
 use crate::config::{Config, MAX_INNER_BYTES, MAX_INNER_RECORDED};
-use crate::engine::{Engine, StoreFault};
+use crate::engine::{Capability, Engine, StoreFault};
 use crate::found::Found;
 use crate::observer::Observer;
 use crate::record::{AttemptId, Ended};
@@ -59,6 +59,11 @@ impl Shared {
     /// Where an invocation stands; `None` if it is not held.
     pub(crate) async fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
         Ok(self.engine.find([cid].into_iter().collect()).await?.pop().flatten())
+    }
+
+    /// How many may wait before calls from outside wait for room.
+    pub(crate) fn max_waiting(&self) -> usize {
+        self.config.max_waiting(self.engine.capabilities().contains(&Capability::Durable))
     }
 
     /// Keeps the record of a synchronous call until the attempt that it ran in is settled. What comes after the

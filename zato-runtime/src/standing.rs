@@ -175,6 +175,9 @@ impl<'a> Teller<'a> {
                 let per = unit.unwrap_or(&per);
                 format!("waits for its rate: \"{}/{per}\" of {service} is used up for now", rate.starts)
             }
+            Waits::Suspects => {
+                "waits for another one during which the process died: such run one at a time".to_owned()
+            }
             Waits::Resume => format!("held back: {service} is paused"),
             Waits::Host => format!("parked: no running process hosts {service}"),
             Waits::Release => {

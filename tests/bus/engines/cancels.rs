@@ -14,7 +14,7 @@ async fn cancel_tree(engine: &dyn Engine, number: u32) -> Option<CancelAnswer> {
     engine.cancel([cid(number)].into_iter().collect(), true).await.expect("it can be read").pop().flatten()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_waits_is_delivered_to_be_ended_before_all_else() {
     let mut config = Config::default();
     config.max_running = 1;
@@ -39,7 +39,7 @@ async fn what_waits_is_delivered_to_be_ended_before_all_else() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_runs_is_noted_and_not_tried_again() {
     for engine in engines(&Config::default()) {
         take(&*engine, invocation("a", 0)).await;
@@ -56,13 +56,13 @@ async fn what_runs_is_noted_and_not_tried_again() {
         accept(&*engine, &child(&runs, 1), Some(runs.id())).await.expect("it runs");
         assert_eq!(deliver(&*engine).await.task, Task::Run, "what it calls is not cancelled");
         // Whoever settles has not learnt of it in time.
-        record(&*engine, settle_as(&runs, again(&runs, Some(SystemTime::now())), false)).await;
+        record(&*engine, settle_as(&runs, again(&runs, Some(now())), false)).await;
         let cancelled = deliver(&*engine).await;
         assert_eq!((cancelled.invocation.cid, cancelled.task, cancelled.attempt), (cid(0), Task::Cancel, 1));
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_called_under_a_cancelled_tree_is_cancelled_at_once() {
     for engine in engines(&Config::default()) {
         take(&*engine, invocation("a", 0)).await;

@@ -17,7 +17,7 @@ async fn accept_group(engine: &dyn Engine, members: u32) -> Result<(), Refused> 
     accept_as(engine, Accept { members: Some(members), ..plainly(&invocation("group", 100)) }).await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_group_ends_when_its_last_member_does() {
     for engine in engines(&Config::default()) {
         engine.stage(cid(100), vec![member("a", 0, 0), member("b", 1, 1)]).await.expect("room");
@@ -54,7 +54,7 @@ async fn a_group_ends_when_its_last_member_does() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_group_without_members_ends_at_once() {
     for engine in engines(&Config::default()) {
         accept_group(&*engine, 0).await.expect("nothing is missing");
@@ -63,7 +63,7 @@ async fn a_group_without_members_ends_at_once() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_group_is_accepted_whole_or_not_at_all() {
     for engine in engines(&Config::default()) {
         engine.stage(cid(100), vec![member("a", 0, 0)]).await.expect("room");
@@ -81,10 +81,10 @@ async fn a_group_is_accepted_whole_or_not_at_all() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn staged_members_count_as_waiting() {
     let mut config = Config::default();
-    config.max_waiting = 2;
+    config.max_waiting = Some(2);
     for engine in engines(&config) {
         engine
             .stage(cid(100), (0..4).map(|index| member("a", index, index)).collect())
@@ -102,7 +102,7 @@ fn next_step(service: &'static str, number: u32) -> Arc<Invocation> {
     member(service, number, 0)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_member_may_pass_its_slot_on() {
     for engine in engines(&Config::default()) {
         engine.stage(cid(100), vec![member("a", 0, 0), member("a", 1, 1)]).await.expect("room");
@@ -137,7 +137,7 @@ async fn a_member_may_pass_its_slot_on() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_has_another_slot_or_none_fills_it() {
     for engine in engines(&Config::default()) {
         engine.stage(cid(100), vec![member("a", 0, 0)]).await.expect("room");
@@ -151,7 +151,7 @@ async fn what_has_another_slot_or_none_fills_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_group_that_is_cancelled_cancels_what_its_slots_are_passed_to() {
     for engine in engines(&Config::default()) {
         engine.stage(cid(100), vec![member("a", 0, 0)]).await.expect("room");

@@ -37,7 +37,7 @@ async fn list(engine: &dyn Engine, filter: Filter) -> Vec<Cid> {
     engine.list(&filter).await.expect("it can be read").iter().map(Found::cid).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dead_letter_is_run_again_once() {
     for engine in engines(&Config::default()) {
         run(&*engine, invocation("a", 0), failed()).await;
@@ -65,7 +65,7 @@ async fn a_dead_letter_is_run_again_once() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dead_letter_is_discarded_and_nothing_else_is() {
     for engine in engines(&Config::default()) {
         run(&*engine, invocation("a", 0), failed()).await;
@@ -100,7 +100,7 @@ async fn a_dead_letter_is_discarded_and_nothing_else_is() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tree_is_all_that_has_its_root_in_the_order_in_which_it_was_called() {
     for engine in engines(&Config::default()) {
         take(&*engine, invocation("a", 0)).await;
@@ -131,7 +131,7 @@ async fn a_tree_is_all_that_has_its_root_in_the_order_in_which_it_was_called() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_list_is_what_passes_the_filter_the_newest_first() {
     for engine in engines(&Config::default()) {
         run(&*engine, invocation("a", 0), failed()).await;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_service_starts_its_invocations_in_order_and_services_take_turns() {
     for engine in engines(&Config::default()) {
         for number in 0..6 {
@@ -18,7 +18,7 @@ async fn a_service_starts_its_invocations_in_order_and_services_take_turns() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_run_than_may() {
     let mut config = Config::default();
     config.max_running = 2;
@@ -39,7 +39,7 @@ async fn no_more_run_than_may() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_of_a_service_run_than_may() {
     for engine in engines(&Config::default()) {
         // Service `c` has two places.
@@ -63,7 +63,7 @@ async fn no_more_of_a_service_run_than_may() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_higher_priority_goes_first_and_order_holds_within_one() {
     for engine in engines(&Config::default()) {
         for (number, priority) in
@@ -77,7 +77,7 @@ async fn the_higher_priority_goes_first_and_order_holds_within_one() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_service_has_a_priority_of_its_own_where_a_call_names_none() {
     for engine in engines(&Config::default()) {
         for (number, priority) in [(0, Some(4)), (1, None), (2, Some(6)), (3, Some(5)), (4, Some(-128))] {
@@ -90,7 +90,7 @@ async fn a_service_has_a_priority_of_its_own_where_a_call_names_none() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_callback_does_not_go_before_what_waits() {
     for engine in engines(&Config::default()) {
         take(&*engine, invocation("a", 0)).await;

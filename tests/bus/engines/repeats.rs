@@ -1,6 +1,6 @@
 //! Calls that were made before: by an earlier attempt, under an idempotency key, or under a CID that the caller brings.
 
-use zato_runtime::record::Key;
+use zato_runtime::record::{Key, digest};
 
 use super::*;
 
@@ -10,19 +10,19 @@ async fn repeats(engine: &dyn Engine, accept: Accept) -> Result<Option<Cid>, Ref
     answer.map(|accepted| accepted.repeats)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_equal_call_of_a_later_attempt_is_answered_with_the_first_child() {
     for engine in engines(&Config::default()) {
         take(&*engine, invocation("a", 0)).await;
         let first = deliver(&*engine).await;
-        let call = |delivery: &Delivery, number, digest| Accept {
-            by: Some(delivery.id()),
-            digest: Some(digest),
-            ..plainly(&invocation("elsewhere", number))
+        let call = |delivery: &Delivery, number, kind: u32| {
+            let (name, payload) = (ServiceName::linked("elsewhere"), Payload::text(kind.to_string()));
+            let child = Arc::new(delivery.invocation.child(cid(number), name, payload, Channel::InvokeAsync));
+            Accept { by: Some(delivery.id()), digest: Some(digest(&child)), ..plainly(&child) }
         };
         // Two equal calls of one attempt are two.
-        for (number, digest) in [(1, 7), (2, 7), (3, 8)] {
-            assert_eq!(repeats(&*engine, call(&first, number, digest)).await, Ok(None), "{}", engine.url());
+        for (number, kind) in [(1, 7), (2, 7), (3, 8)] {
+            assert_eq!(repeats(&*engine, call(&first, number, kind)).await, Ok(None), "{}", engine.url());
         }
         // One that ends in anything but success is called again.
         cancel(&*engine, 3).await;
@@ -30,16 +30,16 @@ async fn an_equal_call_of_a_later_attempt_is_answered_with_the_first_child() {
         let cancelled = Outcome::Cancelled(Ending::new("no", false));
         record(&*engine, settle_as(&third, end_as(&third, cancelled, &[]), false)).await;
 
-        record(&*engine, settle_as(&first, again(&first, Some(SystemTime::now())), false)).await;
+        record(&*engine, settle_as(&first, again(&first, Some(now())), false)).await;
         let second = deliver(&*engine).await;
         let cases = [(8, None), (7, Some(cid(1))), (7, Some(cid(2))), (7, None), (9, None)];
-        for (number, (digest, expected)) in (10..).zip(cases) {
-            let answer = repeats(&*engine, call(&second, number, digest)).await;
-            assert_eq!(answer, Ok(expected), "{number}, {digest}");
+        for (number, (kind, expected)) in (10..).zip(cases) {
+            let answer = repeats(&*engine, call(&second, number, kind)).await;
+            assert_eq!(answer, Ok(expected), "{number}, {kind}");
             assert_eq!(find(&*engine, number).await.is_some(), expected.is_none());
         }
         // The third is given what any before it was given or made.
-        record(&*engine, settle_as(&second, again(&second, Some(SystemTime::now())), false)).await;
+        record(&*engine, settle_as(&second, again(&second, Some(now())), false)).await;
         let third = deliver(&*engine).await;
         for (number, expected) in [(20, 1), (21, 2), (22, 13)] {
             assert_eq!(repeats(&*engine, call(&third, number, 7)).await, Ok(Some(cid(expected))));
@@ -75,7 +75,7 @@ async fn a_key_stands_for_its_first_call_as_long_as_it_lives() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_cid_that_is_held_is_not_taken_twice() {
     for engine in engines(&Config::default()) {
         let brings = |number| Accept { brings_cid: true, ..plainly(&invocation("a", number)) };
@@ -89,7 +89,7 @@ async fn a_cid_that_is_held_is_not_taken_twice() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whoever_is_to_be_told_is_told() {
     for engine in engines(&Config::default()) {
         let (tell, mut told) = tokio::sync::oneshot::channel();

@@ -66,7 +66,11 @@ pub trait Engine: LookUps {
 
     /// Says which services this process hosts; only these are delivered to it. Called once, before all else.
     /// `join` makes the end of a group.
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>);
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if what the process before this one has left cannot be read.
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault>;
 
     /// Holds members of a group that is not accepted yet, in the order of their slots; they do not run before.
     /// They count as waiting. What is staged for a group that is never accepted is dropped at
@@ -259,6 +263,12 @@ pub struct Settled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the lease is lost: the attempt had been ended before it was settled")]
 pub struct LeaseLost;
+
+impl From<StoreFault> for Refused {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(fault)
+    }
+}
 
 impl Accepted {
     /// Taken; `started` or `ended` if it was in the same step.

@@ -1,9 +1,12 @@
 //! From an engine's URL to the engine.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::contract::Engine;
 use super::memory::Memory;
+#[cfg(feature = "sqlite")]
+use super::sqlite::{Sqlite, StoreError};
 use crate::config::Config;
 
 /// Why no engine could be opened.
@@ -11,21 +14,98 @@ use crate::config::Config;
 #[non_exhaustive]
 pub enum EngineError {
     /// The URL names no engine that this program has.
-    #[error("`{url}` names no engine that this program has: it has `memory:`")]
+    #[error("`{url}` names no engine that this program has: {}", known())]
     Unknown {
         /// The URL as it was given.
         url: String,
     },
+    /// The URL of a file names none.
+    #[error("`{url}` names no file: say which, as in `sqlite:zato.db`")]
+    NoPath {
+        /// The URL as it was given.
+        url: String,
+    },
+    /// Another process has the file, or another runtime of this one.
+    #[error("{text}")]
+    Owned {
+        /// The file.
+        path: PathBuf,
+        /// The process ID of the owner, if it has said so.
+        pid: Option<u32>,
+        /// All of it, with the cure.
+        text: String,
+    },
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Store(Box<dyn std::error::Error + Send + Sync>),
+    /// The engine was to be opened where there is no tokio.
+    #[error("an engine that keeps a file needs tokio: open it inside of a tokio runtime")]
+    NoTokio,
 }
 
-/// Opens the engine that the URL names, with the limits of `config`.
+/// The engines that this program has.
+fn known() -> &'static str {
+    if cfg!(feature = "sqlite") {
+        "it has `memory:` and `sqlite:PATH`"
+    } else {
+        "it has `memory:`, and `sqlite:PATH` with the feature `sqlite` of `zato-runtime`"
+    }
+}
+
+/// What a URL names.
+enum Named {
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
+}
+
+/// Opens the engine that the URL names, with the limits of `config`: `memory:`, or `sqlite:PATH`, where the path is as
+/// the operating system takes it, from the working directory.
 ///
 /// # Errors
 ///
-/// [`EngineError::Unknown`] if this program has no such engine.
+/// [`EngineError::Unknown`] if this program has no such engine; [`EngineError::Owned`] or [`EngineError::Store`] if the
+/// file cannot be opened.
 pub fn open(url: &str, config: &Config) -> Result<Arc<dyn Engine>, EngineError> {
-    check(url)?;
-    Ok(Arc::new(Memory::new(config)))
+    match named(url)? {
+        Named::Memory => Ok(Arc::new(Memory::new(config))),
+        #[cfg(feature = "sqlite")]
+        Named::Sqlite(path) => {
+            let tokio = tokio::runtime::Handle::try_current().map_err(|_| EngineError::NoTokio)?;
+            Ok(Arc::new(Sqlite::open(&path, config, tokio)?))
+        }
+    }
+}
+
+/// Whether this program has the engine that the URL names.
+pub(crate) fn check(url: &str) -> Result<(), EngineError> {
+    named(url).map(drop)
+}
+
+fn named(url: &str) -> Result<Named, EngineError> {
+    if matches!(url, "memory:" | "memory") {
+        return Ok(Named::Memory);
+    }
+    #[cfg(feature = "sqlite")]
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return match path {
+            "" => Err(EngineError::NoPath { url: url.to_owned() }),
+            path => Ok(Named::Sqlite(PathBuf::from(path))),
+        };
+    }
+    Err(EngineError::Unknown { url: without_password(url) })
+}
+
+#[cfg(feature = "sqlite")]
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Owned { path, pid } => {
+                Self::Owned { path: path.clone(), pid: *pid, text: error.to_string() }
+            }
+            _ => Self::Store(Box::new(error)),
+        }
+    }
 }
 
 /// What comes before the `@` is nobody else's.
@@ -33,13 +113,5 @@ fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
         _ => url.to_owned(),
-    }
-}
-
-/// Whether this program has the engine that the URL names.
-pub(crate) fn check(url: &str) -> Result<(), EngineError> {
-    match url {
-        "memory:" | "memory" => Ok(()),
-        _ => Err(EngineError::Unknown { url: without_password(url) }),
     }
 }

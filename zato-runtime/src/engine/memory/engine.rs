@@ -40,7 +40,7 @@ impl fmt::Debug for Memory {
 impl Memory {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            state: Mutex::new(State::new(config, Nowhere::new(config))),
+            state: Mutex::new(State::new(config, config.max_waiting(false), Nowhere::new(config))),
             startable: Notify::new(),
             line: Line::default(),
             idle: Notify::new(),
@@ -130,7 +130,7 @@ impl Memory {
 impl LookUps for Memory {
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
         let state = self.state();
-        Step::now(Ok(batch.into_iter().map(|cid| state.find(cid)).collect()))
+        Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
     }
 
     fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>> {
@@ -151,8 +151,9 @@ impl Engine for Memory {
         &[]
     }
 
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) {
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
         self.state().announce(services, join);
+        Ok(())
     }
 
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
@@ -251,7 +252,7 @@ impl Engine for Memory {
         let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
         drop(state);
         self.startable.notify_one();
-        Step::now(Ok(answers))
+        Step::now(answers)
     }
 
     fn below(&self, cid: Cid) -> Step<'_, Result<Vec<Cid>, StoreFault>> {
@@ -264,15 +265,16 @@ impl Engine for Memory {
 
     fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
         match self.state().outcome(cid) {
-            None => Step::now(Ok(None)),
-            Some(Ok(outcome)) => Step::now(Ok(Some(outcome))),
-            Some(Err(told)) => Step::later(async move { Ok(told.await.ok()) }),
+            Err(fault) => Step::now(Err(fault)),
+            Ok(None) => Step::now(Ok(None)),
+            Ok(Some(Ok(outcome))) => Step::now(Ok(Some(outcome))),
+            Ok(Some(Err(told))) => Step::later(async move { Ok(told.await.ok()) }),
         }
     }
 
     fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>> {
         let mut state = self.state();
-        Step::now(Ok(batch.into_iter().map(|cid| state.discard(cid)).collect()))
+        Step::now(batch.into_iter().map(|cid| state.discard(cid)).collect())
     }
 
     fn drain(&self) -> Step<'_, ()> {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use zato_core::{Cid, Payload, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
 use crate::config::Config;
 use crate::engine::contract::Refused;
-use crate::engine::state::{Remember, Store};
+use crate::engine::state::Store;
 use crate::record::{Ended, Key};
 
 /// Which ended invocations are remembered, and the idempotency keys.
@@ -24,7 +25,11 @@ pub(super) struct Nowhere {
 impl Nowhere {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            remembered: Remembered::new(config.keep_ended, config.keep_ended_bytes, config.keep_ended_for),
+            remembered: Remembered::new(
+                config.keep_ended.unwrap_or(10_000),
+                config.keep_ended_bytes,
+                config.keep_ended_for,
+            ),
             dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             keys: Keys::new(config.keep_keys),
         }
@@ -32,12 +37,14 @@ impl Nowhere {
 }
 
 impl Store for Nowhere {
-    fn ended(&mut self, ended: &Arc<Ended>) -> Remember {
+    const KNOWS_KIN: bool = false;
+
+    fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]> {
         let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
         kept.push(ended.invocation.cid, bytes(ended), ended.ended_at);
         let oldest =
             || self.remembered.pop_surplus(ended.ended_at).or_else(|| self.dead.pop_surplus(ended.ended_at));
-        Remember::Here(std::iter::from_fn(oldest).collect())
+        std::iter::from_fn(oldest).collect()
     }
 
     fn discarded(&mut self, ended: &Ended) {

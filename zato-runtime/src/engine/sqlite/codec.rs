@@ -28,11 +28,6 @@ impl State {
             Self::Dead => 4,
         }
     }
-
-    /// Whether it has not ended.
-    pub(super) fn is_live(self) -> bool {
-        matches!(self, Self::Waiting | Self::Running | Self::Open)
-    }
 }
 
 impl FromSql for State {

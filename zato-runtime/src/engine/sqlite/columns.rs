@@ -65,11 +65,14 @@ pub(crate) enum Stands {
 #[derive(Debug, Clone)]
 pub(crate) struct EndedRow {
     /// Its accept number.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests tell rows by it"))]
     pub(crate) number: u64,
     /// How it ended.
     pub(crate) ended: Arc<Ended>,
     /// The invocation that runs it again.
     pub(crate) again: Option<Cid>,
+    /// The invocation whose attempt made it, if that did so inside a synchronous call, which is its parent then.
+    pub(crate) hidden_by: Option<Cid>,
 }
 
 impl Stored {
@@ -82,6 +85,7 @@ impl Stored {
     }
 
     /// Its accept number.
+    #[cfg(test)]
     pub(crate) fn number(&self) -> u64 {
         match self {
             Self::Live(row) => row.number,
@@ -138,7 +142,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
             let outcome = outcome(columns)?;
             let again = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
             let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before: progress };
-            return Ok(Stored::Ended(EndedRow { number, ended: Arc::new(ended), again }));
+            return Ok(Stored::Ended(EndedRow { number, ended: Arc::new(ended), again, hidden_by }));
         }
     };
     Ok(Stored::Live(LiveRow { number, invocation, stands, attempts, progress, cancel, hidden_by }))

@@ -100,6 +100,22 @@ pub(crate) enum StoreError {
         /// What failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It was opened again after it had failed, and somebody reads it, so that its log cannot be settled.
+    #[error(
+        "`{}` failed and is open again, but something else reads it: let that finish, so that its log can be moved \
+         into it",
+        path.display()
+    )]
+    Unsettled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The engine has been shut down.
+    #[error("`{}` is closed: its engine has been shut down", path.display())]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
     /// Somebody else holds it locked.
     #[error("`{}` is locked by another program, maybe by `sqlite3`: let it finish", path.display())]
     Busy {
@@ -168,6 +184,16 @@ impl fmt::Display for Owner {
 }
 
 impl StoreError {
+    /// Whether the file is as sure as before, and what was to be written can be written later.
+    pub(super) fn leaves_it_whole(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Closed { .. })
+    }
+
+    /// Whether it will pass when there is room again.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
     /// What an error of SQLite says of the file at `path`.
     pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
@@ -249,7 +275,7 @@ mod tests {
         let mut number = 0;
         let full = loop {
             number += 1;
-            let accepted = rows.accepted(number, &invocation(nth(number)), As::Started(at(1)), None);
+            let accepted = rows.accepted(number, &invocation(nth(number)), 0, As::Started(at(1)), None);
             if let Err(error) = accepted {
                 break StoreError::of(&path, error);
             }
@@ -259,7 +285,7 @@ mod tests {
         rows.rollback().expect("nothing is left of it");
         assert_eq!(lookups::last_number(rows.connection()).expect("it can be asked"), 0);
         rows.connection().pragma_update(None, "max_page_count", 3_000).expect("there is room again");
-        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it goes on");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it goes on");
     }
 
     #[test]
@@ -278,7 +304,7 @@ mod tests {
     #[test]
     fn a_row_that_cannot_be_read_is_damage() {
         let mut store = Store::new();
-        store.rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        store.rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         for damage in ["root = x'00'", "channel = 77", "options = '{'", "payload = x'ff'", "slot_index = 1"] {
             let connection = store.rows.connection();
             connection.execute_batch("SAVEPOINT whole").expect("it begins");

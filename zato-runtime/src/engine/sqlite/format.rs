@@ -37,6 +37,11 @@ CREATE TABLE invocation (
     root          BLOB NOT NULL,           -- the first CID of its tree; its own for a root
     depth         INTEGER NOT NULL,
     called_at     INTEGER NOT NULL,
+    rank          INTEGER NOT NULL,        -- its priority, negated: what is lower goes first
+    line_at       INTEGER NOT NULL,        -- when it came, or comes, to be due: what is earlier goes first within its rank
+    lane          TEXT,                    -- its concurrency key; NULL: none
+    in_lane       INTEGER,                 -- 1: it stands behind another that has its key
+    ends_at       INTEGER,                 -- when it is to be ended if it still waits; NULL: never
     due           INTEGER,                 -- when it may start; NULL: at once
     deadline      INTEGER,                 -- when it must have ended
     slot_group    BLOB,                    -- the CID of the group in which its outcome fills a place
@@ -65,13 +70,22 @@ CREATE TABLE invocation (
     response      BLOB
 );
 
--- Children, members of groups, and what was made inside a synchronous call: trees are walked by these.
+-- Trees, but for their roots, which are found by CID; children; members of groups; what was made inside a synchronous call.
+CREATE INDEX invocation_root ON invocation (root) WHERE root <> cid;
 CREATE INDEX invocation_parent ON invocation (parent) WHERE parent IS NOT NULL;
 CREATE INDEX invocation_slot ON invocation (slot_group, slot_index) WHERE slot_group IS NOT NULL;
 CREATE INDEX invocation_hidden ON invocation (hidden_by) WHERE hidden_by IS NOT NULL;
 
--- What has not ended, in accept order: what a restart reads. With the state, it counts what waits.
-CREATE INDEX invocation_live ON invocation (accept, state) WHERE state < 3;
+-- What has not ended, in accept order: what runs, and the groups that are open, is what a restart reads.
+CREATE INDEX invocation_live ON invocation (state, accept) WHERE state < 3;
+
+-- What waits, in the order in which it starts. What has a key and stands behind another stands in nobody's way.
+CREATE INDEX invocation_line ON invocation (service, rank, line_at, accept) WHERE state = 0 AND in_lane IS NULL;
+CREATE INDEX invocation_lane ON invocation (service, lane, accept) WHERE lane IS NOT NULL AND state < 3;
+
+-- What is to happen to what waits: it comes to be due, or is to be ended.
+CREATE INDEX invocation_due ON invocation (line_at) WHERE state = 0 AND (due IS NOT NULL OR next_at IS NOT NULL);
+CREATE INDEX invocation_ends ON invocation (ends_at) WHERE state = 0 AND ends_at IS NOT NULL;
 
 -- Dead letters, in accept order.
 CREATE INDEX invocation_dead ON invocation (accept) WHERE state = 4;
@@ -86,16 +100,6 @@ CREATE TABLE idempotency (
     PRIMARY KEY (service, name)
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_at ON idempotency (at);
-
--- What the attempts of a handler that may be run again have called, so that it is not repeated.
-CREATE TABLE call (
-    parent  BLOB NOT NULL,                 -- the CID whose handler made it
-    accept  INTEGER NOT NULL,              -- the child's accept number: the n-th equal call is given the n-th child
-    digest  BLOB NOT NULL,                 -- 16 bytes: what makes two calls equal
-    child   BLOB NOT NULL,                 -- the child's CID
-    attempt INTEGER NOT NULL,              -- the last attempt that made it or was given it
-    PRIMARY KEY (parent, accept)
-) WITHOUT ROWID;
 ";
 
 /// Makes the steps that the file has not made, all in one transaction, and the view anew.

@@ -17,6 +17,8 @@ pub(crate) enum As {
     Waiting,
     /// Its first attempt begins in the same step, at this time.
     Started(SystemTime),
+    /// It waits, behind another that has its concurrency key.
+    Behind,
     /// It is a group with members that have not ended.
     Open,
 }
@@ -32,15 +34,17 @@ impl Rows {
         &mut self,
         number: u64,
         invocation: &Invocation,
+        priority: i8,
         accepted: As,
         hidden_by: Option<Cid>,
     ) -> rusqlite::Result<()> {
         let (state, attempts, started_at) = match accepted {
-            As::Waiting => (State::Waiting, 0, None),
+            As::Waiting | As::Behind => (State::Waiting, 0, None),
             As::Started(at) => (State::Running, 1, Some(at)),
             As::Open => (State::Open, 0, None),
         };
-        let stands = Stands { state, attempts, started_at, hidden_by, ended: None };
+        let is_behind = accepted == As::Behind;
+        let stands = Stands { state, attempts, started_at, hidden_by, priority, is_behind, ended: None };
         self.insert(number, invocation, &stands)
     }
 
@@ -56,6 +60,8 @@ impl Rows {
             attempts: ended.attempts,
             started_at: ended.started_at,
             hidden_by: None,
+            priority: 0,
+            is_behind: false,
             ended: Some(ended),
         };
         self.insert(number, &ended.invocation, &stands)?;
@@ -75,9 +81,10 @@ impl Rows {
                 accept, cid, state, service, channel, caller, parent, root, depth, called_at, due, deadline,
                 slot_group, slot_index, callbacks, on_failure, options, payload_kind, payload, attempts, started_at,
                 hidden_by, behind, failed, next_at, tried, ended_at, outcome, permanent, error, response_kind, response,
-                losses, cancel)
+                losses, rank, line_at, lane, in_lane, ends_at, cancel)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, 0)";
+                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33,
+                ?34, ?35, ?36, ?37, ?38, 0)";
         self.connection.prepare_cached(sql)?.execute(params![
             number,
             codec::cid(invocation.cid),
@@ -112,6 +119,11 @@ impl Rows {
             end.response_kind,
             end.response,
             before.map_or(0, |before| before.losses),
+            -i64::from(stands.priority),
+            codec::time(invocation.due.unwrap_or(invocation.called_at)),
+            lane(invocation),
+            stands.is_behind.then_some(1),
+            ends_at(invocation).map(codec::time),
         ])?;
         Ok(())
     }
@@ -123,7 +135,22 @@ struct Stands<'a> {
     attempts: u32,
     started_at: Option<SystemTime>,
     hidden_by: Option<Cid>,
+    priority: i8,
+    /// Whether another has its concurrency key.
+    is_behind: bool,
     ended: Option<&'a Ended>,
+}
+
+/// Its concurrency key.
+fn lane(invocation: &Invocation) -> Option<&str> {
+    invocation.options.as_deref()?.concurrency_key.as_deref()
+}
+
+/// When it is to be ended if it has never been started.
+fn ends_at(invocation: &Invocation) -> Option<SystemTime> {
+    let expires = invocation.options.as_deref().and_then(|options| options.expires);
+    let expires = expires.map(|when| when.from(invocation.called_at.into()));
+    [expires, invocation.deadline.map(SystemTime::from)].into_iter().flatten().min()
 }
 
 /// The columns that say how an invocation ended.
@@ -182,7 +209,7 @@ mod tests {
         let all = (any_invocation(), prop::option::of(any_cid()), any_time(), any_progress());
         hold_for((all, any_ended()), |rows, number, ((invocation, hidden_by, at, progress), mut end)| {
             let cid = invocation.cid;
-            rows.accepted(number, &invocation, As::Waiting, hidden_by).expect("it is accepted");
+            rows.accepted(number, &invocation, 0, As::Waiting, hidden_by).expect("it is accepted");
             let row = live(rows, cid);
             prop_assert_eq!(whole(&row.invocation), whole(&invocation));
             prop_assert_eq!((row.number, row.stands, row.attempts), (number, Where::Waiting, 0));
@@ -224,10 +251,10 @@ mod tests {
     fn a_cid_is_accepted_once() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("the first");
-        let second = rows.accepted(2, &invocation(nth(1)), As::Waiting, None).expect_err("the same again");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("the first");
+        let second = rows.accepted(2, &invocation(nth(1)), 0, As::Waiting, None).expect_err("the same again");
         assert_eq!(second.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation));
-        rows.accepted(1, &invocation(nth(2)), As::Waiting, None).expect_err("the same number again");
+        rows.accepted(1, &invocation(nth(2)), 0, As::Waiting, None).expect_err("the same number again");
     }
 
     /// What can start at once is accepted as started: one statement less.
@@ -236,12 +263,12 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         let first = invocation(nth(1));
-        rows.accepted(1, &first, As::Started(at(1)), None).expect("it is accepted");
+        rows.accepted(1, &first, 0, As::Started(at(1)), None).expect("it is accepted");
         let row = live(rows, first.cid);
         assert_eq!((row.stands, row.attempts), (Where::Running(at(1)), 1));
         let callback = child(&first, nth(2));
         assert!(rows.ended(&ended(first, completed(), at(2))).expect("it ends"));
-        rows.accepted(2, &callback, As::Started(at(2)), None).expect("its callback is accepted");
+        rows.accepted(2, &callback, 0, As::Started(at(2)), None).expect("its callback is accepted");
         assert!(rows.ended(&ended(callback, completed(), at(3))).expect("it ends"));
     }
 }

@@ -1,7 +1,5 @@
 //! The engine that keeps everything in one file: `sqlite:PATH`.
 
-#![allow(dead_code, reason = "the engine that calls it is not there yet")]
-
 mod error;
 mod lock;
 mod view;
@@ -14,8 +12,20 @@ mod columns;
 mod rows;
 mod insert;
 mod sweep;
-mod repeats;
 mod lookups;
 mod trees;
+mod change;
+mod disk;
+mod file;
+mod space;
+mod reader;
+mod restart;
+mod engine;
+mod writer;
+mod looks;
+mod verbs;
 #[cfg(test)]
 mod samples;
+
+pub(super) use engine::Sqlite;
+pub(super) use error::StoreError;

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use zato_core::{Cid, ServiceName};
 
-use super::codec::{self, CancelNote, ReadCid, ReadDigest, State};
+use super::codec::{self, CancelNote, State};
 use super::insert::End;
 use super::json;
 use super::names::Numbers;
@@ -102,6 +102,15 @@ impl Rows {
         schema::checkpoint(&self.connection, truncate)
     }
 
+    /// How long the log is, and how much of it is in the file already.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub(crate) fn log(&self) -> rusqlite::Result<Checkpointed> {
+        schema::log(&self.connection)
+    }
+
     /// A service's number in the file; it is given one when it is first asked for, and is known from then on.
     pub(crate) fn number(&mut self, service: &ServiceName) -> rusqlite::Result<i64> {
         self.numbers.of(&self.connection, service)
@@ -114,10 +123,13 @@ impl Rows {
         self.change(sql, params![codec::cid(cid), attempt, codec::time(at)])
     }
 
-    /// The attempt that ran is over, and it waits for another. Answers whether it was held and had not ended.
+    /// The attempt that ran is over, and it waits for another; without any attempts, one that was started has not been
+    /// begun. Answers whether it was held and had not ended.
     pub(crate) fn again(&mut self, cid: Cid, progress: &Progress) -> rusqlite::Result<bool> {
         let sql = "UPDATE invocation
-            SET state = 0, attempts = ?2, behind = ?2, failed = ?3, next_at = ?4, tried = ?5, losses = ?6
+            SET state = 0, attempts = ?2, behind = nullif(?2, 0), failed = ?3, next_at = ?4, tried = ?5, losses = ?6,
+                line_at = coalesce(?4, line_at), in_lane = NULL,
+                ends_at = CASE ?2 WHEN 0 THEN ends_at ELSE deadline END
             WHERE cid = ?1 AND state < 3";
         let next_at = progress.next_at.map(codec::time);
         let tried = json::tried(&progress.tried)?;
@@ -169,6 +181,12 @@ impl Rows {
         self.change(sql, params![codec::cid(cid), note.number()])
     }
 
+    /// What waited has its concurrency key now. Answers whether it was held and had not ended.
+    pub(crate) fn has_key(&mut self, cid: Cid) -> rusqlite::Result<bool> {
+        let sql = "UPDATE invocation SET in_lane = NULL WHERE cid = ?1 AND state < 3";
+        self.change(sql, params![codec::cid(cid)])
+    }
+
     /// A dead letter is run again, by the invocation `again`. Answers whether it was one that had not been.
     pub(crate) fn run_again(&mut self, first: Cid, again: Cid) -> rusqlite::Result<bool> {
         let sql = "UPDATE invocation SET again = ?2 WHERE cid = ?1 AND state = 4 AND again IS NULL";
@@ -206,23 +224,6 @@ impl Rows {
         let (cid, digest) = (codec::cid(cid), codec::digest(key.digest));
         self.change(sql, params![number, &*key.name, cid, digest, codec::time(at)])?;
         Ok(())
-    }
-
-    /// The first call under a key of this name that was noted after `after`, and the digest that it was noted with.
-    pub(crate) fn find_key(
-        &mut self,
-        service: &ServiceName,
-        name: &str,
-        after: SystemTime,
-    ) -> rusqlite::Result<Option<(Cid, u128)>> {
-        let number = self.number(service)?;
-        let sql = "SELECT cid, digest FROM idempotency WHERE service = ?1 AND name = ?2 AND at > ?3";
-        self.connection
-            .prepare_cached(sql)?
-            .query_row(params![number, name, codec::time(after)], |row| {
-                Ok((row.get::<_, ReadCid>(0)?.0, row.get::<_, ReadDigest>(1)?.0))
-            })
-            .optional()
     }
 
     /// Forgets up to `most` keys that were noted at `until` or before, the oldest first. Answers how many.
@@ -264,7 +265,7 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         rows.begin().expect("it begins");
-        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         rows.inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
         assert_eq!(rows.held(Class::Dead), 1);
         rows.rollback().expect("it is undone");
@@ -278,7 +279,7 @@ mod tests {
         // The number that its service had is not used again by mistake.
         let other = ServiceName::linked("another.service");
         rows.number(&other).expect("it is given one");
-        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(&*live(rows, nth(1)).invocation.service, "orders.price");
     }
 
@@ -288,12 +289,12 @@ mod tests {
         let path = store.path();
         let rows = &mut store.rows;
         rows.begin().expect("it begins");
-        rows.accepted(1, &invocation(nth(1)), As::Waiting, None).expect("it is accepted");
-        rows.accepted(2, &invocation(nth(2)), As::Waiting, None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        rows.accepted(2, &invocation(nth(2)), 0, As::Waiting, None).expect("it is accepted");
         assert!(rows.ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
         rows.commit().expect("it is committed");
         rows.begin().expect("it begins");
-        rows.accepted(3, &invocation(nth(3)), As::Waiting, None).expect("it is accepted");
+        rows.accepted(3, &invocation(nth(3)), 0, As::Waiting, None).expect("it is accepted");
         // Its process dies here.
         let again = Rows::new(schema::open(&path).expect("it opens")).expect("it can be read");
         assert_eq!(again.held(Class::Ended), 1);
@@ -304,7 +305,7 @@ mod tests {
     fn a_cancel_is_not_taken_back() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), As::Started(at(1)), None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1)), None).expect("it is accepted");
         assert_eq!(live(rows, nth(1)).cancel, CancelNote::No);
         for (with_tree, noted) in
             [(false, CancelNote::Alone), (true, CancelNote::WithTree), (false, CancelNote::WithTree)]
@@ -320,7 +321,7 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         for n in 1..=3 {
-            rows.accepted(n, &invocation(nth(n)), As::Waiting, None).expect("it is accepted");
+            rows.accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
         }
         assert!(rows.ended(&ended(invocation(nth(1)), failed(), at(1))).expect("it ends"));
         assert!(rows.ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
@@ -361,8 +362,9 @@ mod tests {
         let key = |digest| Key { name: "k".into(), digest };
         rows.note_key(&one, &key(u128::MAX), nth(1), at(10)).expect("it is noted");
         rows.note_key(&other, &key(7), nth(2), at(20)).expect("it is noted");
-        let find =
-            |rows: &mut Rows, service, after| rows.find_key(service, "k", at(after)).expect("a look-up");
+        let find = |rows: &mut Rows, service, after| {
+            lookups::key(rows.connection(), service, "k", at(after)).expect("a look-up")
+        };
         assert_eq!(find(rows, &one, 0), Some((nth(1), u128::MAX)));
         assert_eq!(find(rows, &other, 0), Some((nth(2), 7)));
         assert_eq!(find(rows, &one, 10), None, "it is too old");

@@ -86,9 +86,22 @@ pub(crate) struct Checkpointed {
 ///
 /// Those of the disk: what failed to reach it may then be in its cache alone, and gone with it.
 pub(crate) fn checkpoint(connection: &Connection, truncate: bool) -> rusqlite::Result<Checkpointed> {
-    let mode = if truncate { "TRUNCATE" } else { "PASSIVE" };
+    wal_checkpoint(connection, if truncate { "TRUNCATE" } else { "PASSIVE" })
+}
+
+/// How long the log is, and how much of it is in the file already. Nothing is moved, but by an SQLite before 3.51, which
+/// knows no other way to tell.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub(crate) fn log(connection: &Connection) -> rusqlite::Result<Checkpointed> {
+    wal_checkpoint(connection, "NOOP")
+}
+
+fn wal_checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Checkpointed> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    connection.query_row(&sql, [], |row| {
+    connection.prepare_cached(&sql)?.query_row([], |row| {
         let (busy, log, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let pages = |pages: i64| u64::try_from(pages).unwrap_or_default();
         Ok(Checkpointed {

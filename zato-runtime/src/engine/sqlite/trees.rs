@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use zato_core::Cid;
 
-use super::codec::{self, ReadCid};
+use super::codec;
 use super::columns::{Stored, columns, stored};
 use super::names::NamesOf;
 use crate::record::Ended;
@@ -21,21 +21,7 @@ pub(crate) struct Member {
     pub(crate) ended: Option<Arc<Ended>>,
 }
 
-/// Names what is below `above` within one tree, from a `WITH RECURSIVE`: what a handler made, the members of a group,
-/// and what was made inside a synchronous call, which may not be held itself.
-macro_rules! below {
-    () => {
-        "WITH RECURSIVE below (cid) AS (
-            VALUES (?1)
-            UNION SELECT i.cid FROM below JOIN invocation AS i ON i.parent = below.cid WHERE i.root = ?2
-            UNION SELECT i.cid FROM below JOIN invocation AS i ON i.slot_group = below.cid WHERE i.root = ?2
-            UNION SELECT i.cid FROM below JOIN invocation AS i ON i.hidden_by = below.cid WHERE i.root = ?2
-        ) "
-    };
-}
-
-/// Everything that is held of the tree with this root, in the order in which it was called. What is below something
-/// that has been swept is not found.
+/// Everything that is held of the tree with this root, in the order of the CIDs.
 ///
 /// # Errors
 ///
@@ -43,25 +29,11 @@ macro_rules! below {
 pub(crate) fn tree(connection: &Connection, root: Cid) -> rusqlite::Result<Vec<Stored>> {
     let names = NamesOf::new(connection);
     let sql = concat!(
-        below!(),
         "SELECT ",
         columns!(),
-        " FROM invocation WHERE cid IN (SELECT cid FROM below) AND root = ?2 ORDER BY cid"
+        " FROM invocation WHERE (cid = ?1 AND root = ?1) OR (root = ?1 AND root <> cid) ORDER BY cid"
     );
-    let root = codec::cid(root);
-    connection.prepare_cached(sql)?.query_map(params![root, root], |row| stored(row, &names))?.collect()
-}
-
-/// What has not ended of the tree with this root below an invocation of it, whether that is held or not.
-pub(crate) fn below(connection: &Connection, root: Cid, above: Cid) -> rusqlite::Result<Vec<Cid>> {
-    let sql = concat!(
-        below!(),
-        "SELECT cid FROM invocation WHERE cid IN (SELECT cid FROM below) AND cid <> ?1 AND state < 3 ORDER BY accept"
-    );
-    connection
-        .prepare_cached(sql)?
-        .query_map(params![codec::cid(above), codec::cid(root)], |row| Ok(row.get::<_, ReadCid>(0)?.0))?
-        .collect()
+    connection.prepare_cached(sql)?.query_map([codec::cid(root)], |row| stored(row, &names))?.collect()
 }
 
 /// The places of a group in their order, each with who fills it: the last that was accepted for it.
@@ -112,7 +84,7 @@ mod tests {
         let all = [root, group, member, below, inside, invocation(nth(6)), apart];
         for (number, invocation) in (1..).zip(all) {
             let hidden_by = (invocation.cid == nth(5)).then(|| nth(1));
-            store.rows.accepted(number, &invocation, As::Waiting, hidden_by).expect("it is accepted");
+            store.rows.accepted(number, &invocation, 0, As::Waiting, hidden_by).expect("it is accepted");
         }
         store
     }
@@ -136,20 +108,6 @@ mod tests {
         assert_eq!(numbers(&found), [1, 2, 3, 4, 5], "what has ended is of the tree too");
     }
 
-    #[test]
-    fn what_is_below_is_what_has_not_ended() {
-        let mut store = a_tree();
-        let cids = |rows: &[u64]| rows.iter().map(|n| nth(*n)).collect::<Vec<_>>();
-        let connection = store.rows.connection();
-        assert_eq!(below(connection, nth(1), nth(1)).expect("it can be read"), cids(&[2, 3, 4, 5]));
-        assert_eq!(below(connection, nth(1), nth(2)).expect("it can be read"), cids(&[3, 4]));
-        assert_eq!(below(connection, nth(1), nth(90)).expect("it can be read"), cids(&[5]));
-        assert!(below(connection, nth(1), nth(4)).expect("it can be read").is_empty());
-        let end = ended(child(&invocation(nth(1)), nth(2)), completed(), at(1));
-        assert!(store.rows.ended(&end).expect("it ends"));
-        assert_eq!(below(store.rows.connection(), nth(1), nth(1)).expect("it can be read"), cids(&[3, 4, 5]));
-    }
-
     /// A chain's step passes its slot on; what it has passed on does not fill it.
     #[test]
     fn a_place_is_filled_by_the_last_that_has_it() {
@@ -160,32 +118,30 @@ mod tests {
             member.slot = Some(Slot { group: nth(1), index });
             member
         };
-        rows.accepted(1, &invocation(nth(1)), As::Open, None).expect("it is accepted");
-        rows.accepted(2, &member(2, 1), As::Waiting, None).expect("it is accepted");
-        rows.accepted(3, &member(3, 0), As::Waiting, None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Open, None).expect("it is accepted");
+        rows.accepted(2, &member(2, 1), 0, As::Waiting, None).expect("it is accepted");
+        rows.accepted(3, &member(3, 0), 0, As::Waiting, None).expect("it is accepted");
         assert!(rows.ended(&ended(member(3, 0), completed(), at(1))).expect("it ends"));
         let filled = |rows: &crate::engine::sqlite::rows::Rows| -> Vec<(u32, Cid, bool)> {
             let members = members(rows.connection(), nth(1)).expect("they can be read");
             members.iter().map(|member| (member.index, member.cid, member.ended.is_some())).collect()
         };
         assert_eq!(filled(rows), [(0, nth(3), true), (1, nth(2), false)]);
-        rows.accepted(4, &member(4, 0), As::Waiting, None).expect("it is accepted");
+        rows.accepted(4, &member(4, 0), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(filled(rows), [(0, nth(4), false), (1, nth(2), false)]);
         assert!(rows.ended(&ended(member(4, 0), completed(), at(2))).expect("it ends"));
         assert_eq!(filled(rows), [(0, nth(4), true), (1, nth(2), false)]);
     }
 
     #[test]
-    fn a_tree_is_walked_by_indexes() {
+    fn a_tree_is_found_by_an_index() {
         let store = a_tree();
-        let sql = concat!("EXPLAIN QUERY PLAN ", below!(), "SELECT cid FROM below");
+        let sql =
+            "EXPLAIN QUERY PLAN SELECT cid FROM invocation WHERE cid = ?1 OR (root = ?1 AND root <> cid)";
         let mut statement = store.rows.connection().prepare(sql).expect("SQL");
-        let root = codec::cid(nth(1));
-        let steps = statement.query_map(params![root, root], |row| row.get::<_, String>(3)).expect("a plan");
+        let steps = statement.query_map([codec::cid(nth(1))], |row| row.get::<_, String>(3)).expect("a plan");
         let steps: Vec<_> = steps.collect::<Result<_, _>>().expect("its steps");
-        for index in ["invocation_parent", "invocation_slot", "invocation_hidden"] {
-            assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
-        }
-        assert!(!steps.iter().any(|step| step.starts_with("SCAN i")), "{steps:?}");
+        assert!(steps.iter().any(|step| step.contains("invocation_root")), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{steps:?}");
     }
 }

@@ -7,8 +7,8 @@ use zato_core::{Cid, Invocation, ServiceName};
 use super::held::{Held, Hold, Waiting};
 use super::queues::Ticket;
 use super::state::State;
-use super::store::{Past, Store};
-use crate::engine::contract::{Accepted, Refused};
+use super::store::{Accepted as Stored, Past, Store};
+use crate::engine::contract::{Accepted, Refused, StoreFault};
 use crate::record::{Accept, AttemptId, Progress};
 
 /// Why an invocation was not taken.
@@ -17,6 +17,18 @@ pub(in crate::engine) enum NotTaken {
     Refused(Refused),
     /// There is no room yet: here it is back.
     NoRoom(Box<Accept>),
+}
+
+impl From<Refused> for NotTaken {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<StoreFault> for NotTaken {
+    fn from(fault: StoreFault) -> Self {
+        Self::Refused(fault.into())
+    }
 }
 
 impl<S: Store> State<S> {
@@ -29,14 +41,17 @@ impl<S: Store> State<S> {
         }
         let made = accept.by.zip(accept.digest);
         let (cid, service) = (accept.invocation.cid, accept.invocation.service);
-        if let Some(first) = self.made_before(&accept, made).map_err(NotTaken::Refused)? {
+        if let Some(first) = self.made_before(&accept, made)? {
             return Ok(Accepted::repeats(first));
         }
         let (key, again_of) = (accept.key.clone(), accept.invocation.again_of());
         let hidden = accept.by.filter(|by| accept.invocation.parent != Some(by.cid));
         // What is run again stands where the first one stood.
-        let first_hidden = || again_of.and_then(|first| self.hidden.get(&first).copied());
-        if let Some(around) = hidden.map(|by| by.cid).or_else(first_hidden) {
+        let first = match again_of {
+            Some(first) => self.past(first)?,
+            None => None,
+        };
+        if let Some(around) = hidden.map(|by| by.cid).or(first.as_ref().and_then(|first| first.hidden_by)) {
             self.hidden.insert(cid, around);
         }
         let accepted = match self.accept_new(accept) {
@@ -46,15 +61,13 @@ impl<S: Store> State<S> {
                 return Err(refused);
             }
         };
-        if let Some(first) = again_of {
-            if let Some(Held::Ended { again, .. }) = self.held.get_mut(&first) {
-                *again = Some(cid);
-            }
+        if let Some(Past { ended, .. }) = first {
+            let first = ended.invocation.cid;
+            self.held.insert(first, Held::Ended { ended, again: Some(cid) });
             self.store.run_again(first, cid);
         }
         if let Some((by, digest)) = made {
             self.repeats.note(by, digest, cid);
-            self.store.called(by, digest, cid);
         }
         if let Some(key) = key {
             self.store.note_key(&service, key, cid);
@@ -69,15 +82,18 @@ impl<S: Store> State<S> {
         made: Option<(AttemptId, u128)>,
     ) -> Result<Option<Cid>, Refused> {
         if let Some((by, digest)) = made {
+            if self.repeats.must_learn(by)
+                && let Some(calls) = self.store.calls(by.cid)?
+            {
+                self.repeats.learn(by, calls);
+            }
             let (held, store) = (&self.held, &self.store);
-            let completed = |past: Past| past.ended.outcome.is_completed();
             let stands = |child| match held.get(&child) {
-                Some(Held::Ended { ended, .. }) => ended.outcome.is_completed(),
-                Some(_) => true,
-                None => store.past(child).is_some_and(completed),
+                Some(Held::Ended { ended, .. }) => Ok(ended.outcome.is_completed()),
+                Some(_) => Ok(true),
+                None => Ok(store.past(child)?.is_some_and(|past| past.ended.outcome.is_completed())),
             };
-            if let Some(child) = self.repeats.find(by, digest, stands) {
-                self.store.called(by, digest, child);
+            if let Some(child) = self.repeats.find(by, digest, stands)? {
                 return Ok(Some(child));
             }
         }
@@ -86,11 +102,11 @@ impl<S: Store> State<S> {
         {
             return Ok(Some(first));
         }
-        if accept.brings_cid && self.is_held(accept.invocation.cid) {
+        if accept.brings_cid && self.is_held(accept.invocation.cid)? {
             return Err(Refused::CidTaken);
         }
         if let Some(first) = accept.invocation.again_of()
-            && !self.past(first).is_some_and(|past| past.ended.is_dead() && past.again.is_none())
+            && !self.past(first)?.is_some_and(|past| past.ended.is_dead() && past.again.is_none())
         {
             return Err(Refused::NotDead);
         }
@@ -116,7 +132,7 @@ impl<S: Store> State<S> {
         let cid = accept.invocation.cid;
         self.hold(accept.invocation);
         if is_cancelled {
-            self.cancel(cid, true);
+            self.cancel_held(cid, true);
         }
         Ok(Accepted::new(false, None))
     }
@@ -169,7 +185,15 @@ impl<S: Store> State<S> {
             self.hold(member);
         }
         let number = self.next_number();
-        self.store.accepted(number, &group, true, self.hidden.get(&group.cid).copied());
+        let hidden_by = self.hidden.get(&group.cid).copied();
+        self.store.accepted(Stored {
+            number,
+            invocation: &group,
+            is_group: true,
+            hidden_by,
+            priority: 0,
+            is_behind: false,
+        });
         self.link(&group);
         self.held.insert(group.cid, Held::Open(group.clone()));
         let mut ended = None;
@@ -179,9 +203,9 @@ impl<S: Store> State<S> {
             ended = Some(group);
         }
         if is_cancelled {
-            self.cancel(cid, true);
+            self.cancel_held(cid, true);
             for member in self.groups.members(cid) {
-                self.cancel(member, true);
+                self.cancel_held(member, true);
             }
         }
         Ok(Accepted::new(false, ended))
@@ -191,12 +215,20 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn hold(&mut self, invocation: Arc<Invocation>) {
         let ticket = self.ticket(invocation.cid);
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
-        self.store.accepted(ticket.number, &invocation, false, hidden_by);
-        self.link(&invocation);
         let service = self.queues.number(&invocation.service);
-        self.set_timers(ticket, &invocation);
+        self.set_timers(ticket, &invocation, self.clock.now());
         let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
         let is_first = key.is_none_or(|key| self.queues.of_mut(service).lanes.enter(key, ticket));
+        let priority = self.queues.priority(service, &invocation);
+        self.store.accepted(Stored {
+            number: ticket.number,
+            invocation: &invocation,
+            is_group: false,
+            hidden_by,
+            priority,
+            is_behind: !is_first,
+        });
+        self.link(&invocation);
         let hold = match key {
             _ if is_first => self.line_up(service, &invocation, ticket, None),
             Some(key) if self.is_lane_held_back(service, key) => Hold::Restart,
@@ -222,17 +254,20 @@ impl<S: Store> State<S> {
     }
 
     /// One that has ended, whoever remembers it.
-    pub(in crate::engine) fn past(&self, cid: Cid) -> Option<Past> {
+    pub(in crate::engine) fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
         match self.held.get(&cid) {
-            Some(Held::Ended { ended, again }) => Some(Past { ended: ended.clone(), again: *again }),
-            Some(_) => None,
+            Some(Held::Ended { ended, again }) => {
+                let hidden_by = self.hidden.get(&cid).copied();
+                Ok(Some(Past { ended: ended.clone(), again: *again, hidden_by }))
+            }
+            Some(_) => Ok(None),
             None => self.store.past(cid),
         }
     }
 
     /// Whether anything has this CID.
-    fn is_held(&self, cid: Cid) -> bool {
-        self.held.contains_key(&cid) || self.store.past(cid).is_some()
+    fn is_held(&self, cid: Cid) -> Result<bool, StoreFault> {
+        Ok(self.held.contains_key(&cid) || self.store.past(cid)?.is_some())
     }
 
     /// Counts one more that waits.

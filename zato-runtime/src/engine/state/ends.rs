@@ -10,8 +10,9 @@ use super::groups::Full;
 use super::held::{Cancel, Delivered, Held, Waiting};
 use super::queues::{Queues, Ticket};
 use super::state::State;
-use super::store::{Remember, Store};
+use super::store::Store;
 use super::timers::Timers;
+use crate::engine::contract::StoreFault;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
 
 /// What is done once the lock is released: freeing memory takes longer than all else, and waking somebody runs
@@ -55,11 +56,21 @@ impl<S: Store> State<S> {
     }
 
     /// Has what waits ended, and notes of what runs that it is to stop; `None` if it is not held.
-    pub(in crate::engine) fn cancel(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
-        let Some(held) = self.held.get_mut(&cid) else {
-            return self.store.past(cid).map(|past| CancelAnswer::Ended(past.ended.outcome.clone()));
-        };
-        Some(match held {
+    pub(in crate::engine) fn cancel(
+        &mut self,
+        cid: Cid,
+        with_tree: bool,
+    ) -> Result<Option<CancelAnswer>, StoreFault> {
+        if let Some(answer) = self.cancel_held(cid, with_tree) {
+            return Ok(Some(answer));
+        }
+        let past = self.store.past(cid)?;
+        Ok(past.map(|past| CancelAnswer::Ended(past.ended.outcome.clone())))
+    }
+
+    /// The same for what the state holds.
+    pub(in crate::engine) fn cancel_held(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
+        Some(match self.held.get_mut(&cid)? {
             Held::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
             Held::Waiting(Waiting { number, .. }) => {
                 let ticket = Ticket { number: *number, cid };
@@ -107,26 +118,20 @@ impl<S: Store> State<S> {
         {
             self.aftermath.told.extend(waiters.into_iter().map(|waiter| (waiter, ended.outcome.clone())));
         }
-        let remember = self.store.ended(&ended);
-        self.remember(ended.clone(), remember);
+        let oldest = self.store.ended(&ended);
+        self.remember(ended.clone(), oldest);
         ended
     }
 
     /// Remembers what has ended, as long as it is to.
-    pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>, remember: Remember) {
+    pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>, oldest: impl IntoIterator<Item = Cid>) {
         let cid = ended.invocation.cid;
-        match remember {
-            Remember::Here(oldest) => {
-                self.held.insert(cid, Held::Ended { ended, again: None });
-                self.forget_all(oldest);
-            }
-            Remember::There => self.forget(cid),
-        }
+        self.held.insert(cid, Held::Ended { ended, again: None });
+        self.forget_all(oldest);
         // What was kept for it alone is kept as long as all else from now on.
         for child in self.no_longer_put_off(cid) {
-            if let Some(Held::Ended { ended, .. }) = self.held.get(&child)
-                && let Remember::Here(oldest) = self.store.ended(&ended.clone())
-            {
+            if let Some(Held::Ended { ended, .. }) = self.held.get(&child) {
+                let oldest = self.store.ended(&ended.clone());
                 self.forget_all(oldest);
             }
         }

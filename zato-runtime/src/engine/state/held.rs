@@ -52,6 +52,8 @@ pub(in crate::engine) enum Hold {
     Due,
     /// Another one has its key.
     Key,
+    /// Another one runs that may be what kills the process, as this may be.
+    Suspect,
     /// Its last attempt lingers.
     Release,
     /// A shutdown interrupted it, or the one that has its key.

@@ -44,7 +44,9 @@ impl<S: Store> State<S> {
 
     /// Notes what an invocation that is now held comes from.
     pub(in crate::engine) fn link(&mut self, invocation: &Invocation) {
-        if let Some(above) = self.above(invocation) {
+        if !S::KNOWS_KIN
+            && let Some(above) = self.above(invocation)
+        {
             self.kin.families.entry(above).or_default().children.push(invocation.cid);
         }
     }
@@ -73,6 +75,9 @@ impl<S: Store> State<S> {
 
     /// One is no longer held: neither are the families that were there for it alone.
     pub(in crate::engine) fn unlink(&mut self, forgotten: &Invocation) {
+        if S::KNOWS_KIN {
+            return;
+        }
         let above = self.above(forgotten);
         if let Some(family) = self.kin.families.get_mut(&forgotten.cid) {
             family.above = above;

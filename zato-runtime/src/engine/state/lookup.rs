@@ -7,6 +7,7 @@ use super::held::{Cancel, Held, Hold, Waiting};
 use super::kin::Below;
 use super::state::State;
 use super::store::{Past, Store};
+use crate::engine::contract::StoreFault;
 use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 use crate::record::AttemptId;
 
@@ -22,11 +23,11 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn outcome(
         &mut self,
         cid: Cid,
-    ) -> Option<Result<Outcome, oneshot::Receiver<Outcome>>> {
+    ) -> Result<Option<Result<Outcome, oneshot::Receiver<Outcome>>>, StoreFault> {
         let Some(held) = self.held.get(&cid) else {
-            return self.store.past(cid).map(|past| Ok(past.ended.outcome.clone()));
+            return Ok(self.store.past(cid)?.map(|past| Ok(past.ended.outcome.clone())));
         };
-        match held {
+        Ok(match held {
             Held::Ended { ended, .. } => Some(Ok(ended.outcome.clone())),
             Held::Waiting(_) | Held::Delivered(_) | Held::Open(_) => {
                 let (tell, told) = oneshot::channel();
@@ -38,19 +39,18 @@ impl<S: Store> State<S> {
                 waiters.push(tell);
                 Some(Err(told))
             }
-        }
+        })
     }
 
-    pub(in crate::engine) fn find(&self, cid: Cid) -> Option<Found> {
-        match self.held.get(&cid) {
-            Some(held) => Some(self.found(held)),
-            None => {
-                self.store.past(cid).map(|Past { ended, again }| self.found(&Held::Ended { ended, again }))
-            }
+    pub(in crate::engine) fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
+        if let Some(held) = self.held.get(&cid) {
+            return Ok(Some(self.found(held)));
         }
+        let past = self.store.past(cid)?;
+        Ok(past.map(|Past { ended, again, .. }| self.found(&Held::Ended { ended, again })))
     }
 
-    fn found(&self, held: &Held) -> Found {
+    pub(in crate::engine) fn found(&self, held: &Held) -> Found {
         let found = self.stands(held);
         let id = AttemptId { cid: found.cid(), number: found.attempts };
         Found { lingers: !self.lingering.is_empty() && self.lingering.contains_key(&id), ..found }
@@ -110,6 +110,7 @@ impl<S: Store> State<S> {
                     None => Waits::Turn,
                 }
             }
+            Hold::Suspect => Waits::Suspects,
             Hold::Turn => match (queue.concurrency, queue.rate) {
                 (Some(most), _) if !queue.has_place() => Waits::Concurrency(most),
                 (_, Some(rate)) if queue.is_limited => Waits::Rate(rate),
@@ -164,17 +165,17 @@ impl<S: Store> State<S> {
     }
 
     /// Forgets a dead letter.
-    pub(in crate::engine) fn discard(&mut self, cid: Cid) -> DiscardAnswer {
-        let Some(past) = self.past(cid) else {
+    pub(in crate::engine) fn discard(&mut self, cid: Cid) -> Result<DiscardAnswer, StoreFault> {
+        let Some(past) = self.past(cid)? else {
             let is_held = self.held.contains_key(&cid);
-            return if is_held { DiscardAnswer::NotDead } else { DiscardAnswer::NotHeld };
+            return Ok(if is_held { DiscardAnswer::NotDead } else { DiscardAnswer::NotHeld });
         };
         if !past.ended.is_dead() || past.again.is_some() {
-            return DiscardAnswer::NotDead;
+            return Ok(DiscardAnswer::NotDead);
         }
         self.store.discarded(&past.ended);
         self.forget(cid);
-        DiscardAnswer::Discarded
+        Ok(DiscardAnswer::Discarded)
     }
 
     /// Everything of the tree below an invocation that has not ended.

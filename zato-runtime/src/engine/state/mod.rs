@@ -1,5 +1,10 @@
 //! What every engine of one process does alike: who waits, who runs, whose turn it is, and what follows from an end.
 
+#![cfg_attr(
+    not(feature = "sqlite"),
+    allow(dead_code, unused_imports, reason = "what only an engine asks for that keeps what it holds")
+)]
+
 mod store;
 mod lanes;
 mod queues;
@@ -14,9 +19,13 @@ mod accept;
 mod ends;
 #[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
 mod state;
+mod restore;
 mod lookup;
 mod timing;
 
 pub(super) use accept::NotTaken;
+pub(super) use ends::Aftermath;
+pub(super) use held::Held;
+pub(super) use restore::Left;
 pub(super) use state::State;
-pub(super) use store::{Remember, Store};
+pub(super) use store::{Accepted, Past, Store};

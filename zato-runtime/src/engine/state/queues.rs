@@ -142,11 +142,22 @@ impl Queues {
         self.stuck -= usize::from(!queue.is_open());
     }
 
+    /// How many deaths of the process the invocations of a hosted service survive.
+    pub(in crate::engine) fn max_losses(&self, service: &ServiceName) -> Option<u32> {
+        let queue = self.of(*self.index.get(service)?);
+        queue.is_hosted.then_some(queue.max_losses)
+    }
+
+    /// What it goes by before others of its service: what its call says, or its service.
+    pub(in crate::engine) fn priority(&self, service: u32, invocation: &Invocation) -> i8 {
+        let options = invocation.options.as_deref();
+        options.and_then(|options| options.priority).unwrap_or(self.of(service).priority)
+    }
+
     /// It is due: it may start when its turn has come.
     pub(in crate::engine) fn push(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+        let priority = self.priority(service, invocation);
         let queue = self.of_mut(service);
-        let priority =
-            invocation.options.as_ref().and_then(|options| options.priority).unwrap_or(queue.priority);
         queue.due.entry(Reverse(priority)).or_default().push_back(ticket);
         self.len += 1;
         self.give_turn(service);
@@ -238,6 +249,11 @@ impl Queues {
     /// One of this service has been started: it takes a place.
     pub(in crate::engine) fn started(&mut self, service: u32) {
         self.of_mut(service).running += 1;
+        self.give_turn(service);
+    }
+
+    /// What was to be started of this service has been set aside: the next may be.
+    pub(in crate::engine) fn set_aside(&mut self, service: u32) {
         self.give_turn(service);
     }
 

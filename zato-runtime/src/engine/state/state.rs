@@ -14,7 +14,7 @@ use super::kin::Kin;
 use super::lingering::Lingering;
 use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
-use super::store::Store;
+use super::store::{Accepted, Store};
 use super::timers::Timers;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -53,16 +53,23 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) last_number: u64,
     /// Set when a shutdown begins: calls from outside are refused.
     pub(in crate::engine) draining: bool,
+    /// Set when a shutdown begins that leaves what waits to the next process: nothing is started.
+    pub(in crate::engine) holds_back: bool,
+    /// The one that runs and may be what kills the process, and those that wait for its end.
+    pub(in crate::engine) suspect: Option<Cid>,
+    pub(in crate::engine) suspects: VecDeque<Ticket>,
     /// Set when a shutdown ends: nothing is accepted or delivered.
     pub(in crate::engine) closed: bool,
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) max_running: usize,
+    /// Of what no service that is hosted says otherwise.
+    pub(in crate::engine) max_losses: u32,
     pub(in crate::engine) max_waiting: usize,
     pub(in crate::engine) max_waiting_bytes: usize,
 }
 
 impl<S: Store> State<S> {
-    pub(in crate::engine) fn new(config: &Config, store: S) -> Self {
+    pub(in crate::engine) fn new(config: &Config, max_waiting: usize, store: S) -> Self {
         Self {
             store,
             held: HashMap::default(),
@@ -82,10 +89,14 @@ impl<S: Store> State<S> {
             aftermath: Aftermath::default(),
             last_number: 0,
             draining: false,
+            holds_back: false,
+            suspect: None,
+            suspects: VecDeque::new(),
             closed: false,
             clock: config.clock.clone(),
             max_running: config.max_running,
-            max_waiting: config.max_waiting,
+            max_losses: config.max_losses,
+            max_waiting,
             max_waiting_bytes: config.max_waiting_bytes,
         }
     }
@@ -106,13 +117,18 @@ impl<S: Store> State<S> {
                 return Some(delivery);
             }
         }
-        if self.running >= self.max_running {
+        if self.holds_back || self.running >= self.max_running {
             return None;
         }
-        let held = &self.held;
-        let waits = |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
-        let ticket = self.queues.pop(waits)?;
-        self.deliver(ticket, Task::Run, now)
+        loop {
+            let held = &self.held;
+            let waits =
+                |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
+            let ticket = self.queues.pop(waits)?;
+            if !self.sets_aside(ticket) {
+                return self.deliver(ticket, Task::Run, now);
+            }
+        }
     }
 
     /// Delivers what waits under this ticket, if it still does.
@@ -171,12 +187,13 @@ impl<S: Store> State<S> {
                 self.queues.ended(service);
             }
         }
+        self.clear_suspect(settle.cid);
         for inner in settle.inner {
             let inner = Arc::new(inner);
             let number = self.next_number();
-            let remember = self.store.ended_inside(&inner, number);
+            let oldest = self.store.ended_inside(&inner, number);
             self.link(&inner.invocation);
-            self.remember(inner, remember);
+            self.remember(inner, oldest);
         }
         let mut settled = Settled::default();
         match settle.verdict {
@@ -199,16 +216,26 @@ impl<S: Store> State<S> {
                     if is_cut_short && Some(callback.cid) == next {
                         let cid = callback.cid;
                         self.hold(callback);
-                        self.cancel(cid, false);
+                        self.cancel_held(cid, false);
                         continue;
                     }
                     // The worker that settles has two hands: what it cannot begin at once is for the others.
                     let service = self.queues.number(&callback.service);
-                    let has_place = settled.granted.is_empty() && self.running < self.max_running;
+                    let has_place =
+                        !self.holds_back && settled.granted.is_empty() && self.running < self.max_running;
                     if has_place && callback.options.is_none() && self.queues.takes_at_once(service) {
                         let now = self.clock.now();
                         let number = self.next_number();
-                        self.store.accepted(number, &callback, false, None);
+                        let priority = self.queues.priority(service, &callback);
+                        let invocation = &callback;
+                        self.store.accepted(Accepted {
+                            number,
+                            invocation,
+                            is_group: false,
+                            hidden_by: None,
+                            priority,
+                            is_behind: false,
+                        });
                         self.link(&callback);
                         settled.granted.push(self.start(callback, service, None, Task::Run, now));
                     } else {
@@ -262,6 +289,8 @@ impl<S: Store> State<S> {
 
     /// Whether nothing runs, and nothing waits that may ever run in this process as it is.
     pub(in crate::engine) fn is_idle(&self) -> bool {
-        self.running == 0 && self.to_end.is_empty() && self.waiting == self.queues.stuck()
+        self.running == 0
+            && self.to_end.is_empty()
+            && (self.holds_back || self.waiting == self.queues.stuck())
     }
 }

@@ -1,4 +1,4 @@
-//! What a state tells of every change, in the step that makes it, and asks of what has ended.
+//! What a state tells of every change, in the step that makes it, and asks of what it does not hold itself.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,43 +6,51 @@ use std::time::SystemTime;
 use smallvec::SmallVec;
 use zato_core::{Cid, Invocation, ServiceName};
 
-use crate::engine::contract::Refused;
+use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
 
 /// Where the changes of a state go. The memory engine's goes nowhere and costs nothing; a durable engine's writes them
-/// down, and they count when it has.
+/// down, and they count when it has. What is not held by the state is then exactly as it is written down.
 pub(in crate::engine) trait Store {
-    /// An invocation waits from now on, or a group is open. `hidden_by` is whose attempt it was made in, where its
-    /// parent is a synchronous call in that attempt.
-    fn accepted(
-        &mut self,
-        _number: u64,
-        _invocation: &Arc<Invocation>,
-        _is_group: bool,
-        _hidden_by: Option<Cid>,
-    ) {
-    }
+    /// Whether it can tell what an invocation has below it; else the state keeps track of that itself.
+    const KNOWS_KIN: bool;
+
+    /// An invocation waits from now on, or a group is open.
+    fn accepted(&mut self, _accepted: Accepted<'_>) {}
 
     /// An attempt has been started.
     fn started(&mut self, _id: AttemptId, _at: SystemTime) {}
 
-    /// An attempt is over, and another is to be made.
+    /// An attempt is over, and another is to be made; or one that was started has not been begun, and waits again.
     fn again(&mut self, _cid: Cid, _before: &Progress) {}
+
+    /// What waited behind another that had its concurrency key has it now.
+    fn has_key(&mut self, _cid: Cid) {}
 
     /// What runs, or a group, is to end.
     fn cancelled(&mut self, _cid: Cid, _with_tree: bool) {}
 
-    /// One that was held has ended.
-    fn ended(&mut self, ended: &Arc<Ended>) -> Remember;
+    /// One that was held has ended. Answers which are not to be remembered any more.
+    fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]>;
 
-    /// A synchronous call has ended inside an attempt that is being settled.
-    fn ended_inside(&mut self, ended: &Arc<Ended>, _number: u64) -> Remember {
+    /// A synchronous call has ended inside an attempt that is being settled. Answers likewise.
+    fn ended_inside(&mut self, ended: &Arc<Ended>, _number: u64) -> SmallVec<[Cid; 2]> {
         self.ended(ended)
     }
 
-    /// One that has ended, where the state does not remember it.
-    fn past(&self, _cid: Cid) -> Option<Past> {
-        None
+    /// One that has ended, where the state does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// Here and below: what is written down cannot be read.
+    fn past(&self, _cid: Cid) -> Result<Option<Past>, StoreFault> {
+        Ok(None)
+    }
+
+    /// The calls that earlier attempts of an invocation have made, in order, with what makes each equal to another;
+    /// `None` where the state has to remember them itself.
+    fn calls(&self, _cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {
+        Ok(None)
     }
 
     /// A dead letter is run again.
@@ -53,9 +61,6 @@ pub(in crate::engine) trait Store {
 
     /// A service is paused, or resumed.
     fn paused(&mut self, _service: &ServiceName, _paused: bool) {}
-
-    /// An attempt of what may be run again has made a call, or was given the child of an equal one.
-    fn called(&mut self, _by: AttemptId, _digest: u128, _child: Cid) {}
 
     /// The CID that an idempotency key stands for.
     ///
@@ -68,14 +73,18 @@ pub(in crate::engine) trait Store {
     fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid);
 }
 
-/// Who remembers what has ended.
+/// What has been accepted, and where it stands.
 #[derive(Debug)]
-pub(in crate::engine) enum Remember {
-    /// The state does, and forgets these.
-    Here(SmallVec<[Cid; 2]>),
-    /// The store does.
-    #[expect(dead_code, reason = "for engines that keep what has ended on disk")]
-    There,
+pub(in crate::engine) struct Accepted<'a> {
+    /// Its accept number.
+    pub(in crate::engine) number: u64,
+    pub(in crate::engine) invocation: &'a Arc<Invocation>,
+    pub(in crate::engine) is_group: bool,
+    /// Whose attempt it was made in, where its parent is a synchronous call in that attempt.
+    pub(in crate::engine) hidden_by: Option<Cid>,
+    pub(in crate::engine) priority: i8,
+    /// Whether another has its concurrency key.
+    pub(in crate::engine) is_behind: bool,
 }
 
 /// An invocation that has ended.
@@ -84,4 +93,6 @@ pub(in crate::engine) struct Past {
     pub(in crate::engine) ended: Arc<Ended>,
     /// The invocation that runs it again.
     pub(in crate::engine) again: Option<Cid>,
+    /// Whose attempt it was made in, where its parent is a synchronous call in that attempt.
+    pub(in crate::engine) hidden_by: Option<Cid>,
 }

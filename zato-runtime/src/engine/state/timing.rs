@@ -17,10 +17,15 @@ const FEW: usize = 1_024;
 
 impl<S: Store> State<S> {
     /// Sets what ends an invocation that has not started, or not ended.
-    pub(in crate::engine) fn set_timers(&mut self, ticket: Ticket, invocation: &Invocation) {
+    pub(in crate::engine) fn set_timers(
+        &mut self,
+        ticket: Ticket,
+        invocation: &Invocation,
+        accepted_at: SystemTime,
+    ) {
         let expires = invocation.options.as_deref().and_then(|options| options.expires);
         if let Some(when) = expires {
-            let at = self.clock.arm(when.from(self.clock.now()));
+            let at = self.clock.arm(when.from(accepted_at));
             self.timers.set(at, ticket, Alarm::Expired);
         }
         if let Some(deadline) = invocation.deadline {
@@ -73,6 +78,7 @@ impl<S: Store> State<S> {
         let all = &self.held;
         let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
         let Some(next) = self.queues.of_mut(service).lanes.leave(key, invocation.cid, waits) else { return };
+        self.store.has_key(next.cid);
         self.line_up_now(next);
     }
 

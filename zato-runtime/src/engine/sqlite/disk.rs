@@ -1,0 +1,233 @@
+//! Where the changes of a state go that is kept on disk: into a list that is written all at once, and is answered when
+//! that has been done.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
+use smallvec::SmallVec;
+use zato_core::{Cid, ServiceName};
+
+use super::change::Change;
+use super::error::StoreError;
+use super::insert::As;
+use super::{lookups, schema};
+use crate::clock::Clock;
+use crate::engine::contract::{Refused, StoreFault};
+use crate::engine::state::{Accepted, Aftermath, Held, Past, State, Store};
+use crate::record::{AttemptId, Ended, Key, Progress, digest};
+
+/// What is done when all that was changed before is on disk.
+pub(super) type After = Box<dyn FnOnce() + Send>;
+
+/// The store of a state that is kept on disk.
+///
+/// What has ended stays with the state until that has been written, so that what the state does not hold stands in the
+/// file as it is, but for what was discarded.
+pub(super) struct Disk {
+    /// What has been changed and is not on its way to the disk.
+    changes: Vec<Change>,
+    /// What is to be done once it is written.
+    afters: Vec<After>,
+    /// How many changes there have been in all.
+    count: u64,
+    /// How many of them are on disk.
+    written: u64,
+    /// What has ended, by the change that says so: once that is written, the file remembers it.
+    ended: VecDeque<(u64, Cid)>,
+    /// What was changed after it had ended, and the last such change. Discarded ones are not held, and no longer found.
+    changed: HashMap<Cid, (u64, Fate)>,
+    /// The idempotency keys that are not on disk.
+    keys: HashMap<(ServiceName, Box<str>), (u64, Cid, u128)>,
+    keep_keys: Duration,
+    clock: Clock,
+    path: Box<Path>,
+    /// Reads what is committed; none once the engine is closed.
+    reader: Option<Connection>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    RunAgain,
+    Discarded,
+}
+
+impl Disk {
+    /// Over a store that is open.
+    pub(super) fn open(path: &Path, keep_keys: Duration, clock: Clock) -> Result<Self, StoreError> {
+        Ok(Self {
+            changes: Vec::new(),
+            afters: Vec::new(),
+            count: 0,
+            written: 0,
+            ended: VecDeque::new(),
+            changed: HashMap::new(),
+            keys: HashMap::new(),
+            keep_keys,
+            clock,
+            path: path.into(),
+            reader: Some(schema::open_reader(path)?),
+        })
+    }
+
+    /// Asks the file something.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreFault> {
+        let Some(reader) = &self.reader else { return Err(StoreFault::new(&"the engine is closed")) };
+        read(reader).map_err(|error| StoreFault::new(&StoreError::of(&self.path, error)))
+    }
+
+    /// Reads nothing from now on.
+    pub(super) fn close(&mut self) {
+        self.reader = None;
+    }
+
+    /// Whether all is on disk.
+    pub(super) fn is_clean(&self) -> bool {
+        self.written == self.count
+    }
+
+    /// Has something done once all that has been changed is on disk.
+    pub(super) fn after(&mut self, after: After) {
+        self.afters.push(after);
+    }
+
+    /// What is to be written now, what is to be done then, and how many changes have been made with these.
+    pub(super) fn take(&mut self) -> (Vec<Change>, Vec<After>, u64) {
+        (std::mem::take(&mut self.changes), std::mem::take(&mut self.afters), self.count)
+    }
+
+    /// So many changes are on disk. Answers what the state need not hold any more.
+    pub(super) fn has_written(&mut self, count: u64) -> Vec<Cid> {
+        self.written = count;
+        self.keys.retain(|_, (at, ..)| *at > count);
+        let mut found_there = Vec::new();
+        while let Some((_, cid)) = self.ended.pop_front_if(|(at, _)| *at <= count) {
+            if self.changed.get(&cid).is_none_or(|(at, _)| *at <= count) {
+                found_there.push(cid);
+            }
+        }
+        self.changed.retain(|_, (at, _)| *at > count);
+        found_there
+    }
+
+    fn push(&mut self, change: Change) {
+        self.count += 1;
+        self.changes.push(change);
+    }
+}
+
+impl Store for Disk {
+    const KNOWS_KIN: bool = true;
+
+    fn accepted(&mut self, accepted: Accepted<'_>) {
+        let Accepted { number, invocation, is_group, hidden_by, priority, is_behind } = accepted;
+        let accepted = match (is_group, is_behind) {
+            (true, _) => As::Open,
+            (_, true) => As::Behind,
+            _ => As::Waiting,
+        };
+        let invocation = invocation.clone();
+        self.push(Change::Accepted { number, invocation, priority, accepted, hidden_by });
+    }
+
+    fn started(&mut self, id: AttemptId, at: SystemTime) {
+        // What is started in the step that accepts it is written once.
+        if let Some(Change::Accepted { invocation, accepted, .. }) = self.changes.last_mut()
+            && invocation.cid == id.cid
+        {
+            *accepted = As::Started(at);
+            return;
+        }
+        self.push(Change::Started(id, at));
+    }
+
+    fn again(&mut self, cid: Cid, before: &Progress) {
+        self.push(Change::Again(cid, Box::new(before.clone())));
+    }
+
+    fn has_key(&mut self, cid: Cid) {
+        self.push(Change::HasKey(cid));
+    }
+
+    fn cancelled(&mut self, cid: Cid, with_tree: bool) {
+        self.push(Change::Cancelled(cid, with_tree));
+    }
+
+    fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]> {
+        self.push(Change::Ended(ended.clone()));
+        self.ended.push_back((self.count, ended.invocation.cid));
+        SmallVec::new()
+    }
+
+    fn ended_inside(&mut self, ended: &Arc<Ended>, number: u64) -> SmallVec<[Cid; 2]> {
+        self.push(Change::EndedInside(ended.clone(), number));
+        self.ended.push_back((self.count, ended.invocation.cid));
+        SmallVec::new()
+    }
+
+    fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
+        if matches!(self.changed.get(&cid), Some((_, Fate::Discarded))) {
+            return Ok(None);
+        }
+        let past = self.read(|reader| lookups::ended(reader, cid))?;
+        Ok(past.map(|row| Past { ended: row.ended, again: row.again, hidden_by: row.hidden_by }))
+    }
+
+    fn calls(&self, cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {
+        let called = self.read(|reader| lookups::called(reader, cid))?;
+        Ok(Some(called.iter().map(|child| (digest(child), child.cid)).collect()))
+    }
+
+    fn run_again(&mut self, first: Cid, again: Cid) {
+        self.push(Change::RunAgain { first, again });
+        self.changed.insert(first, (self.count, Fate::RunAgain));
+        self.ended.push_back((self.count, first));
+    }
+
+    fn discarded(&mut self, ended: &Ended) {
+        let cid = ended.invocation.cid;
+        self.push(Change::Discarded(cid));
+        self.changed.insert(cid, (self.count, Fate::Discarded));
+    }
+
+    fn paused(&mut self, service: &ServiceName, paused: bool) {
+        self.push(Change::Paused(*service, paused));
+    }
+
+    fn key(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {
+        let recent = self.keys.get(&(*service, key.name.clone())).map(|(_, cid, digest)| (*cid, *digest));
+        let after = self.clock.now().checked_sub(self.keep_keys).unwrap_or(SystemTime::UNIX_EPOCH);
+        let first = match recent {
+            Some(first) => Some(first),
+            None => self.read(|reader| lookups::key(reader, service, &key.name, after))?,
+        };
+        match first {
+            None => Ok(None),
+            Some((first, digest)) if digest == key.digest => Ok(Some(first)),
+            Some((first, _)) => Err(Refused::KeyConflict { first }),
+        }
+    }
+
+    fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid) {
+        let (name, digest, at) = (key.name.clone(), key.digest, self.clock.now());
+        self.push(Change::Key { service: *service, key, cid, at });
+        self.keys.insert((*service, name), (self.count, cid, digest));
+    }
+}
+
+impl State<Disk> {
+    /// So many changes are on disk.
+    pub(super) fn has_written(&mut self, count: u64) -> Aftermath {
+        for cid in self.store.has_written(count) {
+            if matches!(self.held.get(&cid), Some(Held::Ended { .. })) {
+                self.forget(cid);
+            }
+        }
+        self.take_aftermath()
+    }
+}

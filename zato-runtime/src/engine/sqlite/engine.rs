@@ -1,0 +1,266 @@
+//! The engine that keeps what it holds in one file, with the same state as every engine in front of it.
+//!
+//! Every verb changes the state under its lock, in memory, and answers when the changes are on disk: what waits for that
+//! is written together, in one transaction. What a worker waits for is started in the step that makes it so, and handed
+//! out after the same sync. What cannot be written stays in memory and is written later: nothing is said of it before.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot, watch};
+use zato_core::bus::Step;
+
+use super::disk::Disk;
+use super::error::StoreError;
+use super::file::File;
+use super::reader::Reader;
+use super::space::Space;
+use crate::config::Config;
+use crate::engine::contract::StoreFault;
+use crate::engine::line::Line;
+use crate::engine::state::State;
+use crate::record::{Batch, Delivery, Task};
+
+/// The engine: a handle to what it holds.
+pub(crate) struct Sqlite(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) url: String,
+    guarded: Mutex<Guarded>,
+    /// Locked before what is guarded, by whoever writes.
+    pub(super) file: Mutex<File>,
+    /// For look-ups that read much.
+    pub(super) reader: Reader,
+    /// Why nothing can be written at present, if so.
+    pub(super) fault: watch::Sender<Option<StoreFault>>,
+    /// Set when the engine is closed: what cannot be written now never will be.
+    pub(super) is_closing: AtomicBool,
+    /// Whether receipts are given before they are true: for the test of the test.
+    pub(super) is_hasty: bool,
+    pub(super) space: Space,
+    /// Whether somebody moves the log into the file, and whether somebody has since the writer last looked.
+    pub(super) is_moving: AtomicBool,
+    pub(super) has_moved: AtomicBool,
+    /// Woken once for everything that can be handed out, or started.
+    pub(super) startable: Notify,
+    pub(super) line: Line,
+    /// Woken when nothing runs.
+    pub(super) idle: Notify,
+    pub(super) tokio: Handle,
+}
+
+/// What one lock guards.
+pub(super) struct Guarded {
+    pub(super) state: State<Disk>,
+    /// What has been started, is on disk and waits for a worker.
+    pub(super) ready: VecDeque<Delivery>,
+    /// How many have been started and are on their way to the disk.
+    starting: usize,
+    /// How many workers wait for.
+    wanted: usize,
+    /// Whether somebody writes, or is about to.
+    pub(super) is_writing: bool,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sqlite").field(&self.0.url).finish()
+    }
+}
+
+impl Sqlite {
+    /// Opens the file, or makes it.
+    pub(crate) fn open(path: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
+        let file = File::open(path, config)?;
+        let disk = Disk::open(path, config.keep_keys, config.clock.clone())?;
+        let state = State::new(config, config.max_waiting(true), disk);
+        Ok(Self(Arc::new(Inner {
+            url: format!("sqlite:{}", path.display()),
+            guarded: Mutex::new(Guarded {
+                state,
+                ready: VecDeque::new(),
+                starting: 0,
+                wanted: 0,
+                is_writing: false,
+            }),
+            file: Mutex::new(file),
+            reader: Reader::new(path),
+            fault: watch::Sender::new(None),
+            is_closing: AtomicBool::new(false),
+            is_hasty: config.acknowledges_before_commit,
+            space: Space::new(path, config.disk_reserve),
+            is_moving: AtomicBool::new(false),
+            has_moved: AtomicBool::new(false),
+            startable: Notify::new(),
+            line: Line::default(),
+            idle: Notify::new(),
+            tokio,
+        })))
+    }
+}
+
+impl Guarded {
+    /// Starts as many as workers wait for.
+    fn start(&mut self) -> Vec<Delivery> {
+        let mut started = Vec::new();
+        let now = self.state.clock.now();
+        while self.ready.len() + self.starting < self.wanted {
+            let Some(delivery) = self.state.deliver_next(now) else { break };
+            self.starting += 1;
+            started.push(delivery);
+        }
+        started
+    }
+}
+
+impl Inner {
+    /// Nothing that panics is done under the lock.
+    pub(super) fn guarded(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, starts what may be started then, and answers when all of it is on disk; or, if `hears_faults`,
+    /// when it is not known whether it ever will be.
+    pub(super) fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        hears_faults: bool,
+        change: impl FnOnce(&mut State<Disk>) -> T,
+    ) -> Step<'static, Result<T, StoreFault>> {
+        let mut guarded = self.guarded();
+        guarded.state.catch_up();
+        let rang = guarded.state.next_ring();
+        let changed = change(&mut guarded.state);
+        let started = guarded.start();
+        if guarded.state.next_ring() != rang {
+            // What rings earlier than before is for who waits.
+            self.startable.notify_one();
+        }
+        let (aftermath, is_idle) = (guarded.state.take_aftermath(), guarded.state.is_idle());
+        if guarded.state.store.is_clean() && started.is_empty() {
+            drop(guarded);
+            aftermath.finish();
+            if is_idle {
+                self.idle.notify_waiters();
+            }
+            return Step::now(Ok(changed));
+        }
+        let (answer, answered) = oneshot::channel();
+        let inner = self.clone();
+        let (mut early, mut late) = (None, Some(changed));
+        if self.is_hasty {
+            (early, late) = (late, early);
+        }
+        guarded.state.store.after(Box::new(move || {
+            aftermath.finish();
+            inner.hand_out(started);
+            if is_idle {
+                inner.idle.notify_waiters();
+            }
+            // Who no longer listens needs no answer.
+            let _ = late.map(|changed| answer.send(changed));
+        }));
+        self.kick(guarded);
+        if let Some(changed) = early {
+            return Step::now(Ok(changed));
+        }
+        let inner = self.clone();
+        Step::later(async move {
+            if hears_faults {
+                let mut faults = inner.fault.subscribe();
+                tokio::select! {
+                    biased;
+                    answer = answered => answer.map_err(|_| inner.closed()),
+                    Ok(fault) = faults.wait_for(Option::is_some) => Err(fault.clone().unwrap_or_else(|| inner.closed())),
+                }
+            } else {
+                answered.await.map_err(|_| inner.closed())
+            }
+        })
+    }
+
+    pub(super) fn closed(&self) -> StoreFault {
+        StoreFault::new(&format!("`{}` was closed before it could be written", self.url))
+    }
+
+    /// What has been started is on disk: workers may have it.
+    fn hand_out(self: &Arc<Self>, started: Vec<Delivery>) {
+        if started.is_empty() {
+            return;
+        }
+        let mut guarded = self.guarded();
+        guarded.starting -= started.len();
+        guarded.ready.extend(started);
+        let is_late = guarded.state.holds_back;
+        drop(guarded);
+        if is_late {
+            self.put_back_unbegun();
+        }
+        self.startable.notify_one();
+        self.line.wake();
+    }
+
+    /// A shutdown has begun: what has not been begun is left to the next process.
+    pub(super) fn put_back_unbegun(self: &Arc<Self>) {
+        let mut guarded = self.guarded();
+        let (unbegun, rest): (VecDeque<_>, _) =
+            std::mem::take(&mut guarded.ready).into_iter().partition(|delivery| delivery.task == Task::Run);
+        guarded.ready = rest;
+        drop(guarded);
+        drop(self.change(false, move |state| unbegun.iter().for_each(|delivery| state.put_back(delivery))));
+    }
+
+    /// Takes up to `most` of what is ready.
+    fn take_ready(&self, most: usize) -> Batch<Delivery> {
+        let mut guarded = self.guarded();
+        let most = most.min(guarded.ready.len());
+        let taken: Batch<_> = guarded.ready.drain(..most).collect();
+        let more = !guarded.ready.is_empty();
+        drop(guarded);
+        if more {
+            self.startable.notify_one();
+        }
+        taken
+    }
+
+    /// Waits for something to run.
+    pub(super) async fn deliver(self: &Arc<Self>, most: usize) -> Batch<Delivery> {
+        loop {
+            let startable = self.startable.notified();
+            let taken = self.take_ready(most);
+            if !taken.is_empty() {
+                return taken;
+            }
+            let _wanting = Wanting::new(self, most);
+            // What waits is started for this worker.
+            drop(self.change(false, |_| ()));
+            let rings = self.guarded().state.next_ring();
+            match rings {
+                Some(rings) => drop(tokio::time::timeout_at(rings, startable).await),
+                None => startable.await,
+            }
+        }
+    }
+}
+
+/// A worker that waits for so many.
+struct Wanting<'a> {
+    inner: &'a Inner,
+    most: usize,
+}
+
+impl<'a> Wanting<'a> {
+    fn new(inner: &'a Inner, most: usize) -> Self {
+        inner.guarded().wanted += most;
+        Self { inner, most }
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        self.inner.guarded().wanted -= self.most;
+    }
+}

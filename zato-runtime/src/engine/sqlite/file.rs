@@ -1,0 +1,172 @@
+//! The file as the one that writes has it: open, or closed because it failed.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
+
+use super::change::Change;
+use super::error::StoreError;
+use super::lock::Lock;
+use super::rows::Rows;
+use super::schema::{self, Checkpointed};
+use super::sweep::Class;
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// How many rows a sweep looks at with each transaction, beside two for each change in it.
+const SWEPT_AT_ONCE: usize = 32;
+
+/// So many pages of the log are moved into the file by a thread that does nothing else: 16 MiB.
+const MANY_PAGES: u64 = 4_096;
+
+/// A log of so many pages is said to be too long: 256 MiB.
+const TOO_MANY_PAGES: u64 = 65_536;
+
+/// After so many transactions it is looked how long the log is, and keys are forgotten that are too old.
+const SELDOM: u64 = 16;
+
+/// What is kept of what has ended.
+#[derive(Debug, Clone, Copy)]
+struct Retention {
+    ended: u64,
+    ended_for: Duration,
+    dead: u64,
+    dead_for: Duration,
+    keys_for: Duration,
+}
+
+/// The file and the right to it.
+pub(super) struct File {
+    path: PathBuf,
+    /// None after it has failed, until it is open again, and once it is closed.
+    rows: Option<Rows>,
+    /// Held for as long as the engine is; after the rows, which are closed first.
+    lock: Option<Lock>,
+    retention: Retention,
+    clock: Clock,
+    transactions: u64,
+    /// Whether a long log has been told of.
+    told_of_log: bool,
+}
+
+impl File {
+    /// Takes the right to the file and opens it, or makes it.
+    pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
+        let lock = Lock::take(path)?;
+        let connection = schema::open(path)?;
+        let rows = Rows::new(connection).map_err(|error| StoreError::of(path, error))?;
+        let retention = Retention {
+            ended: config.keep_ended.map_or(1_000_000, |most| most as u64),
+            ended_for: config.keep_ended_for,
+            dead: config.keep_dead as u64,
+            dead_for: config.keep_dead_for,
+            keys_for: config.keep_keys,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            rows: Some(rows),
+            lock: Some(lock),
+            retention,
+            clock: config.clock.clone(),
+            transactions: 0,
+            told_of_log: false,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the changes in one transaction; answers when they are on disk. `is_repeated` where that has failed before.
+    pub(super) fn write(&mut self, changes: &[Change], is_repeated: bool) -> Result<(), StoreError> {
+        self.begin_again()?;
+        let Some(rows) = &mut self.rows else { return Err(self.closed()) };
+        let oldest = |kept_for| self.clock.now().checked_sub(kept_for).unwrap_or(SystemTime::UNIX_EPOCH);
+        let Retention { ended, ended_for, dead, dead_for, keys_for } = self.retention;
+        self.transactions += 1;
+        let is_time = self.transactions.is_multiple_of(SELDOM);
+        let made = (|| {
+            rows.begin()?;
+            for change in changes {
+                change.make(rows, is_repeated)?;
+            }
+            let limit = SWEPT_AT_ONCE + 2 * changes.len();
+            rows.sweep(Class::Ended, ended, oldest(ended_for), limit)?;
+            rows.sweep(Class::Dead, dead, oldest(dead_for), limit)?;
+            if is_time {
+                rows.forget_keys(oldest(keys_for), limit)?;
+            }
+            rows.commit()
+        })();
+        let Err(error) = made else { return Ok(()) };
+        let undone = rows.rollback();
+        let error = StoreError::of(&self.path, error);
+        if undone.is_err() || !error.leaves_it_whole() {
+            // What a failed sync has left in the cache may be gone: nothing is believed that was not read again.
+            self.rows = None;
+        }
+        Err(error)
+    }
+
+    /// Opens the file again after it has failed: nothing counts before all of the log is on disk.
+    fn begin_again(&mut self) -> Result<(), StoreError> {
+        if self.rows.is_some() || self.lock.is_none() {
+            return Ok(());
+        }
+        let rows = || -> Result<Rows, StoreError> {
+            let of = |error| StoreError::of(&self.path, error);
+            let connection = schema::open(&self.path)?;
+            if !schema::checkpoint(&connection, true).map_err(of)?.is_whole {
+                return Err(StoreError::Unsettled { path: self.path.clone() });
+            }
+            Rows::new(connection).map_err(of)
+        };
+        self.rows = Some(rows()?);
+        tracing::info!(file = %self.path.display(), "the file is open again, and its log is on disk");
+        Ok(())
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::Closed { path: self.path.clone() }
+    }
+
+    /// Whether the log is so long that somebody else should move it into the file now.
+    pub(super) fn is_log_long(&mut self) -> bool {
+        if !self.transactions.is_multiple_of(SELDOM) {
+            return false;
+        }
+        let Some(Ok(log)) = self.rows.as_ref().map(Rows::log) else { return false };
+        log.log_pages - log.moved_pages.min(log.log_pages) > MANY_PAGES || log.log_pages > 4 * MANY_PAGES
+    }
+
+    /// Somebody else has moved what it could: moves what came meanwhile, so that the next transaction begins the log anew.
+    pub(super) fn move_rest(&mut self) {
+        let Some(Ok(Checkpointed { log_pages, is_whole, .. })) =
+            self.rows.as_ref().map(|rows| rows.checkpoint(false))
+        else {
+            return;
+        };
+        let is_long = log_pages > TOO_MANY_PAGES && !is_whole;
+        if is_long && !self.told_of_log {
+            tracing::warn!(
+                file = %self.path.display(), pages = log_pages,
+                "the log beside the file is above 256 MiB: something reads the file for long, a `sqlite3` or a backup"
+            );
+        }
+        self.told_of_log = is_long;
+    }
+
+    /// Closes the file and gives it to whoever wants it next.
+    pub(super) fn close(&mut self) {
+        if let Some(Err(error)) = self.rows.take().map(Rows::close) {
+            tracing::warn!(file = %self.path.display(), %error, "the file could not be closed; nothing is lost");
+        }
+        self.lock = None;
+    }
+}
+
+/// A connection that moves the log into the file beside the one that writes.
+pub(super) fn mover(path: &Path) -> Result<Connection, StoreError> {
+    schema::open_beside(path)
+}

@@ -1,0 +1,43 @@
+//! Look-ups that read much: on a connection of their own, beside whatever else happens.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::error::StoreError;
+use super::schema;
+use crate::engine::contract::StoreFault;
+
+/// Reads what is committed.
+pub(super) struct Reader {
+    path: Box<Path>,
+    /// Opened by the first that reads.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Reader {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.into(), connection: Mutex::new(None) }
+    }
+
+    /// Asks the file something. Takes as long as that takes.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreFault> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = match connection.take() {
+            Some(open) => open,
+            None => schema::open_reader(&self.path).map_err(|error| StoreFault::new(&error))?,
+        };
+        let read = read(&open).map_err(|error| StoreFault::new(&StoreError::of(&self.path, error)))?;
+        // One that has failed is not used again.
+        *connection = Some(open);
+        Ok(read)
+    }
+
+    pub(super) fn close(&self) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

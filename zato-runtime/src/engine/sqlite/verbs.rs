@@ -1,0 +1,256 @@
+//! The verbs of an engine on top of the state and the file.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::sleep;
+use zato_core::bus::Step;
+use zato_core::{Cid, Invocation, Outcome, ServiceName};
+
+use super::engine::{Inner, Sqlite};
+use super::{restart, space};
+use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled, StoreFault};
+use crate::engine::state::NotTaken;
+use crate::found::DiscardAnswer;
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
+
+/// An invocation that is on its way to the disk.
+struct Taken {
+    recorded: Step<'static, Result<Option<Accepted>, StoreFault>>,
+}
+
+impl Taken {
+    async fn recorded(self) -> Result<Accepted, Refused> {
+        match self.recorded.await {
+            Ok(Some(accepted)) => Ok(accepted),
+            Ok(None) => Err(Refused::Draining),
+            Err(fault) => Err(Refused::Store(fault)),
+        }
+    }
+}
+
+impl Inner {
+    /// Takes an invocation into the state. The answer is there when it is on disk.
+    fn take(self: &Arc<Self>, accept: Accept) -> Result<Taken, NotTaken> {
+        if let Some(fault) = &*self.fault.borrow() {
+            return Err(NotTaken::Refused(Refused::Store(fault.clone())));
+        }
+        if self.space.is_low() && !self.guarded().state.draining {
+            return Err(match accept.by {
+                Some(_) => NotTaken::Refused(Refused::Store(self.space.fault())),
+                None => NotTaken::NoRoom(Box::new(accept)),
+            });
+        }
+        let mut not_taken = None;
+        let recorded = self.change(true, |state| match state.accept(accept) {
+            Ok(accepted) => Some(accepted),
+            Err(refused) => {
+                not_taken = Some(refused);
+                None
+            }
+        });
+        match not_taken {
+            Some(refused) => Err(refused),
+            None => Ok(Taken { recorded }),
+        }
+    }
+
+    /// Lets those in who wait, once there is room on the disk again.
+    fn watch_space(self: &Arc<Self>) {
+        let inner = Arc::downgrade(self);
+        self.tokio.spawn(async move {
+            while let Some(inner) = inner.upgrade() {
+                if inner.is_closing.load(Ordering::SeqCst) || !inner.space.is_low() {
+                    inner.line.wake();
+                    return;
+                }
+                drop(inner);
+                sleep(space::LOOK).await;
+            }
+        });
+    }
+}
+
+impl Engine for Sqlite {
+    fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    fn capabilities(&self) -> &[Capability] {
+        &[Capability::Durable]
+    }
+
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
+        let restored = self.0.change(false, |state| {
+            state.announce(services, join);
+            restart::restore(state)
+        });
+        // What it writes down is on its way, before all else.
+        match restored {
+            Step::Now(Some(restored)) => restored?,
+            _ => Ok(()),
+        }
+    }
+
+    fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
+        Step::now(self.0.guarded().state.stage(group, members))
+    }
+
+    fn room(&self, members: usize, bytes: usize) -> Step<'_, ()> {
+        let has_room =
+            move || self.0.guarded().state.has_room_outside(members, bytes) && !self.0.space.is_low();
+        if self.0.line.is_empty() && has_room() {
+            return Step::now(());
+        }
+        self.0.watch_space();
+        Step::later(self.0.line.wait_until(has_room))
+    }
+
+    fn unstage(&self, group: Cid) -> Step<'_, ()> {
+        let dropped = self.0.guarded().state.unstage(group);
+        drop(dropped);
+        self.0.line.wake();
+        Step::now(())
+    }
+
+    fn accept(&self, batch: Batch<Accept>) -> Step<'_, Batch<Result<Accepted, Refused>>> {
+        let inner = &self.0;
+        // All are on their way before the first is waited for.
+        let taken: Batch<_> = batch
+            .into_iter()
+            .map(|accept| {
+                if accept.by.is_none() && !inner.line.is_empty() {
+                    return Err(NotTaken::NoRoom(Box::new(accept)));
+                }
+                inner.take(accept)
+            })
+            .collect();
+        Step::later(async move {
+            let mut answers = Batch::with_capacity(taken.len());
+            for taken in taken {
+                let taken = match taken {
+                    Err(NotTaken::NoRoom(accept)) => {
+                        inner.watch_space();
+                        inner.line.wait(*accept, |accept| inner.take(accept)).await
+                    }
+                    Err(NotTaken::Refused(refused)) => Err(refused),
+                    Ok(taken) => Ok(taken),
+                };
+                answers.push(match taken {
+                    Ok(taken) => taken.recorded().await,
+                    Err(refused) => Err(refused),
+                });
+            }
+            answers
+        })
+    }
+
+    fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
+        Step::later(self.0.deliver(most))
+    }
+
+    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
+        let count = batch.len();
+        let inner = &self.0;
+        let settled =
+            inner.change(false, move |state| batch.into_iter().map(|settle| state.settle(settle)).collect());
+        Step::later(async move {
+            // What could not be written before the engine was closed has not happened: the next process finds it running.
+            settled.await.unwrap_or_else(|_| (0..count).map(|_| Err(LeaseLost)).collect())
+        })
+    }
+
+    fn release(&self, attempt: AttemptId) {
+        drop(self.0.change(false, move |state| state.release(attempt)));
+        self.0.startable.notify_one();
+    }
+
+    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, Result<(), StoreFault>> {
+        let paused = self.0.change(true, |state| state.pause(service, paused));
+        self.0.startable.notify_one();
+        paused
+    }
+
+    fn cancel(
+        &self,
+        batch: Batch<Cid>,
+        with_tree: bool,
+    ) -> Step<'_, Result<Batch<Option<CancelAnswer>>, StoreFault>> {
+        let cancelled = self.0.change(true, move |state| {
+            batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect::<Result<Batch<_>, _>>()
+        });
+        self.0.startable.notify_one();
+        Step::later(async move { cancelled.await? })
+    }
+
+    fn below(&self, cid: Cid) -> Step<'_, Result<Vec<Cid>, StoreFault>> {
+        Step::later(self.0.below(cid))
+    }
+
+    fn is_running(&self, attempt: AttemptId) -> bool {
+        self.0.guarded().state.is_running(attempt)
+    }
+
+    fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
+        let answer = self.0.change(true, move |state| state.outcome(cid));
+        Step::later(async move {
+            match answer.await?? {
+                None => Ok(None),
+                Some(Ok(outcome)) => Ok(Some(outcome)),
+                Some(Err(told)) => told.await.map(Some).map_err(|_| self.0.closed()),
+            }
+        })
+    }
+
+    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>> {
+        let discarded = self.0.change(true, move |state| {
+            batch.into_iter().map(|cid| state.discard(cid)).collect::<Result<Batch<_>, _>>()
+        });
+        Step::later(async move { discarded.await? })
+    }
+
+    fn drain(&self) -> Step<'_, ()> {
+        let inner = &self.0;
+        {
+            let mut guarded = inner.guarded();
+            (guarded.state.draining, guarded.state.holds_back) = (true, true);
+        }
+        inner.put_back_unbegun();
+        inner.line.wake_all();
+        Step::later(async move {
+            loop {
+                let idle = inner.idle.notified();
+                tokio::pin!(idle);
+                // Listening must begin before the look, or a change between the two would be missed.
+                idle.as_mut().enable();
+                if inner.guarded().state.is_idle() {
+                    return;
+                }
+                idle.await;
+            }
+        })
+    }
+
+    fn close(&self) -> usize {
+        let inner = &self.0;
+        {
+            let mut guarded = inner.guarded();
+            if guarded.state.closed {
+                return 0;
+            }
+            guarded.state.closed = true;
+        }
+        inner.put_back_unbegun();
+        inner.guarded().state.leave();
+        inner.is_closing.store(true, Ordering::SeqCst);
+        inner.line.wake_all();
+        inner.idle.notify_waiters();
+        inner.startable.notify_waiters();
+        inner.write_all();
+        inner.reader.close();
+        inner.guarded().state.store.close();
+        inner.file().close();
+        // What has not ended is kept.
+        0
+    }
+}

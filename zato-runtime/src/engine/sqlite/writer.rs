@@ -1,0 +1,152 @@
+//! On the way to the disk: what waits is written in one transaction, and answered after one sync.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::change::Change;
+use super::engine::{Guarded, Inner};
+use super::error::StoreError;
+use super::file::{File, mover};
+use super::schema;
+use crate::engine::contract::StoreFault;
+
+/// How long to wait before writing is tried again that has failed: the first time, and at the most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// How often it is looked meanwhile whether the engine is being closed.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Inner {
+    /// Has what waits written, if nobody is about to. Where a test's clock is paused, it stands still meanwhile.
+    pub(super) fn kick(self: &Arc<Self>, mut guarded: MutexGuard<'_, Guarded>) {
+        if guarded.is_writing {
+            return;
+        }
+        guarded.is_writing = true;
+        drop(guarded);
+        let inner = self.clone();
+        self.tokio.spawn_blocking(move || inner.write_all());
+    }
+
+    pub(super) fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes as long as there is something to write: what comes while the disk is busy goes together.
+    pub(super) fn write_all(self: &Arc<Self>) {
+        let mut file = self.file();
+        loop {
+            let (changes, afters, count) = {
+                let mut guarded = self.guarded();
+                let taken = guarded.state.store.take();
+                if taken.0.is_empty() && taken.1.is_empty() {
+                    guarded.is_writing = false;
+                    return;
+                }
+                taken
+            };
+            if !changes.is_empty() && !self.write(&mut file, &changes) {
+                // Whoever waits for them is told by their end.
+                continue;
+            }
+            let aftermath = self.guarded().state.has_written(count);
+            aftermath.finish();
+            for after in afters {
+                after();
+            }
+            self.look_at_log(&mut file);
+        }
+    }
+
+    /// Writes changes, for as long as that takes; answers whether they are on disk. They are not where the engine was
+    /// closed before they could be.
+    fn write(&self, file: &mut File, changes: &[Change]) -> bool {
+        let (mut is_repeated, mut wait) = (false, RETRY.0);
+        loop {
+            let error = match file.write(changes, is_repeated) {
+                Ok(()) => {
+                    self.is_well(is_repeated);
+                    return true;
+                }
+                Err(error) => error,
+            };
+            self.ails(&error, is_repeated);
+            is_repeated = true;
+            if self.waits_in_vain(wait) {
+                return false;
+            }
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Waits before another try; answers whether the engine is being closed, so that there is none.
+    fn waits_in_vain(&self, wait: Duration) -> bool {
+        let until = std::time::Instant::now() + wait;
+        loop {
+            if self.is_closing.load(Ordering::SeqCst) {
+                return true;
+            }
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::sleep(left.min(LOOK));
+        }
+    }
+
+    /// It could not be written.
+    fn ails(&self, error: &StoreError, is_repeated: bool) {
+        if !is_repeated {
+            tracing::error!(
+                engine = self.url, %error,
+                "what was to be recorded cannot be written now; it is tried again, and nothing is acknowledged meanwhile"
+            );
+        }
+        if error.is_full() {
+            // It passes: who waits goes on waiting, and nobody else is let in.
+            self.space.is_low_now();
+        } else {
+            let fault = StoreFault::new(error);
+            self.fault.send_if_modified(|told| {
+                let is_news = told.as_ref() != Some(&fault);
+                *told = Some(fault);
+                is_news
+            });
+        }
+    }
+
+    /// It has been written.
+    fn is_well(self: &Inner, was_ill: bool) {
+        if was_ill {
+            tracing::info!(engine = self.url, "what was to be recorded is written");
+            self.fault.send_if_modified(|told| told.take().is_some());
+            self.line.wake();
+        }
+    }
+
+    /// Has somebody else move the log into the file where it is long.
+    fn look_at_log(self: &Arc<Self>, file: &mut File) {
+        if self.is_moving.load(Ordering::SeqCst) {
+            return;
+        }
+        if self.has_moved.swap(false, Ordering::SeqCst) {
+            file.move_rest();
+            return;
+        }
+        if !file.is_log_long() {
+            return;
+        }
+        self.is_moving.store(true, Ordering::SeqCst);
+        let (inner, path) = (self.clone(), file.path().to_owned());
+        self.tokio.spawn_blocking(move || {
+            let moved = mover(&path).map(|connection| schema::checkpoint(&connection, false));
+            if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {
+                tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
+            }
+            inner.has_moved.store(true, Ordering::SeqCst);
+            inner.is_moving.store(false, Ordering::SeqCst);
+        });
+    }
+}

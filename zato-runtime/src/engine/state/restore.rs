@@ -1,0 +1,212 @@
+//! What a durable engine finds when it is opened again, and what it leaves when it is closed.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use zato_core::{Cid, Invocation};
+
+use super::held::{Cancel, Delivered, Held, Hold, Waiting};
+use super::queues::Ticket;
+use super::state::State;
+use super::store::Store;
+use crate::record::{Delivery, Ended, Progress, Task, Tried};
+
+/// One that has not ended, as it was written down.
+#[derive(Debug)]
+pub(in crate::engine) struct Left {
+    pub(in crate::engine) invocation: Arc<Invocation>,
+    pub(in crate::engine) before: Option<Arc<Progress>>,
+    /// The attempt that ran when the process died, and when it had started.
+    pub(in crate::engine) ran: Option<(u32, SystemTime)>,
+    pub(in crate::engine) is_cancelled: bool,
+    /// Whose attempt it was made in, where its parent is a synchronous call.
+    pub(in crate::engine) hidden_by: Option<Cid>,
+}
+
+impl<S: Store> State<S> {
+    /// Holds again what was held when the process before this one ended: in the order in which it was accepted, once
+    /// the services are announced.
+    pub(in crate::engine) fn restore(&mut self, left: Left) {
+        let Left { invocation, before, ran, is_cancelled, hidden_by } = left;
+        let before = match ran {
+            None => before,
+            Some((number, started_at)) => Some(self.lost(&invocation, before.as_deref(), number, started_at)),
+        };
+        let is_used_up = before.as_ref().is_some_and(|before| self.has_lost_all(&invocation, before.losses));
+        let deadline = invocation.deadline.map(SystemTime::from);
+        let ticket = self.put_in_line(invocation, before, hidden_by, true);
+        if is_cancelled {
+            self.to_end.push_back((ticket, Task::Cancel));
+        } else if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
+            self.to_end.push_back((ticket, Task::TimeOut));
+        } else if is_used_up {
+            self.to_end.push_back((ticket, Task::Lose));
+        }
+    }
+
+    /// Holds one that is written down as waiting.
+    pub(in crate::engine) fn put_in_line(
+        &mut self,
+        invocation: Arc<Invocation>,
+        before: Option<Arc<Progress>>,
+        hidden_by: Option<Cid>,
+        is_new: bool,
+    ) -> Ticket {
+        if let Some(by) = hidden_by {
+            self.hidden.insert(invocation.cid, by);
+        }
+        let service = self.queues.number(&invocation.service);
+        let ticket = self.ticket(invocation.cid);
+        self.set_timers(ticket, &invocation, invocation.called_at.into());
+        let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
+        let has_key = key.is_none_or(|key| self.queues.of_mut(service).lanes.enter(key, ticket));
+        let at = before.as_ref().and_then(|before| before.next_at);
+        let hold = if has_key { self.line_up(service, &invocation, ticket, at) } else { Hold::Key };
+        let waiting = Waiting { invocation, before, number: ticket.number, service, hold };
+        if is_new {
+            self.wait(waiting);
+        } else {
+            self.held.insert(ticket.cid, Held::Waiting(waiting));
+        }
+        ticket
+    }
+
+    /// Notes that the process died during an attempt.
+    fn lost(
+        &mut self,
+        invocation: &Invocation,
+        before: Option<&Progress>,
+        number: u32,
+        started_at: SystemTime,
+    ) -> Arc<Progress> {
+        let error = "its process ended during it";
+        let mut progress = self.cut_short(before, number, started_at, error);
+        progress.losses += 1;
+        self.store.again(invocation.cid, &progress);
+        Arc::new(progress)
+    }
+
+    /// With an attempt that did not end by itself, and does not count.
+    fn cut_short(
+        &self,
+        before: Option<&Progress>,
+        number: u32,
+        started_at: SystemTime,
+        error: &str,
+    ) -> Progress {
+        let now = self.clock.now();
+        let tried = Tried { number, started_at, ended_at: now, error: error.into(), counts: false };
+        Progress::and(before, tried, Some(now))
+    }
+
+    /// How many deaths of its process an invocation survives.
+    fn max_losses(&self, invocation: &Invocation) -> u32 {
+        let asked = invocation.options.as_deref().and_then(|options| options.max_losses);
+        asked.or_else(|| self.queues.max_losses(&invocation.service)).unwrap_or(self.max_losses)
+    }
+
+    fn has_lost_all(&self, invocation: &Invocation, losses: u32) -> bool {
+        losses > 0 && losses >= self.max_losses(invocation)
+    }
+
+    /// Whether what is to start may be what kills the process, and another such runs: it waits for that.
+    pub(in crate::engine) fn sets_aside(&mut self, ticket: Ticket) -> bool {
+        let Some(waiting) = self.still_waiting(ticket) else { return false };
+        let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
+        if losses == 0 || !self.has_lost_all(&waiting.invocation, losses + 1) {
+            return false;
+        }
+        let service = waiting.service;
+        if self.suspect.is_none() {
+            self.suspect = Some(ticket.cid);
+            return false;
+        }
+        self.set_hold(ticket.cid, Hold::Suspect);
+        self.suspects.push_back(ticket);
+        self.queues.set_aside(service);
+        true
+    }
+
+    /// An attempt has ended: the next suspect may run, if this was one.
+    pub(in crate::engine) fn clear_suspect(&mut self, cid: Cid) {
+        if self.suspect != Some(cid) {
+            return;
+        }
+        self.suspect = None;
+        while let Some(next) = self.suspects.pop_front() {
+            if self.still_waiting(next).is_some() {
+                self.line_up_now(next);
+                return;
+            }
+        }
+    }
+
+    /// Opens again a group of members that have not all ended; `members` are theirs in the order of the slots, and how
+    /// those ended that have.
+    pub(in crate::engine) fn restore_group(&mut self, group: Left, members: Vec<(Cid, Option<Arc<Ended>>)>) {
+        let Left { invocation, is_cancelled, hidden_by, .. } = group;
+        let cid = invocation.cid;
+        if let Some(by) = hidden_by {
+            self.hidden.insert(cid, by);
+        }
+        self.held.insert(cid, Held::Open(invocation.clone()));
+        // One that is full was ended in the step that filled it.
+        let _ = self.groups.open(invocation, members.iter().map(|(cid, _)| *cid).collect());
+        for ended in members.into_iter().filter_map(|(_, ended)| ended) {
+            if let Some(slot) = ended.invocation.slot {
+                let _ = self.groups.fill(slot, &ended);
+            }
+        }
+        if is_cancelled {
+            self.groups.cancel(cid);
+        }
+    }
+
+    /// Puts back what was handed out to be run and has not been begun: it does not count.
+    pub(in crate::engine) fn put_back(&mut self, delivery: &Delivery) {
+        let cid = delivery.invocation.cid;
+        let Some(Held::Delivered(delivered)) = self.held.get(&cid) else { return };
+        if delivered.lease != delivery.lease {
+            return;
+        }
+        let (service, before) = (delivered.service, delivered.before.clone());
+        let is_cancelled = delivered.cancel != Cancel::No;
+        self.running -= 1;
+        self.queues.ended(service);
+        self.store.again(cid, &before.as_deref().cloned().unwrap_or_default());
+        self.clear_suspect(cid);
+        let (invocation, ticket) = (delivery.invocation.clone(), self.ticket(cid));
+        if let Some(deadline) = invocation.deadline {
+            self.set_deadline(deadline, ticket);
+        }
+        self.queues.push(service, &invocation, ticket);
+        self.wait(Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
+        if is_cancelled {
+            self.to_end.push_back((ticket, Task::Cancel));
+        }
+    }
+
+    /// Ends this process's part: what still runs is cut off, does not count, and waits for the next process. Answers
+    /// how many there were.
+    pub(in crate::engine) fn leave(&mut self) -> usize {
+        (self.draining, self.holds_back, self.closed) = (true, true, true);
+        let error = "cut off by a shutdown";
+        let cut_off = |delivered: &Delivered| {
+            let before = delivered.before.as_deref();
+            self.cut_short(before, delivered.attempt(), delivered.started_at.into(), error)
+        };
+        let running: Vec<_> = self
+            .held
+            .iter()
+            .filter_map(|(cid, held)| match held {
+                Held::Delivered(delivered) if delivered.runs => Some((*cid, cut_off(delivered))),
+                _ => None,
+            })
+            .collect();
+        for (cid, progress) in &running {
+            self.store.again(*cid, progress);
+        }
+        self.tell.clear();
+        running.len()
+    }
+}
