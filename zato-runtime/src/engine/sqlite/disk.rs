@@ -35,6 +35,9 @@ pub(super) struct Disk {
     count: u64,
     /// How many of them are on disk.
     written: u64,
+    /// How many attempts were over in what was taken last, and have been since.
+    recent_ends: usize,
+    ends: usize,
     /// What has ended, by the change that says so: once that is written, the file remembers it.
     ended: VecDeque<(u64, Cid)>,
     /// What was changed after it had ended, and the last such change. Discarded ones are not held, and no longer found.
@@ -62,6 +65,8 @@ impl Disk {
             afters: Vec::new(),
             count: 0,
             written: 0,
+            recent_ends: 0,
+            ends: 0,
             ended: VecDeque::new(),
             changed: HashMap::new(),
             keys: HashMap::new(),
@@ -91,6 +96,11 @@ impl Disk {
         self.written == self.count
     }
 
+    /// How many attempts end while the disk is busy once.
+    pub(super) fn recent_ends(&self) -> usize {
+        self.recent_ends.max(self.ends)
+    }
+
     /// Has something done once all that has been changed is on disk.
     pub(super) fn after(&mut self, after: After) {
         self.afters.push(after);
@@ -98,6 +108,7 @@ impl Disk {
 
     /// What is to be written now, what is to be done then, and how many changes have been made with these.
     pub(super) fn take(&mut self) -> (Vec<Change>, Vec<After>, u64) {
+        (self.recent_ends, self.ends) = (self.ends, 0);
         (std::mem::take(&mut self.changes), std::mem::take(&mut self.afters), self.count)
     }
 
@@ -147,6 +158,7 @@ impl Store for Disk {
     }
 
     fn again(&mut self, cid: Cid, before: &Progress) {
+        self.ends += 1;
         self.push(Change::Again(cid, Box::new(before.clone())));
     }
 
@@ -159,6 +171,7 @@ impl Store for Disk {
     }
 
     fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]> {
+        self.ends += 1;
         self.push(Change::Ended(ended.clone()));
         self.ended.push_back((self.count, ended.invocation.cid));
         SmallVec::new()

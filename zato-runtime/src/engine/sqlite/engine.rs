@@ -25,6 +25,12 @@ use crate::engine::line::Line;
 use crate::engine::state::State;
 use crate::record::{Batch, Delivery, Task};
 
+/// How many are started at the most before a worker waits for them.
+const MOST_AHEAD: usize = 256;
+
+/// So many that end while the disk is busy once are many.
+const MANY: usize = 8;
+
 /// The engine: a handle to what it holds.
 pub(crate) struct Sqlite(pub(super) Arc<Inner>);
 
@@ -104,11 +110,14 @@ impl Sqlite {
 }
 
 impl Guarded {
-    /// Starts as many as workers wait for.
+    /// Starts as many as workers wait for. Where many end while the disk is busy once, as many are started ahead: those
+    /// that a process which dies had not begun are counted with those that it had, so they are no more.
     fn start(&mut self) -> Vec<Delivery> {
         let mut started = Vec::new();
+        let recent = self.state.store.recent_ends().min(MOST_AHEAD);
+        let ahead = if self.wanted > 0 || recent >= MANY { self.wanted.max(recent) } else { 0 };
         let now = self.state.clock.now();
-        while self.ready.len() + self.starting < self.wanted {
+        while self.ready.len() + self.starting < ahead {
             let Some(delivery) = self.state.deliver_next(now) else { break };
             self.starting += 1;
             started.push(delivery);
