@@ -190,6 +190,10 @@ async fn cancel(engine: &dyn Engine, number: u32) -> Option<CancelAnswer> {
     engine.cancel([cid(number)].into_iter().collect(), false).await.expect("it can be read").pop().flatten()
 }
 
+async fn pause(engine: &dyn Engine, service: &'static str, paused: bool) {
+    engine.pause(&ServiceName::linked(service), paused).await.expect("it can be read");
+}
+
 /// Whether a drain ends now.
 async fn is_drained(engine: &dyn Engine) -> bool {
     let drained = engine.drain();

@@ -7,10 +7,6 @@ use zato_runtime::record::Task;
 
 use super::*;
 
-async fn pause(engine: &dyn Engine, service: &'static str, paused: bool) {
-    engine.pause(&ServiceName::linked(service), paused).await.expect("it can be read");
-}
-
 #[tokio::test(start_paused = true)]
 async fn nothing_of_a_paused_service_starts_until_it_is_resumed() {
     for engine in engines(&Config::default()) {

@@ -102,3 +102,49 @@ async fn a_callback_does_not_go_before_what_waits() {
         assert_eq!(cids(&deliver_all(&*engine).await), [2, 3, 1].map(cid));
     }
 }
+
+/// More than any engine has in hand at once: they start in their order all the same, also what comes meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_long_line_starts_in_its_order() {
+    const MANY: u32 = 10_000;
+    for engine in engines(&Config::default()) {
+        let mut expected: Vec<(i8, u32)> = Vec::new();
+        let mut line = Vec::new();
+        for number in 0..MANY {
+            let priority = [0, 0, 3, -2, 0, 3, 0][number as usize % 7];
+            line.push(plainly(&asking("a", number, |options| options.priority = Some(priority))));
+            expected.push((-priority, number));
+        }
+        pause(&*engine, "a", true).await;
+        let mut line = line.into_iter().peekable();
+        while line.peek().is_some() {
+            let batch: Batch<_> = line.by_ref().take(500).collect();
+            assert!(engine.accept(batch).await.iter().all(Result::is_ok), "{}", engine.url());
+        }
+        assert_eq!(waits(&*engine, MANY - 1).await, Waits::Resume);
+        pause(&*engine, "a", false).await;
+        let mut started: Vec<u32> = Vec::new();
+        let mut late = MANY;
+        while started.len() < expected.len() {
+            let batch = engine.deliver(100).await;
+            for delivery in &batch {
+                started.push(delivery.invocation.payload.to_string().parse().expect("its number"));
+            }
+            let all: Batch<_> = batch.iter().flat_map(|delivery| settle(delivery, &[])).collect();
+            assert!(engine.settle(all).await.iter().all(Result::is_ok));
+            // What comes while the line is long stands where its priority says: behind all, and before most.
+            if started.len() > 1_000 * (late - MANY + 1) as usize && late < MANY + 8 {
+                let priority = if late.is_multiple_of(2) { -100 } else { 0 };
+                take(&*engine, asking("a", late, |options| options.priority = Some(priority))).await;
+                expected.push((-priority, late));
+                late += 1;
+            }
+        }
+        expected.sort_unstable();
+        let expected: Vec<_> = expected.into_iter().map(|(_, number)| number).collect();
+        assert_eq!(started.len(), expected.len());
+        if let Some(at) = (0..started.len()).find(|at| started[*at] != expected[*at]) {
+            panic!("{}: {} started as number {at}, and {} was to", engine.url(), started[at], expected[at]);
+        }
+    }
+}

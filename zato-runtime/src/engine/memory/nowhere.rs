@@ -37,7 +37,7 @@ impl Nowhere {
 }
 
 impl Store for Nowhere {
-    const KNOWS_KIN: bool = false;
+    const WRITES_DOWN: bool = false;
 
     fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]> {
         let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };

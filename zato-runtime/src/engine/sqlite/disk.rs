@@ -11,12 +11,14 @@ use smallvec::SmallVec;
 use zato_core::{Cid, ServiceName};
 
 use super::change::Change;
+use super::columns::{Stands, Stored};
 use super::error::StoreError;
 use super::insert::As;
+use super::restart::left;
 use super::{lookups, schema};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
-use crate::engine::state::{Accepted, Aftermath, Held, Past, State, Store};
+use crate::engine::state::{Accepted, Aftermath, Held, Left, Past, State, Store};
 use crate::record::{AttemptId, Ended, Key, Progress, digest};
 
 /// What is done when all that was changed before is on disk.
@@ -133,7 +135,7 @@ impl Disk {
 }
 
 impl Store for Disk {
-    const KNOWS_KIN: bool = true;
+    const WRITES_DOWN: bool = true;
 
     fn accepted(&mut self, accepted: Accepted<'_>) {
         let Accepted { number, invocation, is_group, hidden_by, priority, is_behind } = accepted;
@@ -191,6 +193,14 @@ impl Store for Disk {
         Ok(past.map(|row| Past { ended: row.ended, again: row.again, hidden_by: row.hidden_by }))
     }
 
+    fn left(&self, cid: Cid) -> Result<Option<Left>, StoreFault> {
+        let found = self.read(|reader| lookups::find(reader, cid))?;
+        Ok(match found {
+            Some(Stored::Live(row)) if row.stands == Stands::Waiting => Some(left(row)),
+            _ => None,
+        })
+    }
+
     fn calls(&self, cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {
         let called = self.read(|reader| lookups::called(reader, cid))?;
         Ok(Some(called.iter().map(|child| (digest(child), child.cid)).collect()))
@@ -234,13 +244,17 @@ impl Store for Disk {
 }
 
 impl State<Disk> {
-    /// So many changes are on disk.
-    pub(super) fn has_written(&mut self, count: u64) -> Aftermath {
+    /// So many changes are on disk, and all accept numbers up to this one.
+    pub(super) fn has_written(&mut self, count: u64, number: u64) -> Aftermath {
         for cid in self.store.has_written(count) {
             if matches!(self.held.get(&cid), Some(Held::Ended { .. })) {
+                if self.news.is_kept() {
+                    self.news.ended.insert(cid);
+                }
                 self.forget(cid);
             }
         }
+        self.let_go(number);
         self.take_aftermath()
     }
 }

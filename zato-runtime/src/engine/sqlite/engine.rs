@@ -41,6 +41,8 @@ pub(super) struct Inner {
     pub(super) file: Mutex<File>,
     /// For look-ups that read much.
     pub(super) reader: Reader,
+    /// For reading what waits on disk alone.
+    pub(super) pager: Reader,
     /// Why nothing can be written at present, if so.
     pub(super) fault: watch::Sender<Option<StoreFault>>,
     /// Set when the engine is closed: what cannot be written now never will be.
@@ -95,6 +97,7 @@ impl Sqlite {
             }),
             file: Mutex::new(file),
             reader: Reader::new(path),
+            pager: Reader::new(path),
             fault: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,
@@ -149,11 +152,15 @@ impl Inner {
             self.startable.notify_one();
         }
         let (aftermath, is_idle) = (guarded.state.take_aftermath(), guarded.state.is_idle());
+        let is_hungry = guarded.state.queues.is_hungry();
         if guarded.state.store.is_clean() && started.is_empty() {
             drop(guarded);
             aftermath.finish();
             if is_idle {
                 self.idle.notify_waiters();
+            }
+            if is_hungry {
+                self.feed();
             }
             return Step::now(Ok(changed));
         }
@@ -173,6 +180,9 @@ impl Inner {
             let _ = late.map(|changed| answer.send(changed));
         }));
         self.kick(guarded);
+        if is_hungry {
+            self.feed();
+        }
         if let Some(changed) = early {
             return Step::now(Ok(changed));
         }

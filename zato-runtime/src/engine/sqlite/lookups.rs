@@ -66,6 +66,70 @@ pub(super) fn live(
     Ok(live)
 }
 
+/// What waits for a service and may start by now, in the order in which it starts: the first `most`.
+pub(super) fn line(
+    connection: &Connection,
+    name: &ServiceName,
+    now: SystemTime,
+    most: usize,
+) -> rusqlite::Result<Vec<LiveRow>> {
+    let service = service(connection, name.as_str())?;
+    let names = NamesOf::new(connection);
+    let next = "SELECT rank FROM invocation INDEXED BY invocation_line
+        WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank > ?2 ORDER BY rank LIMIT 1";
+    // A rank at a time: what is due later stands between those of one rank and those of the next.
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM invocation INDEXED BY invocation_line
+        WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank = ?2 AND line_at <= ?3
+        ORDER BY line_at, accept LIMIT ?4"
+    );
+    let (mut line, mut rank) = (Vec::new(), i64::MIN);
+    while line.len() < most {
+        let found = connection.prepare_cached(next)?.query_row(params![service, rank], |row| row.get(0));
+        let Some(next) = found.optional()? else { break };
+        rank = next;
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![service, rank, codec::time(now), most - line.len()])?;
+        while let Some(row) = rows.next()? {
+            if let Stored::Live(row) = stored(row, &names)? {
+                line.push(row);
+            }
+        }
+    }
+    Ok(line)
+}
+
+/// The accept numbers of what waits and is always held, in order: what has a concurrency key, and what is to happen at
+/// some time.
+pub(super) fn timed(connection: &Connection, now: SystemTime) -> rusqlite::Result<Vec<u64>> {
+    let sql = "SELECT accept FROM invocation INDEXED BY invocation_lane
+            WHERE lane IS NOT NULL AND state < 3 AND state = 0
+        UNION SELECT accept FROM invocation INDEXED BY invocation_ends WHERE state = 0 AND ends_at IS NOT NULL
+        UNION SELECT accept FROM invocation INDEXED BY invocation_due
+            WHERE state = 0 AND (due IS NOT NULL OR next_at IS NOT NULL) AND line_at > ?1
+        ORDER BY accept";
+    connection.prepare_cached(sql)?.query_map([codec::time(now)], |row| row.get(0))?.collect()
+}
+
+/// What was accepted under this number, if it has not ended.
+pub(super) fn nth(connection: &Connection, number: u64) -> rusqlite::Result<Option<LiveRow>> {
+    let names = NamesOf::new(connection);
+    let sql = concat!("SELECT ", columns!(), " FROM invocation WHERE accept = ?1");
+    let found = connection.prepare_cached(sql)?.query_row([number], |row| stored(row, &names)).optional()?;
+    Ok(match found {
+        Some(Stored::Live(row)) => Some(row),
+        _ => None,
+    })
+}
+
+/// How many wait, and how many bytes of payload they hold. Reads all of them.
+pub(super) fn count(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let sql = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM invocation WHERE state = 0";
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// What the attempts of an invocation have called, in order: not what carries its outcome, nor what it called
 /// synchronously, nor the members of groups, which are one call.
 pub(crate) fn called(connection: &Connection, parent: Cid) -> rusqlite::Result<Vec<Arc<Invocation>>> {

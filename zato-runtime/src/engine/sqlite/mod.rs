@@ -15,13 +15,14 @@ mod sweep;
 mod lookups;
 mod trees;
 mod change;
+mod restart;
 mod disk;
 mod file;
 mod space;
 mod reader;
-mod restart;
 mod engine;
 mod writer;
+mod paging;
 mod looks;
 mod verbs;
 #[cfg(test)]

@@ -10,19 +10,27 @@ use crate::engine::state::{Left, State};
 /// How many rows are read at once.
 const PAGE: usize = 1_024;
 
-/// Holds again all that has not ended. The services are announced.
-pub(super) fn restore(state: &mut State<Disk>) -> Result<(), StoreFault> {
+/// Holds again what has not ended, but for what only waits for its turn: that is read when that comes near. The services
+/// are announced. Answers how many of those that waited are held, and how many bytes of payload they hold.
+pub(super) fn restore(state: &mut State<Disk>) -> Result<(i64, i64), StoreFault> {
     state.last_number = state.store.read(lookups::last_number)?;
     for service in state.store.read(lookups::paused)? {
         let number = state.queues.number(&service);
         state.queues.pause(number, true);
     }
+    let services = state.store.read(lookups::services)?;
     // What ran has its concurrency key, and comes before what waits for that.
-    for stage in [Stage::Running, Stage::Waiting] {
-        each(state, stage, |state, row| {
+    each(state, Stage::Running, |state, row| {
+        state.restore(left(row));
+        Ok(())
+    })?;
+    let (ran, ran_bytes) = (state.waiting, state.waiting_bytes);
+    state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
+    let now = state.clock.now();
+    for number in state.store.read(|reader| lookups::timed(reader, now))? {
+        if let Some(row) = state.store.read(|reader| lookups::nth(reader, number))? {
             state.restore(left(row));
-            Ok(())
-        })?;
+        }
     }
     each(state, Stage::Open, |state, row| {
         let cid = row.invocation.cid;
@@ -30,7 +38,8 @@ pub(super) fn restore(state: &mut State<Disk>) -> Result<(), StoreFault> {
         let members = members.into_iter().map(|member| (member.cid, member.ended)).collect();
         state.restore_group(left(row), members);
         Ok(())
-    })
+    })?;
+    Ok((state.waiting - ran, state.waiting_bytes - ran_bytes))
 }
 
 /// Reads all that stand so, in accept order.
@@ -51,7 +60,7 @@ fn each(
 }
 
 /// A row as the state takes it.
-fn left(row: LiveRow) -> Left {
+pub(super) fn left(row: LiveRow) -> Left {
     let LiveRow { invocation, stands, attempts, progress, cancel, hidden_by, .. } = row;
     let ran = match stands {
         Stands::Running(since) => Some((attempts, since)),

@@ -81,15 +81,17 @@ impl Engine for Sqlite {
     }
 
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
-        let restored = self.0.change(false, |state| {
-            state.announce(services, join);
-            restart::restore(state)
-        });
+        let inner = &self.0;
+        let left = inner.as_it_is_now()?;
+        let mut restored = Ok((0, 0));
         // What it writes down is on its way, before all else.
-        match restored {
-            Step::Now(Some(restored)) => restored?,
-            _ => Ok(()),
-        }
+        drop(inner.change(false, |state| {
+            state.announce(services, join);
+            restored = restart::restore(state);
+        }));
+        inner.count_left(left, restored?);
+        inner.feed();
+        Ok(())
     }
 
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
@@ -248,6 +250,7 @@ impl Engine for Sqlite {
         inner.startable.notify_waiters();
         inner.write_all();
         inner.reader.close();
+        inner.pager.close();
         inner.guarded().state.store.close();
         inner.file().close();
         // What has not ended is kept.

@@ -38,20 +38,22 @@ impl Inner {
     pub(super) fn write_all(self: &Arc<Self>) {
         let mut file = self.file();
         loop {
-            let (changes, afters, count) = {
+            let (changes, afters, count, number);
+            {
                 let mut guarded = self.guarded();
                 let taken = guarded.state.store.take();
                 if taken.0.is_empty() && taken.1.is_empty() {
                     guarded.is_writing = false;
                     return;
                 }
-                taken
-            };
+                (changes, afters, count) = taken;
+                number = guarded.state.last_number;
+            }
             if !changes.is_empty() && !self.write(&mut file, &changes) {
                 // Whoever waits for them is told by their end.
                 continue;
             }
-            let aftermath = self.guarded().state.has_written(count);
+            let aftermath = self.guarded().state.has_written(count, number);
             aftermath.finish();
             for after in afters {
                 after();

@@ -91,7 +91,10 @@ impl<S: Store> State<S> {
             let stands = |child| match held.get(&child) {
                 Some(Held::Ended { ended, .. }) => Ok(ended.outcome.is_completed()),
                 Some(_) => Ok(true),
-                None => Ok(store.past(child)?.is_some_and(|past| past.ended.outcome.is_completed())),
+                None => match store.past(child)? {
+                    Some(past) => Ok(past.ended.outcome.is_completed()),
+                    None => Ok(store.left(child)?.is_some()),
+                },
             };
             if let Some(child) = self.repeats.find(by, digest, stands)? {
                 return Ok(Some(child));
@@ -140,7 +143,9 @@ impl<S: Store> State<S> {
     /// Whether so many more may wait, within so many times the bounds.
     fn has_room(&self, more: usize, more_bytes: usize, within: usize) -> Result<(), Refused> {
         let (staged, staged_bytes) = self.groups.staged();
-        let (waiting, bytes) = (self.waiting + staged, self.waiting_bytes + staged_bytes);
+        let at_least_none = |count: i64| usize::try_from(count).unwrap_or_default();
+        let waiting = at_least_none(self.waiting) + staged;
+        let bytes = at_least_none(self.waiting_bytes) + staged_bytes;
         // A payload above the bound is taken when nothing else waits: otherwise it could never run.
         let fits = waiting + more <= self.max_waiting.saturating_mul(within)
             && (waiting == 0 || bytes + more_bytes <= self.max_waiting_bytes.saturating_mul(within));
@@ -149,7 +154,7 @@ impl<S: Store> State<S> {
 
     /// Whether so many more may come from outside.
     pub(in crate::engine) fn has_room_outside(&self, more: usize, bytes: usize) -> bool {
-        let is_empty = self.waiting == 0 && self.groups.staged().0 == 0;
+        let is_empty = self.waiting <= 0 && self.groups.staged().0 == 0;
         self.draining || is_empty || self.has_room(more, bytes, 1).is_ok()
     }
 
@@ -267,17 +272,33 @@ impl<S: Store> State<S> {
 
     /// Whether anything has this CID.
     fn is_held(&self, cid: Cid) -> Result<bool, StoreFault> {
-        Ok(self.held.contains_key(&cid) || self.store.past(cid)?.is_some())
+        Ok(self.held.contains_key(&cid) || self.store.past(cid)?.is_some() || self.store.left(cid)?.is_some())
     }
 
     /// Counts one more that waits.
     pub(in crate::engine) fn wait(&mut self, waiting: Waiting) {
         if waiting.hold != Hold::Restart {
-            self.waiting += 1;
-            self.waiting_bytes += waiting.invocation.payload.len();
-            self.queues.entered(waiting.service);
+            self.count_in(waiting.service, waiting.invocation.payload.len());
         }
         self.held.insert(waiting.invocation.cid, Held::Waiting(waiting));
+    }
+
+    /// One more waits that counts.
+    pub(in crate::engine) fn count_in(&mut self, service: u32, bytes: usize) {
+        self.waiting += 1;
+        self.waiting_bytes += i64::try_from(bytes).unwrap_or_default();
+        if !S::WRITES_DOWN {
+            self.queues.entered(service);
+        }
+    }
+
+    /// One waits no longer.
+    pub(in crate::engine) fn count_out(&mut self, service: u32, bytes: usize) {
+        self.waiting -= 1;
+        self.waiting_bytes -= i64::try_from(bytes).unwrap_or_default();
+        if !S::WRITES_DOWN {
+            self.queues.left(service);
+        }
     }
 
     /// The invocation that still waits under this ticket.
@@ -296,9 +317,7 @@ impl<S: Store> State<S> {
         let waiting = self.still_waiting(ticket)?;
         let taken = (waiting.invocation.clone(), waiting.service, waiting.before.clone());
         if waiting.hold != Hold::Restart {
-            self.waiting -= 1;
-            self.waiting_bytes -= taken.0.payload.len();
-            self.queues.left(taken.1);
+            self.count_out(taken.1, taken.0.payload.len());
         }
         Some(taken)
     }

@@ -64,8 +64,12 @@ impl<S: Store> State<S> {
         if let Some(answer) = self.cancel_held(cid, with_tree) {
             return Ok(Some(answer));
         }
-        let past = self.store.past(cid)?;
-        Ok(past.map(|past| CancelAnswer::Ended(past.ended.outcome.clone())))
+        if let Some(past) = self.store.past(cid)? {
+            return Ok(Some(CancelAnswer::Ended(past.ended.outcome.clone())));
+        }
+        let Some(left) = self.store.left(cid)? else { return Ok(None) };
+        self.bring_in(left);
+        Ok(self.cancel_held(cid, with_tree))
     }
 
     /// The same for what the state holds.

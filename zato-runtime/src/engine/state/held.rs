@@ -48,6 +48,8 @@ pub(in crate::engine) struct Delivered {
 pub(in crate::engine) enum Hold {
     /// It stands in its service's queue.
     Turn,
+    /// It stands behind all that its service's queue holds, and need not be held itself.
+    Beyond,
     /// A timer is set: until it is due, or until its next attempt is.
     Due,
     /// Another one has its key.

@@ -19,9 +19,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn hold_lane_back(&mut self, service: u32, invocation: &Invocation) {
         for cid in self.behind(service, invocation) {
             if let Some(payload) = self.swap_hold(cid, Hold::Key, Hold::Restart) {
-                self.waiting -= 1;
-                self.waiting_bytes -= payload;
-                self.queues.left(service);
+                self.count_out(service, payload);
             }
         }
     }
@@ -30,9 +28,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn let_lane_go(&mut self, service: u32, invocation: &Invocation) {
         for cid in self.behind(service, invocation) {
             if let Some(payload) = self.swap_hold(cid, Hold::Restart, Hold::Key) {
-                self.waiting += 1;
-                self.waiting_bytes += payload;
-                self.queues.entered(service);
+                self.count_in(service, payload);
             }
         }
     }

@@ -44,7 +44,7 @@ impl<S: Store> State<S> {
 
     /// Notes what an invocation that is now held comes from.
     pub(in crate::engine) fn link(&mut self, invocation: &Invocation) {
-        if !S::KNOWS_KIN
+        if !S::WRITES_DOWN
             && let Some(above) = self.above(invocation)
         {
             self.kin.families.entry(above).or_default().children.push(invocation.cid);
@@ -75,7 +75,7 @@ impl<S: Store> State<S> {
 
     /// One is no longer held: neither are the families that were there for it alone.
     pub(in crate::engine) fn unlink(&mut self, forgotten: &Invocation) {
-        if S::KNOWS_KIN {
+        if S::WRITES_DOWN {
             return;
         }
         let above = self.above(forgotten);

@@ -49,9 +49,7 @@ impl<S: Store> State<S> {
             Some(_) => self.line_up(service, &invocation, next, at),
         };
         if hold == Hold::Restart {
-            self.waiting -= 1;
-            self.waiting_bytes -= invocation.payload.len();
-            self.queues.left(service);
+            self.count_out(service, invocation.payload.len());
         }
         self.set_hold(next.cid, hold);
         if hold == Hold::Restart {

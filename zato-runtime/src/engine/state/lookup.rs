@@ -5,6 +5,7 @@ use zato_core::{Cid, Outcome};
 
 use super::held::{Cancel, Held, Hold, Waiting};
 use super::kin::Below;
+use super::restore::Left;
 use super::state::State;
 use super::store::{Past, Store};
 use crate::engine::contract::StoreFault;
@@ -25,29 +26,52 @@ impl<S: Store> State<S> {
         cid: Cid,
     ) -> Result<Option<Result<Outcome, oneshot::Receiver<Outcome>>>, StoreFault> {
         let Some(held) = self.held.get(&cid) else {
-            return Ok(self.store.past(cid)?.map(|past| Ok(past.ended.outcome.clone())));
+            if let Some(past) = self.store.past(cid)? {
+                return Ok(Some(Ok(past.ended.outcome.clone())));
+            }
+            let is_left = self.store.left(cid)?.is_some();
+            return Ok(is_left.then(|| Err(self.listen(cid))));
         };
         Ok(match held {
             Held::Ended { ended, .. } => Some(Ok(ended.outcome.clone())),
-            Held::Waiting(_) | Held::Delivered(_) | Held::Open(_) => {
-                let (tell, told) = oneshot::channel();
-                let waiters = self.tell.entry(cid).or_default();
-                if waiters.len() == waiters.capacity() {
-                    // Before it grows: whoever gave up waiting is not kept.
-                    waiters.retain(|waiter| !waiter.is_closed());
-                }
-                waiters.push(tell);
-                Some(Err(told))
-            }
+            Held::Waiting(_) | Held::Delivered(_) | Held::Open(_) => Some(Err(self.listen(cid))),
         })
+    }
+
+    /// Who will be told of the outcome of one that has not ended.
+    fn listen(&mut self, cid: Cid) -> oneshot::Receiver<Outcome> {
+        let (tell, told) = oneshot::channel();
+        let waiters = self.tell.entry(cid).or_default();
+        if waiters.len() == waiters.capacity() {
+            // Before it grows: whoever gave up waiting is not kept.
+            waiters.retain(|waiter| !waiter.is_closed());
+        }
+        waiters.push(tell);
+        told
     }
 
     pub(in crate::engine) fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
         if let Some(held) = self.held.get(&cid) {
             return Ok(Some(self.found(held)));
         }
-        let past = self.store.past(cid)?;
-        Ok(past.map(|Past { ended, again, .. }| self.found(&Held::Ended { ended, again })))
+        if let Some(Past { ended, again, .. }) = self.store.past(cid)? {
+            return Ok(Some(self.found(&Held::Ended { ended, again })));
+        }
+        Ok(self.store.left(cid)?.map(|left| self.found_left(left)))
+    }
+
+    /// One that waits and is not held, as it stands.
+    pub(in crate::engine) fn found_left(&self, left: Left) -> Found {
+        let Left { invocation, before, .. } = left;
+        let attempts = before.as_ref().map_or(0, |before| before.attempts);
+        let waits = match self.queues.known(&invocation.service) {
+            Some(service) => {
+                let (invocation, before) = (invocation.clone(), before.clone());
+                self.waits_for(&Waiting { invocation, before, number: 0, service, hold: Hold::Beyond })
+            }
+            None => Waits::Host,
+        };
+        Found::new(invocation, attempts, before, Status::Waiting(waits))
     }
 
     pub(in crate::engine) fn found(&self, held: &Held) -> Found {
@@ -111,7 +135,7 @@ impl<S: Store> State<S> {
                 }
             }
             Hold::Suspect => Waits::Suspects,
-            Hold::Turn => match (queue.concurrency, queue.rate) {
+            Hold::Turn | Hold::Beyond => match (queue.concurrency, queue.rate) {
                 (Some(most), _) if !queue.has_place() => Waits::Concurrency(most),
                 (_, Some(rate)) if queue.is_limited => Waits::Rate(rate),
                 _ if self.running >= self.max_running => Waits::Running(self.max_running),
@@ -167,7 +191,7 @@ impl<S: Store> State<S> {
     /// Forgets a dead letter.
     pub(in crate::engine) fn discard(&mut self, cid: Cid) -> Result<DiscardAnswer, StoreFault> {
         let Some(past) = self.past(cid)? else {
-            let is_held = self.held.contains_key(&cid);
+            let is_held = self.held.contains_key(&cid) || self.store.left(cid)?.is_some();
             return Ok(if is_held { DiscardAnswer::NotDead } else { DiscardAnswer::NotHeld });
         };
         if !past.ended.is_dead() || past.again.is_some() {

@@ -8,6 +8,7 @@
 mod store;
 mod lanes;
 mod queues;
+mod beyond;
 mod repeats;
 mod timers;
 mod groups;
@@ -20,6 +21,7 @@ mod ends;
 #[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
 mod state;
 mod restore;
+mod window;
 mod lookup;
 mod timing;
 

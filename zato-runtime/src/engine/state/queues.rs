@@ -22,13 +22,19 @@ pub(in crate::engine) struct Ticket {
 pub(in crate::engine) struct Queues {
     /// The number of each service.
     index: HashMap<ServiceName, u32, foldhash::fast::RandomState>,
-    services: Vec<Queue>,
+    pub(super) services: Vec<Queue>,
+    /// Their names.
+    pub(super) names: Vec<ServiceName>,
+    /// Those beyond which something stands that is not known to be written down.
+    pub(super) unwritten: Vec<u32>,
     /// The services that something can be started of, in the order of their turns.
     turns: VecDeque<u32>,
     /// Those that have used up their rate, and until when.
     limited: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// Those that something stands beyond whose queue of which is short, so that it is to be read.
+    pub(super) hungry: VecDeque<u32>,
     /// How many tickets there are, void ones too.
-    len: usize,
+    pub(super) len: usize,
     /// How many wait of services that are paused or not hosted.
     stuck: usize,
 }
@@ -38,7 +44,7 @@ pub(in crate::engine) struct Queues {
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
 pub(in crate::engine) struct Queue {
     /// By priority, the higher first; within one, in the order in which they came to be due. None is empty.
-    due: BTreeMap<Reverse<i8>, VecDeque<Ticket>>,
+    pub(super) due: BTreeMap<Reverse<i8>, VecDeque<Ticket>>,
     pub(in crate::engine) lanes: Lanes,
     /// How many wait, due or not.
     waiting: usize,
@@ -54,6 +60,20 @@ pub(in crate::engine) struct Queue {
     pub(in crate::engine) is_paused: bool,
     pub(in crate::engine) max_losses: u32,
     has_turn: bool,
+    pub(super) beyond: Beyond,
+}
+
+/// What stands behind all that a queue holds.
+#[derive(Debug, Default)]
+pub(super) struct Beyond {
+    /// Whether there may be something.
+    pub(super) is_some: bool,
+    /// What is not known to be written down, with its priority.
+    pub(super) unwritten: VecDeque<(i8, Ticket)>,
+    /// Whether it is being read.
+    pub(super) is_read: bool,
+    /// The highest priority of what has been written down since that began, and may not be seen.
+    pub(super) missed: Option<i8>,
 }
 
 impl Queue {
@@ -62,12 +82,16 @@ impl Queue {
     }
 
     /// Whether anything of this service may start at all.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.is_hosted && !self.is_paused
     }
 
     fn may_start(&self) -> bool {
         self.is_open() && !self.is_limited && self.has_place()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.due.values().map(VecDeque::len).sum()
     }
 
     fn first(&self) -> Option<&Ticket> {
@@ -105,6 +129,7 @@ impl Queues {
             return *number;
         }
         self.services.push(Queue::default());
+        self.names.push(*service);
         // So many services no program has.
         let number = u32::try_from(self.services.len() - 1).unwrap_or(u32::MAX);
         self.index.insert(*service, number);
@@ -142,6 +167,11 @@ impl Queues {
         self.stuck -= usize::from(!queue.is_open());
     }
 
+    /// A service's number, if it has one.
+    pub(in crate::engine) fn known(&self, service: &ServiceName) -> Option<u32> {
+        self.index.get(service).copied()
+    }
+
     /// How many deaths of the process the invocations of a hosted service survive.
     pub(in crate::engine) fn max_losses(&self, service: &ServiceName) -> Option<u32> {
         let queue = self.of(*self.index.get(service)?);
@@ -177,7 +207,9 @@ impl Queues {
                 continue;
             }
             self.len -= 1;
-            return self.of_mut(service).pop();
+            let ticket = self.of_mut(service).pop();
+            self.feel_hunger(service);
+            return ticket;
         }
         None
     }
@@ -222,6 +254,7 @@ impl Queues {
             _ => {}
         }
         self.give_turn(service);
+        self.feel_hunger(service);
     }
 
     /// How many tickets there are, void ones too.
@@ -267,7 +300,7 @@ impl Queues {
     /// counts as one that starts.
     pub(in crate::engine) fn takes_at_once(&mut self, service: u32) -> bool {
         let queue = self.of(service);
-        queue.due.is_empty() && queue.may_start() && self.takes_rate(service)
+        queue.due.is_empty() && !queue.beyond.is_some && queue.may_start() && self.takes_rate(service)
     }
 
     /// Whether nothing can be started.

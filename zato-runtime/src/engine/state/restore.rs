@@ -28,13 +28,14 @@ impl<S: Store> State<S> {
     /// the services are announced.
     pub(in crate::engine) fn restore(&mut self, left: Left) {
         let Left { invocation, before, ran, is_cancelled, hidden_by } = left;
+        let has_run = ran.is_some();
         let before = match ran {
             None => before,
             Some((number, started_at)) => Some(self.lost(&invocation, before.as_deref(), number, started_at)),
         };
         let is_used_up = before.as_ref().is_some_and(|before| self.has_lost_all(&invocation, before.losses));
         let deadline = invocation.deadline.map(SystemTime::from);
-        let ticket = self.put_in_line(invocation, before, hidden_by, true);
+        let ticket = self.put_in_line(invocation, before, hidden_by, has_run);
         if is_cancelled {
             self.to_end.push_back((ticket, Task::Cancel));
         } else if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
@@ -44,13 +45,13 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// Holds one that is written down as waiting.
-    pub(in crate::engine) fn put_in_line(
+    /// Holds one that is written down.
+    fn put_in_line(
         &mut self,
         invocation: Arc<Invocation>,
         before: Option<Arc<Progress>>,
         hidden_by: Option<Cid>,
-        is_new: bool,
+        has_run: bool,
     ) -> Ticket {
         if let Some(by) = hidden_by {
             self.hidden.insert(invocation.cid, by);
@@ -61,13 +62,16 @@ impl<S: Store> State<S> {
         let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
         let has_key = key.is_none_or(|key| self.queues.of_mut(service).lanes.enter(key, ticket));
         let at = before.as_ref().and_then(|before| before.next_at);
-        let hold = if has_key { self.line_up(service, &invocation, ticket, at) } else { Hold::Key };
-        let waiting = Waiting { invocation, before, number: ticket.number, service, hold };
-        if is_new {
-            self.wait(waiting);
+        let hold = if !has_key {
+            Hold::Key
+        } else if has_run {
+            // It was started before all that waits.
+            self.queues.push(service, &invocation, ticket);
+            Hold::Turn
         } else {
-            self.held.insert(ticket.cid, Held::Waiting(waiting));
-        }
+            self.line_up(service, &invocation, ticket, at)
+        };
+        self.wait(Waiting { invocation, before, number: ticket.number, service, hold });
         ticket
     }
 
@@ -80,7 +84,7 @@ impl<S: Store> State<S> {
         started_at: SystemTime,
     ) -> Arc<Progress> {
         let error = "its process ended during it";
-        let mut progress = self.cut_short(before, number, started_at, error);
+        let mut progress = self.cut_short(invocation, before, number, started_at, error);
         progress.losses += 1;
         self.store.again(invocation.cid, &progress);
         Arc::new(progress)
@@ -89,14 +93,17 @@ impl<S: Store> State<S> {
     /// With an attempt that did not end by itself, and does not count.
     fn cut_short(
         &self,
+        invocation: &Invocation,
         before: Option<&Progress>,
         number: u32,
         started_at: SystemTime,
         error: &str,
     ) -> Progress {
-        let now = self.clock.now();
-        let tried = Tried { number, started_at, ended_at: now, error: error.into(), counts: false };
-        Progress::and(before, tried, Some(now))
+        let ended_at = self.clock.now();
+        let tried = Tried { number, started_at, ended_at, error: error.into(), counts: false };
+        // It stands where it stood, before what came after it.
+        let stood_since = invocation.due.unwrap_or(invocation.called_at);
+        Progress::and(before, tried, Some(stood_since.into()))
     }
 
     /// How many deaths of its process an invocation survives.
@@ -193,7 +200,13 @@ impl<S: Store> State<S> {
         let error = "cut off by a shutdown";
         let cut_off = |delivered: &Delivered| {
             let before = delivered.before.as_deref();
-            self.cut_short(before, delivered.attempt(), delivered.started_at.into(), error)
+            self.cut_short(
+                &delivered.invocation,
+                before,
+                delivered.attempt(),
+                delivered.started_at.into(),
+                error,
+            )
         };
         let running: Vec<_> = self
             .held

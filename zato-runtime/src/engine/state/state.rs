@@ -16,6 +16,7 @@ use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
 use super::store::{Accepted, Store};
 use super::timers::Timers;
+use super::window::News;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
@@ -40,9 +41,10 @@ pub(in crate::engine) struct State<S> {
     /// Attempts that are settled and hold on to their places.
     pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
     pub(in crate::engine) join: Option<Arc<dyn Join>>,
-    /// How many wait, whether they may start or not, and how many bytes of payload they hold.
-    pub(in crate::engine) waiting: usize,
-    pub(in crate::engine) waiting_bytes: usize,
+    /// How many wait, whether they may start or not and wherever they are, and how many bytes of payload they hold. Less
+    /// than none while what an earlier process has left is being counted.
+    pub(in crate::engine) waiting: i64,
+    pub(in crate::engine) waiting_bytes: i64,
     /// How many have been delivered and are not settled, and how many linger.
     pub(in crate::engine) running: usize,
     /// Who is to be told of an outcome that is not there yet.
@@ -60,6 +62,8 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) suspects: VecDeque<Ticket>,
     /// Set when a shutdown ends: nothing is accepted or delivered.
     pub(in crate::engine) closed: bool,
+    /// What has happened to what was held since something is being read.
+    pub(in crate::engine) news: News,
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) max_running: usize,
     /// Of what no service that is hosted says otherwise.
@@ -93,6 +97,7 @@ impl<S: Store> State<S> {
             suspect: None,
             suspects: VecDeque::new(),
             closed: false,
+            news: News::default(),
             clock: config.clock.clone(),
             max_running: config.max_running,
             max_losses: config.max_losses,
@@ -291,6 +296,6 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn is_idle(&self) -> bool {
         self.running == 0
             && self.to_end.is_empty()
-            && (self.holds_back || self.waiting == self.queues.stuck())
+            && (self.holds_back || usize::try_from(self.waiting) == Ok(self.queues.stuck()))
     }
 }

@@ -6,14 +6,16 @@ use std::time::SystemTime;
 use smallvec::SmallVec;
 use zato_core::{Cid, Invocation, ServiceName};
 
+use super::restore::Left;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
 
 /// Where the changes of a state go. The memory engine's goes nowhere and costs nothing; a durable engine's writes them
 /// down, and they count when it has. What is not held by the state is then exactly as it is written down.
 pub(in crate::engine) trait Store {
-    /// Whether it can tell what an invocation has below it; else the state keeps track of that itself.
-    const KNOWS_KIN: bool;
+    /// Whether all is written down: it can then tell what an invocation has below it, and what waits need not be held.
+    /// Else the state keeps track of that itself.
+    const WRITES_DOWN: bool;
 
     /// An invocation waits from now on, or a group is open.
     fn accepted(&mut self, _accepted: Accepted<'_>) {}
@@ -44,6 +46,11 @@ pub(in crate::engine) trait Store {
     ///
     /// Here and below: what is written down cannot be read.
     fn past(&self, _cid: Cid) -> Result<Option<Past>, StoreFault> {
+        Ok(None)
+    }
+
+    /// One that waits, where the state does not hold it.
+    fn left(&self, _cid: Cid) -> Result<Option<Left>, StoreFault> {
         Ok(None)
     }
 

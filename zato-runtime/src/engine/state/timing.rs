@@ -52,8 +52,7 @@ impl<S: Store> State<S> {
                 return Hold::Due;
             }
         }
-        self.queues.push(service, invocation, ticket);
-        Hold::Turn
+        self.take_place(service, invocation, ticket)
     }
 
     /// Nothing holds it up any more but its time.
@@ -94,10 +93,11 @@ impl<S: Store> State<S> {
         let held = &self.held;
         let is_valid =
             |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
-        if self.timers.len() > FEW + 6 * self.waiting {
+        let most = self.held.len().min(usize::try_from(self.waiting).unwrap_or_default());
+        if self.timers.len() > FEW + 6 * most {
             self.timers.retain(is_valid);
         }
-        if self.queues.len() > FEW + 2 * self.waiting {
+        if self.queues.len() > FEW + 2 * most {
             self.queues.retain(is_valid);
         }
     }
@@ -113,15 +113,15 @@ impl<S: Store> State<S> {
     fn ring(&mut self, now: Instant) {
         self.queues.ring(now);
         while let Some((ticket, alarm)) = self.timers.ring(now) {
-            let Some(Held::Waiting(waiting)) = self.held.get_mut(&ticket.cid) else { continue };
+            let Some(Held::Waiting(waiting)) = self.held.get(&ticket.cid) else { continue };
             if waiting.number != ticket.number {
                 continue;
             }
             match alarm {
                 Alarm::Due => {
-                    waiting.hold = Hold::Turn;
                     let (invocation, service) = (waiting.invocation.clone(), waiting.service);
-                    self.queues.push(service, &invocation, ticket);
+                    let hold = self.take_place(service, &invocation, ticket);
+                    self.set_hold(ticket.cid, hold);
                 }
                 // It concerns the first start alone.
                 Alarm::Expired if waiting.before.is_none() => self.to_end.push_back((ticket, Task::Expire)),
