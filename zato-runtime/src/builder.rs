@@ -137,6 +137,13 @@ impl Builder {
         self
     }
 
+    /// Leaves alone what an earlier process has left: it waits for one that runs it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn only_new(mut self, is_so: bool) -> Self {
+        self.config.only_new = is_so;
+        self
+    }
+
     /// Gives receipts before they are true: a bus that breaks its promise, for the test that must find that.
     #[doc(hidden)]
     pub fn acknowledge_before_commit(mut self) -> Self {

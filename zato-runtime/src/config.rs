@@ -45,6 +45,8 @@ pub struct Config {
     pub cancel_grace: Duration,
     /// How many bytes on the disk are kept for what must be recorded: with less room than that no calls are taken. 64 MiB.
     pub disk_reserve: u64,
+    /// Whether what an earlier process has left is left alone.
+    pub(crate) only_new: bool,
     /// Whether receipts are given before they are true.
     #[doc(hidden)]
     pub acknowledges_before_commit: bool,
@@ -72,6 +74,7 @@ impl Default for Config {
             clock: Clock::default(),
             cancel_grace: Duration::from_secs(5),
             disk_reserve: 64 << 20,
+            only_new: false,
             acknowledges_before_commit: false,
             workers: None,
         }

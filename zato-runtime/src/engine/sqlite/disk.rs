@@ -196,7 +196,8 @@ impl Store for Disk {
     fn left(&self, cid: Cid) -> Result<Option<Left>, StoreFault> {
         let found = self.read(|reader| lookups::find(reader, cid))?;
         Ok(match found {
-            Some(Stored::Live(row)) if row.stands == Stands::Waiting => Some(left(row)),
+            // What runs is held, but for what is left alone.
+            Some(Stored::Live(row)) if row.stands != Stands::Open => Some(left(row)),
             _ => None,
         })
     }

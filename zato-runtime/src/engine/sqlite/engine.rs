@@ -19,6 +19,7 @@ use super::error::StoreError;
 use super::file::File;
 use super::reader::Reader;
 use super::space::Space;
+use super::{lookups, schema};
 use crate::config::Config;
 use crate::engine::contract::StoreFault;
 use crate::engine::line::Line;
@@ -50,6 +51,9 @@ pub(super) struct Inner {
     /// Whether receipts are given before they are true: for the test of the test.
     pub(super) is_hasty: bool,
     pub(super) space: Space,
+    /// What was accepted under numbers up to this one is left alone; and how many of those there are.
+    pub(super) not_ours: Option<u64>,
+    pub(super) others: usize,
     /// Whether somebody moves the log into the file, and whether somebody has since the writer last looked.
     pub(super) is_moving: AtomicBool,
     pub(super) has_moved: AtomicBool,
@@ -84,6 +88,13 @@ impl Sqlite {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
         let file = File::open(path, config)?;
+        let (mut not_ours, mut others) = (None, 0);
+        if config.only_new {
+            let reader = schema::open_reader(path)?;
+            let of = |error| StoreError::of(path, error);
+            not_ours = Some(lookups::last_number(&reader).map_err(of)?);
+            others = lookups::left(&reader).map_err(of)?;
+        }
         let disk = Disk::open(path, config.keep_keys, config.clock.clone())?;
         let state = State::new(config, config.max_waiting(true), disk);
         Ok(Self(Arc::new(Inner {
@@ -102,6 +113,8 @@ impl Sqlite {
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,
             space: Space::new(path, config.disk_reserve),
+            not_ours,
+            others,
             is_moving: AtomicBool::new(false),
             has_moved: AtomicBool::new(false),
             startable: Notify::new(),

@@ -66,11 +66,13 @@ pub(super) fn live(
     Ok(live)
 }
 
-/// What waits for a service and may start by now, in the order in which it starts: the first `most`.
+/// What waits for a service, may start by now and was accepted after the number `after`, in the order in which it starts:
+/// the first `most`.
 pub(super) fn line(
     connection: &Connection,
     name: &ServiceName,
     now: SystemTime,
+    after: u64,
     most: usize,
 ) -> rusqlite::Result<Vec<LiveRow>> {
     let service = service(connection, name.as_str())?;
@@ -83,6 +85,7 @@ pub(super) fn line(
         columns!(),
         " FROM invocation INDEXED BY invocation_line
         WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank = ?2 AND line_at <= ?3
+            AND accept > ?5
         ORDER BY line_at, accept LIMIT ?4"
     );
     let (mut line, mut rank) = (Vec::new(), i64::MIN);
@@ -91,7 +94,7 @@ pub(super) fn line(
         let Some(next) = found.optional()? else { break };
         rank = next;
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![service, rank, codec::time(now), most - line.len()])?;
+        let mut rows = statement.query(params![service, rank, codec::time(now), most - line.len(), after])?;
         while let Some(row) = rows.next()? {
             if let Stored::Live(row) = stored(row, &names)? {
                 line.push(row);
@@ -124,9 +127,15 @@ pub(super) fn nth(connection: &Connection, number: u64) -> rusqlite::Result<Opti
     })
 }
 
-/// How many wait, and how many bytes of payload they hold. Reads all of them.
+/// How many wait, or ran when their process died.
+pub(super) fn left(connection: &Connection) -> rusqlite::Result<usize> {
+    let sql = "SELECT count(*) FROM invocation WHERE state < 3 AND state IN (0, 1)";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// How many wait, or ran when their process died, and how many bytes of payload they hold. Reads all of them.
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
-    let sql = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM invocation WHERE state = 0";
+    let sql = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM invocation WHERE state IN (0, 1)";
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

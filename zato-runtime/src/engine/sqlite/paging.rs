@@ -30,9 +30,9 @@ impl Inner {
                 (hungry, state.clock.now())
             };
             let (service, name, most) = hungry;
-            let inner = self.clone();
+            let (inner, after) = (self.clone(), self.not_ours.unwrap_or_default());
             self.tokio.spawn_blocking(move || {
-                let page = inner.pager.read(|reader| lookups::line(reader, &name, now, most));
+                let page = inner.pager.read(|reader| lookups::line(reader, &name, now, after, most));
                 match page {
                     Ok(page) => {
                         let is_all = page.len() < most;

@@ -12,26 +12,17 @@ const PAGE: usize = 1_024;
 
 /// Holds again what has not ended, but for what only waits for its turn: that is read when that comes near. The services
 /// are announced. Answers how many of those that waited are held, and how many bytes of payload they hold.
-pub(super) fn restore(state: &mut State<Disk>) -> Result<(i64, i64), StoreFault> {
+pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(i64, i64), StoreFault> {
     state.last_number = state.store.read(lookups::last_number)?;
     for service in state.store.read(lookups::paused)? {
         let number = state.queues.number(&service);
         state.queues.pause(number, true);
     }
-    let services = state.store.read(lookups::services)?;
-    // What ran has its concurrency key, and comes before what waits for that.
-    each(state, Stage::Running, |state, row| {
-        state.restore(left(row));
-        Ok(())
-    })?;
-    let (ran, ran_bytes) = (state.waiting, state.waiting_bytes);
-    state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
-    let now = state.clock.now();
-    for number in state.store.read(|reader| lookups::timed(reader, now))? {
-        if let Some(row) = state.store.read(|reader| lookups::nth(reader, number))? {
-            state.restore(left(row));
-        }
+    let before = (state.waiting, state.waiting_bytes);
+    if !leaves_alone {
+        restore_what_waits(state)?;
     }
+    // Also of what is left alone one may be cancelled, and fill its place.
     each(state, Stage::Open, |state, row| {
         let cid = row.invocation.cid;
         let members = state.store.read(|reader| trees::members(reader, cid))?;
@@ -39,7 +30,25 @@ pub(super) fn restore(state: &mut State<Disk>) -> Result<(i64, i64), StoreFault>
         state.restore_group(left(row), members);
         Ok(())
     })?;
-    Ok((state.waiting - ran, state.waiting_bytes - ran_bytes))
+    Ok((state.waiting - before.0, state.waiting_bytes - before.1))
+}
+
+/// Holds again what ran, and of what waited what is always held. The rest is read when its turn comes near.
+fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
+    let services = state.store.read(lookups::services)?;
+    // What ran has its concurrency key, and comes before what waits for that.
+    each(state, Stage::Running, |state, row| {
+        state.restore(left(row));
+        Ok(())
+    })?;
+    state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
+    let now = state.clock.now();
+    for number in state.store.read(|reader| lookups::timed(reader, now))? {
+        if let Some(row) = state.store.read(|reader| lookups::nth(reader, number))? {
+            state.restore(left(row));
+        }
+    }
+    Ok(())
 }
 
 /// Reads all that stand so, in accept order.

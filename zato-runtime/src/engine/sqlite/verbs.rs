@@ -87,7 +87,7 @@ impl Engine for Sqlite {
         // What it writes down is on its way, before all else.
         drop(inner.change(false, |state| {
             state.announce(services, join);
-            restored = restart::restore(state);
+            restored = restart::restore(state, inner.not_ours.is_some());
         }));
         inner.count_left(left, restored?);
         inner.feed();
@@ -231,6 +231,10 @@ impl Engine for Sqlite {
                 idle.await;
             }
         })
+    }
+
+    fn others(&self) -> usize {
+        self.0.others
     }
 
     fn close(&self) -> usize {

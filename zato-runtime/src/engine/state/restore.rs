@@ -76,7 +76,7 @@ impl<S: Store> State<S> {
     }
 
     /// Notes that the process died during an attempt.
-    fn lost(
+    pub(super) fn lost(
         &mut self,
         invocation: &Invocation,
         before: Option<&Progress>,

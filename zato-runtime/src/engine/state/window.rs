@@ -97,8 +97,12 @@ impl<S: Store> State<S> {
 
     /// Holds one again that was let go of, where it stands.
     pub(in crate::engine) fn bring_in(&mut self, left: Left) {
-        let Left { invocation, before, hidden_by, .. } = left;
+        let Left { invocation, before, ran, hidden_by, .. } = left;
         let service = self.queues.number(&invocation.service);
+        let before = match ran {
+            None => before,
+            Some((number, since)) => Some(self.lost(&invocation, before.as_deref(), number, since)),
+        };
         let ticket = self.hold_again(invocation, before, hidden_by, service);
         self.set_hold(ticket.cid, Hold::Beyond);
     }
