@@ -102,6 +102,12 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// How it stands, in one line.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stands(&self, found: &Found) -> String {
+        self.status(found, "").swap_remove(0)
+    }
+
     /// How it stands: one line, and one for each attempt where there are several. Each begins with `indent`.
     pub(crate) fn status(&self, found: &Found, indent: &str) -> Vec<String> {
         let called_at = found.invocation.called_at.into();
@@ -268,7 +274,9 @@ pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
         }
         Status::Waiting(Waits::Resume) if is_a_program => format!("`resume(\"{service}\")` lets it start"),
         Status::Waiting(Waits::Resume) => {
-            format!("`Runtime::resume(\"{service}\")`, called in a program that runs on the store, lets it start")
+            format!(
+                "`Runtime::resume(\"{service}\")`, called in a program that runs on the store, lets it start"
+            )
         }
         Status::Waiting(Waits::Host) => format!("start a program that has {service}"),
         Status::Waiting(_) => format!("{cancel} ends it now"),

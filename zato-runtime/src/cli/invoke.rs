@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::json;
 use zato_core::{CallError, Outcome, Payload};
 
-use super::app::CliError;
 use super::args;
+use super::error::CliError;
 use super::follow::Follow;
 use super::input;
 use super::output::Output;
-use super::stop;
+use super::{stop, store};
 use crate::builder::Builder;
 use crate::words::shown;
 
@@ -33,7 +33,7 @@ async fn and_wait(
     output: Output,
 ) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
-    let runtime = builder.observer(follow.clone()).start().await?;
+    let runtime = store::start(builder.observer(follow.clone())).await?;
     match runtime.invoke(&invoke.name, payload).await {
         Ok(_) | Err(CallError::Ended { .. }) => {}
         Err(refused) => return Err(refused.into()),
@@ -67,7 +67,7 @@ async fn in_background(
     output: Output,
 ) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
-    let runtime = builder.observer(follow.clone()).start().await?;
+    let runtime = store::start(builder.observer(follow.clone())).await?;
     let cid = invoke.callbacks.apply(runtime.invoke_async(&invoke.name, payload)).await?;
     if output.json {
         Output::value(&json!({ "cid": cid, "service": invoke.name }));

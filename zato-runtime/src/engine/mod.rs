@@ -11,4 +11,6 @@ mod url;
 
 pub use contract::{Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
 pub(crate) use url::check;
+#[cfg(feature = "cli")]
+pub(crate) use url::keeps;
 pub use url::{EngineError, open, open_beside};

@@ -102,6 +102,12 @@ pub(crate) fn check(url: &str) -> Result<(), EngineError> {
     named(url).map(drop)
 }
 
+/// Whether what the URL names is still held when its process has ended.
+#[cfg(feature = "cli")]
+pub(crate) fn keeps(url: &str) -> bool {
+    !matches!(named(url), Ok(Named::Memory))
+}
+
 fn named(url: &str) -> Result<Named, EngineError> {
     if matches!(url, "memory:" | "memory") {
         return Ok(Named::Memory);

@@ -66,7 +66,8 @@ impl LookUps for Reads {
         let around = self.around();
         self.read(move |connection| {
             let around = around(connection)?;
-            let find = |cid| lookups::find(connection, cid)?.map(|row| around.found(connection, row)).transpose();
+            let find =
+                |cid| lookups::find(connection, cid)?.map(|row| around.found(connection, row)).transpose();
             batch.into_iter().map(find).collect()
         })
     }
@@ -76,7 +77,8 @@ impl LookUps for Reads {
         self.read(move |connection| {
             let around = around(connection)?;
             let rows = trees::tree(connection, root)?.into_iter();
-            let found = rows.map(|row| around.found(connection, row)).collect::<rusqlite::Result<Vec<_>>>()?;
+            let found =
+                rows.map(|row| around.found(connection, row)).collect::<rusqlite::Result<Vec<_>>>()?;
             let swept = usize::from(!found.iter().any(|found| found.cid() == root));
             Ok(Tree { found, swept })
         })
@@ -97,8 +99,9 @@ impl Beside for Reads {
         self.read(|connection| {
             let sql = "SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1),
                               count(*) FILTER (WHERE state = 2) FROM invocation WHERE state < 3";
-            let counts =
-                |row: &rusqlite::Row<'_>| Ok(Counts { waiting: row.get(0)?, running: row.get(1)?, open: row.get(2)? });
+            let counts = |row: &rusqlite::Row<'_>| {
+                Ok(Counts { waiting: row.get(0)?, running: row.get(1)?, open: row.get(2)? })
+            };
             connection.query_row(sql, [], counts)
         })
     }
@@ -173,7 +176,8 @@ fn left(connection: &Connection, group: Cid) -> rusqlite::Result<u32> {
 
 /// Who has the concurrency key of an invocation, if it has one and another has it.
 fn ahead(connection: &Connection, number: u64, invocation: &Invocation) -> rusqlite::Result<Option<Cid>> {
-    let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref()) else {
+    let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref())
+    else {
         return Ok(None);
     };
     let sql = "SELECT cid FROM invocation WHERE state < 3 AND accept < ?1 AND lane = ?2
