@@ -40,7 +40,7 @@ pub(super) async fn retry(builder: Builder, which: Which, output: Output) -> Res
             }
         }
         follow.open();
-        Ok::<_, CliError>(refused + follow.all_ended().await.failed)
+        Ok::<_, CliError>(refused + follow.all_ended(&runtime).await.failed)
     };
     let failed = tokio::select! {
         failed = all => failed?,

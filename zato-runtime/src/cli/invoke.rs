@@ -40,7 +40,7 @@ async fn and_wait(
     }
     let mut drained = pin!(stop::drained(&runtime));
     let root = tokio::select! {
-        root = follow.root_ended() => root,
+        root = follow.root_ended(&runtime) => root,
         drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
     };
     match &root.outcome {
@@ -49,7 +49,7 @@ async fn and_wait(
         outcome => eprintln!("error: `{}` ended as {}", invoke.name, shown(&outcome.to_string())),
     }
     let counts = tokio::select! {
-        counts = follow.all_ended() => counts,
+        counts = follow.all_ended(&runtime) => counts,
         drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
     };
     runtime.shutdown().await?;
@@ -76,7 +76,7 @@ async fn in_background(
     }
     follow.open();
     let counts = tokio::select! {
-        counts = follow.all_ended() => counts,
+        counts = follow.all_ended(&runtime) => counts,
         drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
     };
     runtime.shutdown().await?;

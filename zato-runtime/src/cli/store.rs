@@ -1,16 +1,18 @@
 //! The store that a command works on: as its owner, once nobody else is, or beside whoever is.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::error::{CliError, process};
+use super::stop;
 use crate::builder::Builder;
 use crate::engine::{self, Beside, EngineError};
 use crate::error::Error;
 use crate::runtime::Runtime;
-use crate::words::{count, length, shown};
+use crate::words::{grouped, length, shown};
 
 /// How long a command waits for another process to be done with the store.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +28,7 @@ pub(super) async fn start(builder: Builder) -> Result<Runtime, CliError> {
     let mut builder = builder;
     // Nobody waits to be told that nothing could be run anyway.
     builder.check()?;
-    let (began, mut is_told) = (Instant::now(), false);
+    let (began, mut is_told, mut asked) = (Instant::now(), false, pin!(stop::asked()));
     loop {
         let (error, pid) = match builder.open() {
             Ok(()) => return Ok(builder.start().await?),
@@ -44,7 +46,10 @@ pub(super) async fn start(builder: Builder) -> Result<Runtime, CliError> {
             let url = shown(builder.engine_url());
             eprintln!("`{url}` belongs to {}: waiting up to {} for it", process(pid), length(PATIENCE));
         }
-        sleep(LOOK).await;
+        tokio::select! {
+            () = sleep(LOOK) => {}
+            () = &mut asked => return Err(CliError::Stopped("nothing was begun".to_owned())),
+        }
     }
 }
 
@@ -73,10 +78,9 @@ pub(super) async fn left(url: &str) -> usize {
 
 /// Says how many this command has left alone.
 pub(super) async fn tell_left(url: &str) {
-    let left = left(url).await;
-    if left > 0 {
-        let others = count(left, "other invocation");
-        let wait = if left == 1 { "waits" } else { "wait" };
-        eprintln!("{others} {wait} in `{}`: `serve` runs what is due", shown(url));
+    match left(url).await {
+        0 => {}
+        1 => eprintln!("1 more waits in `{}`: `serve` runs what is due", shown(url)),
+        left => eprintln!("{} more wait in `{}`: `serve` runs what is due", grouped(left), shown(url)),
     }
 }
