@@ -6,7 +6,7 @@ use std::time::Duration;
 use zato_core::{Context, Failure, Result, service};
 use zato_runtime::Cid;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Runs until it is told to stop, and says when it does.
 #[service(name = "probe.runs")]
@@ -22,7 +22,8 @@ async fn runs(ctx: &Context, says: String) -> Result<()> {
 async fn finishes(ctx: &Context) -> Result<()> {
     println!("{} runs", ctx.cid());
     ctx.cancelled().await;
-    Ok(println!("{} finished", ctx.cid()))
+    println!("{} finished", ctx.cid());
+    Ok(())
 }
 
 /// Runs for ever, whatever it is told.
@@ -79,7 +80,8 @@ async fn calls(ctx: &Context) -> Result<Cid> {
 
 #[service(name = "probe.prints")]
 async fn prints(_: &Context, text: String) -> Result<()> {
-    Ok(println!("{text}"))
+    println!("{text}");
+    Ok(())
 }
 
 fn main() -> ExitCode {

@@ -13,7 +13,7 @@ use crate::program::{self, Ran, directory};
 const PROBE: &str = env!("CARGO_BIN_EXE_probe");
 
 /// How long something may take that is sure to come.
-const SURE: Duration = Duration::from_secs(60);
+const SURE: Duration = Duration::from_mins(1);
 
 /// A CID that nothing has.
 pub(crate) const NOBODY: &str = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d";

@@ -34,11 +34,16 @@ async fn and_wait(
 ) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
     let runtime = store::start(builder.observer(follow.clone())).await?;
-    match runtime.invoke(&invoke.name, payload).await {
+    let mut drained = pin!(stop::drained(&runtime));
+    let called = tokio::select! {
+        biased;
+        called = runtime.invoke(&invoke.name, payload) => called,
+        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
+    };
+    match called {
         Ok(_) | Err(CallError::Ended { .. }) => {}
         Err(refused) => return Err(refused.into()),
     }
-    let mut drained = pin!(stop::drained(&runtime));
     let root = tokio::select! {
         root = follow.root_ended(&runtime) => root,
         drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
@@ -52,7 +57,12 @@ async fn and_wait(
         counts = follow.all_ended(&runtime) => counts,
         drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
     };
-    runtime.shutdown().await?;
+    // A shutdown that has begun meanwhile goes on only where it is awaited.
+    tokio::select! {
+        biased;
+        drained = &mut drained => drained?,
+        shut_down = runtime.shutdown() => shut_down?,
+    }
     if root.outcome.is_completed() && counts.failed > 0 {
         eprintln!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1);
     }
