@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::examples;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use zato_core::Cid;
 
@@ -34,32 +35,21 @@ fn program() -> String {
 }
 
 fn command(program: &str) -> clap::Command {
-    let examples = format!(
-        "\
-Examples:
-  {program} services                             what is linked, and who answers whom
-  {program} invoke zato.ping                     run a service and print its response
-  {program} invoke zato.helpers.echo '{{\"id\": 7}}'  with a payload: JSON, or any text
-  {program} invoke zato.helpers.echo --file order.json --async
-                                         in the background: the CID at once, then every outcome
-  {program} run zato.helpers.echo --lines orders.jsonl
-                                         one asynchronous invocation for every line
-  {program} serve                              run what is due, until asked to stop
-  {program} invocations --state waiting        what waits, and what for
-  {program} explain CID                        one invocation, and all that it is a part of
-  {program} dead retry --all                   run everything again that has failed
-
-What is held stands in `zato.db` in the working directory, unless `--engine` or ZATO_ENGINE names another store. One process
-at a time runs what is in it; `invocations`, `explain` and `dead list` look beside that one.
-
-Exit codes: 0 if all went well, 1 if not, 2 if the command line is faulty."
-    );
     // The name and the version live as long as the program does.
     let name: &'static str = String::leak(program.to_owned());
-    Arguments::command()
+    let command = Arguments::command()
         .name(name)
         .version(concat!("(zato-runtime ", env!("CARGO_PKG_VERSION"), ")"))
-        .after_help(examples)
+        .after_help(examples::of_all(program));
+    examples::OF_COMMANDS.iter().fold(command, |command, (name, lines)| {
+        let below = |command: clap::Command| command.after_help(examples::of(program, lines));
+        match name.split_once(' ') {
+            Some((name, deeper)) => {
+                command.mut_subcommand(name, |command| command.mut_subcommand(deeper, below))
+            }
+            None => command.mut_subcommand(name, below),
+        }
+    })
 }
 
 /// Where invocations are held unless told.

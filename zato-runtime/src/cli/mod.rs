@@ -1,5 +1,6 @@
 //! The command-line door, in the user's own program.
 
+mod examples;
 mod args;
 mod input;
 mod output;
