@@ -1,8 +1,10 @@
 //! Every command and every option says what it is for.
 
-use crate::two_crates::zato;
+use crate::program;
+use crate::two_crates::{PROGRAM, zato};
 
-const COMMANDS: [&str; 4] = ["services", "check", "invoke", "run"];
+const COMMANDS: [&str; 9] =
+    ["serve", "services", "check", "invoke", "run", "explain", "invocations", "dead", "cancel"];
 
 #[test]
 fn without_a_command_the_help_is_shown() {
@@ -26,9 +28,13 @@ fn the_help_lists_all_commands_and_shows_examples() {
 
 #[test]
 fn every_command_and_option_has_a_text() {
-    for command in COMMANDS {
-        let help = zato(["help", command]);
-        let help = help.printed();
+    let below = ["list", "retry", "discard"].map(|command| vec!["help", "dead", command]);
+    for command in COMMANDS.map(|command| vec!["help", command]).into_iter().chain(below) {
+        let help = program::run(PROGRAM, &command);
+        let (help, command) = (help.printed(), command.join(" "));
+        let needs_examples =
+            !["services", "check", "invoke", "run", "dead"].contains(&command.trim_start_matches("help "));
+        assert!(help.contains("\nExamples:\n  two_crates ") || !needs_examples, "{help}");
         assert!(!help.starts_with("Usage"), "`{command}` says what it does: {help}");
         let lines: Vec<_> = help.lines().collect();
         for (at, line) in lines.iter().enumerate() {

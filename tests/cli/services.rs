@@ -54,6 +54,7 @@ fn check_says_that_all_is_well() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let mut child = Command::new(PROGRAM)
+        .env("ZATO_ENGINE", "memory:")
         .args(["run", "greetings.hello", "--log", "off", "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -66,8 +67,12 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().expect("the program ends");
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 
-    let mut child =
-        Command::new(PROGRAM).arg("services").stdout(Stdio::piped()).spawn().expect("it is built");
+    let mut child = Command::new(PROGRAM)
+        .env("ZATO_ENGINE", "memory:")
+        .arg("services")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it is built");
     let mut first = String::new();
     let read = BufReader::new(child.stdout.take().expect("it was piped")).read_line(&mut first);
     assert!(read.is_ok() && first.starts_with("NAME"), "{first}");

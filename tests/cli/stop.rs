@@ -8,6 +8,7 @@ use crate::two_crates::PROGRAM;
 /// A run that has taken one line and waits for the next.
 fn waiting() -> Child {
     let mut child = Command::new(PROGRAM)
+        .env("ZATO_ENGINE", "memory:")
         .args(["run", "zato.helpers.input-logger"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// What a program came to.
 #[derive(Debug)]
@@ -19,24 +19,37 @@ pub(crate) fn run(program: &str, arguments: impl IntoIterator<Item = impl AsRef<
     run_on(program, arguments, "")
 }
 
-/// Runs a program on this standard input. What the environment says of Zato does not reach it.
+/// Runs a program on this standard input. What it invokes is held in memory.
 pub(crate) fn run_on(
     program: &str,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     stdin: impl AsRef<[u8]>,
 ) -> Ran {
-    let mut child = Command::new(program)
+    let mut child = command(program)
         .args(arguments)
+        .env("ZATO_ENGINE", "memory:")
+        .spawn()
+        .expect("cargo has built the program");
+    // A program that does not read its input closes it, which is its right.
+    let _ = child.stdin.take().expect("it was piped").write_all(stdin.as_ref());
+    ran(child)
+}
+
+/// A program that can be talked to. What the environment says of Zato does not reach it.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env_remove("ZATO_ENGINE")
         .env_remove("ZATO_LOG")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("cargo has built the program");
-    // A program that does not read its input closes it, which is its right.
-    let _ = child.stdin.take().expect("it was piped").write_all(stdin.as_ref());
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What a program comes to.
+pub(crate) fn ran(child: Child) -> Ran {
     let output = child.wait_with_output().expect("the program ends");
     let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -8,7 +8,7 @@ use zato_core::{Registration, Resource, Resources};
 
 use crate::builtin;
 use crate::config::Config;
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::fan_in::FanIn;
 use crate::observer::Observer;
@@ -25,6 +25,8 @@ pub struct Builder {
     resources: Resources,
     config: Config,
     observer: Option<Arc<dyn Observer>>,
+    /// The engine, where a door has opened it before the start.
+    opened: Option<Arc<dyn Engine>>,
 }
 
 impl Builder {
@@ -181,14 +183,29 @@ impl Builder {
         Ok(Registry::check(&users, &builtin::all(), &self.resources, linked)?)
     }
 
-    fn engine_url(&self) -> &str {
+    /// Opens the engine now: whoever waits for one that another process has asks again.
+    #[cfg(feature = "cli")]
+    pub(crate) fn open(&mut self) -> Result<(), Error> {
+        self.opened = Some(engine::open(self.engine_url(), &self.config)?);
+        Ok(())
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn engine_url(&self) -> &str {
         self.engine.as_deref().unwrap_or("memory:")
     }
 
     /// Everything that can be made before anything runs, and the number of workers.
     pub(crate) fn assemble(self, threads: usize) -> Result<(Shared, usize), Error> {
         let registry = self.registry()?;
-        let engine = engine::open(self.engine_url(), &self.config)?;
+        let engine = match &self.opened {
+            Some(engine) => engine.clone(),
+            None => engine::open(self.engine_url(), &self.config)?,
+        };
         let hosted: Vec<_> = registry
             .sorted()
             .into_iter()

@@ -7,8 +7,7 @@ use zato_core::{Channel, Cid, Kind, Outcome};
 
 use crate::engine::StoreFault;
 use crate::found::{Found, Status, Tree};
-use crate::shared::Shared;
-use crate::standing::{Teller, advice, is_group, role};
+use crate::standing::{Teller, View, advice, is_group, role};
 use crate::words::{count, date_and_time, grouped, quoted};
 
 /// How many invocations right below another the page shows; the rest are counted.
@@ -41,10 +40,10 @@ impl fmt::Display for Explanation {
 }
 
 /// Explains an invocation; `None` if it is not held.
-pub(crate) async fn explain(shared: &Shared, cid: Cid) -> Result<Option<Explanation>, StoreFault> {
-    let Some(asked) = shared.find(cid).await? else { return Ok(None) };
-    let tree = shared.engine.tree(asked.invocation.root).await?;
-    let mut teller = Teller::new(shared);
+pub(crate) async fn explain(view: View<'_>, cid: Cid) -> Result<Option<Explanation>, StoreFault> {
+    let Some(asked) = view.find(cid).await? else { return Ok(None) };
+    let tree = view.held.tree(asked.invocation.root).await?;
+    let mut teller = Teller::new(view);
     for found in tree.found.iter().chain([&asked]) {
         teller.learn(found).await?;
     }
@@ -121,7 +120,7 @@ impl Page<'_> {
                 self.line(&format!("tells       {reply}; of a failure {failure}"));
             }
         }
-        if let Some(advice) = advice(found) {
+        if let Some(advice) = advice(found, self.teller.door()) {
             self.line(&format!("to do       {advice}"));
         }
     }

@@ -71,6 +71,17 @@ pub struct Tree {
     pub swept: usize,
 }
 
+/// How many invocations are held that have not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// How many wait.
+    pub waiting: usize,
+    /// How many run, or did when their process died.
+    pub running: usize,
+    /// How many are groups whose members have not all ended.
+    pub open: usize,
+}
+
 /// Where an invocation stands.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

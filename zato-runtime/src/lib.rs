@@ -73,7 +73,7 @@ pub use config::Config;
 pub use engine::EngineError;
 pub use error::Error;
 pub use explain::Explanation;
-pub use found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
+pub use found::{Counts, DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 pub use registry::{Fault, Faults};
 pub use runtime::Runtime;
 pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};

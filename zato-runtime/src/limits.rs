@@ -7,6 +7,7 @@ use zato_core::{Channel, Context, Invocation, Settings};
 
 use crate::engine::Capability;
 use crate::record::{Delivery, Task};
+use crate::registry::Registry;
 use crate::retry::{Brought, Policy};
 use crate::shared::Shared;
 
@@ -33,22 +34,27 @@ impl From<Over> for Brought {
     }
 }
 
-impl Shared {
-    fn settings(&self, invocation: &Invocation) -> Option<&Settings> {
-        self.registry.get(&invocation.service).map(|entry| entry.registration.settings())
-    }
+fn settings<'a>(registry: &'a Registry, invocation: &Invocation) -> Option<&'a Settings> {
+    registry.get(&invocation.service).map(|entry| entry.registration.settings())
+}
 
+/// How many attempts of an invocation may end by themselves.
+pub(crate) fn max_attempts(registry: &Registry, invocation: &Invocation) -> Option<u32> {
+    let is_awaited = invocation.channel == Channel::Invoke;
+    let asked = invocation.options.as_deref().and_then(|options| options.max_attempts);
+    asked
+        // Whoever waits for the response may ask again, and says so if the bus is to.
+        .or_else(|| settings(registry, invocation).filter(|_| !is_awaited)?.max_attempts)
+        .or(Some(1))
+}
+
+impl Shared {
     /// What holds for the attempts of an invocation.
     pub(crate) fn policy(&self, invocation: &Invocation) -> Policy {
         let options = invocation.options.as_deref();
-        let settings = self.settings(invocation);
-        let is_awaited = invocation.channel == Channel::Invoke;
+        let settings = settings(&self.registry, invocation);
         Policy {
-            max_attempts: options
-                .and_then(|options| options.max_attempts)
-                // Whoever waits for the response may ask again, and says so if the bus is to.
-                .or_else(|| settings.filter(|_| !is_awaited).and_then(|settings| settings.max_attempts))
-                .or(Some(1)),
+            max_attempts: max_attempts(&self.registry, invocation),
             backoff: options
                 .and_then(|options| options.backoff)
                 .or_else(|| settings.and_then(|settings| settings.backoff))

@@ -59,7 +59,7 @@ impl Runtime {
     ///
     /// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
     pub async fn explain(&self, cid: Cid) -> Result<Explanation, Error> {
-        explain(self.shared(), cid).await?.ok_or(Error::NotHeld(cid))
+        explain(self.shared().view(), cid).await?.ok_or(Error::NotHeld(cid))
     }
 
     /// Runs a dead letter again and returns the new CID: the same request to the same service, with the same callbacks

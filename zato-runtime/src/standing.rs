@@ -5,27 +5,66 @@ use std::time::SystemTime;
 
 use zato_core::{Channel, Cid};
 
-use crate::engine::StoreFault;
+use crate::config::Config;
+use crate::engine::{LookUps, StoreFault};
 use crate::found::{Filter, Found, Stage, Status, Waits};
+use crate::limits::max_attempts;
 use crate::record::Tried;
+use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::words::{between, count, grouped, length, quoted, time_of_day};
 
 /// How many of those that use up a service's places are named.
 const MAX_NAMED: usize = 3;
 
+/// What somebody looks at, and knows beside it: in the process that runs it, or in another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) held: &'a dyn LookUps,
+    pub(crate) registry: &'a Registry,
+    pub(crate) config: &'a Config,
+    /// Whether a process runs what is held.
+    pub(crate) is_run: bool,
+    pub(crate) door: Door,
+}
+
+/// Where somebody looks from, and so what there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// A program, which has a [`Runtime`](crate::Runtime).
+    Program,
+    /// The command line.
+    #[cfg(feature = "cli")]
+    CommandLine,
+}
+
+impl View<'_> {
+    /// Where an invocation stands; `None` if it is not held.
+    pub(crate) async fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
+        Ok(self.held.find([cid].into_iter().collect()).await?.pop().flatten())
+    }
+}
+
+impl Shared {
+    /// What this bus holds, as a program looks at it.
+    pub(crate) fn view(&self) -> View<'_> {
+        let Self { engine, registry, config, .. } = self;
+        View { held: &**engine, registry, config, is_run: true, door: Door::Program }
+    }
+}
+
 /// Tells how invocations stand now.
 pub(crate) struct Teller<'a> {
-    shared: &'a Shared,
+    view: View<'a>,
     pub(crate) now: SystemTime,
     /// By service, the invocations that use up its places.
     users: HashMap<String, Vec<Cid>>,
 }
 
 impl<'a> Teller<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
-        shared.config.clock.look();
-        Self { shared, now: shared.config.clock.now(), users: HashMap::new() }
+    pub(crate) fn new(view: View<'a>) -> Self {
+        view.config.clock.look();
+        Self { view, now: view.config.clock.now(), users: HashMap::new() }
     }
 
     /// Looks up what has to be said about what holds an invocation up.
@@ -34,14 +73,18 @@ impl<'a> Teller<'a> {
             && !self.users.contains_key(found.service())
         {
             let running = Filter::new().stage(Stage::Running).service(found.service()).limit(MAX_NAMED + 1);
-            let running = self.shared.engine.list(&running).await?;
+            let running = self.view.held.list(&running).await?;
             self.users.insert(found.service().to_owned(), running.iter().map(Found::cid).collect());
         }
         Ok(())
     }
 
+    pub(crate) fn door(&self) -> Door {
+        self.view.door
+    }
+
     pub(crate) fn attempts(&self, found: &Found) -> String {
-        let most = self.shared.policy(&found.invocation).max_attempts;
+        let most = max_attempts(self.view.registry, &found.invocation);
         let most = most.map(|most| format!(" of {}", grouped(most as usize))).unwrap_or_default();
         let interrupted = found.before.as_ref().map_or(0, |before| before.attempts - before.failed);
         match interrupted {
@@ -59,11 +102,24 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// How it stands, in one line.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stands(&self, found: &Found) -> String {
+        self.status(found, "").swap_remove(0)
+    }
+
     /// How it stands: one line, and one for each attempt where there are several. Each begins with `indent`.
     pub(crate) fn status(&self, found: &Found, indent: &str) -> Vec<String> {
         let called_at = found.invocation.called_at.into();
         let mut lines = vec![match &found.status {
             Status::Waiting(waits) => self.waits(found, waits),
+            Status::Running { since, .. } if !self.view.is_run => format!(
+                "ran when its process died: attempt {} since {} ({}); the next process that opens the store goes on \
+                 with it",
+                found.attempts,
+                time_of_day(*since, self.now),
+                between(*since, self.now)
+            ),
             Status::Running { since, is_cancelled } => {
                 let number = found.attempts;
                 let text = format!(
@@ -72,7 +128,7 @@ impl<'a> Teller<'a> {
                     between(*since, self.now)
                 );
                 if *is_cancelled {
-                    let grace = length(self.shared.config.cancel_grace);
+                    let grace = length(self.view.config.cancel_grace);
                     format!("{text}; it has been cancelled, and its handler has {grace} to end")
                 } else {
                     text
@@ -140,6 +196,13 @@ impl<'a> Teller<'a> {
         let service = found.service();
         let last = found.before.as_ref().and_then(|before| before.tried.last());
         match waits {
+            Waits::Turn if !self.view.is_run => {
+                "waits for a process that opens the store: none runs what it holds".to_owned()
+            }
+            // The process that runs it may be of another program.
+            Waits::Turn if self.view.registry.get(service).is_none() => {
+                format!("waits for its turn, or for a program that has {service}: this one does not")
+            }
             Waits::Turn => "waits for its turn: nothing holds it up but what stands before it".to_owned(),
             Waits::Until(at) => match last {
                 Some(last) if *at <= self.now => {
@@ -193,20 +256,32 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// What somebody may do about it.
-pub(crate) fn advice(found: &Found) -> Option<String> {
-    let service = found.service();
+/// What somebody may do about it, who looks from there.
+pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
+    let (service, cid) = (found.service(), found.cid());
+    let is_a_program = door == Door::Program;
+    let cancel = if is_a_program { "`cancel`".to_owned() } else { format!("`cancel {cid}`") };
     Some(match &found.status {
         Status::Ended { ended, again: None } if found.is_dead() => {
             let is_permanent = ended.outcome.ending().is_some_and(|ending| ending.permanent);
             let cure = if is_permanent { "mend the cause, then run it again" } else { "run it again" };
-            format!("a dead letter: {cure} (`run_again`), or forget it (`discard`)")
+            let (again, forget) = if is_a_program {
+                ("`run_again`".to_owned(), "`discard`".to_owned())
+            } else {
+                (format!("`dead retry {cid}`"), format!("`dead discard {cid}`"))
+            };
+            format!("a dead letter: {cure} ({again}), or forget it ({forget})")
         }
-        Status::Waiting(Waits::Resume) => format!("`resume(\"{service}\")` lets it start"),
+        Status::Waiting(Waits::Resume) if is_a_program => format!("`resume(\"{service}\")` lets it start"),
+        Status::Waiting(Waits::Resume) => {
+            format!(
+                "`Runtime::resume(\"{service}\")`, called in a program that runs on the store, lets it start"
+            )
+        }
         Status::Waiting(Waits::Host) => format!("start a program that has {service}"),
-        Status::Waiting(_) => "`cancel` ends it now".to_owned(),
-        Status::Open(_) => "`cancel` ends those of it that wait, and asks those that run to stop".to_owned(),
-        Status::Running { is_cancelled: false, .. } => "`cancel` asks it to stop".to_owned(),
+        Status::Waiting(_) => format!("{cancel} ends it now"),
+        Status::Open(_) => format!("{cancel} ends those of it that wait, and asks those that run to stop"),
+        Status::Running { is_cancelled: false, .. } => format!("{cancel} asks it to stop"),
         _ => return None,
     })
 }

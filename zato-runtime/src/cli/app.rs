@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use zato_core::{CallError, InvokeAsync, Registration, Resource};
+use zato_core::{InvokeAsync, Registration, Resource};
 
-use super::args::{Arguments, Callbacks, Command};
-use super::input::InputError;
-use super::logging::{self, LogError};
+use super::args::{Arguments, Callbacks, Command, Dead};
+use super::error::CliError;
+use super::logging;
 use super::output::Output;
-use super::{invoke, list, run, stop};
+use super::{cancel, dead, explain, invocations, invoke, run, serve, services, stop, store};
 use crate::builder::Builder;
-use crate::error::Error;
 use crate::runtime::Runtime;
 
 /// The whole command line, for programs whose services need no resources.
@@ -86,18 +85,36 @@ impl App {
         let global = arguments.global;
         logging::install(&global.log)?;
         let output = Output { json: global.json };
-        let builder = self.builder.engine(global.engine);
+        let url = global.engine;
+        let builder = self.builder.engine(&url);
         match arguments.command {
             Command::Services => {
-                list::services(&builder.registry()?, output);
+                services::services(&builder.registry()?, output);
                 Ok(true)
             }
             Command::Check => {
                 check(&builder, output)?;
                 Ok(true)
             }
-            Command::Invoke(arguments) => in_tokio(invoke::invoke(builder, arguments, output)),
-            Command::Run(arguments) => in_tokio(run::run(builder, arguments, output)),
+            Command::Serve => in_tokio(&url, serve::serve(builder)),
+            Command::Invoke(arguments) => {
+                in_tokio(&url, and_tell_left(&url, invoke::invoke(builder, arguments, output)))
+            }
+            Command::Run(arguments) => {
+                in_tokio(&url, and_tell_left(&url, run::run(builder, arguments, output)))
+            }
+            Command::Explain { cid } => in_tokio(&url, explain::explain(builder, cid, output)),
+            Command::Invocations { state, page } => {
+                in_tokio(&url, invocations::invocations(builder, state, page, output))
+            }
+            Command::Dead(Dead::List(page)) => in_tokio(&url, dead::list(builder, page, output)),
+            Command::Dead(Dead::Retry(which)) => {
+                in_tokio(&url, and_tell_left(&url, dead::retry(builder, which, output)))
+            }
+            Command::Dead(Dead::Discard(which)) => in_tokio(&url, dead::discard(builder, which, output)),
+            Command::Cancel { cids, with_tree } => {
+                in_tokio(&url, and_tell_left(&url, cancel::cancel(builder, cids, with_tree, output)))
+            }
         }
     }
 }
@@ -120,39 +137,28 @@ fn check(builder: &Builder, output: Output) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Runs a command that runs its own trees alone; then says how much else waits.
+async fn and_tell_left(
+    url: &str,
+    command: impl Future<Output = Result<bool, CliError>>,
+) -> Result<bool, CliError> {
+    let ended = command.await?;
+    store::tell_left(url).await;
+    Ok(ended)
+}
+
 /// Runs a command; a second request to stop ends the program at once.
-fn in_tokio(command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
+fn in_tokio(url: &str, command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Tokio)?;
     let ended = tokio.block_on(async {
         tokio::select! {
             ended = command => ended,
-            () = async { stop::asked().await; stop::asked().await } => Err(CliError::Stopped),
+            () = async { stop::asked().await; stop::asked().await } => Err(CliError::Stopped(stop::lost(url))),
         }
     });
     // A thread that still reads standard input is not waited for.
     tokio.shutdown_background();
     ended
-}
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CliError {
-    #[error(transparent)]
-    Run(#[from] Error),
-    #[error(transparent)]
-    Input(#[from] InputError),
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error("tokio cannot be started: {0}")]
-    Tokio(std::io::Error),
-    #[error("stopped: what had not ended is lost, since `memory:` keeps nothing")]
-    Stopped,
-}
-
-impl From<CallError> for CliError {
-    fn from(error: CallError) -> Self {
-        Self::Run(error.into())
-    }
 }
 
 impl Callbacks {

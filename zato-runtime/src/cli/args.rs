@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use super::examples;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use zato_core::Cid;
 
 /// Runs the services that are linked into this program.
 ///
@@ -33,26 +35,25 @@ fn program() -> String {
 }
 
 fn command(program: &str) -> clap::Command {
-    let examples = format!(
-        "\
-Examples:
-  {program} services                             what is linked, and who answers whom
-  {program} invoke zato.ping                     run a service and print its response
-  {program} invoke zato.helpers.echo '{{\"id\": 7}}'  with a payload: JSON, or any text
-  {program} invoke zato.helpers.echo --file order.json --async
-                                         in the background: the CID at once, then every outcome
-  {program} run zato.helpers.echo --lines orders.jsonl
-                                         one asynchronous invocation for every line
-
-Exit codes: 0 if all went well, 1 if not, 2 if the command line is faulty."
-    );
     // The name and the version live as long as the program does.
     let name: &'static str = String::leak(program.to_owned());
-    Arguments::command()
+    let command = Arguments::command()
         .name(name)
         .version(concat!("(zato-runtime ", env!("CARGO_PKG_VERSION"), ")"))
-        .after_help(examples)
+        .after_help(examples::of_all(program));
+    examples::OF_COMMANDS.iter().fold(command, |command, (name, lines)| {
+        let below = |command: clap::Command| command.after_help(examples::of(program, lines));
+        match name.split_once(' ') {
+            Some((name, deeper)) => {
+                command.mut_subcommand(name, |command| command.mut_subcommand(deeper, below))
+            }
+            None => command.mut_subcommand(name, below),
+        }
+    })
 }
+
+/// Where invocations are held unless told.
+const ENGINE: &str = if cfg!(feature = "sqlite") { "sqlite:zato.db" } else { "memory:" };
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -66,13 +67,19 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) json: bool,
 
-    /// Where invocations are held: `memory:` keeps them in this process, and nothing after it
-    #[arg(long, global = true, value_name = "URL", env = "ZATO_ENGINE", default_value = "memory:")]
+    /// Where invocations are held: `sqlite:PATH` keeps them in a file, `memory:` in this process, and nothing after it
+    #[arg(long, global = true, value_name = "URL", env = "ZATO_ENGINE", default_value = ENGINE)]
     pub(super) engine: String,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Run what is due, until asked to stop
+    ///
+    /// Owns the store while it runs. ctrl-C or SIGTERM has it finish what runs, and end; what waits goes on with the next
+    /// start. A second one ends it at once.
+    Serve,
+
     /// List the services: name, request and response type, callbacks by convention, attributes, module
     Services,
 
@@ -85,14 +92,119 @@ pub(super) enum Command {
     /// Run a service and print its response
     ///
     /// Waits for everything that the service started in the background. Exits with 1 if it, or anything that
-    /// followed from it, ended in anything but Completed.
+    /// followed from it, ended in anything but Completed. What else waits in the store is left to `serve`; if
+    /// another process owns the store, this waits up to 10 seconds for it to end.
     Invoke(Invoke),
 
     /// Run a service asynchronously for every line of a file
     ///
     /// An empty line is the empty request. A line that is too large is counted as failed, and the others go on.
-    /// Exits with 1 if any invocation ended in anything but Completed.
+    /// Exits with 1 if any invocation ended in anything but Completed. What else waits in the store is left to
+    /// `serve`; if another process owns the store, this waits up to 10 seconds for it to end.
     Run(Run),
+
+    /// Show one invocation: how it stands and why, and the causal tree that it is a part of
+    ///
+    /// Looks beside the process that owns the store, or without one.
+    Explain {
+        /// The correlation ID of the invocation
+        cid: Cid,
+    },
+
+    /// List invocations, the newest first
+    ///
+    /// Looks beside the process that owns the store, or without one.
+    Invocations {
+        /// Those that stand so alone: a group runs while it has members that have not ended
+        #[arg(long, value_name = "STATE")]
+        state: Option<State>,
+
+        #[command(flatten)]
+        page: Page,
+    },
+
+    /// Dead letters, which have ended in anything but Completed: list them, run them again, forget them
+    #[command(subcommand)]
+    Dead(Dead),
+
+    /// Cancel invocations that have not ended
+    ///
+    /// Needs the store for itself: while another process owns it, this is an error. Whoever is told of their failure runs when
+    /// `serve` does.
+    Cancel {
+        /// The correlation IDs of the invocations
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<Cid>,
+
+        /// And all that they have invoked
+        #[arg(long)]
+        with_tree: bool,
+    },
+}
+
+/// `dead`
+#[derive(Debug, Subcommand)]
+pub(super) enum Dead {
+    /// List dead letters, the newest first
+    ///
+    /// Looks beside the process that owns the store, or without one.
+    List(Page),
+
+    /// Run dead letters again, each under a new CID, and print how they end
+    ///
+    /// Needs the store for itself: while another process owns it, this is an error. Exits with 1 if any of them, or
+    /// anything that followed from it, ended in anything but Completed.
+    Retry(Which),
+
+    /// Forget dead letters
+    ///
+    /// Needs the store for itself: while another process owns it, this is an error.
+    Discard(Which),
+}
+
+/// A part of a list.
+#[derive(Debug, Args)]
+pub(super) struct Page {
+    /// Those of this service alone
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
+
+    /// How many at the most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+
+    /// Those that were called before this one: the last of one page makes the next
+    #[arg(long, value_name = "CID")]
+    pub(super) before: Option<Cid>,
+}
+
+/// Which dead letters.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Their correlation IDs
+    #[arg(value_name = "CID", required_unless_present = "all")]
+    pub(super) cids: Vec<Cid>,
+
+    /// All that there are
+    #[arg(long, conflicts_with = "cids")]
+    pub(super) all: bool,
+
+    /// With --all: those of this service alone
+    #[arg(long, value_name = "NAME", requires = "all")]
+    pub(super) service: Option<String>,
+}
+
+/// What can be told apart in a list.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum State {
+    /// It waits
+    Waiting,
+    /// It runs
+    Running,
+    /// It has ended, however
+    Ended,
+    /// It has ended in anything but Completed, and was not run again
+    Dead,
 }
 
 /// `invoke`

@@ -1,14 +1,29 @@
 //! Follows invocations until all that came of them has ended.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use zato_core::{Cid, Invocation};
 
 use super::output::Output;
+use crate::engine;
+use crate::found::{Found, Status};
 use crate::observer::Observer;
-use crate::record::Ended;
+use crate::record::{Batch, Ended};
+use crate::runtime::Runtime;
+use crate::standing::Teller;
+use crate::words::shown;
+
+/// How long nothing may happen before it is said what is waited for.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// How many of those that wait are told of.
+const MAX_TOLD: usize = 3;
 
 /// Knows when nothing is left of what was accepted, and prints every outcome as it comes, if it is to.
 pub(super) struct Follow {
@@ -52,26 +67,49 @@ impl Follow {
     }
 
     /// Waits until nothing that was accepted is left.
-    pub(super) async fn all_ended(&self) -> Counts {
-        loop {
-            // There is one who waits, and a word that comes before the wait is kept.
-            {
-                let seen = self.seen();
-                if seen.live.is_empty() {
-                    return seen.counts;
-                }
-            }
-            self.ended.notified().await;
-        }
+    pub(super) async fn all_ended(&self, runtime: &Runtime) -> Counts {
+        let none_left = |seen: &Seen| seen.live.is_empty().then_some(seen.counts);
+        self.wait_for(runtime, none_left).await
     }
 
     /// Waits until the invocation from outside has ended.
-    pub(super) async fn root_ended(&self) -> Ended {
-        loop {
-            if let Some(root) = self.seen().root.clone() {
-                return root;
+    pub(super) async fn root_ended(&self, runtime: &Runtime) -> Ended {
+        self.wait_for(runtime, |seen| seen.root.clone()).await
+    }
+
+    async fn wait_for<T>(&self, runtime: &Runtime, seen: impl Fn(&Seen) -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                // There is one who waits, and a word that comes before the wait is kept.
+                if let Some(what) = seen(&self.seen()) {
+                    return what;
+                }
+                self.ended.notified().await;
             }
-            self.ended.notified().await;
+        };
+        tokio::select! {
+            what = wait => what,
+            never = self.tell_waits(runtime) => match never {},
+        }
+    }
+
+    /// Never resolves; says once what is waited for, where nothing runs and nothing has ended for a while.
+    async fn tell_waits(&self, runtime: &Runtime) -> Infallible {
+        let mut ended_before = 0;
+        loop {
+            sleep(QUIET).await;
+            let (ended, live) = {
+                let seen = self.seen();
+                (seen.counts.ended, seen.live.iter().copied().collect::<Batch<Cid>>())
+            };
+            let has_moved = std::mem::replace(&mut ended_before, ended) != ended;
+            let Ok(found) = runtime.shared().engine.find(live).await else { continue };
+            let found: Vec<_> = found.into_iter().flatten().collect();
+            let runs = |found: &Found| matches!(found.status, Status::Running { .. });
+            if !has_moved && !found.is_empty() && !found.iter().any(runs) {
+                tell(&found, runtime);
+                return pending().await;
+            }
         }
     }
 
@@ -106,5 +144,21 @@ impl Observer for Follow {
         seen.counts.failed += usize::from(!ended.outcome.is_completed());
         drop(seen);
         self.ended.notify_one();
+    }
+}
+
+/// Says what some of these wait for.
+fn tell(found: &[Found], runtime: &Runtime) {
+    let teller = Teller::new(runtime.shared().view());
+    let waiting = found.iter().filter(|found| matches!(found.status, Status::Waiting(_)));
+    for found in waiting.take(MAX_TOLD) {
+        eprintln!("{} {} {}", found.cid(), found.service(), teller.stands(found));
+    }
+    let url = runtime.shared().engine.url();
+    if engine::keeps(url) {
+        let url = shown(url);
+        eprintln!(
+            "this waits for that, and nothing else is left to do: ctrl-C leaves it in `{url}` for `serve`"
+        );
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::json;
 use zato_core::{CallError, Outcome, Payload};
 
-use super::app::CliError;
 use super::args;
+use super::error::CliError;
 use super::follow::Follow;
 use super::input;
 use super::output::Output;
-use super::stop;
+use super::{stop, store};
 use crate::builder::Builder;
 use crate::words::shown;
 
@@ -33,14 +33,19 @@ async fn and_wait(
     output: Output,
 ) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
-    let runtime = builder.observer(follow.clone()).start().await?;
-    match runtime.invoke(&invoke.name, payload).await {
+    let runtime = store::start(builder.observer(follow.clone())).await?;
+    let mut drained = pin!(stop::drained(&runtime));
+    let called = tokio::select! {
+        biased;
+        called = runtime.invoke(&invoke.name, payload) => called,
+        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
+    };
+    match called {
         Ok(_) | Err(CallError::Ended { .. }) => {}
         Err(refused) => return Err(refused.into()),
     }
-    let mut drained = pin!(stop::drained(&runtime));
     let root = tokio::select! {
-        root = follow.root_ended() => root,
+        root = follow.root_ended(&runtime) => root,
         drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
     };
     match &root.outcome {
@@ -49,10 +54,15 @@ async fn and_wait(
         outcome => eprintln!("error: `{}` ended as {}", invoke.name, shown(&outcome.to_string())),
     }
     let counts = tokio::select! {
-        counts = follow.all_ended() => counts,
+        counts = follow.all_ended(&runtime) => counts,
         drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
     };
-    runtime.shutdown().await?;
+    // A shutdown that has begun meanwhile goes on only where it is awaited.
+    tokio::select! {
+        biased;
+        drained = &mut drained => drained?,
+        shut_down = runtime.shutdown() => shut_down?,
+    }
     if root.outcome.is_completed() && counts.failed > 0 {
         eprintln!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1);
     }
@@ -67,7 +77,7 @@ async fn in_background(
     output: Output,
 ) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
-    let runtime = builder.observer(follow.clone()).start().await?;
+    let runtime = store::start(builder.observer(follow.clone())).await?;
     let cid = invoke.callbacks.apply(runtime.invoke_async(&invoke.name, payload)).await?;
     if output.json {
         Output::value(&json!({ "cid": cid, "service": invoke.name }));
@@ -76,7 +86,7 @@ async fn in_background(
     }
     follow.open();
     let counts = tokio::select! {
-        counts = follow.all_ended() => counts,
+        counts = follow.all_ended(&runtime) => counts,
         drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
     };
     runtime.shutdown().await?;

@@ -1,15 +1,25 @@
 //! The command-line door, in the user's own program.
 
+mod examples;
 mod args;
 mod input;
 mod output;
 mod logging;
+mod error;
 mod stop;
-mod list;
+mod table;
+mod store;
+mod services;
 mod progress;
 mod follow;
 mod invoke;
 mod run;
+mod serve;
+mod stands;
+mod invocations;
+mod explain;
+mod dead;
+mod cancel;
 mod app;
 
 pub use app::{App, main};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::json;
 use zato_core::CallError;
 
-use super::app::CliError;
 use super::args;
+use super::error::CliError;
 use super::input::Lines;
 use super::output::Output;
 use super::progress::{Counts, Progress, Summary};
-use super::stop;
+use super::{stop, store};
 use crate::builder::Builder;
 use crate::runtime::Runtime;
 
@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 pub(super) async fn run(builder: Builder, run: args::Run, output: Output) -> Result<bool, CliError> {
     let lines = Lines::open(&run.lines)?;
     let counts = Arc::new(Counts::default());
-    let runtime = builder.observer(counts.clone()).start().await?;
+    let runtime = store::start(builder.observer(counts.clone())).await?;
     let progress = Progress::new(lines.length);
     let summary = invoke_all(&runtime, &run, lines, &counts, progress).await;
     runtime.shutdown().await?;

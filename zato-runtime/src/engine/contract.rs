@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zato_core::bus::Step;
 use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
-use crate::found::{DiscardAnswer, Filter, Found, Tree};
+use crate::found::{Counts, DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
 /// What can be asked of what an engine holds, in the process that runs it and beside it.
@@ -32,6 +32,19 @@ pub trait LookUps: Send + Sync + std::fmt::Debug {
     ///
     /// As for [`find`](Self::find).
     fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>>;
+}
+
+/// What can be asked of a store that a process runs, from outside of it, or that none does.
+pub trait Beside: LookUps {
+    /// How many are held that have not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if what is kept cannot be read.
+    fn counts(&self) -> Step<'_, Result<Counts, StoreFault>>;
+
+    /// Whether a process runs what is held.
+    fn is_run(&self) -> bool;
 }
 
 /// What holds invocations between the caller and the worker.

@@ -9,6 +9,8 @@ mod memory;
 mod sqlite;
 mod url;
 
-pub use contract::{Accepted, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
+pub use contract::{Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
 pub(crate) use url::check;
-pub use url::{EngineError, open};
+#[cfg(feature = "cli")]
+pub(crate) use url::keeps;
+pub use url::{EngineError, open, open_beside};

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::contract::Engine;
+use super::contract::{Beside, Engine};
 use super::memory::Memory;
 #[cfg(feature = "sqlite")]
-use super::sqlite::{Sqlite, StoreError};
+use super::sqlite::{Reads, Sqlite, StoreError};
 use crate::config::Config;
 
 /// Why no engine could be opened.
@@ -38,6 +38,12 @@ pub enum EngineError {
     /// The file cannot be opened.
     #[error(transparent)]
     Store(Box<dyn std::error::Error + Send + Sync>),
+    /// There is nothing that another process could look at.
+    #[error("`{url}` keeps nothing: there is nothing to look at from outside the process that holds it")]
+    Alone {
+        /// The URL as it was given.
+        url: String,
+    },
     /// The engine was to be opened where there is no tokio.
     #[error("an engine that keeps a file needs tokio: open it inside of a tokio runtime")]
     NoTokio,
@@ -77,9 +83,29 @@ pub fn open(url: &str, config: &Config) -> Result<Arc<dyn Engine>, EngineError> 
     }
 }
 
+/// Opens what the URL names to look at it, beside the process that runs it or without one. Must be asked for inside of
+/// a tokio runtime, takes no right to it and changes nothing.
+///
+/// # Errors
+///
+/// As for [`open`], but never [`EngineError::Owned`]; [`EngineError::Alone`] for `memory:`.
+pub fn open_beside(url: &str) -> Result<Arc<dyn Beside>, EngineError> {
+    match named(url)? {
+        Named::Memory => Err(EngineError::Alone { url: url.to_owned() }),
+        #[cfg(feature = "sqlite")]
+        Named::Sqlite(path) => Ok(Arc::new(Reads::open(&path)?)),
+    }
+}
+
 /// Whether this program has the engine that the URL names.
 pub(crate) fn check(url: &str) -> Result<(), EngineError> {
     named(url).map(drop)
+}
+
+/// Whether what the URL names is still held when its process has ended.
+#[cfg(feature = "cli")]
+pub(crate) fn keeps(url: &str) -> bool {
+    !matches!(named(url), Ok(Named::Memory))
 }
 
 fn named(url: &str) -> Result<Named, EngineError> {

@@ -156,7 +156,10 @@ impl fmt::Display for Unopened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoDirectory => "its directory does not exist; make it, or name a file elsewhere",
-            Self::NoFile => "it does not exist; name the one that a process has made",
+            Self::NoFile => {
+                "it does not exist; a process that runs on it makes it, as `serve`, `invoke` and `run` do: name the one \
+                 that you mean, from the working directory"
+            }
             Self::Permission => {
                 "this user may not write it and make files beside it; change its owner or that of its directory, or \
                  name a file elsewhere"

@@ -32,16 +32,35 @@ impl Lock {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let beside = path.with_added_extension("lock");
         let mut file = options.open(&beside).map_err(|error| StoreError::of_io(path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Owned { path: path.clone(), pid: pid(&mut file) });
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Whoever only looks has it shared, and has gone in a moment.
+                Err(TryLockError::WouldBlock) if is_free(&file) => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Owned { path: path.clone(), pid: pid(&mut file) });
+                }
+                Err(TryLockError::Error(error)) => return Err(StoreError::of_io(&beside, error)),
             }
-            Err(TryLockError::Error(error)) => return Err(StoreError::of_io(&beside, error)),
         }
         write_pid(&mut file).map_err(|error| StoreError::of_io(&beside, error))?;
         Ok(Self { file })
     }
+}
+
+/// Whether somebody has the right to the store at `path`. Where that cannot be told, nobody is said to be missing.
+pub(crate) fn is_owned(path: &Path) -> bool {
+    match File::open(resolved(path).with_added_extension("lock")) {
+        Ok(file) => !is_free(&file),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether nobody has the right that this file stands for; looks by sharing it for a moment.
+fn is_free(file: &File) -> bool {
+    let is_free = !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let _ = file.unlock();
+    is_free
 }
 
 impl Drop for Lock {
@@ -92,8 +111,25 @@ mod tests {
         let own = std::process::id();
         assert!(matches!(refused, StoreError::Owned { pid: Some(pid), .. } if pid == own), "{refused:?}");
         assert!(refused.to_string().contains(&own.to_string()), "{refused}");
+        assert!(is_owned(&path));
         drop(lock);
+        assert!(!is_owned(&path));
         Lock::take(&path).expect("it is free again");
+        assert!(!is_owned(&path.with_file_name("other.db")), "nobody has what was never opened");
+    }
+
+    /// Who only looks never has an owner refused.
+    #[test]
+    fn a_look_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        drop(Lock::take(&path).expect("nobody has it"));
+        std::thread::scope(|scope| {
+            let looks = scope.spawn(|| (0..20_000).filter(|_| is_owned(&path)).count());
+            while !looks.is_finished() {
+                drop(Lock::take(&path).expect("nobody has it"));
+            }
+        });
     }
 
     /// What another process left behind without unlocking stands in nobody's way.

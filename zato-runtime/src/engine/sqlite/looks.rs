@@ -99,7 +99,7 @@ fn above(invocation: &Invocation, hidden: &HashMap<Cid, Cid>) -> Option<Cid> {
 }
 
 /// How many of a tree are named by others and are held no longer.
-fn gaps(found: &[Found], root: Cid) -> usize {
+pub(super) fn gaps(found: &[Found], root: Cid) -> usize {
     let held: HashSet<_> = found.iter().map(Found::cid).collect();
     let named = found.iter().filter_map(|found| {
         let Invocation { slot, parent, .. } = &*found.invocation;

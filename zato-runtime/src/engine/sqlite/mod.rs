@@ -25,8 +25,10 @@ mod writer;
 mod paging;
 mod looks;
 mod verbs;
+mod beside;
 #[cfg(test)]
 mod samples;
 
+pub(super) use beside::Reads;
 pub(super) use engine::Sqlite;
 pub(super) use error::StoreError;

@@ -4,10 +4,8 @@ use serde_json::{Value, json};
 use zato_core::{Backoff, Rate, Settings};
 
 use super::output::Output;
+use super::table::{self, NOTHING};
 use crate::registry::{Entry, Registry};
-
-/// What stands where nothing does.
-const NOTHING: &str = "-";
 
 const HEADINGS: [&str; 7] = ["NAME", "REQUEST", "RESPONSE", "CALLBACK", "ON FAILURE", "ATTRIBUTES", "MODULE"];
 
@@ -19,22 +17,8 @@ pub(super) fn services(registry: &Registry, output: Output) {
         }
         return;
     }
-    let rows: Vec<_> =
-        std::iter::once(HEADINGS.map(str::to_owned)).chain(entries.into_iter().map(row)).collect();
     // Few services have a failure callback by convention, and lines are long as it is.
-    let says_something = |column: usize| {
-        HEADINGS[column] != "ON FAILURE" || rows.iter().skip(1).any(|row| row[column] != NOTHING)
-    };
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let columns: Vec<_> = (0..HEADINGS.len())
-        .filter(|&column| says_something(column))
-        .map(|column| (column, width(column)))
-        .collect();
-    for row in &rows {
-        let cells: Vec<_> =
-            columns.iter().map(|&(column, width)| format!("{:<width$}", row[column])).collect();
-        Output::line(cells.join("  ").trim_end());
-    }
+    table::print(HEADINGS, entries.into_iter().map(row).collect(), &["ON FAILURE"]);
 }
 
 fn row(entry: &Entry) -> [String; 7] {

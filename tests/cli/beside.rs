@@ -1,0 +1,114 @@
+//! `invocations`, `explain` and `dead list`: beside the process that owns the store.
+
+use crate::store::{Store, cid};
+
+#[test]
+fn what_runs_is_seen_beside_its_owner() {
+    let store = Store::new();
+    let one = store.interrupted("one");
+    let mut serving = store.serve();
+    serving.prints("one runs as ");
+    let running = store.first_of("probe.runs");
+    assert_eq!(
+        (cid(&running), &running["state"], &running["attempts"]),
+        (&*one, &"running".into(), &2.into())
+    );
+    assert!(running["started_at"].is_string() && running["ended_at"].is_null(), "{running}");
+    let page = store.explain(&one);
+    assert!(page.contains("\nruns: attempt 2 since "), "{page}");
+    assert!(page.contains(&format!("`cancel {one}` asks it to stop")), "{page}");
+    let listed = store.zato(["invocations"]);
+    assert!(listed.printed().starts_with("CID  ") && listed.stderr.is_empty(), "{listed:?}");
+    serving.terminate();
+}
+
+#[test]
+fn what_waits_says_why() {
+    let store = Store::new();
+    for arguments in [["probe.later", "hi"], ["probe.keyed", "k\u{1b}"]] {
+        let mut begun = store.begin(["invoke", arguments[0], arguments[1], "--async"]);
+        begun.prints(" Completed");
+        begun.terminate();
+    }
+    let waiting = store.zato(["invocations", "--state", "waiting", "--service", "probe.prints", "--json"]);
+    waiting.printed();
+    let [second, first, later] = &waiting.values()[..] else { panic!("three wait: {waiting:?}") };
+    for due in [first, later] {
+        assert!(due["stands"].as_str().is_some_and(|text| text.starts_with("not due until ")), "{due}");
+        assert!(due["next_at"].is_string(), "{due}");
+    }
+    assert_eq!(second["key_held_by"], first["cid"]);
+    let page = store.explain(cid(second));
+    let says =
+        format!("waits for the concurrency key `k\\u{{1b}}` of probe.prints, which {} has", cid(first));
+    assert!(page.contains(&says), "{page}");
+    let serving = store.serve();
+    assert!(store.explain(cid(second)).contains(&says), "it is told beside an owner too");
+    assert!(store.explain(cid(later)).contains("not due until "));
+    serving.terminate();
+}
+
+#[test]
+fn a_group_says_how_many_are_left_and_a_retry_what_went_before() {
+    let store = Store::new();
+    let mut begun = store.begin(["invoke", "probe.group"]);
+    begun.logs("this waits for that");
+    let group = store.first_of("probe.fails-first");
+    let page = store.explain(group["parent"].as_str().expect("the one that made it"));
+    assert!(page.contains("goes on: 3 members have not ended"), "{page}");
+    assert!(page.contains("waits for attempt 2 at ") && page.contains("after `not\\nyet`"), "{page}");
+    begun.terminate();
+    let page = store.explain(cid(&group));
+    assert!(
+        page.contains("waits for attempt 2 at ") && page.contains("as          member of a group"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_list_goes_on_page_by_page() {
+    let store = Store::new();
+    for text in ["one", "two", "three"] {
+        store.zato(["invoke", "zato.helpers.echo", text]).printed();
+    }
+    let page = store.zato(["invocations", "--limit", "2", "--json"]);
+    let first: Vec<_> = page.values().iter().map(|value| cid(value).to_owned()).collect();
+    assert_eq!(first.len(), 2);
+    assert!(first[0] > first[1], "the newest comes first");
+    let table = store.zato(["invocations", "--limit", "2"]);
+    assert!(table.stderr.contains(&format!("older ones: `--before {}`", first[1])), "{table:?}");
+    let next = store.zato(["invocations", "--before", &first[1], "--json"]).values();
+    assert_eq!(next.len(), 1);
+    assert!(cid(&next[0]) < &*first[1]);
+    let none = store.zato(["invocations", "--state", "dead"]);
+    assert_eq!((none.printed(), &*none.stderr), ("", "nothing like that is held in `sqlite:zato.db`\n"));
+}
+
+#[test]
+fn as_json_an_explanation_has_its_tree() {
+    let store = Store::new();
+    store.zato(["invoke", "probe.calls", "--json"]).printed();
+    let root = store.first_of("probe.calls");
+    let explained = store.zato(["explain", cid(&root), "--json"]);
+    explained.printed();
+    let value = &explained.values()[0];
+    assert_eq!((&value["outcome"], &value["swept"]), (&"Completed".into(), &0.into()));
+    let tree = value["tree"].as_array().expect("a tree");
+    let services: Vec<_> = tree.iter().map(|value| value["service"].as_str().unwrap_or_default()).collect();
+    assert_eq!(services, ["probe.calls", "zato.ping"]);
+    assert_eq!((&tree[1]["parent"], &tree[1]["caller"]), (&root["cid"], &"probe.calls".into()));
+}
+
+/// What a handler has written into an error moves no cursor.
+#[test]
+fn what_is_shown_is_escaped() {
+    let store = Store::new();
+    store.zato(["invoke", "probe.fails", "why"]);
+    store.zato(["invoke", "probe.fails", "why", "--async"]);
+    let listed = store.zato(["invocations"]);
+    let dead = store.zato(["dead", "list"]);
+    let page = store.explain(cid(&store.first_of("probe.fails")));
+    for shown in [listed.printed(), dead.printed(), &page] {
+        assert!(shown.contains("\\u{1b}[31mwhy") && !shown.contains('\u{1b}'), "{shown}");
+    }
+}

@@ -1,0 +1,98 @@
+//! `serve`: what is due runs until the program is asked to stop, and what is left goes on with the next start.
+
+use crate::store::Store;
+
+#[test]
+fn what_waits_is_run_and_what_is_left_waits_again() {
+    let store = Store::new();
+    let cid = store.interrupted("one");
+    let mut serving = store.begin(["serve"]);
+    let line = serving.logs("serving");
+    assert!(line.contains("engine=sqlite:zato.db") && line.contains("waiting=1"), "{line}");
+    assert!(serving.prints("one runs as ").contains(&cid));
+    let ran = serving.terminate();
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.contains("one was told to stop"), "{ran:?}");
+    assert!(ran.stderr.contains("asked to stop: what runs is finished"), "{ran:?}");
+    assert!(ran.stderr.contains("1 invocation left, for the next start"), "{ran:?}");
+    let page = store.explain(&cid);
+    assert!(
+        page.contains("waits for the next start of the program: a shutdown interrupted attempt 2"),
+        "{page}"
+    );
+    assert!(page.contains("attempts    2 of 1, 2 of them not counted"), "{page}");
+}
+
+#[test]
+fn what_runs_is_finished() {
+    let store = Store::new();
+    let mut begun = store.begin(["invoke", "probe.finishes"]);
+    begun.prints("runs");
+    let ran = begun.terminate();
+    assert!(ran.stdout.contains("finished"), "{ran:?}");
+    assert_eq!(store.first_of("probe.finishes")["outcome"], "Completed");
+    let ran = store.serve().terminate();
+    assert!(ran.stderr.contains("nothing is left"), "{ran:?}");
+}
+
+#[test]
+fn asked_twice_it_stops_and_what_ran_is_kept() {
+    let store = Store::new();
+    let mut begun = store.begin(["invoke", "probe.deaf"]);
+    begun.prints("runs");
+    begun.signal("-TERM");
+    begun.logs("asked to stop");
+    let ran = begun.terminate();
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("error: stopped: what had not ended is kept in `sqlite:zato.db`"), "{ran:?}");
+    assert_eq!(store.first_of("probe.deaf")["state"], "running");
+    let mut serving = store.serve();
+    serving.prints("runs");
+    serving.kill();
+}
+
+#[test]
+fn a_store_has_one_owner() {
+    let store = Store::new();
+    let serving = store.serve();
+    let ran = store.zato(["serve"]);
+    let error = ran.refused(1);
+    assert!(error.contains("zato.db` belongs to process ") && error.contains(&serving.pid()), "{error}");
+}
+
+/// What was under way when a process was killed is told as that, and goes on with the next.
+#[test]
+fn after_a_death_it_goes_on() {
+    let store = Store::new();
+    let mut begun = store.begin(["invoke", "probe.runs", "one"]);
+    let line = begun.prints("one runs as ");
+    let cid = line.rsplit(' ').next().expect("its CID");
+    begun.kill();
+    let page = store.explain(cid);
+    assert!(page.contains("\nran when its process died: attempt 1 since "), "{page}");
+    let listed = store.zato(["invocations", "--state", "running"]);
+    assert!(listed.printed().contains("ran when its process died"), "{listed:?}");
+    assert!(
+        listed.stderr.contains("no process runs what `sqlite:zato.db` holds: `serve` does"),
+        "{listed:?}"
+    );
+
+    let mut serving = store.serve();
+    assert!(serving.prints("one runs as ").contains(cid));
+    let page = store.explain(cid);
+    assert!(
+        page.contains("\nruns: attempt 2 since ") && page.contains("its process ended during it"),
+        "{page}"
+    );
+    serving.terminate();
+}
+
+#[test]
+fn in_memory_it_serves_and_says_that_nothing_is_kept() {
+    let store = Store::new();
+    let mut serving = store.begin(["serve", "--engine", "memory:"]);
+    serving.logs("engine=memory:");
+    let ran = serving.terminate();
+    assert_eq!(ran.code, Some(0));
+    assert!(!store.directory.path().join("zato.db").exists());
+}
