@@ -19,6 +19,7 @@ use super::error::StoreError;
 use super::file::File;
 use super::reader::Reader;
 use super::space::Space;
+use super::sweep::Counted;
 use super::{lookups, schema};
 use crate::config::Config;
 use crate::engine::contract::StoreFault;
@@ -51,6 +52,8 @@ pub(super) struct Inner {
     /// Whether receipts are given before they are true: for the test of the test.
     pub(super) is_hasty: bool,
     pub(super) space: Space,
+    /// What had ended when the file was opened, once it is counted and until the one that writes knows.
+    pub(super) counted: Mutex<Option<Counted>>,
     /// What was accepted under numbers up to this one is left alone; and how many of those there are.
     pub(super) not_ours: Option<u64>,
     pub(super) others: usize,
@@ -113,6 +116,7 @@ impl Sqlite {
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,
             space: Space::new(path, config.disk_reserve),
+            counted: Mutex::new(None),
             not_ours,
             others,
             is_moving: AtomicBool::new(false),

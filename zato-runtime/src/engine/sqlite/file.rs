@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::lock::Lock;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
-use super::sweep::Class;
+use super::sweep::{self, Class, Counted};
 use crate::clock::Clock;
 use crate::config::Config;
 
@@ -46,6 +46,8 @@ pub(super) struct File {
     retention: Retention,
     clock: Clock,
     transactions: u64,
+    /// Whether it has failed and was opened again.
+    was_opened_again: bool,
     /// Whether a long log has been told of.
     told_of_log: bool,
 }
@@ -55,7 +57,7 @@ impl File {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
         let connection = schema::open(path)?;
-        let rows = Rows::new(connection).map_err(|error| StoreError::of(path, error))?;
+        let rows = Rows::new(connection);
         let retention = Retention {
             ended: config.keep_ended.map_or(1_000_000, |most| most as u64),
             ended_for: config.keep_ended_for,
@@ -70,6 +72,7 @@ impl File {
             retention,
             clock: config.clock.clone(),
             transactions: 0,
+            was_opened_again: false,
             told_of_log: false,
         })
     }
@@ -109,6 +112,14 @@ impl File {
         Err(error)
     }
 
+    /// So many had ended and were kept when the file was opened.
+    pub(super) fn counted(&mut self, kept: Counted) {
+        // One that was opened again has been counted then.
+        if let Some(rows) = self.rows.as_mut().filter(|_| !self.was_opened_again) {
+            rows.counted(kept);
+        }
+    }
+
     /// Opens the file again after it has failed: nothing counts before all of the log is on disk.
     fn begin_again(&mut self) -> Result<(), StoreError> {
         if self.rows.is_some() || self.lock.is_none() {
@@ -120,9 +131,13 @@ impl File {
             if !schema::checkpoint(&connection, true).map_err(of)?.is_whole {
                 return Err(StoreError::Unsettled { path: self.path.clone() });
             }
-            Rows::new(connection).map_err(of)
+            let kept = sweep::count(&connection).map_err(of)?;
+            let mut rows = Rows::new(connection);
+            rows.counted(kept);
+            Ok(rows)
         };
         self.rows = Some(rows()?);
+        self.was_opened_again = true;
         tracing::info!(file = %self.path.display(), "the file is open again, and its log is on disk");
         Ok(())
     }

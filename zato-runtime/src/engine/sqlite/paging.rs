@@ -1,6 +1,6 @@
 //! What waits on disk alone: it is read when its turn comes near, and counted once.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -10,7 +10,7 @@ use zato_core::ServiceName;
 use super::engine::Inner;
 use super::error::StoreError;
 use super::restart::left;
-use super::{lookups, schema};
+use super::{lookups, schema, sweep};
 use crate::engine::contract::StoreFault;
 
 /// How long to wait before what could not be read is read again.
@@ -62,13 +62,20 @@ impl Inner {
     /// many of them have been counted.
     pub(super) fn count_left(self: &Arc<Self>, left: Connection, counted: (i64, i64)) {
         let inner = self.clone();
-        self.tokio.spawn_blocking(move || match lookups::count(&left) {
-            Ok((waiting, bytes)) => {
-                let state = &mut inner.guarded().state;
-                state.waiting += waiting - counted.0;
-                state.waiting_bytes += bytes - counted.1;
+        self.tokio.spawn_blocking(move || {
+            let found = lookups::count(&left).and_then(|waits| Ok((waits, sweep::count(&left)?)));
+            match found {
+                Ok(((waiting, bytes), kept)) => {
+                    *inner.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+                    let state = &mut inner.guarded().state;
+                    state.waiting += waiting - counted.0;
+                    state.waiting_bytes += bytes - counted.1;
+                }
+                Err(error) => tracing::warn!(
+                    engine = inner.url, %error,
+                    "what is held could not be counted: nothing is swept before the program is started again"
+                ),
             }
-            Err(error) => tracing::warn!(engine = inner.url, %error, "what waits could not be counted"),
         });
     }
 

@@ -10,7 +10,7 @@ use super::insert::End;
 use super::json;
 use super::names::Numbers;
 use super::schema::{self, Checkpointed};
-use super::sweep::Kept;
+use super::sweep::{Counted, Kept};
 use crate::record::{Ended, Key, Progress};
 
 /// The one connection that writes. Its owner begins and ends transactions; what it does outside of one is a
@@ -22,22 +22,22 @@ use crate::record::{Ended, Key, Progress};
 pub(crate) struct Rows {
     pub(super) connection: Connection,
     numbers: Numbers,
-    /// What has ended and is kept. Counted when the file is opened, and kept up by every method that changes it.
+    /// What has ended and is kept. Kept up by every method that changes it.
     pub(super) kept: Kept,
     /// As it was when the transaction began that is under way; none while none is.
     kept_before: Option<Kept>,
 }
 
 impl Rows {
-    /// Over a connection that [`open`](schema::open) has made. Counts what has ended and is kept, which reads an index
-    /// of all rows.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading the file.
-    pub(crate) fn new(connection: Connection) -> rusqlite::Result<Self> {
-        let kept = Kept::count(&connection)?;
-        Ok(Self { connection, numbers: Numbers::default(), kept, kept_before: None })
+    /// Over a connection that [`open`](schema::open) has made. Nothing is swept before it is [`counted`](Self::counted)
+    /// what is kept.
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection, numbers: Numbers::default(), kept: Kept::default(), kept_before: None }
+    }
+
+    /// So many had ended and were kept when the file was opened, and so many dead letters. Called between transactions.
+    pub(crate) fn counted(&mut self, kept: Counted) {
+        self.kept.counted(kept);
     }
 
     /// The connection, for look-ups that see what was written before them, in the transaction under way too.
@@ -250,7 +250,7 @@ mod tests {
     use crate::engine::sqlite::columns::{LiveRow, Stored};
     use crate::engine::sqlite::insert::As;
     use crate::engine::sqlite::lookups;
-    use crate::engine::sqlite::samples::{Store, at, completed, ended, failed, invocation, nth};
+    use crate::engine::sqlite::samples::{Store, at, completed, counted, ended, failed, invocation, nth};
     use crate::engine::sqlite::sweep::Class;
 
     fn live(rows: &Rows, cid: Cid) -> LiveRow {
@@ -296,7 +296,7 @@ mod tests {
         rows.begin().expect("it begins");
         rows.accepted(3, &invocation(nth(3)), 0, As::Waiting, None).expect("it is accepted");
         // Its process dies here.
-        let again = Rows::new(schema::open(&path).expect("it opens")).expect("it can be read");
+        let again = counted(schema::open(&path).expect("it opens"));
         assert_eq!(again.held(Class::Ended), 1);
         assert_eq!(lookups::last_number(again.connection()).expect("it can be asked"), 2);
     }

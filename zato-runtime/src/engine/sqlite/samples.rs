@@ -18,6 +18,14 @@ use super::rows::Rows;
 use super::schema;
 use crate::record::{Ended, Progress, Tried};
 
+/// The rows of a file, with what is kept counted.
+pub(super) fn counted(connection: rusqlite::Connection) -> Rows {
+    let kept = super::sweep::count(&connection).expect("it can be read");
+    let mut rows = Rows::new(connection);
+    rows.counted(kept);
+    rows
+}
+
 /// A store in a directory that goes with it.
 pub(super) struct Store {
     pub(super) rows: Rows,
@@ -28,7 +36,7 @@ impl Store {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let connection = schema::open(&directory.path().join("zato.db")).expect("a new store");
-        Self { rows: Rows::new(connection).expect("it can be read"), directory }
+        Self { rows: counted(connection), directory }
     }
 
     pub(super) fn path(&self) -> std::path::PathBuf {

@@ -22,14 +22,16 @@ const LONGEST: Duration = Duration::from_hours(1);
 pub(super) struct Kept {
     pub(super) ended: Pass,
     pub(super) dead: Pass,
+    /// Whether what had ended before the file was opened is among them.
+    is_counted: bool,
 }
 
 /// What has ended of one class, and how far the pass that sweeps it has come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass {
     class: Class,
-    /// How many are held.
-    pub(super) held: u64,
+    /// How many are held. Less than none where some that had not been counted were discarded.
+    pub(super) held: i64,
     /// The accept number of the last row that it has seen.
     at: i64,
     /// How many rows it has seen and left.
@@ -51,14 +53,38 @@ pub(crate) enum Class {
     Dead,
 }
 
+/// How many had ended and were kept, and how many of them were dead letters, at some time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted {
+    ended: i64,
+    dead: i64,
+}
+
+/// Counts what has ended and is kept; reads an index of all rows.
+///
+/// # Errors
+///
+/// Those of reading the file.
+pub(crate) fn count(connection: &Connection) -> rusqlite::Result<Counted> {
+    let sql = "SELECT (SELECT count(*) FROM invocation), (SELECT count(*) FROM invocation WHERE state < 3),
+                      (SELECT count(*) FROM invocation WHERE state = 4)";
+    connection.query_row(sql, [], |row| {
+        let (all, live, dead): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Counted { ended: all - live - dead, dead })
+    })
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { ended: Pass::new(Class::Ended, 0), dead: Pass::new(Class::Dead, 0), is_counted: false }
+    }
+}
+
 impl Kept {
-    pub(super) fn count(connection: &Connection) -> rusqlite::Result<Self> {
-        let sql =
-            "SELECT (SELECT count(*) FROM invocation), (SELECT count(*) FROM invocation WHERE state < 3),
-                          (SELECT count(*) FROM invocation WHERE state = 4)";
-        let (all, live, dead): (u64, u64, u64) =
-            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(Self { ended: Pass::new(Class::Ended, all - live - dead), dead: Pass::new(Class::Dead, dead) })
+    pub(super) fn counted(&mut self, kept: Counted) {
+        self.ended.held += kept.ended;
+        self.dead.held += kept.dead;
+        self.is_counted = true;
     }
 
     pub(super) fn has_ended(&mut self, is_dead: bool) {
@@ -70,7 +96,7 @@ impl Kept {
 }
 
 impl Pass {
-    fn new(class: Class, held: u64) -> Self {
+    fn new(class: Class, held: i64) -> Self {
         Self { class, held, at: 0, passed: 0, ended_since: 0, has_stopped: false, began: None }
     }
 
@@ -106,7 +132,9 @@ impl Pass {
             let is_held: bool = row.get(3)?;
             if row.get::<_, State>(1)? != wanted || is_held {
                 self.passed += 1;
-            } else if self.held > most || row.get::<_, ReadTime>(2)?.0 < older_than {
+            } else if self.held > i64::try_from(most).unwrap_or(i64::MAX)
+                || row.get::<_, ReadTime>(2)?.0 < older_than
+            {
                 self.held -= 1;
                 going.push(number);
             } else {
@@ -152,6 +180,9 @@ impl Rows {
         older_than: SystemTime,
         limit: usize,
     ) -> rusqlite::Result<Swept> {
+        if !self.kept.is_counted {
+            return Ok(Swept { forgotten: 0, is_done: true });
+        }
         let pass = match class {
             Class::Ended => &mut self.kept.ended,
             Class::Dead => &mut self.kept.dead,
@@ -168,7 +199,7 @@ impl Rows {
 
     /// How many of this class have ended and are kept.
     #[cfg(test)]
-    pub(crate) fn held(&self, class: Class) -> u64 {
+    pub(crate) fn held(&self, class: Class) -> i64 {
         match class {
             Class::Ended => self.kept.ended.held,
             Class::Dead => self.kept.dead.held,

@@ -49,6 +49,9 @@ impl Inner {
                 (changes, afters, count) = taken;
                 number = guarded.state.last_number;
             }
+            if let Some(kept) = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                file.counted(kept);
+            }
             if !changes.is_empty() && !self.write(&mut file, &changes) {
                 // Whoever waits for them is told by their end.
                 continue;
