@@ -7,6 +7,9 @@
 //! written to target/orders-out/receipts.jsonl and refusals.jsonl
 //! ```
 //!
+//! With `--engine sqlite:orders.db` a run that was killed in the middle is taken up by the next one, which ends with the same
+//! two files.
+//!
 //! The exit code is 0 if every order came out once: as a receipt, or as a refusal that says why.
 
 mod order;
@@ -17,7 +20,6 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use tokio::fs::File;
@@ -61,29 +63,32 @@ async fn run(arguments: Arguments) -> Result<Summary, Box<dyn Error>> {
     let input = File::open(&arguments.input)
         .await
         .map_err(|error| format!("cannot read `{}`: {error}", arguments.input.display()))?;
-    let ledger = Ledger::default();
+    // What an earlier run has not finished waits in an engine that keeps it, and so do its files.
+    let keeps = !arguments.engine.starts_with("memory");
+    let ledger = Ledger::open(&arguments.output_dir, keeps)?;
+    let books = Books::open(&arguments.output_dir, keeps)?;
     let runtime = Runtime::builder()
         .engine(arguments.engine)
         .provide(Prices::of_today())
         .provide(ledger.clone())
-        .provide(Books::create(&arguments.output_dir)?)
+        .provide(books.clone())
         // However many orders there are, these are in memory: reading them waits meanwhile.
         .max_waiting(10_000)
-        // However long the last ones take, they are finished.
-        .drain_limit(Duration::MAX)
         .start()
         .await?;
     let orders = submit_all(&runtime, input).await?;
-    // Finishes what was accepted, callbacks too.
+    books.wait_for(orders).await?;
     runtime.shutdown().await?;
     Summary::of(orders, &ledger, arguments.output_dir)
 }
 
-/// Submits every line that is not blank; returns how many there are.
+/// Submits every line that is not blank; returns how many there are. One that an earlier run has submitted is known by its
+/// key, and is not submitted again.
 async fn submit_all(runtime: &Runtime, input: File) -> Result<usize, Box<dyn Error>> {
     let mut lines = BufReader::new(input).split(b'\n');
-    let mut orders = 0;
+    let (mut orders, mut number) = (0, 0);
     while let Some(line) = lines.next_segment().await? {
+        number += 1;
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -91,6 +96,7 @@ async fn submit_all(runtime: &Runtime, input: File) -> Result<usize, Box<dyn Err
         runtime
             .invoke_async(Submit::NAME, Payload::from_outside(line))
             .on_failure(SubmitAsyncFailure::service())
+            .idempotency_key(format!("line {number}"))
             .await?;
         orders += 1;
     }

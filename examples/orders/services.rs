@@ -31,7 +31,7 @@ impl Service for SubmitAsyncCallback {
     type Response = ();
 
     async fn handle(&self, _: &Context, receipt: Receipt) -> Result<()> {
-        Ok(self.books.receipts.write(&receipt)?)
+        Ok(self.books.receive(&receipt)?)
     }
 }
 
@@ -46,7 +46,7 @@ impl Service for SubmitAsyncFailure {
     type Response = ();
 
     async fn handle(&self, _: &Context, report: FailureReport) -> Result<()> {
-        Ok(self.books.refusals.write(&report)?)
+        Ok(self.books.refuse(&report)?)
     }
 }
 

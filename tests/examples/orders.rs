@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::expected::{assert_expected, source};
-use crate::program::{Ran, directory, run};
+use crate::program::{Ran, command, directory, ran, run};
 
 const ORDERS: &str = env!("CARGO_BIN_EXE_orders");
 
@@ -113,6 +113,61 @@ fn the_engine_is_one_string() {
     let ran = run(ORDERS, arguments("carrier-pigeon:".into()));
     assert!(ran.stderr.starts_with("error: `carrier-pigeon:` names no engine"), "{}", ran.stderr);
     assert_eq!(ran.code, Some(1));
+}
+
+/// The lines of both files, without what differs from run to run.
+fn books(output: &Path) -> BTreeSet<String> {
+    let mut books = BTreeSet::new();
+    for name in ["receipts.jsonl", "refusals.jsonl"] {
+        for mut line in lines(&output.join(name)) {
+            for differs in ["payment", "cid", "attempts", "started_at", "ended_at"] {
+                line.as_object_mut().expect("an object").remove(differs);
+            }
+            let mut line = line.to_string();
+            if let Some(at) = line.find("(CID ") {
+                line.replace_range(at..at + "(CID )".len() + 36, "");
+            }
+            assert!(books.insert(line.clone()), "{line} comes up twice");
+        }
+    }
+    books
+}
+
+/// Also where the program is killed in the middle, more than once, and started again.
+#[test]
+fn an_engine_that_keeps_everything_gives_the_same_two_files() {
+    let (input, output) = (source("data/orders.jsonl"), directory());
+    orders(&input, output.path());
+    let expected = books(output.path());
+    let output = directory();
+    let program = || {
+        let mut program = command(ORDERS);
+        program.args([&input, output.path()]);
+        program.arg("--engine").arg(format!("sqlite:{}", output.path().join("orders.db").display()));
+        program
+    };
+    for least in [1, 1_000, 2_000] {
+        let mut child = program().spawn().expect("cargo has built the program");
+        let receipts = output.path().join("receipts.jsonl");
+        let written = || fs::read_to_string(&receipts).map_or(0, |text| text.lines().count());
+        while written() < least && child.try_wait().expect("it can be asked").is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it has ended");
+    }
+    for _ in 0..2 {
+        let ran = ran(program().spawn().expect("cargo has built the program"));
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{}", ran.stdout);
+        assert!(
+            ran.stdout.starts_with("3000 orders: 2880 receipts, 120 refusals\n149624.86 EUR"),
+            "{}",
+            ran.stdout
+        );
+        let books = books(output.path());
+        let difference: Vec<_> = books.symmetric_difference(&expected).take(4).collect();
+        assert!(difference.is_empty(), "{difference:#?}");
+    }
 }
 
 #[test]
