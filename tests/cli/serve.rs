@@ -69,7 +69,7 @@ fn after_a_death_it_goes_on() {
     let cid = line.rsplit(' ').next().expect("its CID");
     begun.kill();
     let page = store.explain(cid);
-    assert!(page.contains("\nran when its process died: attempt 1 since "), "{page}");
+    assert!(page.contains("\nran when its process died: attempt 1, begun at "), "{page}");
     let listed = store.zato(["invocations", "--state", "running"]);
     assert!(listed.printed().contains("ran when its process died"), "{listed:?}");
     assert!(

@@ -114,11 +114,9 @@ impl<'a> Teller<'a> {
         let mut lines = vec![match &found.status {
             Status::Waiting(waits) => self.waits(found, waits),
             Status::Running { since, .. } if !self.view.is_run => format!(
-                "ran when its process died: attempt {} since {} ({}); the next process that opens the store goes on \
-                 with it",
+                "ran when its process died: attempt {}, begun at {}; the next process that opens the store goes on with it",
                 found.attempts,
                 time_of_day(*since, self.now),
-                between(*since, self.now)
             ),
             Status::Running { since, is_cancelled } => {
                 let number = found.attempts;

@@ -71,7 +71,7 @@ const HEADINGS: [&str; 6] = ["CID", "SERVICE", "STATE", "CALLED", "ATTEMPTS", "S
 fn row(found: &Found, teller: &Teller<'_>) -> [String; 6] {
     [
         found.cid().to_string(),
-        found.service().to_owned(),
+        quoted(found.service()),
         state(found).to_owned(),
         date_and_time(found.invocation.called_at.into()),
         found.attempts.to_string(),
@@ -90,7 +90,7 @@ fn dead_row(found: &Found) -> [String; 6] {
         Some(outcome) => (outcome.name(), outcome.error().map_or_else(|| NOTHING.to_owned(), quoted)),
         None => (NOTHING, NOTHING.to_owned()),
     };
-    let (cid, service) = (found.cid().to_string(), found.service().to_owned());
+    let (cid, service) = (found.cid().to_string(), quoted(found.service()));
     [cid, service, outcome.to_owned(), ended_at, found.attempts.to_string(), error]
 }
 
