@@ -116,6 +116,12 @@ fn recorded(
         // It was over while its handler blocked, and that has been dropped now.
         shared.engine.release(id);
     }
+    // Logged first: a door that has heard of the last end may end the program.
+    if let (Some(Ended { invocation, outcome, .. }), true) = (told.dead, settled.is_some()) {
+        let (cid, service, error) = (invocation.cid, &*invocation.service, outcome.error());
+        let outcome = outcome.name();
+        tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
+    }
     if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
         match &settled {
             Some(settled) => {
@@ -126,13 +132,7 @@ fn recorded(
         }
     }
     // Without an answer somebody else ended it, and told everyone.
-    let Some(settled) = settled else { return Batch::new() };
-    if let Some(Ended { invocation, outcome, .. }) = told.dead {
-        let (cid, service, error) = (invocation.cid, &*invocation.service, outcome.error());
-        let outcome = outcome.name();
-        tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
-    }
-    settled.granted
+    settled.map(|settled| settled.granted).unwrap_or_default()
 }
 
 /// The invocations that follow from an outcome: the next step of a chain, or callbacks.

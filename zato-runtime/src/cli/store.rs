@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Starts a runtime for what this command makes alone. Waits a while for another process to be done with the store.
 pub(super) async fn start(builder: Builder) -> Result<Runtime, CliError> {
-    let mut builder = builder;
+    let mut builder = builder.only_new(true);
     // Nobody waits to be told that nothing could be run anyway.
     builder.check()?;
     let (began, mut is_told, mut asked) = (Instant::now(), false, pin!(stop::asked()));
@@ -57,7 +57,7 @@ pub(super) async fn start(builder: Builder) -> Result<Runtime, CliError> {
 pub(super) async fn start_at_once(builder: Builder, command: &'static str) -> Result<Runtime, CliError> {
     // Says what is wrong with it, and makes nothing.
     drop(beside(builder.engine_url())?);
-    match builder.start().await {
+    match builder.only_new(true).start().await {
         Err(Error::Engine(EngineError::Owned { path, pid, .. })) => {
             Err(CliError::Owned { command, path: shown(&path.to_string_lossy()), pid })
         }
