@@ -186,7 +186,7 @@ impl<'a> Teller<'a> {
             between(tried.started_at, tried.ended_at),
             quoted(&tried.error)
         );
-        if tried.counts { text } else { format!("{text} (interrupted by a shutdown, not counted)") }
+        if tried.counts { text } else { format!("{text} (interrupted, not counted)") }
     }
 
     /// Why it is not running now.
