@@ -126,7 +126,7 @@ impl Books {
     /// Tells who waits for the last line.
     fn note(&self, written: io::Result<()>) -> io::Result<()> {
         let lines = self.receipts.pages().lines.len() + self.refusals.pages().lines.len();
-        self.written.send_replace(match &written {
+        let _ = self.written.send_replace(match &written {
             Ok(()) => Ok(lines),
             Err(error) => Err(error.to_string()),
         });
