@@ -1,0 +1,38 @@
+//! What has the same concurrency key runs one at a time, in the order in which it was accepted.
+
+use std::collections::HashMap;
+
+use super::fault::Rule;
+use super::world::{Faults, World};
+use crate::journal::Line;
+
+/// A service and a key.
+type Lane = (String, String);
+
+impl World {
+    pub(super) fn check_lanes(&self, faults: &mut Faults) {
+        let mut running: HashMap<Lane, &str> = HashMap::new();
+        let mut last: HashMap<Lane, i64> = HashMap::new();
+        for line in &self.lines {
+            match line {
+                // All that ran is dead.
+                Line::Begins { .. } => running.clear(),
+                Line::Began { cid, service, lane: Some(lane), .. } => {
+                    let lane = (service.clone(), lane.clone());
+                    if let Some(beside) = running.insert(lane.clone(), cid) {
+                        faults.must(Rule::Lanes, false, || {
+                            format!("{cid} ran beside {beside} of its key {lane:?}")
+                        });
+                    }
+                    let Some(row) = self.find(cid) else { continue };
+                    let before = last.insert(lane.clone(), row.accept).unwrap_or_default();
+                    faults.must(Rule::Lanes, before <= row.accept, || {
+                        format!("it ran after number {before} of its key {lane:?}: {}", row.name())
+                    });
+                }
+                Line::Left { cid, .. } => running.retain(|_, of| *of != cid),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Everything has one outcome, and it is one that it can have.
+
+use super::fault::Rule;
+use super::rows::{INSIDE, Row, STEP};
+use super::world::{Faults, World};
+use crate::script::{self, POISON, WORKERS};
+
+impl World {
+    /// It has ended, and what belongs to an end is there, and nothing else.
+    pub(super) fn check_outcome(&self, row: &Row, faults: &mut Faults) {
+        let has_ended = row.state >= 3 && row.outcome.is_some() && row.ended_at.is_some();
+        faults.must(Rule::Outcome, has_ended, || format!("it has not ended: {}", row.name()));
+        if !has_ended {
+            return;
+        }
+        let is_dead = !row.is_completed() && !matches!(row.channel, INSIDE | STEP);
+        faults.must(Rule::Outcome, (row.state == 4) == is_dead, || {
+            format!("{} is a dead letter, or is none: {}", row.state, row.name())
+        });
+        let has_what_belongs =
+            row.response.is_some() == row.is_completed() && row.error.is_none() == row.is_completed();
+        faults.must(Rule::Outcome, has_what_belongs, || format!("its response or error: {}", row.name()));
+        let is_again = row.again.as_ref().is_none_or(|again| {
+            let row_again = self.find(again);
+            is_dead && row_again.is_some_and(|again| again.again_of() == Some(&row.cid))
+        });
+        faults
+            .must(Rule::Outcome, is_again, || format!("it is run again as {:?}: {}", row.again, row.name()));
+    }
+
+    /// What ends well as its script has it ends well, unless something may have come between.
+    pub(super) fn check_allowed(&self, row: &Row, faults: &mut Faults) {
+        let has_timeout = row.options["timeout"].is_u64() || row.deadline.is_some();
+        let is_allowed = match row.outcome() {
+            "Completed" => !must_fail(row),
+            "Failed" => {
+                let is_refused = self.refused.contains(&row.cid);
+                is_refused || row.deadline.is_some() || self.can_fail(row)
+            }
+            "TimedOut" => has_timeout || self.has_timeout_below(row),
+            "Expired" => row.options["expires"].is_object(),
+            "Cancelled" => self.cancelled.contains(&row.root),
+            "Lost" => row.service == POISON && row.options["max_losses"] == row.losses,
+            _ => false,
+        };
+        faults.must(Rule::Allowed, is_allowed, || {
+            format!("it should not end so, after {} losses: {} {:?}", row.losses, row.name(), row.error)
+        });
+        if let (true, Some((_, response))) = (WORKERS.contains(&&*row.service), &row.response) {
+            let response: serde_json::Value = serde_json::from_slice(response).unwrap_or_default();
+            faults.must(Rule::Outcome, response["id"].as_str() == row.id().as_deref(), || {
+                format!("its response is {response}: {}", row.name())
+            });
+        }
+    }
+
+    fn can_fail(&self, row: &Row) -> bool {
+        let request = row.request();
+        match row.service.as_str() {
+            script::STEP => request["fails_at"].is_u64() && request["fails_at"] == request["steps"],
+            service if WORKERS.contains(&service) => {
+                request["ends"] != serde_json::Value::Null && request["ends"] != "well"
+            }
+            _ => row.is_group() && self.members(&row.cid).any(|step| !step.is_completed()),
+        }
+    }
+
+    /// A chain ends as its steps do.
+    fn has_timeout_below(&self, row: &Row) -> bool {
+        row.is_group() && self.members(&row.cid).any(|step| step.deadline.is_some())
+    }
+}
+
+fn must_fail(row: &Row) -> bool {
+    let ends = &row.request()["ends"];
+    let fails_always =
+        *ends == "fails_for_good" || ends["fails_until"].as_u64().is_some_and(|until| until > 1_000);
+    row.service == POISON || fails_always && WORKERS.contains(&&*row.service)
+}
