@@ -31,14 +31,26 @@ const LAST: Duration = Duration::from_secs(90);
 pub(crate) struct Life {
     pub(crate) seed: u64,
     pub(crate) number: u32,
+    pub(crate) load: Load,
     pub(crate) task: Task,
-    /// Whether it may call what kills its process.
-    pub(crate) with_poison: bool,
     /// Whether its CIDs are given before what they promise is on the disk: the fault that must be found.
     pub(crate) promises_early: bool,
 }
 
-/// What it does when it has made its calls.
+/// What it calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Load {
+    Nothing,
+    /// What follows from its seed and its number; perhaps also what kills its process.
+    Random {
+        with_poison: bool,
+    },
+    /// One that kills its process, among many that do not.
+    Crowd,
+}
+
+/// What it does beside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
@@ -46,7 +58,7 @@ pub(crate) enum Task {
     Run,
     /// Shuts down after so many milliseconds.
     Stop(u64),
-    /// Asks for nothing, and shuts down when nothing is left.
+    /// Shuts down when nothing is left.
     End,
 }
 
@@ -99,17 +111,16 @@ async fn live(file: &Path, life: Life, journal: &Journal) -> Result<(), Error> {
     let runtime = start(file, life, journal, services::all()).await?;
     say(UP);
     journal.write(&Line::Up { life: life.number });
-    if life.task == Task::End {
-        end(&runtime).await?;
-    } else {
-        let calls = tokio::spawn(ask(runtime.clone(), life, journal.clone()));
-        match life.task {
-            Task::Stop(milliseconds) => services::wait(milliseconds).await,
-            _ => std::future::pending().await,
+    let calls = tokio::spawn(ask(runtime.clone(), life, journal.clone()));
+    match life.task {
+        Task::Run => std::future::pending().await,
+        Task::Stop(milliseconds) => services::wait(milliseconds).await,
+        Task::End => {
+            calls.await.expect("the calls can be made");
+            end(&runtime).await?;
         }
-        say(STOPPING);
-        drop(calls);
     }
+    say(STOPPING);
     runtime.shutdown().await?;
     journal.write(&Line::Down { life: life.number });
     Ok(())
@@ -124,10 +135,16 @@ fn say(what: &str) {
 /// Makes the calls of this life, and once more those of the life before that brought their CIDs: whoever was not
 /// answered asks again.
 async fn ask(runtime: Runtime, life: Life, journal: Journal) {
-    let before = life.number.checked_sub(1).map(|before| maker::asks(life.seed, before, false));
-    let again = before.into_iter().flatten().filter(|ask| matches!(ask, Ask::Call(_, Some(_), _)));
-    let asks = again.chain(maker::asks(life.seed, life.number, life.with_poison));
-    let asks = Arc::new(Mutex::new(asks.collect::<Vec<_>>().into_iter()));
+    let asks = match life.load {
+        Load::Nothing => Vec::new(),
+        Load::Crowd => maker::crowd(),
+        Load::Random { with_poison } => {
+            let before = life.number.checked_sub(1).map(|before| maker::asks(life.seed, before, false));
+            let again = before.into_iter().flatten().filter(|ask| matches!(ask, Ask::Call(_, Some(_), _)));
+            again.chain(maker::asks(life.seed, life.number, with_poison)).collect()
+        }
+    };
+    let asks = Arc::new(Mutex::new(asks.into_iter()));
     let got = Arc::new(Mutex::new(Vec::new()));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {

@@ -108,6 +108,7 @@ impl Door<'_> {
             made = made.deadline(SystemTime::now() + in_ms(deadline));
         }
         made = if let Some(priority) = options.priority { made.priority(priority) } else { made };
+        made = if let Some(losses) = options.losses { made.max_losses(losses) } else { made };
         made = if let Some(lane) = &options.lane { made.concurrency_key(lane) } else { made };
         made = if let Some(once) = &options.once { made.idempotency_key(once) } else { made };
         if let Some(cid) = &asked.cid {

@@ -149,3 +149,13 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
     let lines = BufReader::new(File::open(path)?).lines();
     lines.map(|line| serde_json::from_str(&line?).map_err(io::Error::from)).collect()
 }
+
+/// Writes lines as a journal of their own.
+pub(crate) fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut bytes, line)?;
+        bytes.push(b'\n');
+    }
+    std::fs::write(path, bytes)
+}

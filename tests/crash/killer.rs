@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::chance::Chance;
 use crate::checker::{self, Fault};
-use crate::child::{Life, STOPPING, Task, UP};
+use crate::child::{Life, Load, STOPPING, Task, UP};
 use crate::process::{Keeper, Living, said};
 
 /// What keeps the numbers of the killer apart from those of the calls.
@@ -76,9 +76,20 @@ impl Killed {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// What the lives that are killed ask for.
+    pub(crate) load: Load,
     pub(crate) kills: u32,
-    pub(crate) with_poison: bool,
+    /// What is asked for by the first of the lives that are left in peace.
+    pub(crate) last: Load,
     pub(crate) promises_early: bool,
+}
+
+impl Plan {
+    /// Random calls, and so many kills.
+    pub(crate) fn new(seed: u64, kills: u32) -> Self {
+        let load = Load::Random { with_poison: true };
+        Self { seed, load, kills, last: Load::Nothing, promises_early: false }
+    }
 }
 
 /// Does it.
@@ -94,12 +105,13 @@ pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
     while killed.kills < plan.kills {
         let when = when(&mut chance);
         let task = if matches!(when, When::Stopping(_)) { Task::Stop(chance.below(40)) } else { Task::Run };
-        let living = Living::start(&killed.file(), killed.life(plan, task), &keeper)?;
+        let living = Living::start(&killed.file(), killed.life(plan, plan.load, task), &keeper)?;
         wait(&living, when).map_err(|error| killed.blame(&error))?;
         killed.count(living.kill()?)?;
     }
-    for _ in 0..LAST_LIVES {
-        let living = Living::start(&killed.file(), killed.life(plan, Task::End), &keeper)?;
+    for index in 0..LAST_LIVES {
+        let load = if index == 0 { plan.last } else { Load::Nothing };
+        let living = Living::start(&killed.file(), killed.life(plan, load, Task::End), &keeper)?;
         let (kills, stops) = (killed.kills, killed.stops);
         killed.count(living.ends(LAST)?)?;
         if killed.kills > kills {
@@ -136,10 +148,10 @@ fn wait(living: &Living, when: When) -> io::Result<()> {
 
 impl Killed {
     /// The next life.
-    fn life(&mut self, plan: Plan, task: Task) -> Life {
+    fn life(&mut self, plan: Plan, load: Load, task: Task) -> Life {
         self.lives += 1;
-        let Plan { seed, with_poison, promises_early, .. } = plan;
-        Life { seed, number: self.lives, task, with_poison, promises_early }
+        let Plan { seed, promises_early, .. } = plan;
+        Life { seed, number: self.lives, load, task, promises_early }
     }
 
     fn count(&mut self, status: ExitStatus) -> io::Result<()> {

@@ -19,3 +19,4 @@ mod process;
 mod checker;
 mod killer;
 mod killed;
+mod doctored;

@@ -16,10 +16,29 @@ pub(crate) fn asks(seed: u64, life: u32, with_poison: bool) -> Vec<Ask> {
     let mut asks: Vec<_> = (0..count).map(|n| maker.ask(format!("{life}-{n}"))).collect();
     if with_poison && maker.chance.one_in(20) {
         let losses = u32::try_from(1 + maker.chance.below(3)).unwrap_or(1);
-        let work = Work { id: format!("{life}-poison"), does: Vec::new(), ends: End::Well, fails_at: None };
-        asks.push(Ask::Poison(work, losses));
+        asks.push(Ask::Poison(idle(format!("{life}-poison")), losses));
     }
     asks
+}
+
+/// How often the process of a crowd may die.
+pub(crate) const LOSSES: u32 = 3;
+
+/// One that kills its process among many that do not, and may be lost as easily.
+pub(crate) fn crowd() -> Vec<Ask> {
+    let innocent = |n: u32| {
+        let work = Work { does: vec![Do::Wait(30)], ..idle(format!("innocent-{n}")) };
+        let options = Options { losses: Some(LOSSES), ..Options::default() };
+        Ask::Call(Call { worker: 0, work, replies: Replies::Named, options }, None, false)
+    };
+    let mut asks: Vec<_> = (0..60).map(innocent).collect();
+    asks.insert(40, Ask::Poison(idle("poison".to_owned()), LOSSES));
+    asks
+}
+
+/// Nothing to do.
+fn idle(id: String) -> Work {
+    Work { id, does: Vec::new(), ends: End::Well, fails_at: None }
 }
 
 struct Maker {
@@ -58,10 +77,9 @@ impl Maker {
             delay: self.chance.maybe(4, |chance| 1 + chance.below(60)),
             timeout: self.chance.maybe(12, |chance| 2 + chance.below(30)),
             expires: self.chance.maybe(16, |chance| 1 + chance.below(100)),
-            deadline: None,
             priority: self.chance.maybe(8, |chance| chance.one_of(&[-5, 1, 9])),
             lane: self.chance.maybe(4, |chance| format!("lane-{}", chance.below(3))),
-            once: None,
+            ..Options::default()
         };
         // What would start after its deadline is refused.
         if options.delay.is_none() && self.chance.one_in(12) {

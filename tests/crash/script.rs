@@ -93,6 +93,9 @@ pub(crate) struct Options {
     /// A concurrency key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lane: Option<String>,
+    /// How many deaths of the process it survives before it is lost; as good as all unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) losses: Option<u32>,
     /// An idempotency key: all calls under it are the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) once: Option<String>,
