@@ -100,7 +100,7 @@ fn told(lines: &[Line]) -> String {
 }
 
 /// Does this to the file. Answers whether there was anything to do it to.
-fn damage(file: &Path, damage: Damage, it: &str) -> bool {
+fn damage(file: &Path, damage: &Damage, it: &str) -> bool {
     let connection = Connection::open(file).expect("the copy can be opened");
     let last = |which: &str| {
         let which = which.replace("IT", &format!("x'{}'", it.replace('-', "")));
@@ -147,7 +147,7 @@ fn every_damage_is_found() {
     let it = told(&lines);
     for (what, done, rule) in FILE {
         fs::copy(killed.file(), &file).expect("the file can be copied");
-        assert!(damage(&file, done, &it), "{what}: there is nothing to damage");
+        assert!(damage(&file, &done, &it), "{what}: there is nothing to damage");
         is_found(what, rule);
     }
     fs::copy(killed.file(), &file).expect("the file can be copied");
