@@ -26,7 +26,7 @@ enum Damage {
 use Damage::{Add, Gone, Set, Twice};
 
 /// What is wrong, what is done to the file, and which rule must find it.
-const FILE: [(&str, Damage, Rule); 27] = [
+const FILE: [(&str, Damage, Rule); 29] = [
     ("a promise is lost", Gone("cid = IT"), Rule::Receipt),
     ("another was promised", Set("payload = json_object('id', 'x')", "cid = IT"), Rule::Receipt),
     ("it has not ended", Set("state = 0, outcome = NULL, ended_at = NULL", "cid = IT"), Rule::Outcome),
@@ -36,6 +36,8 @@ const FILE: [(&str, Damage, Rule); 27] = [
     ("another outcome was told", Set("outcome = 1, error = 'x'", "cid = IT"), Rule::Told),
     ("an innocent is lost", Set("outcome = 6, losses = 3", "cid = IT"), Rule::Allowed),
     ("it expired without a limit", Set("outcome = 3", "channel = 6"), Rule::Allowed),
+    ("it started early", Set("due = started_at + 3000000", "cid = IT"), Rule::Times),
+    ("it expired early", Set("ended_at = ended_at - 1000000000", "outcome = 3"), Rule::Times),
     ("nobody asked", Add("json_object('id', 'nobody')", ROOT), Rule::Asked),
     (
         "its request is another",

@@ -34,8 +34,7 @@ impl World {
 
     fn is_run_again(&self, row: &Row) -> bool {
         let Some(first) = row.again_of().and_then(|first| self.find(first)) else { return false };
-        let is_asked =
-            self.lines.iter().any(|line| matches!(line, Line::RunsAgain { cid } if *cid == first.cid));
+        let is_asked = self.runs_again.contains(&first.cid);
         let what = |row: &Row| {
             (
                 row.service.clone(),

@@ -50,6 +50,7 @@ fn rules(rows: Vec<Row>, lines: Vec<Line>, mut faults: Faults) -> Vec<Fault> {
     for row in &world.rows {
         world.check_outcome(row, &mut faults);
         world.check_allowed(row, &mut faults);
+        World::check_times(row, &mut faults);
         world.check_asked(row, &mut faults);
         world.check_tree(row, &mut faults);
         world.check_callbacks(row, &mut faults);

@@ -22,6 +22,8 @@ pub(crate) enum Rule {
     Outcome,
     /// Its outcome is one that it can have.
     Allowed,
+    /// Nothing starts before it is due, or is ended for its age before it has it.
+    Times,
     /// Nothing exists that no one asked for.
     Asked,
     /// What was asked for once exists once, also where a handler was run again.

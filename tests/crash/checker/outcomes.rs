@@ -5,6 +5,9 @@ use super::rows::{INSIDE, Row, STEP};
 use super::world::{Faults, World};
 use crate::script::{self, POISON, WORKERS};
 
+/// By how much the clock of the machine may be put right between two looks at it, in nanoseconds.
+const SLACK: i64 = 2_000_000;
+
 impl World {
     /// It has ended, and what belongs to an end is there, and nothing else.
     pub(super) fn check_outcome(&self, row: &Row, faults: &mut Faults) {
@@ -26,6 +29,19 @@ impl World {
         });
         faults
             .must(Rule::Outcome, is_again, || format!("it is run again as {:?}: {}", row.again, row.name()));
+    }
+
+    /// Nothing comes before its time.
+    pub(super) fn check_times(row: &Row, faults: &mut Faults) {
+        let starts = row.due.is_none_or(|due| row.started_at.is_none_or(|started| started + SLACK >= due));
+        faults.must(Rule::Times, starts, || format!("it started before it was due: {}", row.name()));
+        let limit = match row.outcome() {
+            "Expired" => row.options["expires"]["at"].as_i64(),
+            "TimedOut" if row.options["timeout"].is_null() => row.deadline,
+            _ => None,
+        };
+        let ends = limit.is_none_or(|limit| row.ended_at.is_some_and(|ended| ended + SLACK >= limit));
+        faults.must(Rule::Times, ends, || format!("it ended before its time: {}", row.name()));
     }
 
     /// What ends well as its script has it ends well, unless something may have come between.

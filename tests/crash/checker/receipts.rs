@@ -1,7 +1,9 @@
 //! What was acknowledged is there, and what was told is so.
 
+use std::collections::HashSet;
+
 use super::fault::Rule;
-use super::rows::INSIDE;
+use super::rows::{INSIDE, Row};
 use super::world::{Faults, World};
 use crate::journal::Line;
 
@@ -40,15 +42,15 @@ impl World {
         for line in &self.lines {
             match line {
                 Line::Told { cid, outcome } => {
-                    let found = self.find(cid).map(super::rows::Row::outcome);
+                    let found = self.find(cid).map(Row::outcome);
                     faults.must(Rule::Told, found == Some(outcome), || {
                         format!("{cid} was told to have ended as {outcome}, and is {found:?}")
                     });
                 }
                 Line::Cancelled { cid, answer } => {
                     let found = self.find(cid);
-                    let outcome = found.map(super::rows::Row::outcome);
-                    let is_group = found.is_some_and(super::rows::Row::is_group);
+                    let outcome = found.map(Row::outcome);
+                    let is_group = found.is_some_and(Row::is_group);
                     let is_so = match answer.as_str() {
                         "cancelled" => outcome == Some("Cancelled"),
                         "requested" if !is_group => {
@@ -71,14 +73,12 @@ impl World {
                 _ => {}
             }
         }
+        let is_answer = |row: &&Row| row.channel == INSIDE && row.parent.is_none() && row.is_completed();
+        let recorded: HashSet<_> = self.rows.iter().filter(is_answer).filter_map(Row::id).collect();
         for id in answered {
-            let is_there = self.rows.iter().any(|row| {
-                row.channel == INSIDE
-                    && row.parent.is_none()
-                    && row.is_completed()
-                    && row.id().as_ref() == Some(id)
+            faults.must(Rule::Told, recorded.contains(id), || {
+                format!("`{id}` was answered, and is not recorded")
             });
-            faults.must(Rule::Told, is_there, || format!("`{id}` was answered, and is not recorded"));
         }
     }
 }

@@ -32,12 +32,14 @@ pub(super) struct Row {
     pub(super) root: String,
     pub(super) depth: i64,
     pub(super) called_at: i64,
+    pub(super) due: Option<i64>,
     pub(super) deadline: Option<i64>,
     pub(super) slot: Option<(String, i64)>,
     pub(super) hidden_by: Option<String>,
     pub(super) attempts: i64,
     pub(super) failed: i64,
     pub(super) losses: i64,
+    pub(super) started_at: Option<i64>,
     pub(super) ended_at: Option<i64>,
     pub(super) outcome: Option<i64>,
     pub(super) again: Option<String>,
@@ -112,7 +114,7 @@ pub(super) fn open(file: &Path) -> rusqlite::Result<Connection> {
 /// All invocations, in the order in which they were accepted.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
     let sql = "SELECT accept, cid, state, target.name AS target, channel, asking.name AS asking, parent, root, depth,
-            called_at, deadline, slot_group, slot_index, hidden_by, attempts, failed, losses, ended_at, outcome, again,
+            called_at, due, deadline, slot_group, slot_index, hidden_by, attempts, failed, losses, started_at, ended_at, outcome, again,
             callbacks, on_failure, options, error, payload_kind, payload, response_kind, response
         FROM invocation
         LEFT JOIN service AS target ON target.id = invocation.service
@@ -136,12 +138,14 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
             root: cid("root")?.unwrap_or_default(),
             depth: row.get("depth")?,
             called_at: row.get("called_at")?,
+            due: row.get("due")?,
             deadline: row.get("deadline")?,
             slot: cid("slot_group")?.zip(slot),
             hidden_by: cid("hidden_by")?,
             attempts: row.get("attempts")?,
             failed: row.get("failed")?,
             losses: row.get("losses")?,
+            started_at: row.get("started_at")?,
             ended_at: row.get("ended_at")?,
             outcome: row.get("outcome")?,
             again: cid("again")?,

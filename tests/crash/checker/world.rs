@@ -26,13 +26,15 @@ pub(super) struct World {
     pub(super) cancelled: HashSet<String>,
     /// What was refused a call.
     pub(super) refused: HashSet<String>,
+    /// What was to be run again.
+    pub(super) runs_again: HashSet<String>,
 }
 
 impl World {
     pub(super) fn new(rows: Vec<Row>, lines: Vec<Line>) -> Self {
         let (mut at, mut children) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         let (mut members, mut asked) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
-        let (mut cancelled, mut refused) = (HashSet::new(), HashSet::new());
+        let (mut cancelled, mut refused, mut runs_again) = (HashSet::new(), HashSet::new(), HashSet::new());
         for (index, row) in rows.iter().enumerate() {
             at.insert(row.cid.clone(), index);
             if let Some(parent) = &row.parent {
@@ -51,11 +53,12 @@ impl World {
                     let root = at.get(cid).map(|index| rows[*index].root.clone());
                     cancelled.extend(root);
                 }
+                Line::RunsAgain { cid } => drop(runs_again.insert(cid.clone())),
                 Line::Refused { by: Some(by), .. } => drop(refused.insert(by.clone())),
                 _ => {}
             }
         }
-        Self { rows, lines, at, children, members, asked, cancelled, refused }
+        Self { rows, lines, at, children, members, asked, cancelled, refused, runs_again }
     }
 
     pub(super) fn find(&self, cid: &str) -> Option<&Row> {
