@@ -98,12 +98,8 @@ pub(crate) async fn start(
         .keep_ended_bytes(usize::MAX)
         .keep_dead(usize::MAX)
         .drain_limit(Duration::from_millis(40));
-    let builder = if life.promises_early { promise_early(builder) } else { builder };
+    let builder = if life.promises_early { builder.acknowledge_before_commit() } else { builder };
     builder.start().await
-}
-
-fn promise_early(builder: zato_runtime::Builder) -> zato_runtime::Builder {
-    builder
 }
 
 async fn live(file: &Path, life: Life, journal: &Journal) -> Result<(), Error> {

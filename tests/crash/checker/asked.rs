@@ -84,8 +84,7 @@ impl World {
                     format!("it is the second of its key: {}", row.name())
                 });
             } else if row.channel == INSIDE {
-                let made = self.made(row).unwrap_or_default();
-                *inside.entry(made).or_default() += 1;
+                *inside.entry(self.made_inside(row)).or_default() += 1;
             } else if (row.is_group() || row.channel == CALL && row.slot.is_none())
                 && row.again_of().is_none()
             {
@@ -103,6 +102,15 @@ impl World {
             }
         }
         self.check_inside(inside, faults);
+    }
+
+    /// What a synchronous call was asked for as. Where what it was made inside is gone, its tree tells who asked.
+    fn made_inside(&self, row: &Row) -> Made {
+        let (by, id) = self.made(row).unwrap_or_default();
+        let is_there = by.as_ref().is_none_or(|by| self.find(by).is_some());
+        let asks = self.inside.get(&id).into_iter().flatten();
+        let mut of_tree = asks.filter(|by| self.find(by).is_some_and(|by| by.root == row.root));
+        if is_there { (by, id) } else { (of_tree.next().cloned(), id) }
     }
 
     /// A synchronous call is recorded at most as often as it was made; for certain where it brought a response in the
@@ -141,10 +149,7 @@ impl World {
     pub(super) fn check_tree(&self, row: &Row, faults: &mut Faults) {
         let above = row.parent.as_ref().and_then(|parent| self.find(parent));
         let fits = match (&row.parent, above) {
-            // The parent of what was made inside a synchronous call may be gone with its attempt.
-            (Some(_), None) => {
-                row.hidden_by.as_ref().and_then(|by| self.find(by)).is_some_and(|by| by.root == row.root)
-            }
+            (Some(_), None) => self.beside_gap(row).is_some_and(|by| by.root == row.root),
             (Some(_), Some(above)) => {
                 above.root == row.root
                     && above.depth + 1 == row.depth
@@ -157,5 +162,14 @@ impl World {
             }
         };
         faults.must(Rule::Trees, fits, || format!("it has no place in a tree: {}", row.name()));
+    }
+
+    /// What leads to its tree where its parent is a synchronous call that is gone with its attempt: the invocation whose
+    /// attempt that was, for a member its group, for what runs again the first. A synchronous call inside one that was
+    /// cut off has its root alone.
+    fn beside_gap(&self, row: &Row) -> Option<&Row> {
+        let by = row.hidden_by.as_deref().or(row.again_of());
+        let by = by.or_else(|| Some(&self.slot_in(row)?.cid));
+        by.or((row.channel == INSIDE).then_some(&*row.root)).and_then(|by| self.find(by))
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct World {
     members: HashMap<String, Vec<usize>>,
     /// What was asked for.
     pub(super) asked: HashMap<Made, Vec<Asked>>,
+    /// Who asked for synchronous calls with this ID.
+    pub(super) inside: HashMap<String, Vec<String>>,
     /// The roots of the trees in which something was cancelled.
     pub(super) cancelled: HashSet<String>,
     /// What was refused a call.
@@ -34,6 +36,7 @@ impl World {
     pub(super) fn new(rows: Vec<Row>, lines: Vec<Line>) -> Self {
         let (mut at, mut children) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         let (mut members, mut asked) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        let mut inside = HashMap::<_, Vec<_>>::new();
         let (mut cancelled, mut refused, mut runs_again) = (HashSet::new(), HashSet::new(), HashSet::new());
         for (index, row) in rows.iter().enumerate() {
             at.insert(row.cid.clone(), index);
@@ -49,6 +52,7 @@ impl World {
                 Line::Asks(ask) => {
                     asked.entry((ask.by.clone(), ask.id.clone())).or_default().push(ask.clone());
                 }
+                Line::AsksInside { id, by, .. } => inside.entry(id.clone()).or_default().push(by.clone()),
                 Line::Cancels { cid, .. } => {
                     let root = at.get(cid).map(|index| rows[*index].root.clone());
                     cancelled.extend(root);
@@ -58,7 +62,7 @@ impl World {
                 _ => {}
             }
         }
-        Self { rows, lines, at, children, members, asked, cancelled, refused, runs_again }
+        Self { rows, lines, at, children, members, asked, inside, cancelled, refused, runs_again }
     }
 
     pub(super) fn find(&self, cid: &str) -> Option<&Row> {
