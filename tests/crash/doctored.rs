@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::checker::{Rule, check};
+use crate::checker::{Fault, Rule, check, check_with};
 use crate::child::Load;
 use crate::journal::{self, Line};
 use crate::killer::{Plan, run};
@@ -68,6 +68,18 @@ const FILE: [(&str, Damage, Rule); 29] = [
     ("a chain is broken off", Gone("channel = 6"), Rule::Groups),
     ("it has no attempts", Set("attempts = 0", "cid = IT"), Rule::Attempts),
     ("it is in another tree", Set("root = randomblob(16)", "cid = IT"), Rule::Trees),
+];
+
+/// The same for the file as a kill has left it.
+const MOMENT: [(&str, Damage, Rule); 4] = [
+    ("an outcome comes without its callback", Gone("channel = 2"), Rule::Callbacks),
+    ("another outcome comes later", Set("attempts = attempts + 1", "cid = IT"), Rule::Outcome),
+    (
+        "a group waits for nothing",
+        Set("state = 2, outcome = NULL, ended_at = NULL", "channel = 3"),
+        Rule::Groups,
+    ),
+    ("a promise is kept later", Gone("cid = IT"), Rule::Receipt),
 ];
 
 /// What was called from outside, by itself.
@@ -154,8 +166,7 @@ fn every_damage_is_found() {
     assert_eq!(killed.faults(), [], "the file as it is");
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (file, journal) = (directory.path().join("zato.db"), directory.path().join("journal"));
-    let is_found = |what: &str, rule| {
-        let faults = check(&journal, &file);
+    let is_found = |what: &str, faults: Vec<Fault>, rule| {
         assert!(faults.iter().any(|fault| fault.rule == rule), "{what}: {faults:?}");
     };
     fs::copy(killed.journal(), &journal).expect("the journal can be copied");
@@ -163,16 +174,22 @@ fn every_damage_is_found() {
     for (what, done, rule) in FILE {
         fs::copy(killed.file(), &file).expect("the file can be copied");
         assert!(damage(&file, &done, &it), "{what}: there is nothing to damage");
-        is_found(what, rule);
+        is_found(what, check(&journal, &file), rule);
+    }
+    for (what, done, rule) in MOMENT {
+        fs::copy(killed.file(), &file).expect("the file can be copied");
+        assert!(damage(&file, &done, &it), "{what}: there is nothing to damage");
+        let moments = [(killed.lives, file.clone())];
+        is_found(what, check_with(&journal, &killed.file(), &moments), rule);
     }
     fs::copy(killed.file(), &file).expect("the file can be copied");
     for (what, doctor, rule) in JOURNAL {
         let mut lines = lines.clone();
         doctor(&mut lines);
         journal::write(&journal, &lines).expect("the journal can be written");
-        is_found(what, rule);
+        is_found(what, check(&journal, &file), rule);
     }
     fs::copy(killed.journal(), &journal).expect("the journal can be copied");
     fs::write(&file, "no file of SQLite").expect("it can be written");
-    is_found("another file", Rule::Whole);
+    is_found("another file", check(&journal, &file), Rule::Whole);
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::chance::Chance;
-use crate::checker::{self, Fault};
+use crate::checker::{Fault, Moment, check_with};
 use crate::child::{Life, Load, STOPPING, Task, UP};
 use crate::process::{Keeper, Living, said};
 
@@ -25,6 +25,9 @@ const LAST: Duration = Duration::from_mins(2);
 
 /// How often the last life may be killed by what it runs.
 const LAST_LIVES: u32 = 30;
+
+/// How often the file is copied for the checker as a kill has left it.
+const MOMENTS: u32 = 6;
 
 /// When a life is killed, in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +52,8 @@ pub(crate) struct Killed {
     pub(crate) suicides: u32,
     /// How many shut down in time.
     pub(crate) stops: u32,
+    /// The file as some of those that were killed have left it.
+    moments: Vec<Moment>,
 }
 
 impl Killed {
@@ -62,7 +67,7 @@ impl Killed {
 
     /// What is wrong with what is left.
     pub(crate) fn faults(&self) -> Vec<Fault> {
-        checker::check(&self.journal(), &self.file())
+        check_with(&self.journal(), &self.file(), &self.moments)
     }
 
     /// Keeps the files, and answers where they are.
@@ -99,7 +104,7 @@ impl Plan {
 /// A process that cannot be started, or that did not end as it should; what it said is in the error.
 pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
     let directory = tempfile::tempdir()?;
-    let mut killed = Killed { directory, lives: 0, kills: 0, suicides: 0, stops: 0 };
+    let mut killed = Killed { directory, lives: 0, kills: 0, suicides: 0, stops: 0, moments: Vec::new() };
     let keeper = Keeper::start(&killed.journal())?;
     let mut chance = Chance::new(plan.seed, OF_KILLER);
     while killed.kills < plan.kills {
@@ -108,6 +113,9 @@ pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
         let living = Living::start(&killed.file(), killed.life(plan, plan.load, task), &keeper)?;
         wait(&living, when).map_err(|error| killed.blame(&error))?;
         killed.count(living.kill()?)?;
+        if killed.kills.is_multiple_of(plan.kills.div_ceil(MOMENTS)) {
+            killed.copy()?;
+        }
     }
     for index in 0..LAST_LIVES {
         let load = if index == 0 { plan.last } else { Load::Nothing };
@@ -152,6 +160,21 @@ impl Killed {
         self.lives += 1;
         let Plan { seed, promises_early, .. } = plan;
         Life { seed, number: self.lives, load, task, promises_early }
+    }
+
+    /// Copies the file, and the log beside it in which the last commits are.
+    fn copy(&mut self) -> io::Result<()> {
+        let (file, copy) = (self.file(), self.file().with_added_extension(self.lives.to_string()));
+        // What is killed at once has not made it yet.
+        if file.exists() {
+            fs::copy(&file, &copy)?;
+            let log = |file: &Path| PathBuf::from(format!("{}-wal", file.display()));
+            if log(&file).exists() {
+                fs::copy(log(&file), log(&copy))?;
+            }
+            self.moments.push((self.lives, copy));
+        }
+        Ok(())
     }
 
     fn count(&mut self, status: ExitStatus) -> io::Result<()> {

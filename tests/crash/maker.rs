@@ -12,7 +12,9 @@ const OF_KEYS: u64 = 1 << 40;
 /// What a life asks for. `with_poison` where that may kill its process.
 pub(crate) fn asks(seed: u64, life: u32, with_poison: bool) -> Vec<Ask> {
     let mut maker = Maker { chance: Chance::new(seed, u64::from(life)), seed };
-    let count = 4 + maker.chance.below(14);
+    // Now and then more than a life can do.
+    let most = if maker.chance.one_in(12) { 100 } else { 14 };
+    let count = 4 + maker.chance.below(most);
     let mut asks: Vec<_> = (0..count).map(|n| maker.ask(format!("{life}-{n}"))).collect();
     if with_poison && maker.chance.one_in(20) {
         let losses = u32::try_from(1 + maker.chance.below(3)).unwrap_or(1);

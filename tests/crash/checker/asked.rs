@@ -12,7 +12,7 @@ fn is(row: &Row, target: &Target) -> bool {
     row.service == target.service && digest(&row.payload.1) == target.digest
 }
 
-impl World {
+impl World<'_> {
     /// Somebody asked for it, and for what it is.
     pub(super) fn check_asked(&self, row: &Row, faults: &mut Faults) {
         let is_asked = match row.channel {
@@ -117,7 +117,7 @@ impl World {
     /// attempt that was the last.
     fn check_inside(&self, mut recorded: HashMap<Made, usize>, faults: &mut Faults) {
         let mut asked: HashMap<Made, usize> = HashMap::new();
-        for line in &self.lines {
+        for line in self.lines {
             match line {
                 Line::AsksInside { id, by, .. } => {
                     *asked.entry((Some(by.clone()), id.clone())).or_default() += 1;

@@ -8,7 +8,7 @@ use super::world::{Faults, World};
 use crate::journal::Line;
 use crate::script::POISON;
 
-impl World {
+impl World<'_> {
     /// Its counts fit each other.
     pub(super) fn check_attempts(row: &Row, faults: &mut Faults) {
         let fits = row.failed + row.losses <= row.attempts
@@ -25,7 +25,7 @@ impl World {
         let mut in_this_life = HashSet::new();
         let mut begun: HashMap<&str, Vec<u32>> = HashMap::new();
         let mut deaths = 0;
-        for line in &self.lines {
+        for line in self.lines {
             match line {
                 Line::Begins { .. } => {
                     in_this_life.clear();

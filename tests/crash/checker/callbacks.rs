@@ -6,7 +6,7 @@ use super::fault::Rule;
 use super::rows::{CALLBACK, INSIDE, Row, STEP};
 use super::world::{Faults, World};
 
-impl World {
+impl World<'_> {
     pub(super) fn check_callbacks(&self, row: &Row, faults: &mut Faults) {
         if row.channel == CALLBACK {
             let answers = row.parent.as_ref().and_then(|parent| self.find(parent));

@@ -44,6 +44,11 @@ impl Fault {
     pub(crate) fn new(rule: Rule, text: impl Into<String>) -> Self {
         Self { rule, text: text.into() }
     }
+
+    /// As it was after this life.
+    pub(super) fn after(self, life: u32) -> Self {
+        Self { text: format!("after life {life}: {}", self.text), ..self }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -6,15 +6,26 @@ use super::fault::Rule;
 use super::rows::{CHAIN, Row};
 use super::world::{Faults, World};
 
-impl World {
+impl World<'_> {
     pub(super) fn check_group(&self, row: &Row, faults: &mut Faults) {
         if !row.is_group() {
             return;
         }
-        let checked = if row.channel == CHAIN { self.check_chain(row) } else { self.check_members(row) };
+        let checked = match row.channel {
+            _ if row.outcome.is_none() => self.check_open(row),
+            CHAIN => self.check_chain(row),
+            _ => self.check_members(row),
+        };
         if let Err(fault) = checked {
             faults.must(Rule::Groups, false, || format!("{fault}: {}", row.name()));
         }
+    }
+
+    /// One that has not ended waits for a member, or for the last step.
+    fn check_open(&self, group: &Row) -> Result<(), String> {
+        let mut left = self.members(&group.cid).filter(|member| member.outcome.is_none());
+        must(left.next().is_some(), "all its members have ended")?;
+        must(group.channel != CHAIN || left.next().is_none(), "it makes several steps at once")
     }
 
     fn check_members(&self, group: &Row) -> Result<(), String> {

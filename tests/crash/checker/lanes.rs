@@ -9,11 +9,11 @@ use crate::journal::Line;
 /// A service and a key.
 type Lane = (String, String);
 
-impl World {
+impl World<'_> {
     pub(super) fn check_lanes(&self, faults: &mut Faults) {
         let mut running: HashMap<Lane, &str> = HashMap::new();
         let mut last: HashMap<Lane, i64> = HashMap::new();
-        for line in &self.lines {
+        for line in self.lines {
             match line {
                 // All that ran is dead.
                 Line::Begins { .. } => running.clear(),

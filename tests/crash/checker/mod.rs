@@ -12,5 +12,5 @@ mod lanes;
 mod attempts;
 mod check;
 
-pub(crate) use check::check;
+pub(crate) use check::{Moment, check, check_with};
 pub(crate) use fault::{Fault, Rule};

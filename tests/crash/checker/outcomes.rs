@@ -8,14 +8,28 @@ use crate::script::{self, POISON, WORKERS};
 /// By how much the clock of the machine may be put right between two looks at it, in nanoseconds.
 const SLACK: i64 = 2_000_000;
 
-impl World {
-    /// It has ended, and what belongs to an end is there, and nothing else.
-    pub(super) fn check_outcome(&self, row: &Row, faults: &mut Faults) {
-        let has_ended = row.state >= 3 && row.outcome.is_some() && row.ended_at.is_some();
+impl World<'_> {
+    /// It has ended.
+    pub(super) fn check_end(row: &Row, faults: &mut Faults) {
+        let has_ended = row.state >= 3 && row.outcome.is_some();
         faults.must(Rule::Outcome, has_ended, || format!("it has not ended: {}", row.name()));
-        if !has_ended {
-            return;
+    }
+
+    /// What had ended is as it was.
+    pub(super) fn check_stays(&self, end: &World<'_>, faults: &mut Faults) {
+        let stands =
+            |row: &Row| (row.outcome, row.ended_at, row.attempts, row.response.clone(), row.error.clone());
+        for row in self.rows.iter().filter(|row| row.outcome.is_some()) {
+            let stays = end.find(&row.cid).is_some_and(|end| stands(end) == stands(row));
+            faults
+                .must(Rule::Outcome, stays, || format!("it has another outcome in the end: {}", row.name()));
         }
+    }
+
+    /// What belongs to an end is there, and nothing else.
+    pub(super) fn check_outcome(&self, row: &Row, faults: &mut Faults) {
+        let has_ended = row.state >= 3 && row.ended_at.is_some();
+        faults.must(Rule::Outcome, has_ended, || format!("it has an outcome and no end: {}", row.name()));
         let is_dead = !row.is_completed() && !matches!(row.channel, INSIDE | STEP);
         faults.must(Rule::Outcome, (row.state == 4) == is_dead, || {
             format!("{} is a dead letter, or is none: {}", row.state, row.name())

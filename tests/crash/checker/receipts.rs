@@ -7,10 +7,10 @@ use super::rows::{INSIDE, Row};
 use super::world::{Faults, World};
 use crate::journal::Line;
 
-impl World {
+impl World<'_> {
     /// Every CID that was given stands for what was asked for.
     pub(super) fn check_receipts(&self, faults: &mut Faults) {
-        for line in &self.lines {
+        for line in self.lines {
             let (id, cid, by) = match line {
                 Line::Got { id, by, cid } => (id, cid, Some(by)),
                 Line::Taken { id, cid } => (id, cid, None),
@@ -39,7 +39,7 @@ impl World {
     /// Every outcome that was told is the one that is recorded, and so is everything else that was answered.
     pub(super) fn check_told(&self, faults: &mut Faults) {
         let mut answered = Vec::new();
-        for line in &self.lines {
+        for line in self.lines {
             match line {
                 Line::Told { cid, outcome } => {
                     let found = self.find(cid).map(Row::outcome);
@@ -54,7 +54,7 @@ impl World {
                     let is_so = match answer.as_str() {
                         "cancelled" => outcome == Some("Cancelled"),
                         "requested" if !is_group => {
-                            matches!(outcome, Some("Cancelled" | "Completed" | "TimedOut"))
+                            matches!(outcome, Some("none" | "Cancelled" | "Completed" | "TimedOut"))
                         }
                         _ => found.is_some(),
                     };

@@ -10,10 +10,10 @@ use crate::journal::{Asked, Line};
 pub(super) type Made = (Option<String>, String);
 
 /// All that is known.
-pub(super) struct World {
+pub(super) struct World<'a> {
     /// In accept order.
     pub(super) rows: Vec<Row>,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: &'a [Line],
     /// Where each CID stands in `rows`.
     at: HashMap<String, usize>,
     /// What has this parent.
@@ -32,8 +32,8 @@ pub(super) struct World {
     pub(super) runs_again: HashSet<String>,
 }
 
-impl World {
-    pub(super) fn new(rows: Vec<Row>, lines: Vec<Line>) -> Self {
+impl<'a> World<'a> {
+    pub(super) fn new(rows: Vec<Row>, lines: &'a [Line]) -> Self {
         let (mut at, mut children) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         let (mut members, mut asked) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         let mut inside = HashMap::<_, Vec<_>>::new();
@@ -47,7 +47,7 @@ impl World {
                 members.entry(group.clone()).or_default().push(index);
             }
         }
-        for line in &lines {
+        for line in lines {
             match line {
                 Line::Asks(ask) => {
                     asked.entry((ask.by.clone(), ask.id.clone())).or_default().push(ask.clone());
