@@ -13,7 +13,7 @@ const OF_KEYS: u64 = 1 << 40;
 pub(crate) fn asks(seed: u64, life: u32, with_poison: bool) -> Vec<Ask> {
     let mut maker = Maker { chance: Chance::new(seed, u64::from(life)), seed };
     // Now and then more than a life can do.
-    let most = if maker.chance.one_in(12) { 100 } else { 14 };
+    let most = if maker.chance.one_in(16) { 60 } else { 14 };
     let count = 4 + maker.chance.below(most);
     let mut asks: Vec<_> = (0..count).map(|n| maker.ask(format!("{life}-{n}"))).collect();
     if with_poison && maker.chance.one_in(20) {

@@ -36,7 +36,7 @@ impl World<'_> {
             let carries = if row.is_completed() {
                 row.response.as_ref() == Some(&callback.payload)
             } else {
-                is_report(row, &callback.request())
+                is_report(row, &callback.request)
             };
             faults.must(Rule::Callbacks, carries, || {
                 let payload = String::from_utf8_lossy(&callback.payload.1).into_owned();

@@ -85,7 +85,7 @@ impl World<'_> {
     }
 
     fn can_fail(&self, row: &Row) -> bool {
-        let request = row.request();
+        let request = &row.request;
         match row.service.as_str() {
             script::STEP => request["fails_at"].is_u64() && request["fails_at"] == request["steps"],
             service if WORKERS.contains(&service) => {
@@ -102,7 +102,7 @@ impl World<'_> {
 }
 
 fn must_fail(row: &Row) -> bool {
-    let ends = &row.request()["ends"];
+    let ends = &row.request["ends"];
     let fails_always =
         *ends == "fails_for_good" || ends["fails_until"].as_u64().is_some_and(|until| until > 1_000);
     row.service == POISON || fails_always && WORKERS.contains(&&*row.service)

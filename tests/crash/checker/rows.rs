@@ -48,18 +48,15 @@ pub(super) struct Row {
     pub(super) options: Value,
     pub(super) error: Option<String>,
     pub(super) payload: (i64, Vec<u8>),
+    /// It as JSON.
+    pub(super) request: Value,
     pub(super) response: Option<(i64, Vec<u8>)>,
 }
 
 impl Row {
-    /// The request as JSON.
-    pub(super) fn request(&self) -> Value {
-        serde_json::from_slice(&self.payload.1).unwrap_or_default()
-    }
-
     /// The ID of a request.
     pub(super) fn id(&self) -> Option<String> {
-        self.request()["id"].as_str().map(str::to_owned)
+        self.request["id"].as_str().map(str::to_owned)
     }
 
     /// The dead letter that it runs again.
@@ -126,6 +123,7 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
             |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<Vec<u8>>>(column)?.map(|cid| text(&cid)));
         let slot: Option<i64> = row.get("slot_index")?;
         let options: Option<String> = row.get("options")?;
+        let payload: Vec<u8> = row.get("payload")?;
         let kind: Option<i64> = row.get("response_kind")?;
         Ok(Row {
             accept: row.get("accept")?,
@@ -153,7 +151,8 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
             on_failure: names(row.get("on_failure")?),
             options: options.and_then(|options| serde_json::from_str(&options).ok()).unwrap_or_default(),
             error: row.get("error")?,
-            payload: (row.get("payload_kind")?, row.get("payload")?),
+            request: serde_json::from_slice(&payload).unwrap_or_default(),
+            payload: (row.get("payload_kind")?, payload),
             response: kind.zip(row.get("response")?),
         })
     })?;
