@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -32,10 +33,22 @@ fn role() {
     if role == "journal" {
         return journal::keep(io::stdin(), &path).expect("the journal can be written");
     }
+    ends_with_its_parent();
     let life: Life = serde_json::from_str(&env::var(LIFE).expect("the life is said")).expect("a life");
     // Its standard input is the way into the journal: nothing else writes there.
     let pipe = File::from(io::stdin().as_fd().try_clone_to_owned().expect("the pipe can be cloned"));
     child::run(&path, life, &Journal::new(pipe)).expect("the bus runs");
+}
+
+/// Has this process end when the one that started it is gone: nobody would kill it then.
+fn ends_with_its_parent() {
+    let parent = parent_id();
+    std::thread::spawn(move || {
+        while parent_id() == parent {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        std::process::exit(1);
+    });
 }
 
 /// A command that starts this binary in a role, with `path` for its file. What it says on its standard error comes
