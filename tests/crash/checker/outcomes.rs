@@ -68,7 +68,8 @@ impl World<'_> {
                 is_refused || row.deadline.is_some() || self.can_fail(row)
             }
             "TimedOut" => has_timeout || self.has_timeout_below(row),
-            "Expired" => row.options["expires"].is_object(),
+            // It concerns the first start alone.
+            "Expired" => row.options["expires"].is_object() && row.attempts == 0,
             "Cancelled" => self.cancelled.contains(&row.root),
             "Lost" => row.service == POISON && row.options["max_losses"] == row.losses,
             _ => false,
