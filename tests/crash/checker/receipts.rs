@@ -53,9 +53,8 @@ impl World<'_> {
                     let is_group = found.is_some_and(Row::is_group);
                     let is_so = match answer.as_str() {
                         "cancelled" => outcome == Some("Cancelled"),
-                        "requested" if !is_group => {
-                            matches!(outcome, Some("none" | "Cancelled" | "Completed" | "TimedOut"))
-                        }
+                        // Its last attempt may have failed before it was told.
+                        "requested" if !is_group => !matches!(outcome, None | Some("Expired" | "Lost")),
                         _ => found.is_some(),
                     };
                     faults.must(Rule::Told, is_so, || {
