@@ -13,15 +13,16 @@ use zato_runtime::{Error, Filter, Found, Runtime, Stage};
 use crate::door::{self, Door};
 use crate::journal::{Journal, Line};
 use crate::maker;
-use crate::script::{Ask, WORKERS};
+use crate::script::{Ask, LINE, WORKERS};
 use crate::services;
 
 /// What a process says on its standard output: its bus has started, and it has begun to shut down.
 pub(crate) const UP: &str = "the bus is up";
 pub(crate) const STOPPING: &str = "the bus is stopping";
 
-/// How many ask from outside at the same time.
+/// How many ask from outside at the same time, and how many in a long line.
 const CALLERS: usize = 3;
+const CALLERS_IN_LINE: usize = 100;
 
 /// How long the last life may take.
 const LAST: Duration = Duration::from_secs(90);
@@ -48,6 +49,8 @@ pub(crate) enum Load {
     },
     /// One that kills its process, among many that do not.
     Crowd,
+    /// Many of a service that has one place, and that nothing starts of before all are called.
+    Line,
 }
 
 /// What it does beside.
@@ -134,6 +137,7 @@ async fn ask(runtime: Runtime, life: Life, journal: Journal) {
     let asks = match life.load {
         Load::Nothing => Vec::new(),
         Load::Crowd => maker::crowd(),
+        Load::Line => maker::line(life.number),
         Load::Random { with_poison } => {
             let before = life.number.checked_sub(1).map(|before| maker::asks(life.seed, before, false));
             let again = before.into_iter().flatten().filter(|ask| matches!(ask, Ask::Call(_, Some(_), _)));
@@ -143,7 +147,11 @@ async fn ask(runtime: Runtime, life: Life, journal: Journal) {
     let asks = Arc::new(Mutex::new(asks.into_iter()));
     let got = Arc::new(Mutex::new(Vec::new()));
     let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
+    if life.load == Load::Line {
+        // A runtime that is shut down refuses.
+        let _ = runtime.pause(LINE).await;
+    }
+    for _ in 0..if life.load == Load::Line { CALLERS_IN_LINE } else { CALLERS } {
         let (runtime, journal, asks, got) = (runtime.clone(), journal.clone(), asks.clone(), got.clone());
         callers.spawn(async move {
             loop {
@@ -156,6 +164,7 @@ async fn ask(runtime: Runtime, life: Life, journal: Journal) {
         });
     }
     callers.join_all().await;
+    let _ = runtime.resume(LINE).await;
 }
 
 /// Makes a call, and answers with its CID, if it has one. What is refused is in the journal.

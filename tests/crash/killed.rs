@@ -63,6 +63,15 @@ fn what_kills_its_process_is_lost_alone() {
     assert_eq!((killed.suicides, killed.stops), (LOSSES, 1));
 }
 
+/// What waits in a line that is longer than what the engine holds of it runs in its order, each once.
+#[test]
+fn a_long_line_outlives_kills() {
+    let seed = number("ZATO_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let plan = Plan { load: Load::Line, lives_for: 1_500, ..Plan::new(seed, KILLS_EACH) };
+    println!("seed {seed}, {KILLS_EACH} kills");
+    no_faults(&mut done(plan), plan);
+}
+
 /// The test of the test: a build that gives CIDs before they are on the disk does not pass.
 #[test]
 fn a_promise_before_its_commit_is_found_out() {

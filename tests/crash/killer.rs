@@ -87,13 +87,15 @@ pub(crate) struct Plan {
     /// What is asked for by the first of the lives that are left in peace.
     pub(crate) last: Load,
     pub(crate) promises_early: bool,
+    /// How many milliseconds a life has at the most.
+    pub(crate) lives_for: u64,
 }
 
 impl Plan {
     /// Random calls, and so many kills.
     pub(crate) fn new(seed: u64, kills: u32) -> Self {
         let load = Load::Random { with_poison: true };
-        Self { seed, load, kills, last: Load::Nothing, promises_early: false }
+        Self { seed, load, kills, last: Load::Nothing, promises_early: false, lives_for: 80 }
     }
 }
 
@@ -108,7 +110,7 @@ pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
     let keeper = Keeper::start(&killed.journal())?;
     let mut chance = Chance::new(plan.seed, OF_KILLER);
     while killed.kills < plan.kills {
-        let when = when(&mut chance);
+        let when = when(&mut chance, plan.lives_for * 1_000);
         let task = if matches!(when, When::Stopping(_)) { Task::Stop(chance.below(40)) } else { Task::Run };
         let living = Living::start(&killed.file(), killed.life(plan, plan.load, task), &keeper)?;
         wait(&living, when).map_err(|error| killed.blame(&error))?;
@@ -133,11 +135,12 @@ pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
     Err(killed.blame(&io::Error::other("the last life is killed again and again by what it runs")))
 }
 
-fn when(chance: &mut Chance) -> When {
+/// When a life that has so many microseconds is killed.
+fn when(chance: &mut Chance, lives_for: u64) -> When {
     match chance.below(10) {
         0..2 => When::Started(chance.below(60_000)),
         2..4 => When::Stopping(chance.below(50_000)),
-        _ => When::Up(chance.below(80_000)),
+        _ => When::Up(chance.below(lives_for)),
     }
 }
 

@@ -38,6 +38,19 @@ pub(crate) fn crowd() -> Vec<Ask> {
     asks
 }
 
+/// How many wait in a long line: more of a service than the engine holds in memory, once there were a few lives.
+const LINE: u32 = 1_500;
+
+/// Many that wait for one another.
+pub(crate) fn line(life: u32) -> Vec<Ask> {
+    let call = |n| {
+        let (work, replies) = (idle(format!("{life}-line-{n}")), Replies::None);
+        let options = Options { priority: Some(0), ..Options::default() };
+        Ask::Call(Call { worker: WORKERS.len() - 1, work, replies, options }, None, false)
+    };
+    (0..LINE).map(call).collect()
+}
+
 /// Nothing to do.
 fn idle(id: String) -> Work {
     Work { id, does: Vec::new(), ends: End::Well, fails_at: None }
@@ -68,7 +81,7 @@ impl Maker {
     }
 
     fn worker(&mut self) -> usize {
-        usize::try_from(self.chance.below(WORKERS.len() as u64)).unwrap_or_default()
+        usize::try_from(self.chance.below(WORKERS.len() as u64 - 1)).unwrap_or_default()
     }
 
     fn call(&mut self, id: String, depth: u32) -> Call {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// The services that do what they are told.
-pub(crate) const WORKERS: [&str; 3] = ["crash.work", "crash.twin", "crash.plain"];
+pub(crate) const WORKERS: [&str; 4] = ["crash.work", "crash.twin", "crash.plain", LINE];
+/// The one of them that is not called at random: one at a time, of many that wait.
+pub(crate) const LINE: &str = "crash.line";
 /// Receives responses.
 pub(crate) const REPLY: &str = "crash.reply";
 /// Receives failure reports.

@@ -7,15 +7,16 @@ use zato_core::{Channel, Context, Failure, FailureReport, Registration, Result, 
 
 use crate::door::Door;
 use crate::journal::{Journal, Line};
-use crate::script::{Done, End, Work};
+use crate::script::{Done, End, LINE, Work};
 
-pub(crate) fn all() -> [Registration; 10] {
+pub(crate) fn all() -> [Registration; 11] {
     [
         work::service().erased(),
         work_async_callback::service().erased(),
         work_async_failure::service().erased(),
         twin::service().erased(),
         plain::service().erased(),
+        line::service().erased(),
         reply::service().erased(),
         report::service().erased(),
         last::service().erased(),
@@ -51,6 +52,12 @@ async fn twin(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
 /// Has one attempt, but for those that its process takes from it.
 #[service(name = "crash.plain", max_losses = 100_000)]
 async fn plain(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
+    act(ctx, work, journal).await
+}
+
+/// One at a time, in the order in which they are called: as if all had one key.
+#[service(name = "crash.line", concurrency = 1, max_losses = 100_000)]
+async fn line(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
     act(ctx, work, journal).await
 }
 
@@ -109,6 +116,7 @@ struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     fn begin(ctx: &'a Context, journal: &'a Journal) -> Self {
         let lane = ctx.invocation().options.as_deref().and_then(|options| options.concurrency_key.clone());
+        let lane = lane.or((ctx.service() == LINE).then(|| LINE.into()));
         journal.write(&Line::Began {
             cid: ctx.cid().to_string(),
             attempt: ctx.attempt(),
