@@ -21,7 +21,7 @@ impl World<'_> {
 
     /// What began is there, ran no more often than was counted, and not after its outcome was told.
     pub(super) fn check_begun(&self, faults: &mut Faults) {
-        let mut told = HashSet::new();
+        let (mut told, mut stops) = (HashSet::new(), HashMap::new());
         let mut in_this_life = HashSet::new();
         let mut begun: HashMap<&str, Vec<u32>> = HashMap::new();
         let mut deaths = 0;
@@ -32,12 +32,19 @@ impl World<'_> {
                     deaths += 1;
                 }
                 Line::Told { cid, .. } => drop(told.insert(cid)),
+                Line::Cancelled { cid, answer } if answer == "requested" => {
+                    stops.insert(cid, deaths);
+                }
                 Line::Began { cid, attempt, is_inside, .. } => {
                     faults.must(Rule::Attempts, !told.contains(cid), || {
                         format!("{cid} ran after it had ended")
                     });
                     faults.must(Rule::Attempts, in_this_life.insert((cid, attempt)) || *is_inside, || {
                         format!("attempt {attempt} of {cid} began twice")
+                    });
+                    let is_to_stop = stops.get(cid).is_some_and(|life| *life < deaths);
+                    faults.must(Rule::Told, !is_to_stop, || {
+                        format!("{cid} ran in a later life than that in which it was cancelled")
                     });
                     begun.entry(cid).or_default().push(*attempt);
                     faults.must(Rule::Asked, *is_inside || self.find(cid).is_some(), || {
