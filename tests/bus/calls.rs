@@ -3,6 +3,7 @@
 use zato_core::{CallError, Context, Failure, Payload, Result, service};
 use zato_runtime::{Error, Outcome, Runtime};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 #[service(name = "calls.countdown")]
@@ -66,7 +67,7 @@ async fn refused(ctx: &Context, journal: &Journal) -> Result<()> {
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([
             countdown::service().erased(),
             halving::service().erased(),
@@ -86,7 +87,7 @@ async fn a_service_may_invoke_itself() -> Result<(), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
     runtime.invoke_async(countdown::service(), 100).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let lines = journal.of(countdown::NAME);
     assert_eq!(lines.len(), 101);
     assert!(lines.iter().all(|line| line.root == lines[0].cid));
@@ -99,7 +100,7 @@ async fn a_service_may_be_its_own_callback() -> Result<(), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
     runtime.invoke_async(halving::service(), 64).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let numbers: Vec<_> = journal.of(halving::NAME).into_iter().map(|line| line.text).collect();
     assert_eq!(numbers, ["64", "32", "16", "8", "4", "2", "1"]);
     Ok(())
@@ -110,7 +111,7 @@ async fn a_refused_call_says_why_and_what_would_do() -> Result<(), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
     runtime.invoke(refused::service(), ()).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let errors: Vec<_> = journal.lines().into_iter().map(|line| line.text).collect();
     assert!(errors[0].contains("no service is named `calls.countdwn`"), "{}", errors[0]);
     assert!(errors[0].contains(": did you mean `calls.countdown`?"), "{}", errors[0]);
@@ -127,7 +128,7 @@ async fn synchronous_calls_nest_to_sixty_four() -> Result<(), Error> {
     assert_eq!(runtime.invoke(nested::service(), 64).await?, 64);
     let error = runtime.invoke(nested::service(), 65).await.unwrap_err();
     assert!(error.to_string().contains("65th synchronous call"), "{error}");
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
@@ -147,7 +148,7 @@ async fn a_failure_keeps_its_kind_through_a_synchronous_call() -> Result<(), Err
             other => panic!("{other}"),
         }
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
@@ -161,5 +162,5 @@ async fn a_synchronous_call_by_name_returns_the_payload() -> Result<(), Error> {
         matches!(&error, CallError::Unknown(unknown) if unknown.nearest.as_deref() == Some("zato.ping")),
         "{error}"
     );
-    runtime.shutdown().await
+    finish(&runtime).await
 }

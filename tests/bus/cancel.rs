@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use zato_core::{Context, FailureReport, Result, service};
 use zato_runtime::{CallError, Cancellation, Error, Outcome, Runtime};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// Says that a handler runs.
@@ -84,7 +85,7 @@ async fn cancels(ctx: &Context, cid: Option<zato_core::Cid>, journal: &Journal) 
 }
 
 async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([
             polite::service().erased(),
             fails::service().erased(),
@@ -109,7 +110,7 @@ async fn what_waits_ends_at_once_with_its_failure_callback() -> Result<(), Error
     let cid = call.on_failure(report::NAME).await?;
     assert_eq!(runtime.cancel(cid).await?, Cancellation::Cancelled);
     let Cancellation::Ended(Outcome::Cancelled(_)) = runtime.cancel(cid).await? else { panic!("it says so") };
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let lines = journal.lines();
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0].text, "Cancelled: it was cancelled while it waited");
@@ -125,7 +126,7 @@ async fn what_waits_for_another_attempt_ends_at_once() -> Result<(), Error> {
     let began = Instant::now();
     assert_eq!(runtime.cancel(cid).await?, Cancellation::Cancelled);
     assert!(began.elapsed() < Duration::from_secs(1));
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +147,7 @@ async fn what_runs_is_told_and_has_a_grace() -> Result<(), Error> {
         assert_eq!(began.elapsed().as_secs(), took, "{how}");
         let Cancellation::Ended(ended) = runtime.cancel(cid).await? else { panic!("{how}: it has ended") };
         assert_eq!(ended.to_string(), expected);
-        runtime.shutdown().await?;
+        finish(&runtime).await?;
         assert_eq!(journal.lines().len(), usize::from(expected.starts_with("Cancelled")), "{how}");
     }
     Ok(())
@@ -197,7 +198,7 @@ async fn a_handler_may_cancel_another_and_itself() -> Result<(), Error> {
         journal.lines().iter().map(|line| line.text.as_str()).collect::<Vec<_>>(),
         ["Cancelled", "Requested"]
     );
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
@@ -206,7 +207,7 @@ async fn what_is_not_held_cannot_be_cancelled() -> Result<(), Error> {
     let unknown = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d".parse().expect("a CID");
     let error = runtime.cancel(unknown).await.unwrap_err();
     assert!(matches!(error, CallError::NotHeld(cid) if cid == unknown), "{error}");
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 /// Outcomes are not lost when a cancel and an end meet: every invocation has one, and the callback of that one.
@@ -230,7 +231,7 @@ async fn a_cancel_that_meets_an_end_changes_nothing_else() -> Result<(), Error> 
             Cancellation::Requested => {}
         }
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), cancelled);
     Ok(())
 }
@@ -248,7 +249,7 @@ async fn whoever_is_told_of_a_cancelled_tree_is_not_cancelled_with_it() -> Resul
         assert_eq!(runtime.cancel(cid).with_tree().await?, Cancellation::Cancelled);
     }
     runtime.resume(report::NAME).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 2_000);
     Ok(())
 }
@@ -268,7 +269,7 @@ async fn whoever_is_told_of_a_cancelled_group_is_not_cancelled_with_it() -> Resu
         expected += usize::from(answer == Cancellation::Requested || number % 2 == 0);
     }
     runtime.resume(rows::NAME).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert!(journal.lines().len() >= expected, "{} of {expected}", journal.lines().len());
     Ok(())
 }

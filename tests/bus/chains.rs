@@ -5,6 +5,7 @@ use std::time::Duration;
 use zato_core::{CallError, Cid, Context, Failure, FailureReport, Result, service};
 use zato_runtime::{Cancellation, Error, Filter, Outcome, Runtime, Status, Waits};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 #[service(name = "chains.price")]
@@ -93,7 +94,7 @@ async fn again(ctx: &Context, id: u64, journal: &Journal) -> Result<()> {
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([
             price::service().erased(),
             charge::service().erased(),
@@ -116,7 +117,7 @@ async fn run(how: &str, id: u64) -> Result<(String, Journal), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
     let said = runtime.invoke(caller::service(), (how.to_owned(), id)).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     Ok((said, journal))
 }
 
@@ -153,7 +154,7 @@ async fn each_step_receives_the_response_of_the_one_before() -> Result<(), Error
     assert_eq!(runtime.outcome(by_name).await?.to_string(), "Completed: receipt: 400");
     let alone = runtime.chain(price::service(), 5).await?;
     assert_eq!(runtime.outcome(alone).await?.to_string(), "Completed: 500");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 4 + 2 + 1, "from outside nothing is called back by convention");
     Ok(())
 }
@@ -200,7 +201,7 @@ async fn a_step_that_fails_ends_the_chain_and_is_named() -> Result<(), Error> {
     let said = runtime.invoke(caller::service(), ("failure callback".to_owned(), 3)).await?;
     let chain: Cid = said.parse().expect("the caller says the chain's CID");
     let outcome = runtime.outcome(chain).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let step = journal.of(charge::NAME).remove(0).cid;
     let error = format!("step 2 of 3, `chains.charge` ({step}): no account for 300");
     assert_eq!(outcome.to_string(), format!("Failed: {error}"));
@@ -267,7 +268,7 @@ async fn a_chain_stands_where_its_step_stands_and_is_cancelled_with_it() -> Resu
     assert_eq!(outcome.to_string(), expected);
     let Cancellation::Ended(ended) = runtime.cancel(chain).await? else { panic!("it has ended") };
     assert_eq!(ended, outcome);
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 2, "the first step, and who is told of the failure");
     assert_eq!(journal.of(told::NAME)[0].in_reply_to, Some(chain));
     Ok(())
@@ -282,7 +283,7 @@ async fn a_step_that_completes_though_the_chain_is_cancelled_is_its_last() -> Re
     assert_eq!(runtime.cancel(chain).await?, Cancellation::Requested);
     let outcome = runtime.outcome(chain).await?.to_string();
     assert!(outcome.starts_with("Cancelled: step 2 of 2, `chains.receipt` ("), "{outcome}");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 1);
     // Where it is the last anyway, the chain completes.
     let runtime = start(&journal).await?;
@@ -290,7 +291,7 @@ async fn a_step_that_completes_though_the_chain_is_cancelled_is_its_last() -> Re
     journal.wait_for(3).await;
     runtime.cancel(chain).await?;
     assert_eq!(runtime.outcome(chain).await?.to_string(), "Completed: receipt: x");
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,7 +300,7 @@ async fn a_handler_that_is_run_again_makes_its_chain_once() -> Result<(), Error>
     let runtime = start(&journal).await?;
     let root = runtime.invoke_async(again::service(), 2).await?;
     assert!(runtime.outcome(root).await?.is_completed());
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let made: Vec<_> = journal.of(again::NAME).into_iter().map(|line| line.text).collect();
     assert_eq!(made, vec![made[0].clone(); 3]);
     assert_eq!((journal.of(price::NAME).len(), journal.of(hears::NAME).len()), (1, 1));
@@ -331,7 +332,7 @@ async fn a_chain_that_has_failed_is_run_again_from_its_first_step() -> Result<()
     assert_eq!(runtime.find(second).await?.expect("it is held").invocation.again_of(), Some(chain));
     let found = runtime.find(chain).await?.expect("it is held");
     assert!(matches!(found.status, Status::Ended { again: Some(cid), .. } if cid == second));
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let texts: Vec<_> = journal.of(price::NAME).into_iter().map(|line| line.text).collect();
     assert_eq!(texts, ["3", "3"], "on the same request");
     let told: Vec<_> = journal.of(told::NAME).into_iter().map(|line| line.in_reply_to).collect();
@@ -354,7 +355,7 @@ async fn the_steps_inherit_the_deadline_of_the_caller() -> Result<(), Error> {
     let outcome = runtime.outcome(chain).await?.to_string();
     assert!(outcome.starts_with("TimedOut: step 2 of 3, `chains.charge` ("), "{outcome}");
     assert!(outcome.ends_with("its deadline passed before its first attempt"), "{outcome}");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.of(caller_async_failure::NAME).len(), 1);
     Ok(())
 }

@@ -6,6 +6,7 @@ use zato_runtime::{Error, Runtime};
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// Where a handler leaves its context behind.
@@ -37,7 +38,7 @@ async fn outer(ctx: &Context, left: &Left, journal: &Journal) -> Result<()> {
 }
 
 async fn start(left: Left, journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([leaves::service().erased(), outer::service().erased()])
         .provide(left)
         .provide(journal.clone())
@@ -58,7 +59,7 @@ async fn a_context_is_over_with_its_attempt() -> Result<(), Error> {
         assert!(matches!(&error, CallError::Over { cid: over, .. } if *over == cid), "{error}");
         assert!(error.is_permanent());
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn the_context_of_a_synchronous_call_is_over_when_it_returns() -> Result<(
     let runtime = start(Left(Arc::new(Mutex::new(None))), &journal).await?;
     runtime.invoke(outer::service(), ()).await?;
     assert!(journal.lines()[0].text.contains("is over"), "{}", journal.lines()[0].text);
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 /// Hands its context to a task that outlives it.
@@ -93,10 +94,9 @@ type Tasks = Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>;
 #[tokio::test]
 async fn who_waits_to_be_told_is_told_when_the_attempt_is_over() -> Result<(), Error> {
     let tasks = Tasks::default();
-    let runtime =
-        Runtime::builder().services([listens::service().erased()]).provide(tasks.clone()).start().await?;
+    let runtime = builder().services([listens::service().erased()]).provide(tasks.clone()).start().await?;
     runtime.invoke(listens::service(), ()).await?;
     let waits = tasks.lock().unwrap_or_else(PoisonError::into_inner).pop().expect("a task");
     waits.await.expect("it does not panic");
-    runtime.shutdown().await
+    finish(&runtime).await
 }

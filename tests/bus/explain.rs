@@ -5,6 +5,8 @@ use std::time::Duration;
 use zato_core::{Context, Failure, Result, service};
 use zato_runtime::{Cid, Error, Runtime};
 
+use crate::builder::{builder, finish};
+
 /// Makes one more below itself, as often as it is told.
 #[service(name = "explain.deep")]
 async fn deep(ctx: &Context, left: u32) -> Result<()> {
@@ -44,7 +46,7 @@ async fn start() -> Result<Runtime, Error> {
         part::service().erased(),
         waits::service().erased(),
     ];
-    Runtime::builder().services(services).drain_limit(Duration::from_millis(10)).start().await
+    builder().services(services).drain_limit(Duration::from_millis(10)).start().await
 }
 
 /// On a thread with the stack of tokio's workers.
@@ -75,7 +77,7 @@ async fn a_thousand_levels_are_a_page() -> Result<(), Error> {
         page.contains(r"the end\n\u{1b}[31m\u{202e}of it"),
         "what could move the cursor is escaped: {page}"
     );
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,12 +90,12 @@ async fn many_members_are_counted_and_those_that_matter_shown() -> Result<(), Er
     for part in ["as          fan-out of 10,000", "sold out", "waits for attempt 2 at", "more: 9,99"] {
         assert!(page.contains(part), "`{part}` in {page}");
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
 async fn a_tree_says_how_much_of_it_is_swept() -> Result<(), Error> {
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([wide::service().erased(), part::service().erased()])
         .keep_ended(3)
         .start()
@@ -105,7 +107,7 @@ async fn a_tree_says_how_much_of_it_is_swept() -> Result<(), Error> {
     }
     let page = runtime.explain(group).await?.to_string();
     assert!(page.contains("that are swept: held no longer"), "{page}");
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,5 +132,5 @@ async fn what_has_not_ended_says_why() -> Result<(), Error> {
     says(second, "`resume(\"explain.waits\")` lets it start").await?;
     let unknown = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d".parse().expect("a CID");
     assert!(matches!(runtime.explain(unknown).await, Err(Error::NotHeld(_))));
-    runtime.shutdown().await
+    finish(&runtime).await
 }

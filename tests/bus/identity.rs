@@ -5,6 +5,7 @@ use std::time::Duration;
 use zato_core::{CallError, Cid, Context, Result, service};
 use zato_runtime::{Error, Runtime};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 #[service(name = "identity.once")]
@@ -20,7 +21,7 @@ async fn other(ctx: &Context, text: String, journal: &Journal) -> Result<()> {
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([once::service().erased(), other::service().erased()])
         .provide(journal.clone())
         .start()
@@ -44,7 +45,7 @@ async fn the_same_key_is_the_same_call_for_a_day() -> Result<(), Error> {
         tokio::time::sleep(Duration::from_hours(25)).await;
         assert_ne!(call().await?, first, "keys live a day");
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.of(once::NAME).len(), 4);
     assert_eq!(journal.of(other::NAME).len(), 2);
     Ok(())
@@ -65,7 +66,7 @@ async fn another_call_under_the_same_key_is_a_conflict() -> Result<(), Error> {
         assert!(matches!(&error, CallError::KeyConflict { first: under, .. } if *under == first), "{error}");
         assert!(error.is_permanent());
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 1);
     Ok(())
 }
@@ -80,7 +81,7 @@ async fn a_caller_may_bring_a_cid_that_was_never_used() -> Result<(), Error> {
     let error = runtime.invoke_async(once::service(), "b").cid(own).await.unwrap_err();
     assert!(matches!(error, CallError::CidTaken(cid) if cid == own), "{error}");
     assert_eq!(runtime.outcome(own).await?.to_string(), "Completed: a");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines()[0].cid, own);
     Ok(())
 }

@@ -6,6 +6,8 @@ use tokio::time::{Instant, sleep};
 use zato_core::{CallError, Context, Failure, Result, service};
 use zato_runtime::{Error, Outcome, Runtime};
 
+use crate::builder::{builder, finish};
+
 /// Takes so many seconds and returns them; 3 fails, 5 panics.
 #[service(name = "all.takes")]
 async fn takes(_: &Context, seconds: u64) -> Result<u64> {
@@ -75,7 +77,7 @@ const NAMED: [&str; 5] = [
 
 async fn start(max_running: usize) -> Result<Runtime, Error> {
     let services = [takes::service().erased(), caller::service().erased()];
-    Runtime::builder().services(services).max_running(max_running).start().await
+    builder().services(services).max_running(max_running).start().await
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +90,7 @@ async fn each_has_its_own_result_in_the_order_given() -> Result<(), Error> {
     let said = runtime.invoke(caller::service(), "by name").await?;
     assert_told(&said, &[&NAMED[..], &["2"]].concat());
     assert_eq!(runtime.invoke(caller::service(), "none").await?, ["0"]);
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +107,7 @@ async fn from_outside_likewise() -> Result<(), Error> {
     let began = Instant::now();
     assert_told(&told(runtime.invoke_all([(takes::service(), 1); 4]).await), &["1"; 4]);
     assert_eq!(began.elapsed().as_secs(), 4);
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +117,7 @@ async fn a_thousand_come_back_in_the_order_given() -> Result<(), Error> {
     let answers = runtime.invoke_all(numbers.clone().map(|number| (takes::service(), number))).await;
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("it completed")).collect();
     assert_eq!(answers, numbers.collect::<Vec<_>>());
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,5 +134,5 @@ async fn they_are_parts_of_their_callers_attempt() -> Result<(), Error> {
     // The limit of the attempt is theirs.
     let cid = runtime.invoke_async(caller::service(), "typed").timeout(Duration::from_secs(4)).await?;
     assert_eq!(runtime.outcome(cid).await?.name(), "TimedOut");
-    runtime.shutdown().await
+    finish(&runtime).await
 }

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 use zato_core::{Cid, Context, Failure, InvokeAsync, Result, service, target::AnyResponse};
 use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, Waits};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// When the test began.
@@ -45,7 +46,7 @@ async fn recurs(ctx: &Context, left: u64, journal: &Journal, began: &Began) -> R
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([runs::service().erased(), other::service().erased(), recurs::service().erased()])
         .provide(journal.clone())
         .provide(Began(Instant::now()))
@@ -74,7 +75,7 @@ async fn they_run_one_at_a_time_in_the_order_of_coming_whatever_their_priority()
     for (name, priority) in [("a", 0), ("b", -5), ("c", 0), ("d", 127)] {
         call(&runtime, name, &[2]).priority(priority).await?;
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal), ["a at 0", "b at 2", "c at 4", "d at 6"]);
     Ok(())
 }
@@ -89,7 +90,7 @@ async fn other_keys_and_other_services_run_beside_them() -> Result<(), Error> {
     runtime.invoke_async(runs::NAME, ("another key", [5])).concurrency_key("two").await?;
     runtime.invoke_async(other::NAME, ("another service", [5])).concurrency_key("one").await?;
     runtime.invoke_async(runs::NAME, ("no key", [5])).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let mut began = began(&journal);
     assert_eq!(began.pop().as_deref(), Some("second at 5"));
     began.sort();
@@ -106,7 +107,7 @@ async fn the_first_keeps_its_key_through_its_attempts() -> Result<(), Error> {
     sleep(seconds(5)).await;
     let found = runtime.find(second).await?.expect("it is held");
     assert!(matches!(found.status, Status::Waiting(Waits::Key { .. })), "{:?}", found.status);
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal), ["first at 0", "first at 11", "first at 22", "second at 23"]);
     Ok(())
 }
@@ -127,7 +128,7 @@ async fn however_the_first_ends_the_next_has_its_turn() -> Result<(), Error> {
     sleep(seconds(10)).await;
     assert_eq!(runtime.cancel(cancelled).await?, Cancellation::Requested);
     assert!(matches!(runtime.outcome(cancelled).await?, Outcome::Cancelled(_)));
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let expected = [
         "completes at 0",
         "fails at 1",
@@ -156,7 +157,7 @@ async fn what_ends_before_its_turn_holds_nobody_up() -> Result<(), Error> {
     assert_eq!(runtime.cancel(cancelled).await?, Cancellation::Cancelled);
     assert!(matches!(runtime.outcome(expired).await?, Outcome::Expired(_)));
     assert!(matches!(runtime.outcome(late).await?, Outcome::TimedOut(_)));
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal), ["first at 0", "last at 10"]);
     Ok(())
 }
@@ -183,7 +184,7 @@ async fn a_first_one_that_is_not_due_holds_the_others_until_it_has_ended() -> Re
     assert_eq!(began(&journal), ["first at 10", "second at 11", "third at 12"]);
     // Whoever waits for it need not, once it is cancelled.
     assert_eq!(runtime.cancel(fourth).await?, Cancellation::Cancelled);
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal)[3..], ["fifth at 20"]);
     Ok(())
 }
@@ -193,7 +194,7 @@ async fn a_handler_may_call_what_has_its_own_key() -> Result<(), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
     runtime.invoke_async(recurs::service(), 3).concurrency_key("one").await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal), ["3 at 0", "2 at 1", "1 at 2", "0 at 3"]);
     Ok(())
 }
@@ -209,7 +210,7 @@ async fn a_dead_letter_that_is_run_again_has_its_key_and_stands_at_the_end() -> 
     }
     runtime.run_again(dead).await?;
     call(&runtime, "three", &[5]).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal), ["dead at 0", "one at 1", "two at 6", "dead at 11", "three at 12"]);
     Ok(())
 }
@@ -244,5 +245,5 @@ async fn two_thousand_of_twenty_keys_keep_their_order() -> Result<(), Error> {
         assert!(before <= (number, at), "{before:?} before {number} at {at}");
         assert!(before == (0, 0) || before.1 < at, "{before:?} beside {number} at {at}");
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use zato_core::{CallError, Context, Result, service};
-use zato_runtime::{Builder, Error, Runtime};
+use zato_runtime::{Builder, Error};
 
+use crate::builder::{self, finish};
 use crate::journal::Journal;
 
 /// A gate that handlers wait at.
@@ -65,7 +66,7 @@ async fn deep(ctx: &Context, new_root: bool, journal: &Journal) -> Result<bool> 
 }
 
 fn builder(gate: &Gate, made: &Made, journal: &Journal) -> Builder {
-    Runtime::builder()
+    builder::builder()
         .services([
             waits::service().erased(),
             breeds::service().erased(),
@@ -102,7 +103,7 @@ async fn calls_from_outside_wait_for_room() -> Result<(), Error> {
     let fifth = runtime.invoke_async(waits::service(), "x").await?;
     gate.0.add_permits(100);
     assert!(runtime.outcome(fifth).await?.is_completed());
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +125,7 @@ async fn many_that_wait_for_room_all_get_it() -> Result<(), Error> {
         let cid = caller.await.expect("no caller panics")?;
         assert!(runtime.outcome(cid).await?.is_completed());
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
@@ -134,7 +135,7 @@ async fn a_handler_that_produces_into_its_own_queue_never_deadlocks() -> Result<
         builder(&gate(0), &made, &Journal::default()).max_running(1).max_waiting(2_048).start().await?;
     // 2^12 - 1 invocations: more at once than may wait for calls from outside, fewer than twice as many.
     runtime.invoke_async(breeds::service(), 11).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(made.0.load(Ordering::Relaxed), 4_095);
     Ok(())
 }
@@ -146,7 +147,7 @@ async fn calls_from_handlers_may_pass_the_bound_up_to_twice() -> Result<(), Erro
     runtime.invoke(floods::service(), 100).await?;
     assert_eq!(journal.lines()[0].text, "20", "the 21st is refused");
     gate.0.add_permits(100);
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
@@ -155,7 +156,7 @@ async fn a_tree_that_grows_too_deep_is_refused_and_told_of_new_root() -> Result<
         let journal = Journal::default();
         let runtime = builder(&gate(0), &Made::default(), &journal).max_depth(10).start().await?;
         runtime.invoke_async(deep::service(), new_root).await?;
-        runtime.shutdown().await?;
+        finish(&runtime).await?;
         let lines = journal.lines();
         if new_root {
             assert_ne!(lines[11].root, lines[10].root, "it starts a tree of its own");
@@ -182,12 +183,12 @@ async fn handlers_that_wait_do_not_hold_a_worker() -> Result<(), Error> {
     for cid in waiting {
         assert!(runtime.outcome(cid).await?.is_completed());
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test]
 async fn what_ended_is_remembered_up_to_a_number() -> Result<(), Error> {
-    let runtime = Runtime::builder().services([]).keep_ended(10).start().await?;
+    let runtime = builder::builder().services([]).keep_ended(10).start().await?;
     let mut cids = Vec::new();
     for _ in 0..11 {
         let cid = runtime.invoke_async("zato.ping", ()).await?;
@@ -198,5 +199,5 @@ async fn what_ended_is_remembered_up_to_a_number() -> Result<(), Error> {
     for cid in &cids[1..] {
         assert!(runtime.outcome(*cid).await?.is_completed());
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that is not what it should be panics")]
 
+mod builder;
 mod journal;
 mod model;
 mod patterns;

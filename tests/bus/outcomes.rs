@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer, ser};
 use zato_core::{Context, Failure, FailureReport, Result, Service, service};
 use zato_runtime::{Error, Outcome, Runtime};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// How the handler is to end.
@@ -86,7 +87,7 @@ async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Resu
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([Ends::service().erased(), reply::service().erased(), report::service().erased()])
         .provide(journal.clone())
         .max_payload(1_000_000)
@@ -115,7 +116,7 @@ async fn every_way_to_end_has_one_outcome_and_one_callback() -> Result<(), Error
         let outcome = runtime.outcome(cid).await?;
         assert!(outcome.to_string().starts_with(expected), "{end:?} ended as {outcome}");
         assert_eq!(runtime.outcome(cid).await?, outcome, "it is remembered");
-        runtime.shutdown().await?;
+        finish(&runtime).await?;
         let lines = journal.lines();
         assert_eq!(lines.len(), 1, "{end:?}: {lines:?}");
         assert_eq!(lines[0].in_reply_to, Some(cid));
@@ -133,7 +134,7 @@ async fn what_cannot_be_read_is_undecodable_with_its_path() -> Result<(), Error>
         runtime.invoke_async(Ends::NAME, serde_json::json!({"Well": 1})).on_failure(report::NAME).await?;
     let outcome = runtime.outcome(cid).await?;
     assert!(matches!(outcome, Outcome::Undecodable(_)), "{outcome}");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert!(journal.lines()[0].text.starts_with("Undecodable: `outcomes.ends` cannot read its request"));
     Ok(())
 }
@@ -146,7 +147,7 @@ async fn a_callback_that_fails_has_no_callback_and_troubles_no_other() -> Result
     let cid =
         runtime.invoke_async(Ends::service(), End::Well).callback(Ends::NAME).callback(reply::NAME).await?;
     runtime.outcome(cid).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 1);
     Ok(())
 }
@@ -156,7 +157,7 @@ async fn an_outcome_that_is_not_held_is_answered_at_once() -> Result<(), Error> 
     let runtime = start(&Journal::default()).await?;
     let unknown = "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d".parse().expect("a CID");
     assert!(matches!(runtime.outcome(unknown).await, Err(Error::NotHeld(cid)) if cid == unknown));
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 /// Counts instead of writing down.
@@ -182,7 +183,7 @@ async fn a_million_invocations_have_a_million_callbacks() -> Result<(), Error> {
         .and_then(|number| number.parse().ok())
         .unwrap_or(1_000_000);
     let count = Count::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([adds::service().erased(), counts::service().erased()])
         .provide(count.clone())
         .max_waiting(10_000)
@@ -205,7 +206,7 @@ async fn a_million_invocations_have_a_million_callbacks() -> Result<(), Error> {
     cids.sort_unstable();
     cids.dedup();
     assert_eq!(cids.len() as u64, invocations, "no CID is given twice");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(count.0.load(Ordering::Relaxed) as u64, invocations);
     Ok(())
 }

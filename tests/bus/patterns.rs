@@ -1,8 +1,9 @@
 //! The three patterns: no callback, an explicit one, one by convention.
 
 use zato_core::{Context, FailureReport, Result, Service, service};
-use zato_runtime::{Error, Runtime};
+use zato_runtime::Error;
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// Does what its request says.
@@ -128,7 +129,7 @@ impl Service for Told {
 /// Runs the caller with this request until everything that came of it has ended.
 async fn run(request: &str) -> Result<Journal, Error> {
     let journal = Journal::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([
             Caller::service().erased(),
             CallerAsyncCallback::service().erased(),
@@ -142,7 +143,7 @@ async fn run(request: &str) -> Result<Journal, Error> {
         .start()
         .await?;
     runtime.invoke(Caller::service(), request).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     Ok(journal)
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use zato_core::{Context, Failure, Payload, Result, service};
 use zato_runtime::{CallError, Cancellation, Error, Filter, Outcome, Runtime, Stage};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// Ends in the way that its number says.
@@ -67,7 +68,7 @@ async fn caller_async_callback(ctx: &Context, _reply: Payload, journal: &Journal
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([
             target::service().erased(),
             held::service().erased(),
@@ -89,7 +90,7 @@ async fn run(how: &str, targets: u32) -> Result<(Journal, Option<Outcome>), Erro
         Ok(cid) => Some(runtime.outcome(cid).await?),
         Err(_) => None,
     };
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert!(journal.of(caller_async_callback::NAME).is_empty(), "{how}");
     Ok((journal, outcome))
 }
@@ -113,7 +114,7 @@ async fn all_outcomes_come_together_once_in_the_order_given() -> Result<(), Erro
         assert_eq!(runtime.cancel(member.cid()).await?, Cancellation::Cancelled);
     }
     let outcome = runtime.outcome(group).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
 
     let finals = journal.of(all::NAME);
     assert_eq!(finals.len(), 1);
@@ -178,7 +179,7 @@ async fn a_group_is_cancelled_with_its_members_and_still_tells() -> Result<(), E
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(runtime.cancel(group).await?, Cancellation::Requested);
     assert!(runtime.outcome(group).await?.is_completed());
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let finals = journal.of(all::NAME);
     let rows = rows(&finals[0]);
     assert_eq!((finals.len(), rows.len()), (1, 100));
@@ -190,7 +191,7 @@ async fn a_group_is_cancelled_with_its_members_and_still_tells() -> Result<(), E
 #[tokio::test]
 async fn a_group_that_finds_no_room_leaves_nothing_behind() -> Result<(), Error> {
     let journal = Journal::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([target::service().erased(), all::service().erased()])
         .provide(journal.clone())
         .max_waiting(1_000)
@@ -201,7 +202,7 @@ async fn a_group_that_finds_no_room_leaves_nothing_behind() -> Result<(), Error>
     // What had been staged is gone: there is room for as many again.
     let group = runtime.fan_out((0..2_000).map(|_| (target::service(), 1))).on_final(all::service()).await?;
     assert!(runtime.outcome(group).await?.is_completed());
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.of(all::NAME).len(), 1);
     Ok(())
 }

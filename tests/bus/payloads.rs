@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zato_core::{Context, Kind, Payload, Result, Service, service};
-use zato_runtime::{Error, Runtime};
+use zato_runtime::Error;
+
+use crate::builder::{builder, finish};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct CustomerId(String);
@@ -215,7 +217,7 @@ impl Service for Twice {
 
 #[tokio::test]
 async fn eight_mebibytes_of_text_go_through_the_bus_and_one_byte_more_does_not() -> Result<(), Error> {
-    let runtime = Runtime::builder().services([Twice::service().erased()]).start().await?;
+    let runtime = builder().services([Twice::service().erased()]).start().await?;
     let text = "ä".repeat(4 << 20);
     assert_eq!(runtime.invoke(Twice::NAME, &text).await?.decode::<String>()?, text);
     let error = runtime.invoke(Twice::NAME, format!("{text}x")).await.unwrap_err();
@@ -223,5 +225,5 @@ async fn eight_mebibytes_of_text_go_through_the_bus_and_one_byte_more_does_not()
     for payload in [Payload::empty(), Payload::bytes(vec![0, 255]), Payload::text("[1]")] {
         assert_eq!(runtime.invoke(Twice::NAME, &payload).await?, payload);
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }

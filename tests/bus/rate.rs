@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 use zato_core::{Context, Failure, Result, service};
 use zato_runtime::{Cancellation, Error, Runtime, Status, Waits};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// When the test began.
@@ -26,7 +27,7 @@ async fn free(ctx: &Context, name: String, journal: &Journal, began: &Began) -> 
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([slow::service().erased(), free::service().erased()])
         .provide(journal.clone())
         .provide(Began(Instant::now()))
@@ -60,13 +61,15 @@ fn assert_times(journal: &Journal, expected: &[u64]) {
 async fn as_many_start_as_may_and_the_others_in_their_order_later() -> Result<(), Error> {
     let journal = Journal::default();
     let runtime = start(&journal).await?;
+    runtime.pause(slow::NAME).await?;
     for name in ["a", "b", "c", "d", "e", "f"] {
         runtime.invoke_async(slow::service(), name).await?;
     }
     // It goes before what waits, and not before its time.
     runtime.invoke_async(slow::service(), "urgent").priority(1).await?;
+    runtime.resume(slow::NAME).await?;
     // A shutdown waits for what waits for its rate.
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_times(&journal, &[0, 0, 0, 3_333, 6_666, 10_000, 13_333]);
     let names: String = began(&journal, slow::NAME).iter().map(|text| text[..1].to_owned()).collect();
     assert_eq!(names, "uabcdef");
@@ -76,7 +79,7 @@ async fn as_many_start_as_may_and_the_others_in_their_order_later() -> Result<()
 #[tokio::test(start_paused = true)]
 async fn a_service_whose_rate_is_used_up_holds_up_no_other() -> Result<(), Error> {
     let journal = Journal::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([slow::service().erased(), free::service().erased()])
         .provide(journal.clone())
         .provide(Began(Instant::now()))
@@ -90,7 +93,7 @@ async fn a_service_whose_rate_is_used_up_holds_up_no_other() -> Result<(), Error
     for name in ["f", "g", "h", "i"] {
         runtime.invoke_async(free::service(), name).await?;
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(began(&journal, free::NAME), ["f at 0", "g at 0", "h at 0", "i at 0"]);
     assert_times(&journal, &[0, 0, 0, 3_333, 6_666]);
     Ok(())
@@ -107,7 +110,7 @@ async fn what_was_not_used_comes_back_and_no_more_than_that() -> Result<(), Erro
     for name in ["d", "e", "f", "g"] {
         runtime.invoke_async(slow::service(), name).await?;
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_times(&journal, &[0, 0, 0, 60_000, 60_000, 60_000, 63_333]);
     Ok(())
 }
@@ -122,7 +125,7 @@ async fn every_start_counts_also_a_retrys_and_a_callbacks() -> Result<(), Error>
     assert_times(&journal, &[0, 0, 1_000]);
     // From the next on they are paid for by the time that has passed.
     runtime.invoke_async(slow::service(), "next").await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_times(&journal, &[0, 0, 1_000, 3_333]);
     Ok(())
 }
@@ -144,7 +147,7 @@ async fn what_waits_for_its_rate_says_so_and_costs_nothing_where_it_is_cancelled
     for cid in &cids[3..5] {
         assert_eq!(runtime.cancel(*cid).await?, Cancellation::Cancelled);
     }
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_times(&journal, &[0, 0, 0, 3_333]);
     assert!(began(&journal, slow::NAME)[3].starts_with("f at "));
     Ok(())

@@ -3,6 +3,8 @@
 use zato_core::{Context, Result, service};
 use zato_runtime::{Error, Runtime};
 
+use crate::builder::builder;
+
 mod first {
     use super::*;
 
@@ -58,7 +60,7 @@ async fn taken_async_callback(_: &Context) -> Result<()> {
 }
 
 async fn fault(services: impl IntoIterator<Item = zato_core::Registration>) -> String {
-    match Runtime::builder().services(services).start().await {
+    match builder().services(services).start().await {
         Err(error @ Error::Services(_)) => error.to_string(),
         other => panic!("{other:?}"),
     }
@@ -74,8 +76,7 @@ async fn two_services_with_one_name_are_named_with_their_modules() {
 
 #[tokio::test]
 async fn a_missing_resource_is_named_with_service_field_and_type() {
-    let error =
-        Runtime::builder().services([needs::service().erased()]).provide(80_u16).start().await.unwrap_err();
+    let error = builder().services([needs::service().erased()]).provide(80_u16).start().await.unwrap_err();
     let fault = error.to_string();
     assert!(fault.starts_with("no `Pool` was provided, and `registry.needs`, "), "{fault}");
     assert!(fault.contains("wants one for `_pool`") && fault.contains("App::new().provide(..)"), "{fault}");

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use zato_core::{CallError, Cid, Context, Failure, FailureReport, Result, service};
 use zato_runtime::{Error, Outcome, Runtime};
 
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// What an attempt does, by its number.
@@ -51,7 +52,7 @@ async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Resu
 }
 
 async fn start(journal: &Journal) -> Result<Runtime, Error> {
-    Runtime::builder()
+    builder()
         .services([patient::service().erased(), plain::service().erased(), report::service().erased()])
         .provide(journal.clone())
         .start()
@@ -66,7 +67,7 @@ async fn run(script: Vec<Do>) -> Result<(Outcome, u64, Journal), Error> {
     let cid = runtime.invoke_async(patient::service(), script).on_failure(report::NAME).await?;
     let outcome = runtime.outcome(cid).await?;
     let took = began.elapsed().as_secs();
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     Ok((outcome, took, journal))
 }
 
@@ -138,13 +139,13 @@ async fn unless_told_there_is_one_attempt_and_a_call_may_tell() -> Result<(), Er
     let outcome = runtime.outcome(cid).await?;
     assert_eq!(outcome.error(), Some("it took longer than its timeout of 30s (attempt 2 of 2)"));
     assert!(began.elapsed() <= Duration::from_secs(31));
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_another_attempt_holds_no_place() -> Result<(), Error> {
     let journal = Journal::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([patient::service().erased(), plain::service().erased()])
         .provide(journal.clone())
         .max_running(1)
@@ -156,7 +157,7 @@ async fn what_waits_for_another_attempt_holds_no_place() -> Result<(), Error> {
     assert_eq!(began.elapsed().as_secs(), 1);
     assert_eq!(runtime.outcome(waits).await?.to_string(), "Completed: 2");
     assert_eq!(began.elapsed().as_secs(), 10);
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +173,7 @@ async fn a_deadline_holds_for_all_attempts() -> Result<(), Error> {
         .deadline(SystemTime::now() + Duration::from_secs(30));
     let outcome = runtime.outcome(call.await?).await?;
     assert!(outcome.error().is_some_and(|error| error.contains("after the deadline")), "{outcome}");
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.of(report::NAME)[0].text, "TimedOut after 1: its deadline passed while it ran");
     Ok(())
 }
@@ -190,7 +191,7 @@ async fn options_that_make_no_sense_are_refused() -> Result<(), Error> {
         let error = call().backoff(text).await.unwrap_err();
         assert!(error.to_string().contains(&format!("`.backoff(\"{text}\")` is no backoff")), "{error}");
     }
-    runtime.shutdown().await
+    finish(&runtime).await
 }
 
 /// Calls in another order at every attempt, and fails until the third.
@@ -237,7 +238,7 @@ async fn hears(ctx: &Context, text: String, journal: &Journal) -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn what_an_earlier_attempt_called_is_not_called_again() -> Result<(), Error> {
     let journal = Journal::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([
             caller::service().erased(),
             indirect::service().erased(),
@@ -248,7 +249,7 @@ async fn what_an_earlier_attempt_called_is_not_called_again() -> Result<(), Erro
         .start()
         .await?;
     runtime.invoke_async(caller::service(), ()).await?;
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     let attempts: Vec<Vec<Cid>> = journal
         .of(caller::NAME)
         .iter()
@@ -276,7 +277,7 @@ async fn synchronous(ctx: &Context, script: Vec<Do>) -> Result<u32> {
 #[tokio::test(start_paused = true)]
 async fn a_synchronous_call_stops_at_the_first_success() -> Result<(), Error> {
     let journal = Journal::default();
-    let runtime = Runtime::builder()
+    let runtime = builder()
         .services([synchronous::service().erased(), plain::service().erased()])
         .provide(journal.clone())
         .start()
@@ -297,7 +298,7 @@ async fn a_synchronous_call_stops_at_the_first_success() -> Result<(), Error> {
         runtime.invoke(plain::service(), vec![Do::Fail, Do::Succeed]).await.is_err(),
         "one attempt unless told"
     );
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert_eq!(journal.lines().len(), 3 + 3 + 1 + 2 + 1);
     Ok(())
 }
@@ -313,8 +314,7 @@ async fn once(ctx: &Context, journal: &Journal) -> Result<()> {
 async fn a_child_is_remembered_as_long_as_its_caller_may_ask_for_it() -> Result<(), Error> {
     let journal = Journal::default();
     let services = [once::service().erased()];
-    let runtime =
-        Runtime::builder().services(services).provide(journal.clone()).keep_ended(3).start().await?;
+    let runtime = builder().services(services).provide(journal.clone()).keep_ended(3).start().await?;
     let cid = runtime.invoke_async(once::service(), ()).await?;
     journal.wait_for(1).await;
     let child = journal.lines()[0].text.parse().expect("a CID");
@@ -328,5 +328,5 @@ async fn a_child_is_remembered_as_long_as_its_caller_may_ask_for_it() -> Result<
         runtime.invoke("zato.ping", ()).await?;
     }
     assert!(matches!(runtime.outcome(child).await, Err(Error::NotHeld(_))), "nobody asks for it any more");
-    runtime.shutdown().await
+    finish(&runtime).await
 }

@@ -1,4 +1,4 @@
-//! How a runtime ends.
+//! How a runtime ends on the memory engine, which finishes what waits. What another leaves stands in `restarts`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,6 +18,7 @@ use self::callbacks::Callbacks;
 use self::hold::{Hold, MAX_RUNNING};
 use self::services::{Gate, MAX_PAYLOAD, services};
 use self::ways::{End, Way, seconds};
+use crate::builder::{durable, finish, is_durable};
 use crate::journal::{Journal, Line};
 
 /// A way and a choice of callbacks: a resource of those who make the call.
@@ -63,16 +64,18 @@ impl Combination {
     async fn run(self) -> Result<(), Error> {
         let (journal, gate) = (Journal::default(), Gate::closed());
         let shuts_down = self.way.end == End::Shutdown;
-        let runtime = Runtime::builder()
-            .services(services())
-            .provide(journal.clone())
-            .provide(gate.clone())
-            .provide(self.clone())
-            .max_running(MAX_RUNNING)
-            .max_payload(MAX_PAYLOAD)
-            .drain_limit(if shuts_down { seconds(10) } else { Duration::MAX })
-            .start()
-            .await?;
+        if shuts_down && is_durable() {
+            // It ends nothing there.
+            return Ok(());
+        }
+        let url = if is_durable() { durable() } else { "memory:".to_owned() };
+        let start = || {
+            let builder = Runtime::builder().engine(&url).services(services());
+            let builder = builder.provide(journal.clone()).provide(gate.clone()).provide(self.clone());
+            let limit = if shuts_down { seconds(10) } else { Duration::MAX };
+            builder.max_running(MAX_RUNNING).max_payload(MAX_PAYLOAD).drain_limit(limit).start()
+        };
+        let runtime = start().await?;
         self.way.hold.before(&runtime).await?;
         let cid = match self.callbacks.caller {
             None => self.call_from_outside(&runtime).await?,
@@ -83,12 +86,19 @@ impl Combination {
         if !shuts_down {
             gate.open();
         }
-        runtime.shutdown().await?;
+        finish(&runtime).await?;
         let outcome = match told {
             Some(told) => told,
             None => runtime.outcome(cid).await?,
         };
-        self.check(&runtime, cid, &outcome, &journal).await
+        self.check(&runtime, cid, &outcome, &journal).await?;
+        if is_durable() {
+            runtime.shutdown().await?;
+            let again = start().await?;
+            self.check(&again, cid, &outcome, &journal).await?;
+            again.shutdown().await?;
+        }
+        Ok(())
     }
 
     /// Does to it what the way says; answers with its outcome, unless a shutdown is to end it.

@@ -9,6 +9,7 @@ use zato_runtime::{Cancellation, Cid, Error, Outcome, Runtime};
 use super::services::{Do, Gate, Then, services};
 use super::ways::seconds;
 use super::{Combination, callbacks, ways};
+use crate::builder::{builder, finish};
 use crate::journal::Journal;
 
 /// A member for each way to end that a call without options has: its target, its request, and its outcome.
@@ -67,7 +68,7 @@ async fn start(journal: &Journal, gate: &Gate) -> Result<Runtime, Error> {
         by_convention::service().erased(),
         failure_by_convention::service().erased(),
     ];
-    Runtime::builder()
+    builder()
         .services(services().into_iter().chain(own))
         .provide(journal.clone())
         .provide(gate.clone())
@@ -96,7 +97,7 @@ async fn run(on_target: &[&str], cancels_group: bool) -> Result<(), Error> {
     }
     let rows = runtime.outcome(group).await?;
     gate.open();
-    runtime.shutdown().await?;
+    finish(&runtime).await?;
     assert!(runtime.outcome(narrow).await?.is_completed(), "{name}: who had the place is not touched");
 
     let rows: Vec<Value> = rows.payload().expect("a group completes").decode()?;

@@ -93,6 +93,11 @@ impl Disk {
         self.reader = None;
     }
 
+    /// Whether nothing is read or written any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.reader.is_none()
+    }
+
     /// Whether all is on disk.
     pub(super) fn is_clean(&self) -> bool {
         self.written == self.count

@@ -160,6 +160,9 @@ impl Inner {
         change: impl FnOnce(&mut State<Disk>) -> T,
     ) -> Step<'static, Result<T, StoreFault>> {
         let mut guarded = self.guarded();
+        if guarded.state.store.is_closed() {
+            return Step::now(Err(StoreFault::new(&format!("`{}` is closed", self.url))));
+        }
         guarded.state.catch_up();
         let rang = guarded.state.next_ring();
         let changed = change(&mut guarded.state);

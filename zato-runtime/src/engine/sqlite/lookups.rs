@@ -199,10 +199,12 @@ pub(crate) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
         Some(before) => first_not_before(connection, before)?,
         None => i64::MAX,
     };
+    // More than the file can count is all of it.
+    let most = i64::try_from(filter.limit).unwrap_or(i64::MAX);
     let names = NamesOf::new(connection);
     connection
         .prepare_cached(page(filter.stage))?
-        .query_map(params![before, service, filter.limit], |row| stored(row, &names))?
+        .query_map(params![before, service, most], |row| stored(row, &names))?
         .collect()
 }
 
@@ -276,6 +278,7 @@ mod tests {
         let store = one_of_each();
         let rows = &store.rows;
         assert_eq!(page(rows, &Filter::new()), [7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(page(rows, &Filter::new().limit(usize::MAX).before(nth(3))), [2, 1]);
         assert_eq!(page(rows, &Filter::new().limit(2)), [7, 6]);
         assert_eq!(page(rows, &Filter::new().limit(2).before(nth(6))), [5, 4]);
         assert!(page(rows, &Filter::new().before(nth(1))).is_empty());

@@ -32,6 +32,13 @@ impl Taken {
 impl Inner {
     /// Takes an invocation into the state. The answer is there when it is on disk.
     fn take(self: &Arc<Self>, accept: Accept) -> Result<Taken, NotTaken> {
+        if self.guarded().state.store.is_closed() {
+            return Err(NotTaken::Refused(if accept.by.is_some() {
+                Refused::Over
+            } else {
+                Refused::Draining
+            }));
+        }
         if let Some(fault) = &*self.fault.borrow() {
             return Err(NotTaken::Refused(Refused::Store(fault.clone())));
         }
@@ -255,7 +262,12 @@ impl Engine for Sqlite {
         inner.write_all();
         inner.reader.close();
         inner.pager.close();
-        inner.guarded().state.store.close();
+        {
+            // Who has asked for an outcome meanwhile is told that there is none.
+            let mut guarded = inner.guarded();
+            guarded.state.store.close();
+            guarded.state.tell.clear();
+        }
         inner.file().close();
         // What has not ended is kept.
         0

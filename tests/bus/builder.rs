@@ -1,0 +1,64 @@
+//! How a test's bus begins: on the engine that `ZATO_TEST_ENGINE` names, `memory` unless told, or `sqlite` with a file
+//! of its own.
+
+use std::cell::RefCell;
+use std::env;
+
+use zato_runtime::{Builder, Error, Filter, Found, Runtime, Status, Waits};
+
+thread_local! {
+    /// The directories of this test, which go with it.
+    static KEPT: RefCell<Vec<tempfile::TempDir>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether the tests run on an engine that keeps what it holds.
+pub(crate) fn is_durable() -> bool {
+    match env::var("ZATO_TEST_ENGINE").as_deref() {
+        Err(_) | Ok("memory") => false,
+        Ok("sqlite") => true,
+        Ok(other) => panic!("ZATO_TEST_ENGINE is `{other}`, and may be `memory` or `sqlite`"),
+    }
+}
+
+/// The URL of an engine that keeps what it holds in a file that goes with the test.
+pub(crate) fn durable() -> String {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("zato.db");
+    KEPT.with_borrow_mut(|kept| kept.push(directory));
+    format!("sqlite:{}", file.display())
+}
+
+/// Settings for a bus of a test.
+pub(crate) fn builder() -> Builder {
+    if is_durable() { Runtime::builder().engine(durable()) } else { Runtime::builder() }
+}
+
+/// Has all that is under way come to its end, and what is called meanwhile: by the shutdown of a bus that finishes what
+/// waits, or by waiting for it where that leaves it to the next process.
+pub(crate) async fn finish(runtime: &Runtime) -> Result<(), Error> {
+    if !is_durable() {
+        return runtime.shutdown().await;
+    }
+    let mut seen = Vec::new();
+    loop {
+        // A look may miss what is called while it is taken. Where all has ended, the next one sees that.
+        let found = runtime.list(Filter::new().limit(usize::MAX)).await?;
+        let goes_on = |found: &&Found| match &found.status {
+            Status::Waiting(waits) => !matches!(waits, Waits::Resume | Waits::Host | Waits::Restart),
+            status => !matches!(status, Status::Ended { .. }),
+        };
+        let under_way: Vec<_> = found.iter().filter(goes_on).map(Found::cid).collect();
+        let all: Vec<_> = found.iter().map(Found::cid).collect();
+        if under_way.is_empty() && all == seen {
+            return Ok(());
+        }
+        seen = all;
+        for cid in under_way {
+            match runtime.outcome(cid).await {
+                // It has been swept since.
+                Ok(_) | Err(Error::NotHeld(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
