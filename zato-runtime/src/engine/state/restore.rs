@@ -33,16 +33,25 @@ impl<S: Store> State<S> {
             None => before,
             Some((number, started_at)) => Some(self.lost(&invocation, before.as_deref(), number, started_at)),
         };
-        let is_used_up = before.as_ref().is_some_and(|before| self.has_lost_all(&invocation, before.losses));
-        let deadline = invocation.deadline.map(SystemTime::from);
         let ticket = self.put_in_line(invocation, before, hidden_by, has_run);
-        if is_cancelled {
-            self.to_end.push_back((ticket, Task::Cancel));
+        self.end_unless_it_runs(ticket, is_cancelled);
+    }
+
+    /// Has one ended that is held again and is not to run.
+    pub(super) fn end_unless_it_runs(&mut self, ticket: Ticket, is_cancelled: bool) {
+        let Some(waiting) = self.still_waiting(ticket) else { return };
+        let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
+        let deadline = waiting.invocation.deadline.map(SystemTime::from);
+        let task = if is_cancelled {
+            Task::Cancel
         } else if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
-            self.to_end.push_back((ticket, Task::TimeOut));
-        } else if is_used_up {
-            self.to_end.push_back((ticket, Task::Lose));
-        }
+            Task::TimeOut
+        } else if self.has_lost_all(&waiting.invocation, losses) {
+            Task::Lose
+        } else {
+            return;
+        };
+        self.to_end.push_back((ticket, task));
     }
 
     /// Holds one that is written down.
