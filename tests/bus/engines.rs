@@ -72,6 +72,7 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
                 priority: if name == "urgent" { 5 } else { 0 },
                 rate: (name == "rare").then_some(Rate { starts: 2, per: 10 * SECOND }),
                 max_losses: 3,
+                formerly: &[],
             });
             engine.announce(&hosted, Arc::new(Joined)).expect("nothing was left");
             engine

@@ -24,6 +24,8 @@ mod keys;
 mod rate;
 mod pause;
 mod limits;
+mod retention;
+mod formerly;
 mod shutdown;
 mod look;
 mod explain;

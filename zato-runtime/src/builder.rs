@@ -215,6 +215,7 @@ impl Builder {
                 priority: entry.registration.settings().priority.unwrap_or_default(),
                 rate: entry.registration.settings().rate,
                 max_losses: entry.registration.settings().max_losses.unwrap_or(self.config.max_losses),
+                formerly: entry.registration.settings().formerly,
             })
             .collect();
         engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }))?;

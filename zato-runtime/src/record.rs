@@ -254,6 +254,8 @@ pub struct Hosted {
     pub rate: Option<Rate>,
     /// How many deaths of the process its invocations survive, where their calls do not say.
     pub max_losses: u32,
+    /// Names that it had before: what waits under them is its own.
+    pub formerly: &'static [&'static str],
 }
 
 /// What makes two calls of one handler equal: caller, target, payload, callbacks and options.

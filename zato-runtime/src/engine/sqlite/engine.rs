@@ -135,7 +135,13 @@ impl Guarded {
     fn start(&mut self) -> Vec<Delivery> {
         let mut started = Vec::new();
         let recent = self.state.store.recent_ends().min(MOST_AHEAD);
-        let ahead = if self.wanted > 0 || recent >= MANY { self.wanted.max(recent) } else { 0 };
+        // Of a crowd half may be started before it is known how many end.
+        let crowd = Some(self.state.startable() / 2).filter(|crowd| *crowd >= MANY).unwrap_or_default();
+        let ahead = match self.wanted {
+            0 if recent < MANY => 0,
+            0 => recent,
+            wanted => wanted.max(recent).max(crowd.min(MOST_AHEAD)),
+        };
         let now = self.state.clock.now();
         while self.ready.len() + self.starting < ahead {
             let Some(delivery) = self.state.deliver_next(now) else { break };

@@ -13,6 +13,7 @@ use super::schema::{self, Checkpointed};
 use super::sweep::{self, Class, Counted};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::record::Hosted;
 
 /// How many rows a sweep looks at with each transaction, beside two for each change in it.
 const SWEPT_AT_ONCE: usize = 32;
@@ -110,6 +111,28 @@ impl File {
             self.rows = None;
         }
         Err(error)
+    }
+
+    /// Has what waits under names that services had before be theirs.
+    pub(super) fn rename(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
+        let Some(rows) = &mut self.rows else { return Err(self.closed()) };
+        if services.iter().all(|service| service.formerly.is_empty()) {
+            return Ok(());
+        }
+        let renamed = (|| {
+            rows.begin()?;
+            for service in services {
+                for old in service.formerly {
+                    rows.rename(old, &service.name)?;
+                }
+            }
+            rows.commit()
+        })();
+        renamed.map_err(|error| {
+            // It is not open for long: nothing was announced.
+            let _ = rows.rollback();
+            StoreError::of(&self.path, error)
+        })
     }
 
     /// So many had ended and were kept when the file was opened.

@@ -210,6 +210,22 @@ impl Rows {
         Ok(())
     }
 
+    /// What has not ended and waits under a name that a service had before is its own from now on.
+    pub(crate) fn rename(&mut self, old: &str, service: &ServiceName) -> rusqlite::Result<()> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM service WHERE name = ?1)";
+        if self.connection.query_row(sql, [old], |row| row.get(0))? {
+            let number = self.number(service)?;
+            let sql = "UPDATE invocation SET service = ?2
+                WHERE state < 3 AND service = (SELECT id FROM service WHERE name = ?1)";
+            self.change(sql, params![old, number])?;
+            let sql = "UPDATE service SET paused = 1
+                WHERE id = ?2 AND (SELECT paused FROM service WHERE name = ?1) = 1";
+            self.change(sql, params![old, number])?;
+            self.change("UPDATE service SET paused = 0 WHERE name = ?1", params![old])?;
+        }
+        Ok(())
+    }
+
     /// The call `cid` is the first under this key, from this time on.
     pub(crate) fn note_key(
         &mut self,

@@ -89,6 +89,7 @@ impl Engine for Sqlite {
 
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
         let inner = &self.0;
+        inner.file().rename(services).map_err(|error| StoreFault::new(&error))?;
         let left = inner.as_it_is_now()?;
         let mut restored = Ok((0, 0));
         // What it writes down is on its way, before all else.

@@ -97,7 +97,7 @@ impl<S: Store> State<S> {
 
     /// Holds one again that was let go of, where it stands.
     pub(in crate::engine) fn bring_in(&mut self, left: Left) {
-        let Left { invocation, before, ran, hidden_by, is_cancelled } = left;
+        let Left { invocation, before, ran, hidden_by, is_cancelled } = left.renamed(&self.renamed);
         let service = self.queues.number(&invocation.service);
         let before = match ran {
             None => before,
@@ -146,7 +146,8 @@ impl<S: Store> State<S> {
                 Some(_) => {}
                 None if self.news.changed.contains(&cid) => is_all = false,
                 None => {
-                    let Left { invocation, before, hidden_by, is_cancelled, .. } = left;
+                    let Left { invocation, before, hidden_by, is_cancelled, .. } =
+                        left.renamed(&self.renamed);
                     let ticket = self.hold_again(invocation.clone(), before, hidden_by, service);
                     self.queues.push(service, &invocation, ticket);
                     self.end_unless_it_runs(ticket, is_cancelled);
