@@ -1,4 +1,5 @@
-//! A bus that is killed with SIGKILL at random moments: what it has promised is kept.
+//! A bus that is killed with SIGKILL at random moments, whose power is lost, whose disk fails: what it has promised is
+//! kept.
 //!
 //! The test starts its own binary in two other roles. The *child* (`child`) is a bus under load on a file; it is killed
 //! and started again on the same file, many times. The *journal* (`journal`) is written and synced by a process that is
@@ -9,6 +10,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that is not what it should be panics")]
 
+mod number;
 mod chance;
 mod script;
 mod maker;
@@ -16,8 +18,20 @@ mod journal;
 mod door;
 mod services;
 mod child;
+mod trial;
+mod rows;
 mod process;
 mod checker;
 mod killer;
 mod killed;
 mod doctored;
+mod shim;
+mod record;
+mod disk;
+mod cut;
+mod place;
+mod peace;
+mod power;
+mod sweep;
+mod small_disk;
+mod faults;
