@@ -56,8 +56,7 @@ impl File {
     /// Takes the right to the file and opens it, or makes it.
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
-        let connection = schema::open(path)?;
-        let rows = Rows::new(connection);
+        let rows = Rows::new(settled(path)?);
         let retention = Retention {
             ended: config.keep_ended.map_or(1_000_000, |most| most as u64),
             ended_for: config.keep_ended_for,
@@ -125,18 +124,11 @@ impl File {
         if self.rows.is_some() || self.lock.is_none() {
             return Ok(());
         }
-        let rows = || -> Result<Rows, StoreError> {
-            let of = |error| StoreError::of(&self.path, error);
-            let connection = schema::open(&self.path)?;
-            if !schema::checkpoint(&connection, true).map_err(of)?.is_whole {
-                return Err(StoreError::Unsettled { path: self.path.clone() });
-            }
-            let kept = sweep::count(&connection).map_err(of)?;
-            let mut rows = Rows::new(connection);
-            rows.counted(kept);
-            Ok(rows)
-        };
-        self.rows = Some(rows()?);
+        let connection = settled(&self.path)?;
+        let kept = sweep::count(&connection).map_err(|error| StoreError::of(&self.path, error))?;
+        let mut rows = Rows::new(connection);
+        rows.counted(kept);
+        self.rows = Some(rows);
         self.was_opened_again = true;
         tracing::info!(file = %self.path.display(), "the file is open again, and its log is on disk");
         Ok(())
@@ -179,6 +171,14 @@ impl File {
         }
         self.lock = None;
     }
+}
+
+/// The file, open, and its log moved into it: what a failed sync of this process or of one before it has left in the
+/// system's cache is read from there and is not on the disk, and what is written behind it would be lost with it.
+fn settled(path: &Path) -> Result<Connection, StoreError> {
+    let connection = schema::open(path)?;
+    let moved = schema::checkpoint(&connection, true).map_err(|error| StoreError::of(path, error))?;
+    if moved.is_whole { Ok(connection) } else { Err(StoreError::Unsettled { path: path.to_owned() }) }
 }
 
 /// A connection that moves the log into the file beside the one that writes.
