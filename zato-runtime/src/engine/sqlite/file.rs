@@ -48,6 +48,8 @@ pub(super) struct File {
     transactions: u64,
     /// Whether it has failed and was opened again.
     was_opened_again: bool,
+    /// Whether changes were given up: what comes after may build on them, and is not written either.
+    has_given_up: bool,
     /// Whether a long log has been told of.
     told_of_log: bool,
 }
@@ -72,6 +74,7 @@ impl File {
             clock: config.clock.clone(),
             transactions: 0,
             was_opened_again: false,
+            has_given_up: false,
             told_of_log: false,
         })
     }
@@ -82,6 +85,9 @@ impl File {
 
     /// Makes the changes in one transaction; answers when they are on disk. `is_repeated` where that has failed before.
     pub(super) fn write(&mut self, changes: &[Change], is_repeated: bool) -> Result<(), StoreError> {
+        if self.has_given_up {
+            return Err(self.closed());
+        }
         self.begin_again()?;
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
         let oldest = |kept_for| self.clock.now().checked_sub(kept_for).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -109,6 +115,11 @@ impl File {
             self.rows = None;
         }
         Err(error)
+    }
+
+    /// What could not be written never will be, nor what comes after it: the next process begins where the file stands.
+    pub(super) fn give_up(&mut self) {
+        self.has_given_up = true;
     }
 
     /// So many had ended and were kept when the file was opened.
