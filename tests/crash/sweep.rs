@@ -82,7 +82,9 @@ pub(crate) fn sweep(
         let step = count.checked_div(points).unwrap_or(1).max(1);
         let began = Instant::now();
         let (met, wrong) = try_all(sort, step, &try_one);
-        println!("{sort:?} at {met} of {count} calls, in {:?}", began.elapsed());
+        let Sort { kind, calls, .. } = sort;
+        let often = if calls == EVER { "for ever".to_owned() } else { format!("{calls} times") };
+        println!("{kind:?} fails {often}: at {met} of {count} calls, in {:?}", began.elapsed());
         if met == 0 {
             swept.missed.push(sort.kind);
         }
