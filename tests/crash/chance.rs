@@ -24,6 +24,11 @@ impl Chance {
         self.next() % limit.max(1)
     }
 
+    /// An index below `limit`.
+    pub(crate) fn index(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap_or_default()
+    }
+
     /// True once in `times`.
     pub(crate) fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0

@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use zato_core::{Cancellation, Cid, Registration};
-use zato_runtime::{Error, Filter, Found, Runtime, Stage};
+use zato_runtime::{Error, Filter, Found, Runtime};
 
 use crate::door::{self, Door};
 use crate::journal::{Journal, Line};
 use crate::maker;
 use crate::script::{Ask, LINE, WORKERS};
-use crate::services;
+use crate::{number, services};
 
 /// What a process says on its standard output: its bus has started, and it has begun to shut down.
 pub(crate) const UP: &str = "the bus is up";
@@ -23,6 +23,12 @@ pub(crate) const STOPPING: &str = "the bus is stopping";
 /// How many ask from outside at the same time, and how many in a long line.
 const CALLERS: usize = 3;
 const CALLERS_IN_LINE: usize = 100;
+
+/// How many bytes are kept on the disk for what must be recorded.
+pub(crate) const RESERVE: &str = "ZATO_CRASH_RESERVE";
+
+/// More than are ever called.
+const MANY: usize = 1_000_000;
 
 /// How long the last life may take.
 const LAST: Duration = Duration::from_secs(90);
@@ -100,6 +106,7 @@ pub(crate) async fn start(
         .keep_ended(usize::MAX)
         .keep_ended_bytes(usize::MAX)
         .keep_dead(usize::MAX)
+        .disk_reserve(number::from(RESERVE, 1 << 20))
         .drain_limit(Duration::from_millis(40));
     let builder = if life.promises_early { builder.acknowledge_before_commit() } else { builder };
     builder.start().await
@@ -219,11 +226,14 @@ async fn cancel(runtime: &Runtime, journal: &Journal, cid: Cid, with_tree: bool)
 /// Waits until nothing is left that has not ended.
 async fn end(runtime: &Runtime) -> Result<(), Error> {
     let all_end = async {
+        let mut before = None;
         loop {
-            let left = left(runtime).await?;
-            if left.is_empty() {
+            let (all, left) = left(runtime).await?;
+            // A list may show that something has ended, and not yet what follows from it: the next one does.
+            if left.is_empty() && before == Some(all) {
                 return Ok::<(), Error>(());
             }
+            before = Some(all);
             for found in left {
                 runtime.outcome(found.cid()).await?;
             }
@@ -232,7 +242,7 @@ async fn end(runtime: &Runtime) -> Result<(), Error> {
     if let Ok(ended) = tokio::time::timeout(LAST, all_end).await {
         return ended;
     }
-    let left = left(runtime).await?;
+    let (_, left) = left(runtime).await?;
     eprintln!("after {LAST:?} these have not ended, of {} at the least:", left.len());
     for found in left.iter().take(5) {
         eprintln!("{}", runtime.explain(found.cid()).await?);
@@ -240,14 +250,10 @@ async fn end(runtime: &Runtime) -> Result<(), Error> {
     panic!("not all that was asked for has ended");
 }
 
-/// What has not ended; not necessarily all of it, but none only where all has.
-async fn left(runtime: &Runtime) -> Result<Vec<Found>, Error> {
-    let mut left = runtime.list(Filter::new().stage(Stage::Waiting)).await?;
-    left.extend(runtime.list(Filter::new().stage(Stage::Running)).await?);
-    if left.is_empty() {
-        // What waited for another attempt between the two was in neither.
-        left = runtime.list(Filter::new().limit(1 << 30)).await?;
-        left.retain(|found| found.outcome().is_none());
-    }
-    Ok(left)
+/// How many there are, and what of them has not ended, the newest first.
+async fn left(runtime: &Runtime) -> Result<(usize, Vec<Found>), Error> {
+    let mut left = runtime.list(Filter::new().limit(MANY)).await?;
+    let all = left.len();
+    left.retain(|found| found.outcome().is_none());
+    Ok((all, left))
 }

@@ -8,10 +8,11 @@ use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::child::{self, Life};
 use crate::journal::{self, Journal};
+use crate::{rows, trial};
 
 /// What a process is to be, and where; set for those that this test starts.
 const ROLE: &str = "ZATO_CRASH_ROLE";
@@ -34,10 +35,17 @@ fn role() {
         return journal::keep(io::stdin(), &path).expect("the journal can be written");
     }
     ends_with_its_parent();
+    if role == rows::ROLE {
+        return rows::run(&path);
+    }
     let life: Life = serde_json::from_str(&env::var(LIFE).expect("the life is said")).expect("a life");
     // Its standard input is the way into the journal: nothing else writes there.
     let pipe = File::from(io::stdin().as_fd().try_clone_to_owned().expect("the pipe can be cloned"));
-    child::run(&path, life, &Journal::new(pipe)).expect("the bus runs");
+    let journal = Journal::new(pipe);
+    if role == trial::ROLE {
+        return trial::run(&path, life, &journal);
+    }
+    child::run(&path, life, &journal).expect("the bus runs");
 }
 
 /// Has this process end when the one that started it is gone: nobody would kill it then.
@@ -52,10 +60,10 @@ fn ends_with_its_parent() {
 }
 
 /// A command that starts this binary in a role, with `path` for its file. What it says on its standard error comes
-/// into a file beside that.
-fn command(role: &str, path: &Path) -> io::Result<Command> {
+/// into the file `said`.
+pub(crate) fn command(role: &str, path: &Path, said: &Path) -> io::Result<Command> {
     let beside = path.parent().unwrap_or(Path::new("."));
-    let errors = OpenOptions::new().create(true).append(true).open(said(path))?;
+    let errors = OpenOptions::new().create(true).append(true).open(said)?;
     let mut command = Command::new(env::current_exe()?);
     command
         .args([PLAYER, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
@@ -65,6 +73,12 @@ fn command(role: &str, path: &Path) -> io::Result<Command> {
         .current_dir(beside)
         .stderr(errors);
     Ok(command)
+}
+
+/// Says what life a child has.
+pub(crate) fn set(command: &mut Command, life: Life) -> io::Result<()> {
+    command.env(LIFE, serde_json::to_string(&life)?);
+    Ok(())
 }
 
 /// What the processes of `path` say on their standard error.
@@ -82,7 +96,8 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Starts it, to write to `path`.
     pub(crate) fn start(path: &Path) -> io::Result<Self> {
-        let mut process = command("journal", path)?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let mut process =
+            command("journal", path, &said(path))?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let pipe = process.stdin.take().expect("its input is a pipe");
         Ok(Self { process, pipe: pipe.into() })
     }
@@ -116,10 +131,16 @@ impl Living {
         keeper: &Keeper,
         also: impl FnOnce(&mut Command),
     ) -> io::Result<Self> {
-        let mut command = command("child", file)?;
-        command.env(LIFE, serde_json::to_string(&life)?);
-        command.stdin(keeper.pipe.try_clone()?).stdout(Stdio::piped());
+        let mut command = command("child", file, &said(file))?;
+        set(&mut command, life)?;
+        command.stdin(keeper.pipe.try_clone()?);
         also(&mut command);
+        Self::spawn(command)
+    }
+
+    /// Starts what will live.
+    pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
+        command.stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let out = process.stdout.take().expect("its output is a pipe");
         let (say, says) = channel();
@@ -144,6 +165,19 @@ impl Living {
         }
     }
 
+    /// Waits until it has ended, for so long at the most. Answers how it ended, if it has.
+    pub(crate) fn has_ended(&mut self, within: Duration) -> io::Result<Option<ExitStatus>> {
+        let until = Instant::now() + within;
+        loop {
+            match self.says.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(_) => {}
+                // Its output is closed: it has ended, or is about to.
+                Err(RecvTimeoutError::Disconnected) => return self.process.wait().map(Some),
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+            }
+        }
+    }
+
     /// Kills it, if it has not ended by itself. Answers how it ended.
     pub(crate) fn kill(mut self) -> io::Result<ExitStatus> {
         self.process.kill()?;
@@ -151,19 +185,10 @@ impl Living {
     }
 
     /// Waits until it has ended, for so long at the most; kills it then.
-    pub(crate) fn ends(self, limit: Duration) -> io::Result<ExitStatus> {
-        let until = std::time::Instant::now() + limit;
-        loop {
-            let left = until.saturating_duration_since(std::time::Instant::now());
-            match self.says.recv_timeout(left) {
-                Ok(_) => {}
-                // Its output is closed: it has ended, or is about to.
-                Err(RecvTimeoutError::Disconnected) => {
-                    let mut process = self.process;
-                    return process.wait();
-                }
-                Err(RecvTimeoutError::Timeout) => return self.kill(),
-            }
+    pub(crate) fn ends(mut self, limit: Duration) -> io::Result<ExitStatus> {
+        match self.has_ended(limit)? {
+            Some(status) => Ok(status),
+            None => self.kill(),
         }
     }
 }

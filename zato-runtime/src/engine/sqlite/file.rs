@@ -49,6 +49,8 @@ pub(super) struct File {
     transactions: u64,
     /// Whether it has failed and was opened again.
     was_opened_again: bool,
+    /// Whether changes were given up: what comes after may build on them, and is not written either.
+    has_given_up: bool,
     /// Whether a long log has been told of.
     told_of_log: bool,
 }
@@ -57,8 +59,7 @@ impl File {
     /// Takes the right to the file and opens it, or makes it.
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
-        let connection = schema::open(path)?;
-        let rows = Rows::new(connection);
+        let rows = Rows::new(settled(path)?);
         let retention = Retention {
             ended: config.keep_ended.map_or(1_000_000, |most| most as u64),
             ended_for: config.keep_ended_for,
@@ -74,6 +75,7 @@ impl File {
             clock: config.clock.clone(),
             transactions: 0,
             was_opened_again: false,
+            has_given_up: false,
             told_of_log: false,
         })
     }
@@ -84,6 +86,9 @@ impl File {
 
     /// Makes the changes in one transaction; answers when they are on disk. `is_repeated` where that has failed before.
     pub(super) fn write(&mut self, changes: &[Change], is_repeated: bool) -> Result<(), StoreError> {
+        if self.has_given_up {
+            return Err(self.closed());
+        }
         self.begin_again()?;
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
         let oldest = |kept_for| self.clock.now().checked_sub(kept_for).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -135,6 +140,11 @@ impl File {
         })
     }
 
+    /// What could not be written never will be, nor what comes after it: the next process begins where the file stands.
+    pub(super) fn give_up(&mut self) {
+        self.has_given_up = true;
+    }
+
     /// So many had ended and were kept when the file was opened.
     pub(super) fn counted(&mut self, kept: Counted) {
         // One that was opened again has been counted then.
@@ -148,18 +158,11 @@ impl File {
         if self.rows.is_some() || self.lock.is_none() {
             return Ok(());
         }
-        let rows = || -> Result<Rows, StoreError> {
-            let of = |error| StoreError::of(&self.path, error);
-            let connection = schema::open(&self.path)?;
-            if !schema::checkpoint(&connection, true).map_err(of)?.is_whole {
-                return Err(StoreError::Unsettled { path: self.path.clone() });
-            }
-            let kept = sweep::count(&connection).map_err(of)?;
-            let mut rows = Rows::new(connection);
-            rows.counted(kept);
-            Ok(rows)
-        };
-        self.rows = Some(rows()?);
+        let connection = settled(&self.path)?;
+        let kept = sweep::count(&connection).map_err(|error| StoreError::of(&self.path, error))?;
+        let mut rows = Rows::new(connection);
+        rows.counted(kept);
+        self.rows = Some(rows);
         self.was_opened_again = true;
         tracing::info!(file = %self.path.display(), "the file is open again, and its log is on disk");
         Ok(())
@@ -202,6 +205,14 @@ impl File {
         }
         self.lock = None;
     }
+}
+
+/// The file, open, and its log moved into it: what a failed sync of this process or of one before it has left in the
+/// system's cache is read from there and is not on the disk, and what is written behind it would be lost with it.
+fn settled(path: &Path) -> Result<Connection, StoreError> {
+    let connection = schema::open(path)?;
+    let moved = schema::checkpoint(&connection, true).map_err(|error| StoreError::of(path, error))?;
+    if moved.is_whole { Ok(connection) } else { Err(StoreError::Unsettled { path: path.to_owned() }) }
 }
 
 /// A connection that moves the log into the file beside the one that writes.

@@ -31,15 +31,34 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     make(path)?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let found = version(&connection, path)?;
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(|error| StoreError::of(path, error))?;
+    let mode = log_ahead(&connection).map_err(|error| StoreError::of(path, error))?;
     if mode != "wal" {
         return Err(StoreError::NoLog { path: path.to_owned() });
     }
     settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
     migrate(&mut connection, found).map_err(|error| StoreError::of(path, error))?;
+    sync_names(path)?;
     Ok(connection)
+}
+
+/// Has commits go to a write-ahead log; answers the mode that the file is in then. The statement that changes it answers
+/// before it has committed: it is run to its end, which may be an error.
+fn log_ahead(connection: &Connection) -> rusqlite::Result<String> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    let mut mode = String::new();
+    while let Some(row) = rows.next()? {
+        mode = row.get(0)?;
+    }
+    Ok(mode)
+}
+
+/// Has the names of the file and of its log on the disk. SQLite does so too, and does not look whether it succeeds: the
+/// log of a file that is found without it is gone.
+fn sync_names(path: &Path) -> Result<(), StoreError> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let opened = fs::File::open(directory.unwrap_or(Path::new(".")));
+    opened.and_then(|directory| directory.sync_all()).map_err(|error| StoreError::of_io(path, error))
 }
 
 /// Opens another connection to a store that [`open`] has opened, to [`checkpoint`] beside the one that writes.

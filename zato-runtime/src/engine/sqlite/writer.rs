@@ -54,6 +54,7 @@ impl Inner {
             }
             if !changes.is_empty() && !self.write(&mut file, &changes) {
                 // Whoever waits for them is told by their end.
+                file.give_up();
                 continue;
             }
             let aftermath = self.guarded().state.has_written(count, number);
