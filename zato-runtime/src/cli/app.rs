@@ -103,11 +103,11 @@ impl App {
             Command::Run(arguments) => {
                 in_tokio(&url, and_tell_left(&url, run::run(builder, arguments, output)))
             }
-            Command::Explain { cid } => in_tokio(&url, explain::explain(builder, cid, output)),
+            Command::Explain { cid } => look(explain::explain(builder, cid, output)),
             Command::Invocations { state, page } => {
-                in_tokio(&url, invocations::invocations(builder, state, page, output))
+                look(invocations::invocations(builder, state, page, output))
             }
-            Command::Dead(Dead::List(page)) => in_tokio(&url, dead::list(builder, page, output)),
+            Command::Dead(Dead::List(page)) => look(dead::list(builder, page, output)),
             Command::Dead(Dead::Retry(which)) => {
                 in_tokio(&url, and_tell_left(&url, dead::retry(builder, which, output)))
             }
@@ -147,13 +147,21 @@ async fn and_tell_left(
     Ok(ended)
 }
 
+/// Runs a command that only looks: the first request to stop ends it, as it ends any program.
+fn look(command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
+    let tokio =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Tokio)?;
+    tokio.block_on(command)
+}
+
 /// Runs a command; a second request to stop ends the program at once.
 fn in_tokio(url: &str, command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Tokio)?;
     let ended = tokio.block_on(async {
+        stop::listen();
         tokio::select! {
             ended = command => ended,
-            () = async { stop::asked().await; stop::asked().await } => Err(CliError::Stopped(stop::lost(url))),
+            () = stop::asked_again() => Err(CliError::Stopped(stop::lost(url))),
         }
     });
     // A thread that still reads standard input is not waited for.

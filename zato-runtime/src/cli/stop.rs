@@ -1,10 +1,10 @@
 //! Ctrl-C and SIGTERM: the first asks to finish, the second stops.
 
-use std::future::pending;
+use std::sync::LazyLock;
 
-use tokio::signal::ctrl_c;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::engine;
 use crate::error::Error;
@@ -29,31 +29,39 @@ pub(super) fn lost(url: &str) -> String {
     }
 }
 
-/// Resolves when the program is asked to stop.
-pub(super) async fn asked() {
-    tokio::select! {
-        () = interrupted() => {}
-        () = terminated() => {}
-    }
-}
+/// How often the program has been asked to stop. A process has its signals once, and so it has this.
+static ASKED: LazyLock<watch::Sender<u32>> = LazyLock::new(|| watch::Sender::new(0));
 
-async fn interrupted() {
-    if ctrl_c().await.is_err() {
-        pending::<()>().await;
+/// Listens from now on: no request that comes later ends the program by itself, and none is missed.
+pub(super) fn listen() {
+    #[cfg(unix)]
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        // Where a signal cannot be listened to, it does what it does by itself.
+        let Ok(mut asked) = signal(kind) else { continue };
+        tokio::spawn(async move {
+            while asked.recv().await.is_some() {
+                ASKED.send_modify(|times| *times += 1);
+            }
+        });
     }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            terminate.recv().await;
+    #[cfg(not(unix))]
+    tokio::spawn(async {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            ASKED.send_modify(|times| *times += 1);
         }
-        Err(_) => pending().await,
-    }
+    });
 }
 
-#[cfg(not(unix))]
-async fn terminated() {
-    pending().await
+/// Resolves when the program has been asked to stop.
+pub(super) async fn asked() {
+    asked_times(1).await;
+}
+
+/// Resolves when the program has been asked to stop once more.
+pub(super) async fn asked_again() {
+    asked_times(2).await;
+}
+
+async fn asked_times(least: u32) {
+    let _ = ASKED.subscribe().wait_for(|times| *times >= least).await;
 }
