@@ -174,11 +174,6 @@ pub trait Engine: LookUps {
     /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended.
     fn drain(&self) -> Step<'_, ()>;
 
-    /// How many that an earlier process has left wait for a process that runs them, which this one does not.
-    fn others(&self) -> usize {
-        0
-    }
-
     /// Ends this process's part in the engine and answers how many invocations were ended as `Cancelled`
     /// because this engine does not keep them. Nothing is delivered afterwards.
     fn close(&self) -> usize;

@@ -54,9 +54,8 @@ pub(super) struct Inner {
     pub(super) space: Space,
     /// What had ended when the file was opened, once it is counted and until the one that writes knows.
     pub(super) counted: Mutex<Option<Counted>>,
-    /// What was accepted under numbers up to this one is left alone; and how many of those there are.
+    /// What was accepted under numbers up to this one is left alone.
     pub(super) not_ours: Option<u64>,
-    pub(super) others: usize,
     /// Whether somebody moves the log into the file, and whether somebody has since the writer last looked.
     pub(super) is_moving: AtomicBool,
     pub(super) has_moved: AtomicBool,
@@ -91,12 +90,10 @@ impl Sqlite {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
         let file = File::open(path, config)?;
-        let (mut not_ours, mut others) = (None, 0);
+        let mut not_ours = None;
         if config.only_new {
             let reader = schema::open_reader(path)?;
-            let of = |error| StoreError::of(path, error);
-            not_ours = Some(lookups::last_number(&reader).map_err(of)?);
-            others = lookups::left(&reader).map_err(of)?;
+            not_ours = Some(lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?);
         }
         let disk = Disk::open(path, config.keep_keys, config.clock.clone())?;
         let state = State::new(config, config.max_waiting(true), disk);
@@ -118,7 +115,6 @@ impl Sqlite {
             space: Space::new(path, config.disk_reserve),
             counted: Mutex::new(None),
             not_ours,
-            others,
             is_moving: AtomicBool::new(false),
             has_moved: AtomicBool::new(false),
             startable: Notify::new(),

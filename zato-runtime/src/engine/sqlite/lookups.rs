@@ -127,12 +127,6 @@ pub(super) fn nth(connection: &Connection, number: u64) -> rusqlite::Result<Opti
     })
 }
 
-/// How many wait, or ran when their process died.
-pub(super) fn left(connection: &Connection) -> rusqlite::Result<usize> {
-    let sql = "SELECT count(*) FROM invocation WHERE state < 3 AND state IN (0, 1)";
-    connection.query_row(sql, [], |row| row.get(0))
-}
-
 /// How many wait, or ran when their process died, and how many bytes of payload they hold. Reads all of them.
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     let sql = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM invocation WHERE state IN (0, 1)";

@@ -241,10 +241,6 @@ impl Engine for Sqlite {
         })
     }
 
-    fn others(&self) -> usize {
-        self.0.others
-    }
-
     fn close(&self) -> usize {
         let inner = &self.0;
         {
