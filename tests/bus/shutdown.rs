@@ -202,3 +202,14 @@ async fn what_is_cancelled_twice_while_it_waits_is_not_waited_for() -> Result<()
     assert!(since.elapsed() < Duration::from_secs(1), "it took {:?}", since.elapsed());
     Ok(())
 }
+
+/// A shutdown goes on whether its caller waits for it, has given up, or does not look.
+#[tokio::test]
+async fn nobody_stands_in_the_way_of_a_shutdown() -> Result<(), zato_runtime::Error> {
+    let runtime = Runtime::builder().services([]).start().await?;
+    let mut first = Box::pin(runtime.shutdown());
+    assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await);
+    runtime.shutdown().await?;
+    drop(first);
+    runtime.shutdown().await
+}

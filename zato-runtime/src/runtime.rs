@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use zato_core::call::{Invoke, InvokeAsync};
@@ -12,6 +13,7 @@ use zato_core::target::{FromReply, Target};
 use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
+use crate::engine::Capability;
 use crate::error::Error;
 use crate::shared::Shared;
 use crate::worker::Workers;
@@ -48,8 +50,10 @@ struct Parts {
     tasks: Vec<AbortHandle>,
     /// The tokio runtime that the bus was started on.
     tokio: Handle,
-    /// Set when the one shutdown has ended.
-    stopped: OnceCell<()>,
+    /// Set when the one shutdown begins.
+    is_stopping: AtomicBool,
+    /// Turns true when it has ended.
+    has_stopped: watch::Sender<bool>,
 }
 
 impl Builder {
@@ -83,7 +87,13 @@ impl Runtime {
 
     fn run(shared: Arc<Shared>, workers: usize, tokio: Handle) -> Self {
         let tasks = Workers::start(&shared, workers);
-        let parts = Parts { shared: shared.clone(), tasks, tokio, stopped: OnceCell::new() };
+        let parts = Parts {
+            shared: shared.clone(),
+            tasks,
+            tokio,
+            is_stopping: AtomicBool::new(false),
+            has_stopped: watch::Sender::new(false),
+        };
         Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
     }
 
@@ -201,11 +211,12 @@ impl Runtime {
     /// Handlers that wait on [`Context::cancelled`](zato_core::Context::cancelled) are told. The memory engine
     /// also finishes what waits and the callbacks of what ends, up to the limit
     /// ([`Builder::drain_limit`](crate::Builder::drain_limit)); what is left then ends as `Cancelled`, and a
-    /// warning says how much. Called again, it waits for the first to return.
+    /// warning says how much. A durable engine starts nothing more and waits for what runs, up to that limit; what is left
+    /// waits for the next start. Called again, it waits for the first to return; it goes on if the caller stops waiting.
     ///
     /// # Errors
     ///
-    /// None today: a durable engine may fail to write its last records.
+    /// None today.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.inner.parts.shutdown().await;
         Ok(())
@@ -223,39 +234,51 @@ impl Parts {
 
     /// Shuts down on the tokio runtime that the bus was started on, whoever asks from wherever.
     async fn shutdown(self: &Arc<Self>) {
-        self.stopped
-            .get_or_init(async || {
-                if self.tokio.spawn(self.clone().take_apart()).await.is_err() {
-                    // That tokio runtime has ended, and the workers with it.
-                    self.end();
-                }
-            })
-            .await;
+        self.begin_shutdown();
+        // The sender lives in `self`, so this ends by the value alone.
+        let _ = self.has_stopped.subscribe().wait_for(|has_stopped| *has_stopped).await;
     }
 
-    async fn take_apart(self: Arc<Self>) {
+    /// Has it shut down, whether anybody waits for that or not.
+    fn begin_shutdown(self: &Arc<Self>) {
+        if !self.is_stopping.swap(true, Ordering::SeqCst) {
+            // Made here, since a task that is dropped before its first step has run nothing.
+            let stopping = Stopping(self.clone());
+            self.tokio.spawn(async move { stopping.0.take_apart().await });
+        }
+    }
+
+    async fn take_apart(&self) {
         self.shared.stopping.send_replace(true);
         let limit = self.shared.config.drain_limit;
         let drained = timeout(limit, self.shared.engine.drain()).await.is_ok();
         let (cut_off, cancelled) = self.end();
         if !drained {
-            tracing::warn!(
-                cancelled,
-                running = cut_off,
-                ?limit,
-                "the shutdown reached its limit: what had not ended is cancelled, without callbacks"
-            );
+            let became = if self.shared.engine.capabilities().contains(&Capability::Durable) {
+                "what still ran was cut off, and runs again with the next start"
+            } else {
+                "what had not ended is cancelled, without callbacks"
+            };
+            tracing::warn!(cancelled, running = cut_off, ?limit, "the shutdown reached its limit: {became}");
         }
+    }
+}
+
+/// A shutdown that is under way. One that is dropped before it has ended goes with the tokio runtime that it ran on, and so
+/// do the workers.
+struct Stopping(Arc<Parts>);
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.0.end();
+        self.0.has_stopped.send_replace(true);
     }
 }
 
 /// The last handle is gone.
 impl Drop for Inner {
     fn drop(&mut self) {
-        if !self.parts.stopped.initialized() {
-            let parts = self.parts.clone();
-            self.parts.tokio.spawn(async move { parts.shutdown().await });
-        }
+        self.parts.begin_shutdown();
     }
 }
 
