@@ -25,6 +25,7 @@ mod rate;
 mod pause;
 mod limits;
 mod shutdown;
+mod restarts;
 mod look;
 mod explain;
 mod dead_letters;
