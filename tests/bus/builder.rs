@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::env;
+use std::path::Path;
 
 use zato_runtime::{Builder, Error, Filter, Found, Runtime, Status, Waits};
 
@@ -20,9 +21,16 @@ pub(crate) fn is_durable() -> bool {
     }
 }
 
+/// A directory that goes with what is returned; in memory where there is such a place: it is not the disk that is tried.
+pub(crate) fn directory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary directory")
+}
+
 /// The URL of an engine that keeps what it holds in a file that goes with the test.
 pub(crate) fn durable() -> String {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory();
     let file = directory.path().join("zato.db");
     KEPT.with_borrow_mut(|kept| kept.push(directory));
     format!("sqlite:{}", file.display())

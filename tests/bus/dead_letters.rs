@@ -68,7 +68,8 @@ async fn start_keeping(
         .provide(mended.clone())
         .keep_dead(most)
         .keep_dead_for(longest)
-        .keep_ended(0)
+        // On disk it would be gone before it can be asked for.
+        .keep_ended(if is_durable() { 1_000 } else { 0 })
         .start()
         .await
 }

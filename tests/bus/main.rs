@@ -27,6 +27,7 @@ mod limits;
 mod retention;
 mod formerly;
 mod shutdown;
+mod restarts;
 mod look;
 mod explain;
 mod dead_letters;

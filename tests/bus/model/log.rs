@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Channel, Payload};
-use zato_runtime::{Cancellation, Cid, Found, Outcome, Runtime, Status};
+use zato_runtime::{Cancellation, Cid, Error, Found, Outcome, Runtime, Status};
 
 use super::script::{Call, Chain, End, Group};
 
@@ -126,6 +126,8 @@ pub(crate) enum Event {
         cid: Cid,
         outcome: Option<Outcome>,
     },
+    /// Somebody outside is about to have something run again.
+    AskedAgain,
     /// Somebody outside had something run again.
     RanAgain {
         cid: Cid,
@@ -144,6 +146,12 @@ pub(crate) enum Event {
         limit: u64,
     },
     ShutdownEnded,
+    /// A shutdown begins that is followed by another start.
+    RestartBegan {
+        limit: u64,
+    },
+    Stopped,
+    Restarted,
     /// All dead letters, when all is over.
     Dead {
         letters: Vec<Record>,
@@ -177,6 +185,8 @@ struct State {
     /// Those that have ended in anything but `Completed`.
     failed: Vec<Cid>,
     watched: BTreeSet<Cid>,
+    /// Those that had not ended when a bus was shut down that keeps them.
+    unheard: Vec<Cid>,
     runtime: Option<Runtime>,
 }
 
@@ -231,11 +241,29 @@ impl Log {
             return;
         }
         state.known.push(cid);
-        let Some(runtime) = state.runtime.clone() else { return };
+        drop(state);
+        self.hear(cid);
+    }
+
+    /// The bus has been started again: the others are waited for.
+    pub(crate) fn hear_again(&self) {
+        let unheard = std::mem::take(&mut self.state().unheard);
+        for cid in unheard {
+            self.hear(cid);
+        }
+    }
+
+    fn hear(&self, cid: Cid) {
+        let Some(runtime) = self.state().runtime.clone() else { return };
         let log = self.clone();
         tokio::spawn(async move {
-            let outcome = runtime.outcome(cid).await.ok();
+            let outcome = runtime.outcome(cid).await;
             drop(runtime);
+            if matches!(outcome, Err(Error::Store(_))) {
+                log.state().unheard.push(cid);
+                return;
+            }
+            let outcome = outcome.ok();
             if outcome.as_ref().is_some_and(|outcome| !outcome.is_completed()) {
                 log.state().failed.push(cid);
             }

@@ -150,8 +150,29 @@ impl Maker {
     }
 }
 
+/// How often a bus is restarted at the most.
+pub(crate) const MOST_RESTARTS: usize = 4;
+
 /// A limit of a shutdown that is never reached, unless it waits for what does not come: some hours.
 const LONG: u64 = 10_000_000;
+
+/// What a seed stands for on an engine that keeps what it holds: the bus is restarted at some moments, and in the end it
+/// is let finish.
+pub(crate) fn plan_with_restarts(seed: u64) -> Plan {
+    let mut plan = plan(seed, false);
+    let mut random = Random(!seed);
+    for _ in 0..random.below(MOST_RESTARTS + 1) {
+        let at = random.one(&[0, 50, 100, 400, 1_000, 2_500]) + random.below(60) as u64 * 10;
+        let limit = random.one(&[33, 33, 283, 2_033, LONG]);
+        plan.acts.push((at, Act::Restart { limit, down: random.one(&[0, 0, 300, 3_000]) }));
+    }
+    plan.acts.sort_by_key(|(at, _)| *at);
+    plan.acts.extend((0..PAUSED.len()).map(|service| (300_000, Act::Pause(service, false))));
+    // What fails then may be tried again, and what it calls may wait again.
+    plan.acts.extend((40..59).map(|at| (at * 10_000, Act::EndRunning)));
+    plan.shutdown = (600_000, LONG);
+    plan
+}
 
 /// What a seed stands for.
 pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {

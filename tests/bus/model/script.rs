@@ -177,6 +177,13 @@ pub(crate) enum Act {
     Discard(usize),
     /// Pauses one of the services, or resumes it.
     Pause(usize, bool),
+    /// Cancels all that runs: what waits to be told waits for ever.
+    EndRunning,
+    /// Shuts the bus down, waits so long for what runs, and starts it again so much later.
+    Restart {
+        limit: u64,
+        down: u64,
+    },
 }
 
 /// All that is done to one bus.

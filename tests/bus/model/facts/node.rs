@@ -50,6 +50,23 @@ pub(crate) struct Attempt {
     pub(crate) left: Option<(When, Option<End>)>,
 }
 
+/// A shutdown that was followed by another start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Restart {
+    pub(crate) began: When,
+    pub(crate) limit: u64,
+    /// When the shutdown had ended, and when the bus was started again.
+    pub(crate) stopped: When,
+    pub(crate) up: When,
+}
+
+impl Restart {
+    /// Whether it waited no longer for what ran.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.stopped.at >= self.began.at.saturating_add(self.limit)
+    }
+}
+
 /// All that is known of one CID.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -144,6 +161,8 @@ pub(crate) struct World {
     pub(crate) wall: SystemTime,
     /// Whether places to run are few, so that what is due may wait.
     pub(crate) is_narrow: bool,
+    /// Whether what is done takes a while: on its way to a disk, a cancel meets what ends or begins meanwhile.
+    pub(crate) is_durable: bool,
     /// A rule that is wrong on purpose: so many attempts more than may be made.
     pub(crate) more_attempts: u32,
     /// A rule that is wrong on purpose: nothing waits for a key.

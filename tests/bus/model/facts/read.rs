@@ -7,7 +7,7 @@ use zato_core::Channel;
 use zato_runtime::{Cid, FailureReport};
 
 use super::node::{
-    Asked, AskedAll, AskedChain, Attempt, Cancel, Checked, Kind, Node, When, World, must, near,
+    Asked, AskedAll, AskedChain, Attempt, Cancel, Checked, Kind, Node, Restart, When, World, must, near,
 };
 use crate::model::log::{Event, Record, Run};
 use crate::model::script::{Request, token_of};
@@ -32,6 +32,7 @@ pub(crate) struct Facts {
     pub(crate) discards: Vec<(When, Cid, Result<(), String>)>,
     /// What is listed as dead letters when all is over.
     pub(crate) letters: BTreeMap<Cid, Record>,
+    pub(crate) restarts: Vec<Restart>,
     pub(crate) shutdown: Option<(When, u64)>,
     /// When a shutdown gave up what had not ended.
     pub(crate) cut: Option<When>,
@@ -55,6 +56,7 @@ impl Facts {
             reruns: Vec::new(),
             discards: Vec::new(),
             letters: BTreeMap::new(),
+            restarts: Vec::new(),
             shutdown: None,
             cut: None,
             stopped: None,
@@ -70,6 +72,7 @@ impl Facts {
         for (_, event) in events {
             facts.remember(event);
         }
+        facts.hear_in_time();
         facts.forget_discarded()?;
         Ok(facts)
     }
@@ -115,6 +118,11 @@ impl Facts {
                 self.stopped = Some(when);
                 self.cut = Some(when).filter(|when| when.at >= began.at.saturating_add(limit));
             }
+            Event::RestartBegan { limit } => {
+                self.restarts.push(Restart { began: when, limit: *limit, stopped: when, up: when });
+            }
+            Event::Stopped => self.restarts.last_mut().ok_or("it never began")?.stopped = when,
+            Event::Restarted => self.restarts.last_mut().ok_or("it never stopped")?.up = when,
             Event::RanAgain { cid, answer } => self.ran_again(when, *cid, answer)?,
             Event::Discarded { cid, answer } => self.discarded(when, *cid, answer)?,
             Event::Dead { letters } => {
@@ -124,6 +132,7 @@ impl Facts {
             Event::Paused { .. }
             | Event::Taken { .. }
             | Event::Returned { .. }
+            | Event::AskedAgain
             | Event::Remembered { .. }
             | Event::Found { .. } => {}
         }

@@ -2,7 +2,7 @@
 
 use zato_runtime::Outcome;
 
-use super::node::{Attempt, Kind, Node, When, near};
+use super::node::{Attempt, Kind, Node, Restart, SLOP, When, near};
 use super::read::Facts;
 use crate::model::script::{End, TARGETS};
 
@@ -16,6 +16,39 @@ impl Facts {
         let failed = matches!(run.left, Some((_, Some(End::Fail | End::RetryAfter(_)))));
         let began = self.shutdown.map(|(began, _)| began);
         failed && began.is_some_and(|began| run.told.is_some_and(|told| told.seq > began.seq))
+    }
+
+    /// The restart that interrupted an attempt, or cut it off: another follows on it, and it does not count.
+    pub(crate) fn restarted(&self, run: &Attempt) -> Option<&Restart> {
+        let (left, how) = run.left?;
+        let restart =
+            self.restarts.iter().find(|restart| restart.began.seq < left.seq && left.seq < restart.up.seq)?;
+        let is_interrupted = matches!(how, Some(End::Fail | End::RetryAfter(_)))
+            && run.told.is_some_and(|told| told.seq > restart.began.seq);
+        let is_cut = how.is_none() && restart.has_cut() && near(restart.stopped.at, left.at);
+        (is_interrupted || is_cut).then_some(restart)
+    }
+
+    /// Whether that may have happened at `at` which was due at `due`: where there was no bus then, as soon as there was.
+    pub(crate) fn is_in_time(&self, at: u64, mut due: u64) -> bool {
+        let mut is_near = near(at, due);
+        for restart in &self.restarts {
+            if restart.stopped.at <= due + SLOP && due <= restart.up.at {
+                due = restart.up.at;
+                is_near |= near(at, due);
+            }
+        }
+        is_near
+    }
+
+    /// Who waited for an outcome when the bus was shut down has heard of it when it was up again.
+    pub(super) fn hear_in_time(&mut self) {
+        for node in self.nodes.values_mut() {
+            let (Some((told, _)), Some(record)) = (node.ended.first_mut(), &node.record) else { continue };
+            if self.restarts.iter().any(|restart| near(restart.up.at, told.at)) {
+                told.at = told.at.min(self.world.ms(record.ended_at));
+            }
+        }
     }
 
     /// When a shutdown gave up an invocation, if it may have: because its limit was reached, or because it had

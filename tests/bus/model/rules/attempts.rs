@@ -37,16 +37,18 @@ impl Facts {
             let before = index.checked_sub(1).and_then(|index| node.runs[index].left).map(|(left, _)| left);
             // A worker takes several at once: what it has taken counts as running, and begins told.
             let is_taken = |hit: &When| {
-                hit.at == began
-                    && hit.seq != node.made.seq
-                    && before.is_none_or(|before| before.seq < hit.seq)
+                let is_fresh = hit.seq != node.made.seq && before.is_none_or(|before| before.seq < hit.seq);
+                hit.at == began && (is_fresh || self.world.is_durable)
             };
-            let is_right = hits.iter().all(|hit| hit.seq > run.began.seq || is_taken(hit));
+            let is_right =
+                hits.iter().all(|hit| hit.seq > run.began.seq || is_taken(hit) || self.may_miss(node, hit));
             must(is_right, || "it began after it was cancelled".to_owned())?;
             verdicts = self.judge(node, index, &hits)?;
         }
+        let restarted = node.runs.last().and_then(|run| self.restarted(run));
         let last = node.runs.last().and_then(|run| run.left).map(|(left, _)| left);
-        let is_near = |other: u64| at.is_none_or(|at| near(at, other));
+        let last = restarted.map(|restart| restart.up).or(last);
+        let is_near = |other: u64| at.is_none_or(|at| self.is_in_time(at, other));
         if verdicts.contains(&Verdict::End(outcome.name())) {
             must(last.is_some_and(|last| is_near(last.at)), || {
                 "it ended at another time than its attempt".to_owned()
@@ -87,12 +89,14 @@ impl Facts {
         let hit = hits.iter().find(|hit| (hit.seq > began.seq || hit.at == began.at) && hit.seq < left.seq);
         let timeout = node.timeout.map(|timeout| began.at + timeout);
         let grace = hit.map(|hit| hit.at + GRACE);
-        let limits = [timeout, node.deadline, grace].into_iter().flatten();
+        let strict = hit.filter(|hit| !self.may_miss(node, hit)).map(|hit| hit.at + GRACE);
+        let limits = [timeout, node.deadline, strict].into_iter().flatten();
         must(limits.min().is_none_or(|limit| left.at <= limit + SLOP), || {
             "it ran over its limit".to_owned()
         })?;
         let again = |name, wait| {
-            if index + 1 >= (node.attempts + self.world.more_attempts) as usize {
+            let uncounted = node.runs[..index].iter().filter(|run| self.restarted(run).is_some()).count();
+            if index + 1 - uncounted >= (node.attempts + self.world.more_attempts) as usize {
                 return vec![Verdict::End(name)];
             }
             let at = left.at + wait;
@@ -105,11 +109,24 @@ impl Facts {
             }
             verdicts
         };
+        // It may not have come to the attempt in time.
+        let is_tie =
+            self.world.is_durable && hit.is_some_and(|hit| hit.at == left.at || self.may_miss(node, hit));
+        let cancelled = |others: Vec<Verdict>| {
+            let others = others.into_iter().filter(|_| is_tie);
+            others.chain(hit.map(|_| Verdict::End("Cancelled"))).collect()
+        };
         Ok(match how {
             Some(End::Ok) => vec![Verdict::End("Completed")],
-            Some(_) if hit.is_some() => vec![Verdict::End("Cancelled")],
+            Some(End::FailForGood) if hit.is_some() => cancelled(vec![Verdict::End("Failed")]),
+            Some(End::RetryAfter(wait)) if hit.is_some() => cancelled(again("Failed", wait)),
+            Some(_) if hit.is_some() => cancelled(again("Failed", node.wait)),
             Some(End::FailForGood) => vec![Verdict::End("Failed")],
             Some(_) if self.interrupts(&node.runs[index]) => vec![Verdict::Held],
+            _ if let Some(restart) = self.restarted(&node.runs[index]) => match hit {
+                Some(_) => vec![Verdict::End("Cancelled")],
+                None => vec![Verdict::Again(restart.up.at)],
+            },
             Some(End::RetryAfter(wait)) => again("Failed", wait),
             Some(_) => again("Failed", node.wait),
             None => {

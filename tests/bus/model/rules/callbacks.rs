@@ -2,7 +2,7 @@
 
 use zato_runtime::{FailureReport, Outcome};
 
-use crate::model::facts::{Cancel, Checked, Facts, Kind, Node, SLOP, is_cut, must};
+use crate::model::facts::{Cancel, Checked, Facts, Kind, Node, SLOP, is_cut, must, near};
 use crate::model::log::Record;
 use crate::model::script::token_of;
 
@@ -51,7 +51,9 @@ impl Facts {
         }
         let after = node.runs.last().and_then(|run| run.left).map_or(node.made, |(left, _)| left);
         let swept = |cancel: &Cancel| {
-            cancel.with_tree && cancel.when.seq > after.seq && self.hit(node, cancel).is_some()
+            // On a disk one that began before the end may see what is told of it.
+            let is_tie = self.world.is_durable && near(cancel.when.at, after.at);
+            cancel.with_tree && (cancel.when.seq > after.seq || is_tie) && self.hit(node, cancel).is_some()
         };
         letter.outcome.name() == "Cancelled" && self.cancels.values().any(swept)
     }

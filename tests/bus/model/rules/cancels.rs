@@ -37,6 +37,11 @@ impl Facts {
         (is_of_attempt && hit.seq <= node.made.seq).then_some(node.made)
     }
 
+    /// Whether a cancel may have passed an invocation by: with its tree, it is not one step on a disk.
+    pub(super) fn may_miss(&self, node: &Node, hit: &When) -> bool {
+        self.world.is_durable && near(node.made.at, hit.at)
+    }
+
     pub(super) fn hits(&self, node: &Node) -> Vec<When> {
         self.cancels.values().filter_map(|cancel| self.hit(node, cancel)).collect()
     }
@@ -66,7 +71,9 @@ impl Facts {
                     (run.began.seq < cancel.when.seq || run.began.at == cancel.when.at)
                         && run.left.is_none_or(|(left, _)| left.seq > cancel.when.seq)
                 };
-                node.is_many() || node.runs.iter().any(runs)
+                // On its way to or from a disk it is taken for one that runs.
+                let is_unseen = self.world.is_durable && at.is_some_and(|at| near(at, cancel.when.at));
+                node.is_many() || is_unseen || node.runs.iter().any(runs)
             }
         };
         must(is_right, || format!("the answer does not fit {node:?}"))

@@ -2,7 +2,7 @@
 
 use zato_runtime::Outcome;
 
-use crate::model::facts::{Attempt, Checked, Facts, Kind, Node, SLOP, World, must, near};
+use crate::model::facts::{Attempt, Checked, Facts, Kind, Node, Restart, SLOP, World, must, near};
 use crate::model::log::Event;
 use crate::model::script::End;
 
@@ -103,8 +103,7 @@ impl Facts {
             Some(_) => "Failed",
         };
         // What the shutdown has cut off took its records along.
-        must(name == Some(expected) || (name.is_none() && self.cut.is_some()), || {
-            format!("it should be {expected}")
-        })
+        let is_cut = self.cut.is_some() || self.restarts.iter().any(Restart::has_cut);
+        must(name == Some(expected) || (name.is_none() && is_cut), || format!("it should be {expected}"))
     }
 }

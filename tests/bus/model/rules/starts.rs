@@ -1,6 +1,6 @@
 //! What may hold up a start, and what must not: keys, pauses and rates.
 
-use crate::model::facts::{Checked, Facts, Kind, Node, SLOP, When, must};
+use crate::model::facts::{Checked, Facts, Kind, Node, Restart, SLOP, When, must};
 use crate::model::script::RATE;
 
 impl Facts {
@@ -17,6 +17,10 @@ impl Facts {
     /// From when on it could start that is due, as far as the log before `until` says; never, if it is paused to the
     /// end. It waits for its key once: that stays with it through its attempts.
     pub(super) fn ready(&self, node: &Node, index: usize, due: u64, until: When) -> u64 {
+        if self.world.is_durable && node.service == RATE.0 && !self.cancels.is_empty() {
+            // What is handed out on its way to the disk, and cancelled meanwhile, has taken of the rate and is not seen.
+            return u64::MAX;
+        }
         let waits = index == 0 && !self.world.ignores_keys;
         let ended = |other: &Node| other.ended.first().map(|(when, _)| when.at);
         let free = self.ahead(node).filter(|_| waits).filter_map(ended).max();
@@ -26,7 +30,12 @@ impl Facts {
 
     /// When a service starts again what could start at this time.
     pub(super) fn resumed(&self, service: &str, mut at: u64) -> u64 {
-        for (from, to) in self.pauses.get(service).into_iter().flatten() {
+        // Nothing starts while it is shut down, or down.
+        let restarts = self.restarts.iter().map(|restart| (restart.began, Some(restart.up)));
+        let pauses = self.pauses.get(service).into_iter().flatten().copied();
+        let mut closed: Vec<_> = pauses.chain(restarts).collect();
+        closed.sort_by_key(|(from, _)| from.seq);
+        for (from, to) in closed {
             if from.at <= at.saturating_add(SLOP) && to.is_none_or(|to| at <= to.at) {
                 at = to.map_or(u64::MAX, |to| to.at);
             }
@@ -38,6 +47,9 @@ impl Facts {
     /// the burst, and so many more as come with time. What cannot read its request starts too, unseen.
     fn allowed(&self, node: &Node, until: When, with_unseen: bool) -> u64 {
         let (service, burst, each) = RATE;
+        // Each process has a rate of its own.
+        let mut ups = self.restarts.iter().map(|restart| restart.up);
+        let since = ups.rfind(|up| (up.at, up.seq) < (until.at, until.seq));
         if node.service != service {
             return 0;
         }
@@ -51,6 +63,9 @@ impl Facts {
                 other.runs.iter().map(|run| run.began).chain(is_unseen.then(unseen).flatten())
             })
             .filter(|start| (start.at, start.seq) < (until.at, until.seq))
+            .filter(|start| {
+                since.is_none_or(|since| since.at < start.at || since.seq < start.seq || start.seq == 0)
+            })
             .map(|start| start.at)
             .collect();
         starts.sort_unstable();
@@ -59,7 +74,9 @@ impl Facts {
             let more = (count - index + 1).saturating_sub(burst);
             if more == 0 { 0 } else { at + more * each }
         };
-        starts.iter().zip(0..).map(after).max().unwrap_or_default()
+        let allowed = starts.iter().zip(0..).map(after).max().unwrap_or_default();
+        // Before, it may have been used up.
+        if with_unseen { allowed.max(since.map_or(0, |since| since.at)) } else { allowed }
     }
 
     /// Nothing starts that is held up.
@@ -74,8 +91,16 @@ impl Facts {
         let pauses = self.pauses.get(&*node.service).into_iter().flatten();
         let is_paused = pauses
             .filter(|(from, to)| from.seq < began.seq && to.is_none_or(|to| began.seq < to.seq))
+            // What has been handed out on a disk begins.
+            .filter(|(from, _)| !self.world.is_durable || from.at < began.at)
             .count();
         must(is_paused == 0, || "it began while its service was paused".to_owned())?;
+        // What has been handed out begins.
+        let closes = |restart: &Restart| {
+            (restart.began.seq..restart.up.seq).contains(&began.seq) && restart.began.at < began.at
+        };
+        let is_closed = self.restarts.iter().any(closes);
+        must(!is_closed, || "it began after a shutdown had begun".to_owned())?;
         let allowed = self.allowed(node, began, false);
         must(began.at + SLOP >= allowed, || format!("its rate allows it at {allowed}"))
     }

@@ -210,9 +210,7 @@ impl<S: Store> State<S> {
         self.store.again(cid, &before.as_deref().cloned().unwrap_or_default());
         self.clear_suspect(cid);
         let (invocation, ticket) = (delivery.invocation.clone(), self.ticket(cid));
-        if let Some(deadline) = invocation.deadline {
-            self.set_deadline(deadline, ticket);
-        }
+        self.set_timers(ticket, &invocation, invocation.called_at.into());
         self.queues.push(service, &invocation, ticket);
         self.wait(Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
         if is_cancelled {
