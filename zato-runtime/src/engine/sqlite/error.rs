@@ -100,10 +100,9 @@ pub(crate) enum StoreError {
         /// What failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It was opened again after it had failed, and somebody reads it, so that its log cannot be settled.
+    /// It is opened, perhaps again, and somebody reads it, so that its log cannot be settled.
     #[error(
-        "`{}` failed and is open again, but something else reads it: let that finish, so that its log can be moved \
-         into it",
+        "`{}` cannot be used before its log was moved into it, and something else reads it: let that finish",
         path.display()
     )]
     Unsettled {
