@@ -50,7 +50,8 @@ impl Facts {
         let last = restarted.map(|restart| restart.up).or(last);
         let is_near = |other: u64| at.is_none_or(|at| self.is_in_time(at, other));
         if verdicts.contains(&Verdict::End(outcome.name())) {
-            must(last.is_some_and(|last| is_near(last.at)), || {
+            let left = node.runs.last().and_then(|run| run.left).map(|(left, _)| left);
+            must([last, left].into_iter().flatten().any(|last| is_near(last.at)), || {
                 "it ended at another time than its attempt".to_owned()
             })?;
         } else {
