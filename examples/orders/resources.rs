@@ -109,7 +109,7 @@ impl Books {
             Ok((serde_json::from_str::<Receipt>(line)?.payment, ()))
         })?;
         let refusals = Book::open(&directory.join("refusals.jsonl"), keeps, |line| {
-            Ok((serde_json::from_str::<Refusal>(line)?.cid, ()))
+            Ok((serde_json::from_str::<Refused>(line)?.submitted, ()))
         })?;
         let written = receipts.pages().lines.len() + refusals.pages().lines.len();
         Ok(Self { receipts, refusals, written: Arc::new(watch::Sender::new(Ok(written))) })
@@ -119,8 +119,10 @@ impl Books {
         self.note(self.receipts.write(receipt.payment, (), receipt))
     }
 
-    pub(crate) fn refuse(&self, report: &FailureReport) -> io::Result<()> {
-        self.note(self.refusals.write(report.cid, (), report))
+    /// An order is refused once, under the CID that it was submitted under: what charges it may be called again, and fail
+    /// again under another CID, where a crash has its caller run again.
+    pub(crate) fn refuse(&self, submitted: Cid, report: &FailureReport) -> io::Result<()> {
+        self.note(self.refusals.write(submitted, (), &Refusal { submitted, report }))
     }
 
     /// Tells who waits for the last line.
@@ -144,10 +146,18 @@ impl Books {
     }
 }
 
-/// Of a line of refusals.jsonl, what tells it from others.
+/// A line of refusals.jsonl.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    submitted: Cid,
+    #[serde(flatten)]
+    report: &'a FailureReport,
+}
+
+/// What tells it from others.
 #[derive(Deserialize)]
-struct Refusal {
-    cid: Cid,
+struct Refused {
+    submitted: Cid,
 }
 
 /// A file of JSON lines, one for each CID: a handler may be run again, and its line is written once.

@@ -45,8 +45,8 @@ impl Service for SubmitAsyncFailure {
     type Request = FailureReport;
     type Response = ();
 
-    async fn handle(&self, _: &Context, report: FailureReport) -> Result<()> {
-        Ok(self.books.refuse(&report)?)
+    async fn handle(&self, ctx: &Context, report: FailureReport) -> Result<()> {
+        Ok(self.books.refuse(ctx.root(), &report)?)
     }
 }
 

@@ -120,7 +120,7 @@ fn books(output: &Path) -> BTreeSet<String> {
     let mut books = BTreeSet::new();
     for name in ["receipts.jsonl", "refusals.jsonl"] {
         for mut line in lines(&output.join(name)) {
-            for differs in ["payment", "cid", "attempts", "started_at", "ended_at"] {
+            for differs in ["payment", "submitted", "cid", "attempts", "started_at", "ended_at"] {
                 line.as_object_mut().expect("an object").remove(differs);
             }
             let mut line = line.to_string();

@@ -1,5 +1,6 @@
 //! The door that contexts and runtimes use: asynchronous calls go to intake, synchronous ones run here.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -16,6 +17,9 @@ use crate::patterns;
 use crate::record::{AttemptId, Batch, CancelAnswer};
 use crate::retry::Brought;
 use crate::shared::Shared;
+
+/// How often the tree below what is cancelled is looked at again.
+const MOST_LOOKS: usize = 64;
 
 impl Bus for Shared {
     fn accept<'a>(&'a self, from: Option<&'a Context>, call: Call<'a>) -> Step<'a, Result<Cid, CallError>> {
@@ -132,7 +136,18 @@ impl Shared {
                 }
                 _ => self.below_what_ran(cid, with_tree, matches!(first, CancelAnswer::Ended(_))).await?,
             };
+            let mut seen: HashSet<Cid> = below.iter().copied().chain([cid]).collect();
             self.cancel_all(below, with_tree).await?;
+            // What ran may have invoked more between that look and its note. One generation of those that were not noted
+            // in time is found by each look.
+            for _ in 0..if with_tree { MOST_LOOKS } else { 0 } {
+                let more = self.below_since(cid, &seen).await?;
+                if more.is_empty() {
+                    break;
+                }
+                seen.extend(&more);
+                self.cancel_all(more, with_tree).await?;
+            }
         }
         Ok(Some(match first {
             CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
@@ -173,6 +188,23 @@ impl Shared {
             }
         };
         let found = self.engine.find(below).await?.into_iter().flatten();
+        Ok(found.filter(is_meant).map(|found| found.cid()).collect())
+    }
+
+    /// What others that were seen below an invocation have called since; but for those who are told of an end.
+    async fn below_since(&self, cid: Cid, seen: &HashSet<Cid>) -> Result<Batch<Cid>, StoreFault> {
+        let below = self.engine.below(cid).await?.into_iter();
+        let more: Batch<Cid> = below.filter(|cid| !seen.contains(cid)).collect();
+        if more.is_empty() {
+            return Ok(more);
+        }
+        let found = self.engine.find(more).await?.into_iter().flatten();
+        let is_meant = |found: &Found| {
+            let Invocation { parent, slot, .. } = &*found.invocation;
+            let above = slot.map(|slot| slot.group).or(*parent);
+            let is_told = found.invocation.in_reply_to().is_some_and(|of| seen.contains(&of));
+            !is_told && above.is_some_and(|above| seen.contains(&above))
+        };
         Ok(found.filter(is_meant).map(|found| found.cid()).collect())
     }
 

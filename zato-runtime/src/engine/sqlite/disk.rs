@@ -209,7 +209,9 @@ impl Store for Disk {
 
     fn calls(&self, cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {
         let called = self.read(|reader| lookups::called(reader, cid))?;
-        Ok(Some(called.iter().map(|child| (digest(child), child.cid)).collect()))
+        // What runs one of them again was not called.
+        let called = called.iter().filter(|child| child.again_of().is_none());
+        Ok(Some(called.map(|child| (digest(child), child.cid)).collect()))
     }
 
     fn run_again(&mut self, first: Cid, again: Cid) {

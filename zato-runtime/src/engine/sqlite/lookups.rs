@@ -79,13 +79,14 @@ pub(super) fn line(
     let names = NamesOf::new(connection);
     let next = "SELECT rank FROM invocation INDEXED BY invocation_line
         WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank > ?2 ORDER BY rank LIMIT 1";
-    // A rank at a time: what is due later stands between those of one rank and those of the next.
+    // A rank at a time: what is due later stands between those of one rank and those of the next. What came is due, also
+    // where the clock has been set back since.
     let sql = concat!(
         "SELECT ",
         columns!(),
         " FROM invocation INDEXED BY invocation_line
-        WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank = ?2 AND line_at <= ?3
-            AND accept > ?5
+        WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank = ?2 AND accept > ?5
+            AND (line_at <= ?3 OR (due IS NULL AND next_at IS NULL))
         ORDER BY line_at, accept LIMIT ?4"
     );
     let (mut line, mut rank) = (Vec::new(), i64::MIN);

@@ -27,7 +27,7 @@ impl Inner {
                 }
                 let Some(hungry) = state.queues.take_hungry() else { return };
                 state.news.keep();
-                (hungry, state.clock.now())
+                (hungry, state.clock.now().max(state.restored_at))
             };
             let (service, name, most) = hungry;
             let (inner, after) = (self.clone(), self.not_ours.unwrap_or_default());

@@ -43,6 +43,7 @@ fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
     })?;
     state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
     let now = state.clock.now();
+    state.restored_at = now;
     for number in state.store.read(|reader| lookups::timed(reader, now))? {
         if let Some(row) = state.store.read(|reader| lookups::nth(reader, number))? {
             state.restore(left(row));

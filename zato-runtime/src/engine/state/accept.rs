@@ -184,11 +184,6 @@ impl<S: Store> State<S> {
         if let Some(tell) = accept.tell {
             self.tell.entry(group.cid).or_default().push(tell);
         }
-        let staged = self.groups.unstage(group.cid);
-        let cids = staged.iter().map(|member| member.cid).collect();
-        for member in staged {
-            self.hold(member);
-        }
         let number = self.next_number();
         let hidden_by = self.hidden.get(&group.cid).copied();
         self.store.accepted(Stored {
@@ -199,6 +194,11 @@ impl<S: Store> State<S> {
             priority: 0,
             is_behind: false,
         });
+        let staged = self.groups.unstage(group.cid);
+        let cids = staged.iter().map(|member| member.cid).collect();
+        for member in staged {
+            self.hold(member);
+        }
         self.link(&group);
         self.held.insert(group.cid, Held::Open(group.clone()));
         let mut ended = None;

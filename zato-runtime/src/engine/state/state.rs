@@ -64,6 +64,8 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) suspects: VecDeque<Ticket>,
     /// Set when a shutdown ends: nothing is accepted or delivered.
     pub(in crate::engine) closed: bool,
+    /// When it was read what an earlier process had left: what was to happen before that is not held for its time.
+    pub(in crate::engine) restored_at: SystemTime,
     /// What has happened to what was held since something is being read.
     pub(in crate::engine) news: News,
     pub(in crate::engine) clock: Clock,
@@ -100,6 +102,7 @@ impl<S: Store> State<S> {
             suspect: None,
             suspects: VecDeque::new(),
             closed: false,
+            restored_at: SystemTime::UNIX_EPOCH,
             news: News::default(),
             clock: config.clock.clone(),
             max_running: config.max_running,

@@ -2,7 +2,7 @@
 //!
 //! Where a store writes everything down, a queue that is full, or whose service nothing starts of, takes no more: what
 //! comes then is *beyond*. It is held until it is written, and read again when its turn comes near. What has a
-//! concurrency key, or is to happen at some time, is always held.
+//! concurrency key, has been tried, or is to be started or ended at some time, is always held.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,8 +23,6 @@ pub(in crate::engine) struct News {
     readers: usize,
     /// What has ended and is held no longer.
     pub(in crate::engine) ended: HashSet<Cid>,
-    /// What waits again after an attempt, and is held no longer.
-    changed: HashSet<Cid>,
 }
 
 impl News {
@@ -41,9 +39,19 @@ impl News {
     fn drop(&mut self) {
         self.readers -= 1;
         if self.readers == 0 {
-            (self.ended, self.changed) = (HashSet::new(), HashSet::new());
+            self.ended = HashSet::new();
         }
     }
+}
+
+/// Whether one that is written down need not be held: it has not been tried, and nothing is to happen to it at any time.
+fn may_go(waiting: &Waiting) -> bool {
+    let Invocation { due, deadline, options, .. } = &*waiting.invocation;
+    let options = options.as_deref();
+    let has_times =
+        due.is_some() || deadline.is_some() || options.is_some_and(|options| options.expires.is_some());
+    let has_key = options.is_some_and(|options| options.concurrency_key.is_some());
+    waiting.hold == Hold::Beyond && waiting.before.is_none() && !has_times && !has_key
 }
 
 impl<S: Store> State<S> {
@@ -76,21 +84,9 @@ impl<S: Store> State<S> {
         let mut gone = Vec::new();
         self.queues.written(number, |ticket| gone.push(ticket));
         for ticket in gone {
-            let is_beyond = |waiting: &Waiting| {
-                let options = waiting.invocation.options.as_deref();
-                let is_timed = waiting.invocation.deadline.is_some()
-                    || options.is_some_and(|options| options.expires.is_some());
-                waiting.hold == Hold::Beyond
-                    && !is_timed
-                    && options.is_none_or(|options| options.concurrency_key.is_none())
-            };
-            let Some(waiting) = self.still_waiting(ticket).filter(|waiting| is_beyond(waiting)) else {
+            if !self.still_waiting(ticket).is_some_and(may_go) {
                 continue;
-            };
-            if self.news.is_kept() && waiting.before.is_some() {
-                self.news.changed.insert(ticket.cid);
             }
-            self.repeats.forget(ticket.cid);
             self.forget(ticket.cid);
         }
     }
@@ -144,7 +140,6 @@ impl<S: Store> State<S> {
                     self.queues.push(service, &invocation, Ticket { number, cid });
                 }
                 Some(_) => {}
-                None if self.news.changed.contains(&cid) => is_all = false,
                 None => {
                     let Left { invocation, before, hidden_by, is_cancelled, .. } =
                         left.renamed(&self.renamed);
