@@ -7,6 +7,10 @@ use super::rows::{CALL, CALLBACK, INSIDE, Row, STEP};
 use super::world::{Faults, Made, World};
 use crate::journal::{Asked, Line, Target, What, digest};
 
+/// How long a call may be on its way from when it says that it was made to when it is accepted, in nanoseconds: what it is
+/// equal to may end meanwhile.
+const ON_ITS_WAY: i64 = 1_000_000_000;
+
 /// Whether a row is the target that was asked for.
 fn is(row: &Row, target: &Target) -> bool {
     row.service == target.service && digest(&row.payload.1) == target.digest
@@ -95,7 +99,7 @@ impl World<'_> {
             for pair in rows.windows(2) {
                 let [before, after] = pair else { continue };
                 let has_failed = before.outcome.is_some() && !before.is_completed();
-                let is_later = before.ended_at.is_some_and(|ended| ended <= after.called_at);
+                let is_later = before.ended_at.is_some_and(|ended| ended <= after.called_at + ON_ITS_WAY);
                 faults.must(Rule::Once, after.parent.is_some() && has_failed && is_later, || {
                     format!("{} was made again as {}", before.name(), after.name())
                 });
