@@ -97,7 +97,7 @@ async fn many_members_are_counted_and_those_that_matter_shown() -> Result<(), Er
 async fn a_tree_says_how_much_of_it_is_swept() -> Result<(), Error> {
     let runtime = builder()
         .services([wide::service().erased(), part::service().erased()])
-        .keep_ended(3)
+        .keep_ended(6)
         .start()
         .await?;
     let group = runtime.invoke(wide::service(), 3).await?;

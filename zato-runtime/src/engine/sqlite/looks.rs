@@ -9,8 +9,10 @@ use zato_core::{Cid, Invocation};
 
 use super::columns::Stored;
 use super::engine::{Inner, Sqlite};
+use super::trees::Link;
 use super::{lookups, trees};
 use crate::engine::contract::{LookUps, StoreFault};
+use crate::engine::state::Held;
 use crate::found::{Filter, Found, Stage, Status, Tree};
 use crate::record::Batch;
 
@@ -45,10 +47,7 @@ impl Inner {
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> rusqlite::Result<Vec<Stored>> + Send + 'static,
     ) -> Result<Vec<Found>, StoreFault> {
-        self.change(true, |_| ()).await?;
-        let inner = self.clone();
-        let rows = self.tokio.spawn_blocking(move || inner.reader.read(read)).await;
-        let rows = rows.map_err(|_| self.closed())??;
+        let rows = self.rows(read).await?;
         let guarded = self.guarded();
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
@@ -67,35 +66,42 @@ impl Inner {
         Ok(found)
     }
 
+    /// Reads the file once all that was changed before is in it.
+    async fn rows<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        self.change(true, |_| ()).await?;
+        let inner = self.clone();
+        let rows = self.tokio.spawn_blocking(move || inner.reader.read(read)).await;
+        rows.map_err(|_| self.closed())?
+    }
+
     /// Everything of the tree below an invocation that has not ended.
     pub(super) async fn below(self: &Arc<Self>, cid: Cid) -> Result<Vec<Cid>, StoreFault> {
         let found = self.change(true, move |state| state.find(cid)).await??;
         let Some(root) = found.map(|found| found.invocation.root) else { return Ok(Vec::new()) };
-        let tree = self.read(move |reader| trees::tree(reader, root)).await?;
-        let hidden = self.guarded().state.hidden.clone();
-        let mut children: HashMap<Cid, Vec<&Found>> = HashMap::new();
-        for found in &tree {
-            if let Some(above) = above(&found.invocation, &hidden) {
-                children.entry(above).or_default().push(found);
+        let links = self.rows(move |reader| trees::links(reader, root)).await?;
+        let mut children: HashMap<Cid, Vec<&Link>> = HashMap::new();
+        for link in &links {
+            if let Some(above) = link.above {
+                children.entry(above).or_default().push(link);
             }
         }
+        let guarded = self.guarded();
         let (mut below, mut next) = (Vec::new(), vec![cid]);
         while let Some(parent) = next.pop() {
             for child in children.remove(&parent).unwrap_or_default() {
-                next.push(child.cid());
-                if child.outcome().is_none() {
-                    below.push(child.cid());
+                next.push(child.cid);
+                // What it has become since is in the state.
+                let has_ended = guarded.state.held.get(&child.cid).is_some_and(Held::has_ended);
+                if child.is_live && !has_ended {
+                    below.push(child.cid);
                 }
             }
         }
         Ok(below)
     }
-}
-
-/// What an invocation stands below: its group, the attempt around its synchronous caller, or its parent.
-fn above(invocation: &Invocation, hidden: &HashMap<Cid, Cid>) -> Option<Cid> {
-    let hidden = || hidden.get(&invocation.cid).copied();
-    invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.parent)
 }
 
 /// How many of a tree are named by others and are held no longer.

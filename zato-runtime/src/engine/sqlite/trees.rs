@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use zato_core::Cid;
 
-use super::codec;
+use super::codec::{self, ReadCid};
 use super::columns::{Stored, columns, stored};
 use super::names::NamesOf;
 use crate::record::Ended;
@@ -34,6 +34,27 @@ pub(crate) fn tree(connection: &Connection, root: Cid) -> rusqlite::Result<Vec<S
         " FROM invocation WHERE (cid = ?1 AND root = ?1) OR (root = ?1 AND root <> cid) ORDER BY cid"
     );
     connection.prepare_cached(sql)?.query_map([codec::cid(root)], |row| stored(row, &names))?.collect()
+}
+
+/// An invocation of a tree, and what it stands below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) cid: Cid,
+    /// Its group, the invocation around its synchronous caller, or its parent.
+    pub(crate) above: Option<Cid>,
+    /// Whether it has not ended.
+    pub(crate) is_live: bool,
+}
+
+/// Who stands below whom in the tree with this root, in accept order.
+pub(crate) fn links(connection: &Connection, root: Cid) -> rusqlite::Result<Vec<Link>> {
+    let sql = "SELECT cid, coalesce(slot_group, hidden_by, parent), state < 3 FROM invocation
+        WHERE (cid = ?1 AND root = ?1) OR (root = ?1 AND root <> cid) ORDER BY accept";
+    let link = |row: &rusqlite::Row<'_>| {
+        let above = row.get::<_, Option<ReadCid>>(1)?.map(|above| above.0);
+        Ok(Link { cid: row.get::<_, ReadCid>(0)?.0, above, is_live: row.get(2)? })
+    };
+    connection.prepare_cached(sql)?.query_map([codec::cid(root)], link)?.collect()
 }
 
 /// The places of a group in their order, each with who fills it: the last that was accepted for it.
