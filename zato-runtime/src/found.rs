@@ -34,6 +34,12 @@ impl Found {
         Self { invocation, attempts, before, status, lingers: false }
     }
 
+    /// One that has ended, and what runs it again.
+    pub(crate) fn ended(ended: Arc<Ended>, again: Option<Cid>) -> Self {
+        let (invocation, before) = (ended.invocation.clone(), ended.before.clone());
+        Self::new(invocation, ended.attempts, before, Status::Ended { ended, again })
+    }
+
     /// Its CID.
     pub fn cid(&self) -> Cid {
         self.invocation.cid

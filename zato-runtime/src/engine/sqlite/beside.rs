@@ -130,10 +130,7 @@ impl Around {
     fn found(&self, connection: &Connection, row: Stored) -> rusqlite::Result<Found> {
         let row = match row {
             Stored::Live(row) => row,
-            Stored::Ended(EndedRow { ended, again, .. }) => {
-                let (invocation, before) = (ended.invocation.clone(), ended.before.clone());
-                return Ok(Found::new(invocation, ended.attempts, before, Status::Ended { ended, again }));
-            }
+            Stored::Ended(EndedRow { ended, again, .. }) => return Ok(Found::ended(ended, again)),
         };
         let status = match row.stands {
             Stands::Running(since) => Status::Running { since, is_cancelled: row.cancel != CancelNote::No },

@@ -54,11 +54,7 @@ impl Inner {
             let cid = row.invocation().cid;
             match (row, guarded.state.held.get(&cid)) {
                 (_, Some(held)) => found.push(guarded.state.found(held)),
-                (Stored::Ended(row), None) => {
-                    let (attempts, before) = (row.ended.attempts, row.ended.before.clone());
-                    let status = Status::Ended { ended: row.ended.clone(), again: row.again };
-                    found.push(Found::new(row.ended.invocation.clone(), attempts, before, status));
-                }
+                (Stored::Ended(row), None) => found.push(Found::ended(row.ended, row.again)),
                 // It has ended since, or been swept.
                 (Stored::Live(_), None) => found.extend(guarded.state.find(cid)?),
             }

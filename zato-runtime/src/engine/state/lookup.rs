@@ -105,10 +105,7 @@ impl<S: Store> State<S> {
                 let left = self.groups.left(invocation.cid).unwrap_or_default();
                 Found::new(invocation.clone(), 0, None, Status::Open(left))
             }
-            Held::Ended { ended, again } => {
-                let status = Status::Ended { ended: ended.clone(), again: *again };
-                Found::new(ended.invocation.clone(), ended.attempts, ended.before.clone(), status)
-            }
+            Held::Ended { ended, again } => Found::ended(ended.clone(), *again),
         }
     }
 

@@ -84,41 +84,48 @@ impl<S: Store> State<S> {
         let mut gone = Vec::new();
         self.queues.written(number, |ticket| gone.push(ticket));
         for ticket in gone {
-            if !self.still_waiting(ticket).is_some_and(may_go) {
-                continue;
+            if self.still_waiting(ticket).is_some_and(may_go) {
+                self.forget(ticket.cid);
             }
-            self.forget(ticket.cid);
         }
     }
 
     /// Holds one again that was let go of, where it stands.
     pub(in crate::engine) fn bring_in(&mut self, left: Left) {
         let Left { invocation, before, ran, hidden_by, is_cancelled } = left.renamed(&self.renamed);
-        let service = self.queues.number(&invocation.service);
         let before = match ran {
             None => before,
             Some((number, since)) => Some(self.lost(&invocation, before.as_deref(), number, since)),
         };
-        let ticket = self.hold_again(invocation, before, hidden_by, service);
-        self.set_hold(ticket.cid, Hold::Beyond);
+        let ticket = self.hold_again(invocation, before, hidden_by);
         self.end_unless_it_runs(ticket, is_cancelled);
     }
 
+    /// Holds one beyond its queue.
     fn hold_again(
         &mut self,
         invocation: Arc<Invocation>,
         before: Option<Arc<Progress>>,
         hidden_by: Option<Cid>,
-        service: u32,
     ) -> Ticket {
-        let ticket = self.ticket(invocation.cid);
+        let (ticket, service) = (self.ticket(invocation.cid), self.queues.number(&invocation.service));
         if let Some(by) = hidden_by {
             self.hidden.insert(invocation.cid, by);
         }
-        let hold = Hold::Turn;
+        let hold = Hold::Beyond;
         let waiting = Waiting { invocation, before, number: ticket.number, service, hold };
         self.held.insert(ticket.cid, Held::Waiting(waiting));
         ticket
+    }
+
+    /// Gives one that is beyond its queue a place in it.
+    fn move_up(&mut self, service: u32, ticket: Ticket) {
+        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold == Hold::Beyond) else {
+            return;
+        };
+        let invocation = waiting.invocation.clone();
+        self.set_hold(ticket.cid, Hold::Turn);
+        self.queues.push(service, &invocation, ticket);
     }
 
     /// Puts into its queue what was read of what waits for a service, in its order, since [`News`] are kept. `is_all` where
@@ -134,17 +141,15 @@ impl<S: Store> State<S> {
                 continue;
             }
             match self.held.get(&cid) {
-                Some(Held::Waiting(waiting)) if waiting.hold == Hold::Beyond => {
-                    let (invocation, number) = (waiting.invocation.clone(), waiting.number);
-                    self.set_hold(cid, Hold::Turn);
-                    self.queues.push(service, &invocation, Ticket { number, cid });
+                Some(Held::Waiting(Waiting { number, .. })) => {
+                    self.move_up(service, Ticket { number: *number, cid });
                 }
                 Some(_) => {}
                 None => {
                     let Left { invocation, before, hidden_by, is_cancelled, .. } =
                         left.renamed(&self.renamed);
-                    let ticket = self.hold_again(invocation.clone(), before, hidden_by, service);
-                    self.queues.push(service, &invocation, ticket);
+                    let ticket = self.hold_again(invocation, before, hidden_by);
+                    self.move_up(service, ticket);
                     self.end_unless_it_runs(ticket, is_cancelled);
                 }
             }
@@ -152,13 +157,7 @@ impl<S: Store> State<S> {
         self.news.drop();
         // What is not written yet comes after all that is.
         for (_, ticket) in self.queues.refilled(service, is_all) {
-            let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold == Hold::Beyond)
-            else {
-                continue;
-            };
-            let invocation = waiting.invocation.clone();
-            self.set_hold(ticket.cid, Hold::Turn);
-            self.queues.push(service, &invocation, ticket);
+            self.move_up(service, ticket);
         }
     }
 }
