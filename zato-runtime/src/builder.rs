@@ -153,6 +153,13 @@ impl Builder {
         self
     }
 
+    /// Holds so many in memory of what waits for a service, where all is written down; at least 2. 4,096 unless told.
+    #[doc(hidden)]
+    pub fn window(mut self, window: usize) -> Self {
+        self.config.window = window;
+        self
+    }
+
     /// How many workers take invocations: as many as tokio has worker threads, unless told; at least 1.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.workers = Some(workers.max(1));

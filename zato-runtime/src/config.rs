@@ -50,6 +50,9 @@ pub struct Config {
     /// Whether receipts are given before they are true.
     #[doc(hidden)]
     pub acknowledges_before_commit: bool,
+    /// How many of what waits for a service are held in memory, where all is written down: 4,096.
+    #[doc(hidden)]
+    pub window: usize,
     /// How many workers take invocations: as many as tokio has worker threads.
     pub workers: Option<usize>,
 }
@@ -76,6 +79,7 @@ impl Default for Config {
             disk_reserve: 64 << 20,
             only_new: false,
             acknowledges_before_commit: false,
+            window: 4_096,
             workers: None,
         }
     }

@@ -71,6 +71,9 @@ fn not_dead(found: &Found) -> CallError {
             Some(slot) if ended.invocation.channel == Channel::ChainStep => {
                 format!("it is a step of the chain {}, which is", slot.group)
             }
+            Some(slot) if found.is_dead() => {
+                format!("its group {} has not ended and needs its outcome: discard it after that", slot.group)
+            }
             _ => "it was called synchronously, and its caller was told".to_owned(),
         },
         _ => "it has not ended".to_owned(),

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
-use zato_core::{CallError, Cancellation, Cid, Context, Invocation, Outcome, Payload};
+use zato_core::{CallError, Cancellation, Channel, Cid, Context, Invocation, Outcome, Payload};
 
 use crate::engine::StoreFault;
 use crate::found::{Found, Status};
@@ -198,14 +198,28 @@ impl Shared {
         if more.is_empty() {
             return Ok(more);
         }
-        let found = self.engine.find(more).await?.into_iter().flatten();
-        let is_meant = |found: &Found| {
-            let Invocation { parent, slot, .. } = &*found.invocation;
-            let above = slot.map(|slot| slot.group).or(*parent);
+        let mut meant = Batch::new();
+        for found in self.engine.find(more).await?.into_iter().flatten() {
             let is_told = found.invocation.in_reply_to().is_some_and(|of| seen.contains(&of));
-            !is_told && above.is_some_and(|above| seen.contains(&above))
-        };
-        Ok(found.filter(is_meant).map(|found| found.cid()).collect())
+            if !is_told && self.is_called_by(&found.invocation, seen).await? {
+                meant.push(found.cid());
+            }
+        }
+        Ok(meant)
+    }
+
+    /// Whether one of these has called an invocation, or has inside its synchronous calls.
+    async fn is_called_by(&self, invocation: &Invocation, these: &HashSet<Cid>) -> Result<bool, StoreFault> {
+        let mut above = invocation.slot.map(|slot| slot.group).or(invocation.parent);
+        while let Some(cid) = above.filter(|cid| !these.contains(cid)) {
+            match self.find(cid).await? {
+                // It is a synchronous call of an attempt that still runs: nothing else is called and not held.
+                None => return Ok(true),
+                Some(found) if found.invocation.channel == Channel::Invoke => above = found.invocation.parent,
+                Some(_) => return Ok(false),
+            }
+        }
+        Ok(above.is_some())
     }
 
     async fn attempts_of(&self, cid: Cid) -> Result<Option<u32>, StoreFault> {

@@ -161,6 +161,7 @@ const LONG: u64 = 10_000_000;
 pub(crate) fn plan_with_restarts(seed: u64) -> Plan {
     let mut plan = plan(seed, false);
     let mut random = Random(!seed);
+    plan.window = random.one(&[2, 2, 3, 6, 4_096]);
     for _ in 0..random.below(MOST_RESTARTS + 1) {
         let at = random.one(&[0, 50, 100, 400, 1_000, 2_500]) + random.below(60) as u64 * 10;
         let limit = random.one(&[33, 33, 283, 2_033, LONG]);
@@ -217,5 +218,6 @@ pub(crate) fn plan(seed: u64, is_calm: bool) -> Plan {
         1 if !is_calm => (maker.random.below(80) as u64 * 100, LONG),
         _ => (600_000, LONG),
     };
-    Plan { acts, shutdown, max_running: maker.random.maybe(25, &[1, 2, 5]) }
+    let max_running = maker.random.maybe(25, &[1, 2, 5]);
+    Plan { acts, shutdown, max_running, window: 4_096 }
 }

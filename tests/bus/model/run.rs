@@ -52,6 +52,7 @@ impl<'a> Bus<'a> {
             .cancel_grace(Duration::from_millis(GRACE))
             .keep_ended(1_000_000)
             .max_running(plan.max_running.unwrap_or(10_000))
+            .window(plan.window)
             .drain_limit(Duration::from_millis(limit));
         let runtime = builder.start().await.expect("it starts");
         log.set_runtime(Some(runtime.clone()));

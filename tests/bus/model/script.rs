@@ -192,4 +192,6 @@ pub(crate) struct Plan {
     /// When it shuts down, and how long it waits then.
     pub(crate) shutdown: (u64, u64),
     pub(crate) max_running: Option<usize>,
+    /// How many of what waits for a service are held in memory, where all is on a disk.
+    pub(crate) window: usize,
 }

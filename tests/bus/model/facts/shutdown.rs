@@ -25,7 +25,8 @@ impl Facts {
             self.restarts.iter().find(|restart| restart.began.seq < left.seq && left.seq < restart.up.seq)?;
         let is_interrupted = matches!(how, Some(End::Fail | End::RetryAfter(_)))
             && run.told.is_some_and(|told| told.seq > restart.began.seq);
-        let is_cut = how.is_none() && restart.has_cut() && near(restart.stopped.at, left.at);
+        // What was left before that had come to its own limit.
+        let is_cut = how.is_none() && restart.has_cut() && restart.stopped.at <= left.at + 2;
         (is_interrupted || is_cut).then_some(restart)
     }
 

@@ -32,10 +32,13 @@ impl Facts {
         let is_gone = node.discarded.is_some_and(|at| at.seq < when.seq);
         let is_part = matches!(node.kind, Kind::Sync | Kind::Step);
         let is_letter = has_failed && again.is_none() && !is_gone && !is_part;
+        let group =
+            node.above.and_then(|above| self.nodes.get(&above)).filter(|above| above.kind == Kind::Group);
+        let group_ended = group.map(|group| group.ended.first().map(|(ended, _)| ended.at));
         let is_open = self.shutdown.is_none_or(|(began, _)| when.at <= began.at);
         let holds = match refused {
             None if runs => is_letter && is_open && node.kind != Kind::Group,
-            None => is_letter,
+            None => is_letter && group_ended.is_none_or(|at| at.is_some_and(|at| at <= when.at)),
             Some(why) if why.contains("shutting down") => {
                 runs && is_letter && self.shutdown.is_some_and(|(began, _)| began.at <= when.at)
             }
@@ -43,6 +46,9 @@ impl Facts {
                 again.is_some_and(|again| why.contains(&again.to_string()))
             }
             Some(why) if why.contains("it completed") => may_have && !has_failed,
+            Some(why) if why.contains("and needs its outcome") => {
+                !runs && is_letter && group_ended.is_some_and(|at| at.is_none_or(|at| at >= when.at))
+            }
             Some(why) if why.contains("has not ended") => may_not_have,
             Some(why) if why.contains("a step of the chain") => has_failed && node.kind == Kind::Step,
             Some(why) if why.contains("it is a group") => runs && is_letter && node.kind == Kind::Group,

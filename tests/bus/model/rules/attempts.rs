@@ -124,10 +124,11 @@ impl Facts {
             Some(_) if hit.is_some() => cancelled(again("Failed", node.wait)),
             Some(End::FailForGood) => vec![Verdict::End("Failed")],
             Some(_) if self.interrupts(&node.runs[index]) => vec![Verdict::Held],
-            _ if let Some(restart) = self.restarted(&node.runs[index]) => match hit {
-                Some(_) => vec![Verdict::End("Cancelled")],
-                None => vec![Verdict::Again(restart.up.at)],
-            },
+            _ if let Some(restart) = self.restarted(&node.runs[index]) => {
+                let is_cancelled = hit.map(|_| Verdict::End("Cancelled"));
+                let again = strict.is_none().then_some(Verdict::Again(restart.up.at));
+                is_cancelled.into_iter().chain(again).collect()
+            }
             Some(End::RetryAfter(wait)) => again("Failed", wait),
             Some(_) => again("Failed", node.wait),
             None => {
@@ -137,12 +138,11 @@ impl Facts {
                     verdicts.push(Verdict::End("Cancelled"));
                 }
                 if is_now(timeout) || is_now(node.deadline) {
-                    verdicts.extend(match hit {
-                        Some(_) => vec![Verdict::End("Cancelled")],
-                        None if is_now(node.deadline) => vec![Verdict::End("TimedOut")],
-                        None => Vec::new(),
-                    });
-                    if hit.is_none() && is_now(timeout) {
+                    verdicts.extend(hit.map(|_| Verdict::End("Cancelled")));
+                    if strict.is_none() && is_now(node.deadline) {
+                        verdicts.push(Verdict::End("TimedOut"));
+                    }
+                    if strict.is_none() && is_now(timeout) {
                         verdicts.extend(again("TimedOut", node.wait));
                     }
                 }

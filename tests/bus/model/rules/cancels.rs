@@ -33,13 +33,19 @@ impl Facts {
             return Some(cancel.when);
         }
         // What comes by itself, or from outside, is not of an attempt that was told.
-        let is_of_attempt = node.kind != Kind::Callback && node.again_of.is_none();
+        let is_of_attempt = node.kind != Kind::Callback && node.again_of.is_none()
+            // Where a cancel takes its time, it may see what came after it was asked for.
+            || self.world.is_durable && node.made.at == cancel.when.at;
         (is_of_attempt && hit.seq <= node.made.seq).then_some(node.made)
     }
 
-    /// Whether a cancel may have passed an invocation by: with its tree, it is not one step on a disk.
+    /// Whether a cancel may have passed an invocation by, or what called it: with its tree, it is not one step on a disk.
     pub(super) fn may_miss(&self, node: &Node, hit: &When) -> bool {
-        self.world.is_durable && near(node.made.at, hit.at)
+        let above = || node.above.and_then(|above| self.nodes.get(&above));
+        let may_miss_above = |above: &Node| {
+            self.hits(above).iter().any(|above_hit| above_hit.at <= hit.at && self.may_miss(above, above_hit))
+        };
+        self.world.is_durable && (near(node.made.at, hit.at) || above().is_some_and(may_miss_above))
     }
 
     pub(super) fn hits(&self, node: &Node) -> Vec<When> {
@@ -53,7 +59,8 @@ impl Facts {
             // A synchronous call is held when the attempt that it ran in has been recorded.
             return must(
                 node.is_none_or(|node| {
-                    node.kind == Kind::Sync || node.discarded.is_some_and(|at| at.seq < cancel.when.seq)
+                    let is_before = |at: &When| at.seq < cancel.when.seq || at.at == cancel.when.at;
+                    node.kind == Kind::Sync || node.discarded.as_ref().is_some_and(is_before)
                 }),
                 || "it was held".to_owned(),
             );

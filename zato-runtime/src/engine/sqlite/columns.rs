@@ -17,7 +17,7 @@ macro_rules! columns {
     () => {
         "accept, cid, state, service, channel, caller, parent, root, depth, called_at, due, deadline, slot_group, \
          slot_index, callbacks, on_failure, options, payload_kind, payload, attempts, behind, failed, next_at, tried, \
-         losses, cancel, hidden_by, started_at, ended_at, outcome, permanent, error, response_kind, response, again"
+         losses, cancel, hidden_by, in_lane, started_at, ended_at, outcome, permanent, error, response_kind, response, again"
     };
 }
 pub(super) use columns;
@@ -46,6 +46,8 @@ pub(crate) struct LiveRow {
     pub(crate) progress: Option<Arc<Progress>>,
     /// Whether it is to stop.
     pub(crate) cancel: CancelNote,
+    /// Whether it stands behind another that has its concurrency key.
+    pub(crate) is_behind: bool,
     /// The invocation whose attempt made it, if that did so inside a synchronous call, which is its parent then.
     pub(crate) hidden_by: Option<Cid>,
 }
@@ -130,6 +132,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
     let progress = progress(columns)?.map(Arc::new);
     let cancel = columns.next()?;
     let hidden_by = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
+    let is_behind = columns.next::<Option<bool>>()?.unwrap_or_default();
     let started_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0);
     let stands = match state {
         State::Waiting => Stands::Waiting,
@@ -145,7 +148,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
             return Ok(Stored::Ended(EndedRow { number, ended: Arc::new(ended), again, hidden_by }));
         }
     };
-    Ok(Stored::Live(LiveRow { number, invocation, stands, attempts, progress, cancel, hidden_by }))
+    Ok(Stored::Live(LiveRow { number, invocation, stands, attempts, progress, cancel, is_behind, hidden_by }))
 }
 
 fn invocation(columns: &mut Columns<'_, '_>, cid: Cid, names: &NamesOf<'_>) -> rusqlite::Result<Invocation> {

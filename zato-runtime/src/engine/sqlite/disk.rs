@@ -15,10 +15,10 @@ use super::columns::{Stands, Stored};
 use super::error::StoreError;
 use super::insert::As;
 use super::restart::left;
-use super::{lookups, schema};
+use super::{line, lookups, schema};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
-use crate::engine::state::{Accepted, Aftermath, Held, Left, Past, State, Store};
+use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
 use crate::record::{AttemptId, Ended, Key, Progress, digest};
 
 /// What is done when all that was changed before is on disk.
@@ -49,6 +49,8 @@ pub(super) struct Disk {
     keep_keys: Duration,
     clock: Clock,
     path: Box<Path>,
+    /// What was accepted under numbers up to this one is left alone.
+    not_ours: u64,
     /// Reads what is committed; none once the engine is closed.
     reader: Option<Connection>,
 }
@@ -61,7 +63,12 @@ enum Fate {
 
 impl Disk {
     /// Over a store that is open.
-    pub(super) fn open(path: &Path, keep_keys: Duration, clock: Clock) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        path: &Path,
+        keep_keys: Duration,
+        clock: Clock,
+        not_ours: u64,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             changes: Vec::new(),
             afters: Vec::new(),
@@ -75,6 +82,7 @@ impl Disk {
             keep_keys,
             clock,
             path: path.into(),
+            not_ours,
             reader: Some(schema::open_reader(path)?),
         })
     }
@@ -205,6 +213,29 @@ impl Store for Disk {
             Some(Stored::Live(row)) if row.stands != Stands::Open => Some(left(row)),
             _ => None,
         })
+    }
+
+    fn lane(
+        &self,
+        service: &ServiceName,
+        key: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<(u64, Left)>, StoreFault> {
+        let after = after.max(self.not_ours);
+        let lane = self.read(|reader| line::lane(reader, service, key, after, most))?;
+        Ok(lane.into_iter().map(|row| (row.number, left(row))).collect())
+    }
+
+    fn lane_members(
+        &self,
+        service: &ServiceName,
+        key: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Member>, StoreFault> {
+        let after = after.max(self.not_ours);
+        self.read(|reader| line::lane_members(reader, service, key, after, most))
     }
 
     fn calls(&self, cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {

@@ -55,7 +55,8 @@ pub(super) struct Inner {
     /// What had ended when the file was opened, once it is counted and until the one that writes knows.
     pub(super) counted: Mutex<Option<Counted>>,
     /// What was accepted under numbers up to this one is left alone.
-    pub(super) not_ours: Option<u64>,
+    pub(super) not_ours: u64,
+    pub(super) leaves_alone: bool,
     /// Whether somebody moves the log into the file, and whether somebody has since the writer last looked.
     pub(super) is_moving: AtomicBool,
     pub(super) has_moved: AtomicBool,
@@ -90,12 +91,12 @@ impl Sqlite {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
         let file = File::open(path, config)?;
-        let mut not_ours = None;
+        let mut not_ours = 0;
         if config.only_new {
             let reader = schema::open_reader(path)?;
-            not_ours = Some(lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?);
+            not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
-        let disk = Disk::open(path, config.keep_keys, config.clock.clone())?;
+        let disk = Disk::open(path, config.keep_keys, config.clock.clone(), not_ours)?;
         let state = State::new(config, config.max_waiting(true), disk);
         Ok(Self(Arc::new(Inner {
             url: format!("sqlite:{}", path.display()),
@@ -115,6 +116,7 @@ impl Sqlite {
             space: Space::new(path, config.disk_reserve),
             counted: Mutex::new(None),
             not_ours,
+            leaves_alone: config.only_new,
             is_moving: AtomicBool::new(false),
             has_moved: AtomicBool::new(false),
             startable: Notify::new(),
@@ -174,7 +176,7 @@ impl Inner {
             self.startable.notify_one();
         }
         let (aftermath, is_idle) = (guarded.state.take_aftermath(), guarded.state.is_idle());
-        let is_hungry = guarded.state.queues.is_hungry();
+        let is_hungry = guarded.state.is_hungry();
         if guarded.state.store.is_clean() && started.is_empty() {
             drop(guarded);
             aftermath.finish();

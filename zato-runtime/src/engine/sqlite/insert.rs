@@ -8,6 +8,7 @@ use zato_core::{Cid, Invocation, Outcome};
 use super::codec::{self, State};
 use super::json;
 use super::rows::Rows;
+use crate::engine::state::{ends_at, key_of};
 use crate::record::Ended;
 
 /// How an invocation is accepted.
@@ -121,9 +122,9 @@ impl Rows {
             before.map_or(0, |before| before.losses),
             -i64::from(stands.priority),
             codec::time(invocation.due.unwrap_or(invocation.called_at)),
-            lane(invocation),
+            key_of(invocation),
             stands.is_behind.then_some(1),
-            ends_at(invocation).map(codec::time),
+            ends_at(invocation, false).map(codec::time),
         ])?;
         Ok(())
     }
@@ -139,18 +140,6 @@ struct Stands<'a> {
     /// Whether another has its concurrency key.
     is_behind: bool,
     ended: Option<&'a Ended>,
-}
-
-/// Its concurrency key.
-fn lane(invocation: &Invocation) -> Option<&str> {
-    invocation.options.as_deref()?.concurrency_key.as_deref()
-}
-
-/// When it is to be ended if it has never been started.
-fn ends_at(invocation: &Invocation) -> Option<SystemTime> {
-    let expires = invocation.options.as_deref().and_then(|options| options.expires);
-    let expires = expires.map(|when| when.from(invocation.called_at.into()));
-    [expires, invocation.deadline.map(SystemTime::from)].into_iter().flatten().min()
 }
 
 /// The columns that say how an invocation ended.

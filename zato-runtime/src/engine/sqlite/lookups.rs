@@ -48,15 +48,24 @@ pub(super) fn live(
     after: u64,
     most: usize,
 ) -> rusqlite::Result<Vec<LiveRow>> {
-    let names = NamesOf::new(connection);
     let sql = concat!(
         "SELECT ",
         columns!(),
         " FROM invocation INDEXED BY invocation_live
         WHERE state < 3 AND state = ?1 AND accept > ?2 ORDER BY accept LIMIT ?3"
     );
+    live_rows(connection, sql, params![state.number(), after, most])
+}
+
+/// Those of the rows that a statement selects that have not ended.
+pub(super) fn live_rows(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<LiveRow>> {
+    let names = NamesOf::new(connection);
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![state.number(), after, most])?;
+    let mut rows = statement.query(params)?;
     let mut live = Vec::new();
     while let Some(row) = rows.next()? {
         if let Stored::Live(row) = stored(row, &names)? {
@@ -64,68 +73,6 @@ pub(super) fn live(
         }
     }
     Ok(live)
-}
-
-/// What waits for a service, may start by now and was accepted after the number `after`, in the order in which it starts:
-/// the first `most`.
-pub(super) fn line(
-    connection: &Connection,
-    name: &ServiceName,
-    now: SystemTime,
-    after: u64,
-    most: usize,
-) -> rusqlite::Result<Vec<LiveRow>> {
-    let service = service(connection, name.as_str())?;
-    let names = NamesOf::new(connection);
-    let next = "SELECT rank FROM invocation INDEXED BY invocation_line
-        WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank > ?2 ORDER BY rank LIMIT 1";
-    // A rank at a time: what is due later stands between those of one rank and those of the next. What came is due, also
-    // where the clock has been set back since.
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM invocation INDEXED BY invocation_line
-        WHERE service = ?1 AND state = 0 AND in_lane IS NULL AND rank = ?2 AND accept > ?5
-            AND (line_at <= ?3 OR (due IS NULL AND next_at IS NULL))
-        ORDER BY line_at, accept LIMIT ?4"
-    );
-    let (mut line, mut rank) = (Vec::new(), i64::MIN);
-    while line.len() < most {
-        let found = connection.prepare_cached(next)?.query_row(params![service, rank], |row| row.get(0));
-        let Some(next) = found.optional()? else { break };
-        rank = next;
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![service, rank, codec::time(now), most - line.len(), after])?;
-        while let Some(row) = rows.next()? {
-            if let Stored::Live(row) = stored(row, &names)? {
-                line.push(row);
-            }
-        }
-    }
-    Ok(line)
-}
-
-/// The accept numbers of what waits and is always held, in order: what has a concurrency key, and what is to happen at
-/// some time.
-pub(super) fn timed(connection: &Connection, now: SystemTime) -> rusqlite::Result<Vec<u64>> {
-    let sql = "SELECT accept FROM invocation INDEXED BY invocation_lane
-            WHERE lane IS NOT NULL AND state < 3 AND state = 0
-        UNION SELECT accept FROM invocation INDEXED BY invocation_ends WHERE state = 0 AND ends_at IS NOT NULL
-        UNION SELECT accept FROM invocation INDEXED BY invocation_due
-            WHERE state = 0 AND (due IS NOT NULL OR next_at IS NOT NULL) AND line_at > ?1
-        ORDER BY accept";
-    connection.prepare_cached(sql)?.query_map([codec::time(now)], |row| row.get(0))?.collect()
-}
-
-/// What was accepted under this number, if it has not ended.
-pub(super) fn nth(connection: &Connection, number: u64) -> rusqlite::Result<Option<LiveRow>> {
-    let names = NamesOf::new(connection);
-    let sql = concat!("SELECT ", columns!(), " FROM invocation WHERE accept = ?1");
-    let found = connection.prepare_cached(sql)?.query_row([number], |row| stored(row, &names)).optional()?;
-    Ok(match found {
-        Some(Stored::Live(row)) => Some(row),
-        _ => None,
-    })
 }
 
 /// How many wait, or ran when their process died, and how many bytes of payload they hold. Reads all of them.
@@ -204,7 +151,7 @@ pub(crate) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
 }
 
 /// The number of a service; one that no service has, if nothing was ever of it.
-fn service(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+pub(super) fn service(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     let sql = "SELECT id FROM service WHERE name = ?1";
     let number = connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
     Ok(number.unwrap_or(-1))

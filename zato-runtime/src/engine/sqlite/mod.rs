@@ -13,6 +13,7 @@ mod rows;
 mod insert;
 mod sweep;
 mod lookups;
+mod line;
 mod trees;
 mod change;
 mod restart;

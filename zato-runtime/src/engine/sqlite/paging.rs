@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::time::sleep;
-use zato_core::ServiceName;
 
+use super::disk::Disk;
 use super::engine::Inner;
 use super::error::StoreError;
 use super::restart::left;
-use super::{lookups, schema, sweep};
+use super::{line, lookups, schema, sweep};
 use crate::engine::contract::StoreFault;
+use crate::engine::state::{Ends, Hunger, Line, State};
+
+/// How many are read at once of what is to be ended.
+const PAGE: usize = 1_024;
 
 /// How long to wait before what could not be read is read again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -20,56 +24,82 @@ impl Inner {
     /// Reads more of what waits, where a queue is short of it.
     pub(super) fn feed(self: &Arc<Self>) {
         loop {
-            let (hungry, now) = {
-                let state = &mut self.guarded().state;
-                if state.holds_back {
-                    return;
-                }
-                let Some(hungry) = state.queues.take_hungry() else { return };
-                state.news.keep();
-                (hungry, state.clock.now().max(state.restored_at))
-            };
-            let (service, name, most) = hungry;
-            let (inner, after) = (self.clone(), self.not_ours.unwrap_or_default());
-            self.tokio.spawn_blocking(move || {
-                let page = inner.pager.read(|reader| lookups::line(reader, &name, now, after, most));
-                match page {
-                    Ok(page) => {
-                        let is_all = page.len() < most;
-                        let page = page.into_iter().map(left).collect();
-                        drop(inner.change(false, move |state| state.refill(service, page, is_all)));
-                        inner.startable.notify_one();
+            let Some(hunger) = self.guarded().state.take_hunger() else { return };
+            let (inner, not_ours) = (self.clone(), self.not_ours);
+            self.tokio.spawn_blocking(move || match hunger {
+                Hunger::Line { service, name, now, most } => {
+                    match inner.pager.read(|reader| line::line(reader, &name, now, not_ours, most)) {
+                        Ok((first, next_due)) => {
+                            let is_all = first.len() < most;
+                            let line =
+                                Line { first: first.into_iter().map(left).collect(), is_all, next_due };
+                            inner.fed(move |state| state.refill(service, line));
+                        }
+                        Err(fault) => {
+                            inner.feed_later(&fault, move |state| state.refill(service, Line::default()));
+                        }
                     }
-                    Err(fault) => inner.feed_later(service, name, &fault),
                 }
+                Hunger::Ends { until, after } => {
+                    match inner.pager.read(|reader| line::ends(reader, until, after, not_ours, PAGE)) {
+                        Ok((first, next)) => {
+                            let last = first.last().filter(|_| first.len() == PAGE);
+                            let last = last.map(|(at, row)| (*at, row.number));
+                            let next = last.map(|(at, _)| at).or(next);
+                            let first = first.into_iter().map(|(_, row)| left(row)).collect();
+                            inner.fed(move |state| state.end_written(Ends { first, last, next }));
+                        }
+                        Err(fault) => inner.feed_later(&fault, move |state| {
+                            state.end_written(Ends { first: Vec::new(), last: after, next: Some(until) });
+                        }),
+                    }
+                }
+                Hunger::Lanes => inner.feed_later(&inner.unread(), State::mend_lanes),
             });
         }
     }
 
-    /// It could not be read.
-    fn feed_later(self: &Arc<Self>, service: u32, name: ServiceName, fault: &StoreFault) {
-        tracing::error!(engine = self.url, service = %name, error = %fault, "what waits cannot be read now; it is tried again");
+    /// What was read is held.
+    fn fed(self: &Arc<Self>, change: impl FnOnce(&mut State<Disk>)) {
+        drop(self.change(false, change));
+        self.startable.notify_one();
+    }
+
+    /// Something could not be read.
+    fn feed_later(
+        self: &Arc<Self>,
+        fault: &StoreFault,
+        change: impl FnOnce(&mut State<Disk>) + Send + 'static,
+    ) {
+        tracing::error!(engine = self.url, error = %fault, "what waits cannot be read now; it is tried again");
         let inner = Arc::downgrade(self);
         self.tokio.spawn(async move {
             sleep(RETRY).await;
             if let Some(inner) = inner.upgrade() {
-                drop(inner.change(false, move |state| state.refill(service, Vec::new(), false)));
+                inner.fed(change);
             }
         });
     }
 
-    /// Counts what an earlier process has left waiting, beside all else. Called before anything is changed, and once so
-    /// many of them have been counted.
-    pub(super) fn count_left(self: &Arc<Self>, left: Connection, counted: (i64, i64)) {
+    fn unread(&self) -> StoreFault {
+        StoreFault::new(&format!("`{}` does not tell who has a concurrency key next", self.url))
+    }
+
+    /// Counts what an earlier process has left waiting, beside all else, and mends what it has left broken. `left` sees
+    /// what the file held before anything was changed.
+    pub(super) fn count_left(self: &Arc<Self>, left: Connection) {
         let inner = self.clone();
         self.tokio.spawn_blocking(move || {
+            if !inner.leaves_alone {
+                inner.mend_lanes(&left);
+            }
             let found = lookups::count(&left).and_then(|waits| Ok((waits, sweep::count(&left)?)));
             match found {
                 Ok(((waiting, bytes), kept)) => {
                     *inner.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
                     let state = &mut inner.guarded().state;
-                    state.waiting += waiting - counted.0;
-                    state.waiting_bytes += bytes - counted.1;
+                    state.waiting += waiting;
+                    state.waiting_bytes += bytes;
                 }
                 Err(error) => tracing::warn!(
                     engine = inner.url, %error,
@@ -77,6 +107,22 @@ impl Inner {
                 ),
             }
         });
+    }
+
+    /// Gives the keys on that nobody has: their process died while those that had them had ended and lingered.
+    fn mend_lanes(self: &Arc<Self>, left: &Connection) {
+        match line::headless(left, self.not_ours) {
+            Ok(headless) if headless.is_empty() => {}
+            Ok(headless) => self.fed(move |state| {
+                for (service, key) in &headless {
+                    state.mend_lane_of(service, key);
+                }
+            }),
+            Err(error) => tracing::error!(
+                engine = self.url, %error,
+                "it could not be read whether all concurrency keys are given on; the next start looks again"
+            ),
+        }
     }
 
     /// A connection that goes on seeing what the file holds now.

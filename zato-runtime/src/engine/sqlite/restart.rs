@@ -1,5 +1,7 @@
 //! What stands in the file when it is opened: it is held again.
 
+use tokio::time::Instant;
+
 use super::codec::{CancelNote, State as Stage};
 use super::columns::{LiveRow, Stands};
 use super::disk::Disk;
@@ -10,15 +12,14 @@ use crate::engine::state::{Left, State};
 /// How many rows are read at once.
 const PAGE: usize = 1_024;
 
-/// Holds again what has not ended, but for what only waits for its turn: that is read when that comes near. The services
-/// are announced. Answers how many of those that waited are held, and how many bytes of payload they hold.
-pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(i64, i64), StoreFault> {
+/// Holds again what ran, and the groups that are open. What waits is read when its turn comes near, or its time. The
+/// services are announced.
+pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(), StoreFault> {
     state.last_number = state.store.read(lookups::last_number)?;
     for service in state.store.read(lookups::paused)? {
         let number = state.queues.number(&service);
         state.queues.pause(number, true);
     }
-    let before = (state.waiting, state.waiting_bytes);
     if !leaves_alone {
         restore_what_waits(state)?;
     }
@@ -29,11 +30,9 @@ pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(i6
         let members = members.into_iter().map(|member| (member.cid, member.ended)).collect();
         state.restore_group(left(row), members);
         Ok(())
-    })?;
-    Ok((state.waiting - before.0, state.waiting_bytes - before.1))
+    })
 }
 
-/// Holds again what ran, and of what waited what is always held. The rest is read when its turn comes near.
 fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
     let services = state.store.read(lookups::services)?;
     // What ran has its concurrency key, and comes before what waits for that.
@@ -42,13 +41,9 @@ fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
         Ok(())
     })?;
     state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
-    let now = state.clock.now();
-    state.restored_at = now;
-    for number in state.store.read(|reader| lookups::timed(reader, now))? {
-        if let Some(row) = state.store.read(|reader| lookups::nth(reader, number))? {
-            state.restore(left(row));
-        }
-    }
+    // What has become due until now stays so, and what is to be ended by now is.
+    state.due_until = state.clock.now();
+    state.written_ends.note(state.due_until, Instant::now());
     Ok(())
 }
 
@@ -71,10 +66,11 @@ fn each(
 
 /// A row as the state takes it.
 pub(super) fn left(row: LiveRow) -> Left {
-    let LiveRow { invocation, stands, attempts, progress, cancel, hidden_by, .. } = row;
+    let LiveRow { invocation, stands, attempts, progress, cancel, is_behind, hidden_by, .. } = row;
     let ran = match stands {
         Stands::Running(since) => Some((attempts, since)),
         Stands::Waiting | Stands::Open => None,
     };
-    Left { invocation, before: progress, ran, is_cancelled: cancel != CancelNote::No, hidden_by }
+    let is_cancelled = cancel != CancelNote::No;
+    Left { invocation, before: progress, ran, is_cancelled, is_behind, hidden_by }
 }

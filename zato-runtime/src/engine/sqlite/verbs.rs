@@ -91,13 +91,15 @@ impl Engine for Sqlite {
         let inner = &self.0;
         inner.file().rename(services).map_err(|error| StoreFault::new(&error))?;
         let left = inner.as_it_is_now()?;
-        let mut restored = Ok((0, 0));
+        let mut restored = Ok(());
+        let leaves_alone = inner.leaves_alone;
         // What it writes down is on its way, before all else.
         drop(inner.change(false, |state| {
             state.announce(services, join);
-            restored = restart::restore(state, inner.not_ours.is_some());
+            restored = restart::restore(state, leaves_alone);
         }));
-        inner.count_left(left, restored?);
+        restored?;
+        inner.count_left(left);
         inner.feed();
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
+use super::lanes::Entered;
 use super::queues::Ticket;
 use super::state::State;
 use super::store::{Accepted as Stored, Past, Store};
@@ -222,8 +223,7 @@ impl<S: Store> State<S> {
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
         let service = self.queues.number(&invocation.service);
         self.set_timers(ticket, &invocation, self.clock.now());
-        let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
-        let is_first = key.is_none_or(|key| self.queues.of_mut(service).lanes.enter(key, ticket));
+        let entered = self.enter_lane(service, &invocation, ticket);
         let priority = self.queues.priority(service, &invocation);
         self.store.accepted(Stored {
             number: ticket.number,
@@ -231,14 +231,17 @@ impl<S: Store> State<S> {
             is_group: false,
             hidden_by,
             priority,
-            is_behind: !is_first,
+            is_behind: entered != Entered::First,
         });
         self.link(&invocation);
-        let hold = match key {
-            _ if is_first => self.line_up(service, &invocation, ticket, None),
-            Some(key) if self.is_lane_held_back(service, key) => Hold::Restart,
+        let hold = match entered {
+            Entered::First => self.line_up(service, &invocation, ticket, None),
+            _ if self.is_lane_held_back(service, &invocation) => Hold::Restart,
             _ => Hold::Key,
         };
+        if entered == Entered::Beyond {
+            self.let_go_later(ticket);
+        }
         self.wait(Waiting { invocation, before: None, number: ticket.number, service, hold });
     }
 

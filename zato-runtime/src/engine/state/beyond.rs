@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
+use tokio::time::Instant;
 use zato_core::{Invocation, ServiceName};
 
-use super::queues::{Queues, Ticket};
+use super::queues::{Queues, Ticket, Unwritten};
 
-/// How many a queue holds, where what stands behind them is written down.
-const WINDOW: usize = 4_096;
+/// So many alarms that ring for nothing are left alone.
+const FEW: usize = 1_024;
 
 impl Queues {
     /// Whether one more may stand in this queue: it is not full, its service is open, and nothing stands beyond it that
@@ -16,21 +18,33 @@ impl Queues {
     pub(in crate::engine) fn has_room(&self, service: u32, invocation: &Invocation) -> bool {
         let queue = self.of(service);
         if !queue.beyond.is_some {
-            return queue.is_open() && queue.len() < WINDOW;
+            return queue.is_open() && queue.len() < self.window;
         }
         let lowest = queue.due.last_key_value().map(|(Reverse(lowest), _)| *lowest);
         lowest.is_some_and(|lowest| self.priority(service, invocation) > lowest)
     }
 
-    /// One stands beyond.
-    pub(in crate::engine) fn push_beyond(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+    /// Whether something of this service may be written down alone that has not been started.
+    pub(in crate::engine) fn has_beyond(&self, service: u32) -> bool {
+        let beyond = &self.of(service).beyond;
+        beyond.is_some || beyond.due.is_some()
+    }
+
+    /// One stands beyond; it is written down there when all is that was numbered up to `number`.
+    pub(in crate::engine) fn push_beyond(
+        &mut self,
+        service: u32,
+        invocation: &Invocation,
+        ticket: Ticket,
+        number: u64,
+    ) {
         let priority = self.priority(service, invocation);
         let beyond = &mut self.services[service as usize].beyond;
         beyond.is_some = true;
         if beyond.unwritten.is_empty() {
             self.unwritten.push(service);
         }
-        beyond.unwritten.push_back((priority, ticket));
+        beyond.unwritten.push_back(Unwritten { number, priority, ticket });
         self.feel_hunger(service);
     }
 
@@ -46,7 +60,7 @@ impl Queues {
     /// The last of a queue that holds too many.
     pub(in crate::engine) fn pop_surplus(&mut self, service: u32) -> Option<Ticket> {
         let queue = &mut self.services[service as usize];
-        if queue.len() <= 2 * WINDOW {
+        if queue.len() <= 2 * self.window {
             return None;
         }
         let mut last = queue.due.last_entry()?;
@@ -58,18 +72,16 @@ impl Queues {
         ticket
     }
 
-    /// Names what is beyond and was accepted under numbers up to this one.
+    /// Names what is beyond and is written down there, now that all is that was numbered up to this.
     pub(in crate::engine) fn written(&mut self, number: u64, mut see: impl FnMut(Ticket)) {
         let services = &mut self.services;
         self.unwritten.retain(|service| {
             let beyond = &mut services[*service as usize].beyond;
-            while let Some((priority, ticket)) =
-                beyond.unwritten.pop_front_if(|(_, ticket)| ticket.number <= number)
-            {
+            while let Some(written) = beyond.unwritten.pop_front_if(|unwritten| unwritten.number <= number) {
                 if beyond.is_read {
-                    beyond.missed = beyond.missed.max(Some(priority));
+                    beyond.missed = beyond.missed.max(Some(written.priority));
                 }
-                see(ticket);
+                see(written.ticket);
             }
             !beyond.unwritten.is_empty()
         });
@@ -77,8 +89,8 @@ impl Queues {
 
     /// Has what is beyond be read, where few are left.
     pub(super) fn feel_hunger(&mut self, service: u32) {
-        let queue = &mut self.services[service as usize];
-        let is_short = || queue.len() < WINDOW / 2;
+        let (queue, window) = (&mut self.services[service as usize], self.window);
+        let is_short = || queue.len() < window.div_ceil(2);
         if queue.beyond.is_some && !queue.beyond.is_read && queue.is_open() && is_short() {
             queue.beyond.is_read = true;
             self.hungry.push_back(service);
@@ -93,7 +105,8 @@ impl Queues {
     /// The next service of which what is beyond is to be read: its number and name, and how many in all.
     pub(in crate::engine) fn take_hungry(&mut self) -> Option<(u32, ServiceName, usize)> {
         let service = self.hungry.pop_front()?;
-        Some((service, self.names[service as usize], self.of(service).len() + WINDOW))
+        let queue = self.of(service);
+        Some((service, self.names[service as usize], queue.len() + queue.beyond.in_the_way + self.window))
     }
 
     /// Whether what was read and has this priority stands before all that may not have been seen.
@@ -101,11 +114,24 @@ impl Queues {
         self.of(service).beyond.missed.is_none_or(|missed| self.priority(service, invocation) >= missed)
     }
 
-    /// It was read; answers what was not written then, if that was all.
-    pub(in crate::engine) fn refilled(&mut self, service: u32, is_all: bool) -> VecDeque<(i8, Ticket)> {
+    /// It was read, and so was when the first is due of what is not; answers what was not written then, if that was all.
+    pub(super) fn refilled(
+        &mut self,
+        service: u32,
+        is_all: bool,
+        in_the_way: usize,
+        due: Option<(SystemTime, Instant)>,
+    ) -> VecDeque<Unwritten> {
         let beyond = &mut self.of_mut(service).beyond;
         let is_all = is_all && beyond.missed.is_none();
+        beyond.in_the_way = in_the_way;
         (beyond.is_read, beyond.missed) = (false, None);
+        let missed = beyond.missed_due.take();
+        beyond.due = None;
+        for (due, rings) in due.into_iter().chain(missed) {
+            self.is_due_beyond(service, due, rings);
+        }
+        let beyond = &mut self.of_mut(service).beyond;
         if is_all {
             beyond.is_some = false;
             self.unwritten.retain(|other| *other != service);
@@ -113,5 +139,45 @@ impl Queues {
         }
         self.feel_hunger(service);
         VecDeque::new()
+    }
+
+    /// Something stands beyond that is due at some time.
+    pub(in crate::engine) fn is_due_beyond(&mut self, service: u32, due: SystemTime, rings: Instant) {
+        let beyond = &mut self.of_mut(service).beyond;
+        if beyond.is_read {
+            beyond.missed_due = beyond.missed_due.into_iter().chain([(due, rings)]).min();
+        }
+        if beyond.due.is_none_or(|first| due < first) {
+            beyond.due = Some(due);
+            self.dues.push(Reverse((rings, due, service)));
+        }
+        if self.dues.len() > FEW + 2 * self.services.len() {
+            let services = &self.services;
+            self.dues
+                .retain(|Reverse((_, due, service))| services[*service as usize].beyond.due == Some(*due));
+        }
+    }
+
+    /// Has what stands beyond and is due by now be read; answers until when it is due.
+    pub(in crate::engine) fn ring_beyond(&mut self, now: Instant) -> Option<SystemTime> {
+        let mut until = None;
+        while let Some(Reverse((rings, due, service))) = self.dues.peek().copied()
+            && rings <= now
+        {
+            self.dues.pop();
+            let beyond = &mut self.of_mut(service).beyond;
+            if beyond.due == Some(due) {
+                beyond.due = None;
+                beyond.is_some = true;
+                until = until.max(Some(due));
+                self.feel_hunger(service);
+            }
+        }
+        until
+    }
+
+    /// When the next of what stands beyond is due.
+    pub(in crate::engine) fn next_due_beyond(&self) -> Option<Instant> {
+        self.dues.peek().map(|Reverse((rings, ..))| *rings)
     }
 }

@@ -68,7 +68,7 @@ impl<S: Store> State<S> {
             return Ok(Some(CancelAnswer::Ended(past.ended.outcome.clone())));
         }
         let Some(left) = self.store.left(cid)? else { return Ok(None) };
-        self.bring_in(left);
+        self.hold_again(left);
         Ok(self.cancel_held(cid, with_tree))
     }
 
@@ -78,7 +78,7 @@ impl<S: Store> State<S> {
             Held::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
             Held::Waiting(Waiting { number, .. }) => {
                 let ticket = Ticket { number: *number, cid };
-                self.to_end.push_back((ticket, Task::Cancel));
+                self.end_soon(ticket, Task::Cancel);
                 CancelAnswer::Ending
             }
             Held::Delivered(Delivered { runs: false, .. }) => CancelAnswer::Ending,
@@ -163,7 +163,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn close(&mut self) -> usize {
         self.draining = true;
         self.closed = true;
-        self.queues = Queues::default();
+        self.queues = Queues::new(self.queues.window);
         self.timers = Timers::default();
         self.to_end.clear();
         self.lingering.clear();

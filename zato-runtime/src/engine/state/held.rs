@@ -54,6 +54,8 @@ pub(in crate::engine) enum Hold {
     Due,
     /// Another one has its key.
     Key,
+    /// It is about to be ended without being run.
+    Ending,
     /// Another one runs that may be what kills the process, as this may be.
     Suspect,
     /// Its last attempt lingers.

@@ -5,13 +5,15 @@
 use zato_core::{Cid, Invocation};
 
 use super::held::{Held, Hold};
+use super::keyed::key_of;
 use super::state::State;
 use super::store::Store;
 
 impl<S: Store> State<S> {
-    /// Whether the one that has a key is held back, and with it whatever comes for the key.
-    pub(in crate::engine) fn is_lane_held_back(&self, service: u32, key: &str) -> bool {
-        let first = self.queues.of(service).lanes.first(key).and_then(|first| self.held.get(&first));
+    /// Whether the one that has the key of another is held back, and so is whatever comes for the key.
+    pub(in crate::engine) fn is_lane_held_back(&self, service: u32, invocation: &Invocation) -> bool {
+        let first = key_of(invocation).and_then(|key| self.queues.of(service).lanes.first(key));
+        let first = first.and_then(|first| self.held.get(&first));
         matches!(first, Some(Held::Waiting(waiting)) if waiting.hold == Hold::Restart)
     }
 
@@ -35,10 +37,7 @@ impl<S: Store> State<S> {
 
     /// What stands in the lane of this one, but for itself.
     fn behind(&self, service: u32, invocation: &Invocation) -> Vec<Cid> {
-        let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref())
-        else {
-            return Vec::new();
-        };
+        let Some(key) = key_of(invocation) else { return Vec::new() };
         self.queues.of(service).lanes.all(key).filter(|cid| *cid != invocation.cid).collect()
     }
 

@@ -8,6 +8,7 @@ use super::kin::Below;
 use super::restore::Left;
 use super::state::State;
 use super::store::{Past, Store};
+use super::timing::starts_at;
 use crate::engine::contract::StoreFault;
 use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 use crate::record::AttemptId;
@@ -62,12 +63,18 @@ impl<S: Store> State<S> {
 
     /// One that waits and is not held, as it stands.
     pub(in crate::engine) fn found_left(&self, left: Left) -> Found {
-        let Left { invocation, before, .. } = left;
+        let Left { invocation, before, is_behind, .. } = left;
         let attempts = before.as_ref().map_or(0, |before| before.attempts);
+        let is_due = || starts_at(&invocation, before.as_deref()).is_none_or(|at| at <= self.clock.now());
+        let hold = match is_behind {
+            true => Hold::Key,
+            false if is_due() => Hold::Beyond,
+            false => Hold::Due,
+        };
         let waits = match self.queues.known(&invocation.service) {
             Some(service) => {
                 let (invocation, before) = (invocation.clone(), before.clone());
-                self.waits_for(&Waiting { invocation, before, number: 0, service, hold: Hold::Beyond })
+                self.waits_for(&Waiting { invocation, before, number: 0, service, hold })
             }
             None => Waits::Host,
         };
@@ -115,6 +122,7 @@ impl<S: Store> State<S> {
         match waiting.hold {
             Hold::Restart if waiting.before.is_some() => Waits::Restart,
             Hold::Release => Waits::Release,
+            Hold::Ending => Waits::End,
             _ if !queue.is_hosted => Waits::Host,
             _ if queue.is_paused => Waits::Resume,
             Hold::Due => {
@@ -126,7 +134,8 @@ impl<S: Store> State<S> {
             Hold::Key | Hold::Restart => {
                 let options = waiting.invocation.options.as_deref();
                 let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();
-                match queue.lanes.first(&key) {
+                let held_by = queue.lanes.first(&key).or_else(|| self.head_of(waiting.service, &key));
+                match held_by {
                     Some(held_by) => Waits::Key { key, held_by },
                     None => Waits::Turn,
                 }
@@ -191,7 +200,9 @@ impl<S: Store> State<S> {
             let is_held = self.held.contains_key(&cid) || self.store.left(cid)?.is_some();
             return Ok(if is_held { DiscardAnswer::NotDead } else { DiscardAnswer::NotHeld });
         };
-        if !past.ended.is_dead() || past.again.is_some() {
+        // A group that has not ended needs the outcomes of its members.
+        let group = past.ended.invocation.slot.and_then(|slot| self.held.get(&slot.group));
+        if !past.ended.is_dead() || past.again.is_some() || group.is_some_and(|group| !group.has_ended()) {
             return Ok(DiscardAnswer::NotDead);
         }
         self.store.discarded(&past.ended);

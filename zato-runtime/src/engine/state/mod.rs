@@ -11,6 +11,7 @@ mod queues;
 mod beyond;
 mod repeats;
 mod timers;
+mod written_ends;
 mod groups;
 mod held;
 mod lingering;
@@ -21,13 +22,17 @@ mod ends;
 #[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
 mod state;
 mod restore;
+mod timing;
+mod keyed;
 mod window;
 mod lookup;
-mod timing;
 
 pub(super) use accept::NotTaken;
 pub(super) use ends::Aftermath;
 pub(super) use held::Held;
+pub(super) use keyed::key_of;
 pub(super) use restore::Left;
 pub(super) use state::State;
-pub(super) use store::{Accepted, Past, Store};
+pub(super) use store::{Accepted, Member, Past, Store};
+pub(super) use timing::ends_at;
+pub(super) use window::{Ends, Hunger, Line};

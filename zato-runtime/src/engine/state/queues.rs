@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Rate, ServiceName};
@@ -18,7 +19,7 @@ pub(in crate::engine) struct Ticket {
 }
 
 /// The queues of all services. They may hold tickets that are void.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::engine) struct Queues {
     /// The number of each service.
     index: HashMap<ServiceName, u32, foldhash::fast::RandomState>,
@@ -33,6 +34,10 @@ pub(in crate::engine) struct Queues {
     limited: BinaryHeap<Reverse<(Instant, u32)>>,
     /// Those that something stands beyond whose queue of which is short, so that it is to be read.
     pub(super) hungry: VecDeque<u32>,
+    /// Those that something stands beyond of which the first is not due yet, and when it is.
+    pub(super) dues: BinaryHeap<Reverse<(Instant, SystemTime, u32)>>,
+    /// How many a queue holds, where what stands behind them is written down.
+    pub(super) window: usize,
     /// How many tickets there are, void ones too.
     pub(super) len: usize,
     /// How many wait of services that are paused or not hosted.
@@ -66,14 +71,29 @@ pub(in crate::engine) struct Queue {
 /// What stands behind all that a queue holds.
 #[derive(Debug, Default)]
 pub(super) struct Beyond {
-    /// Whether there may be something.
+    /// Whether there may be something that is due.
     pub(super) is_some: bool,
-    /// What is not known to be written down, with its priority.
-    pub(super) unwritten: VecDeque<(i8, Ticket)>,
+    /// When the first is due of what is not.
+    pub(super) due: Option<SystemTime>,
+    /// What is not known to be written down.
+    pub(super) unwritten: VecDeque<Unwritten>,
     /// Whether it is being read.
     pub(super) is_read: bool,
+    /// How many stood in the way of others when that was last done: they are held, and something else holds them up.
+    pub(super) in_the_way: usize,
     /// The highest priority of what has been written down since that began, and may not be seen.
     pub(super) missed: Option<i8>,
+    /// When the first is due of what is not and has been written down since that began.
+    pub(super) missed_due: Option<(SystemTime, Instant)>,
+}
+
+/// One that is not known to be written down where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unwritten {
+    /// It is written when all is that was numbered up to this.
+    pub(super) number: u64,
+    pub(super) priority: i8,
+    pub(super) ticket: Ticket,
 }
 
 impl Queue {
@@ -109,6 +129,23 @@ impl Queue {
 }
 
 impl Queues {
+    /// None yet.
+    pub(in crate::engine) fn new(window: usize) -> Self {
+        Self {
+            index: HashMap::default(),
+            services: Vec::new(),
+            names: Vec::new(),
+            unwritten: Vec::new(),
+            turns: VecDeque::new(),
+            limited: BinaryHeap::new(),
+            hungry: VecDeque::new(),
+            dues: BinaryHeap::new(),
+            window: window.max(2),
+            len: 0,
+            stuck: 0,
+        }
+    }
+
     /// What is known of the services before anything is accepted.
     pub(in crate::engine) fn announce(&mut self, services: &[Hosted]) {
         for service in services {
@@ -203,13 +240,13 @@ impl Queues {
                 self.len -= 1;
             }
             // What held when it was given its turn may hold no longer.
-            if queue.first().is_none() || !queue.may_start() || !self.takes_rate(service) {
-                continue;
-            }
-            self.len -= 1;
-            let ticket = self.of_mut(service).pop();
+            let starts = queue.first().is_some() && queue.may_start() && self.takes_rate(service);
+            let ticket = if starts { self.of_mut(service).pop() } else { None };
+            self.len -= usize::from(ticket.is_some());
             self.feel_hunger(service);
-            return ticket;
+            if ticket.is_some() {
+                return ticket;
+            }
         }
         None
     }
@@ -276,6 +313,9 @@ impl Queues {
                 self.len += tickets.len();
                 !tickets.is_empty()
             });
+        }
+        for service in 0..u32::try_from(self.services.len()).unwrap_or(u32::MAX) {
+            self.feel_hunger(service);
         }
     }
 

@@ -10,6 +10,7 @@ use super::held::{Cancel, Delivered, Held, Hold, Waiting};
 use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
+use super::timing::ends_at;
 use crate::record::{Delivery, Ended, Progress, Task, Tried};
 
 /// One that has not ended, as it was written down.
@@ -20,6 +21,8 @@ pub(in crate::engine) struct Left {
     /// The attempt that ran when the process died, and when it had started.
     pub(in crate::engine) ran: Option<(u32, SystemTime)>,
     pub(in crate::engine) is_cancelled: bool,
+    /// Whether another has its concurrency key.
+    pub(in crate::engine) is_behind: bool,
     /// Whose attempt it was made in, where its parent is a synchronous call.
     pub(in crate::engine) hidden_by: Option<Cid>,
 }
@@ -42,64 +45,31 @@ impl Left {
 }
 
 impl<S: Store> State<S> {
-    /// Holds again what was held when the process before this one ended: in the order in which it was accepted, once
-    /// the services are announced.
+    /// Holds one again whose turn is near, or that ran when the process before this one ended: it was started before all
+    /// that waits. The services are announced.
     pub(in crate::engine) fn restore(&mut self, left: Left) {
-        let Left { invocation, before, ran, is_cancelled, hidden_by } = left.renamed(&self.renamed);
-        let has_run = ran.is_some();
-        let before = match ran {
-            None => before,
-            Some((number, started_at)) => Some(self.lost(&invocation, before.as_deref(), number, started_at)),
-        };
-        let ticket = self.put_in_line(invocation, before, hidden_by, has_run);
-        self.end_unless_it_runs(ticket, is_cancelled);
+        let ticket = self.hold_again(left);
+        self.move_up(ticket);
     }
 
     /// Has one ended that is held again and is not to run.
     pub(super) fn end_unless_it_runs(&mut self, ticket: Ticket, is_cancelled: bool) {
         let Some(waiting) = self.still_waiting(ticket) else { return };
         let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
+        let (now, is_tried) = (self.clock.now(), waiting.before.is_some());
         let deadline = waiting.invocation.deadline.map(SystemTime::from);
         let task = if is_cancelled {
             Task::Cancel
-        } else if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
+        } else if deadline.is_some_and(|deadline| deadline <= now) {
             Task::TimeOut
+        } else if ends_at(&waiting.invocation, is_tried).is_some_and(|ends| ends <= now) {
+            Task::Expire
         } else if self.has_lost_all(&waiting.invocation, losses) {
             Task::Lose
         } else {
             return;
         };
-        self.to_end.push_back((ticket, task));
-    }
-
-    /// Holds one that is written down.
-    fn put_in_line(
-        &mut self,
-        invocation: Arc<Invocation>,
-        before: Option<Arc<Progress>>,
-        hidden_by: Option<Cid>,
-        has_run: bool,
-    ) -> Ticket {
-        if let Some(by) = hidden_by {
-            self.hidden.insert(invocation.cid, by);
-        }
-        let service = self.queues.number(&invocation.service);
-        let ticket = self.ticket(invocation.cid);
-        self.set_timers(ticket, &invocation, invocation.called_at.into());
-        let key = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref());
-        let has_key = key.is_none_or(|key| self.queues.of_mut(service).lanes.enter(key, ticket));
-        let at = before.as_ref().and_then(|before| before.next_at);
-        let hold = if !has_key {
-            Hold::Key
-        } else if has_run {
-            // It was started before all that waits.
-            self.queues.push(service, &invocation, ticket);
-            Hold::Turn
-        } else {
-            self.line_up(service, &invocation, ticket, at)
-        };
-        self.wait(Waiting { invocation, before, number: ticket.number, service, hold });
-        ticket
+        self.end_soon(ticket, task);
     }
 
     /// Notes that the process died during an attempt.
@@ -163,12 +133,12 @@ impl<S: Store> State<S> {
 
     /// An attempt has ended: the next suspect may run, if this was one.
     pub(in crate::engine) fn clear_suspect(&mut self, cid: Cid) {
-        if self.suspect != Some(cid) {
+        if self.suspect.is_some_and(|suspect| suspect != cid) {
             return;
         }
         self.suspect = None;
         while let Some(next) = self.suspects.pop_front() {
-            if self.still_waiting(next).is_some() {
+            if self.still_waiting(next).is_some_and(|waiting| waiting.hold == Hold::Suspect) {
                 self.line_up_now(next);
                 return;
             }
@@ -214,7 +184,7 @@ impl<S: Store> State<S> {
         self.queues.push(service, &invocation, ticket);
         self.wait(Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
         if is_cancelled {
-            self.to_end.push_back((ticket, Task::Cancel));
+            self.end_soon(ticket, Task::Cancel);
         }
     }
 

@@ -16,16 +16,20 @@ use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
 use super::store::{Accepted, Store};
 use super::timers::Timers;
-use super::window::News;
+use super::window::{Leaving, News};
+use super::written_ends::WrittenEnds;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
 use crate::record::{AttemptId, Delivery, Hosted, Join, Lease, Progress, Settle, Task, Tried, Verdict};
 
+pub(in crate::engine) type HeldByCid = HashMap<Cid, Held, foldhash::fast::RandomState>;
+
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
 pub(in crate::engine) struct State<S> {
     /// Told of every change.
     pub(in crate::engine) store: S,
-    pub(in crate::engine) held: HashMap<Cid, Held, foldhash::fast::RandomState>,
+    pub(in crate::engine) held: HeldByCid,
     /// What may start as soon as there is a place.
     pub(in crate::engine) queues: Queues,
     pub(in crate::engine) timers: Timers,
@@ -64,8 +68,16 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) suspects: VecDeque<Ticket>,
     /// Set when a shutdown ends: nothing is accepted or delivered.
     pub(in crate::engine) closed: bool,
-    /// When it was read what an earlier process had left: what was to happen before that is not held for its time.
-    pub(in crate::engine) restored_at: SystemTime,
+    /// Until when all has been found due, whatever the clock says now: what came to be due stays so.
+    pub(in crate::engine) due_until: SystemTime,
+    /// What is held until it is written, beside what is beyond its queue.
+    pub(in crate::engine) leaving: Leaving,
+    /// What is written down alone and is to be ended at some time.
+    pub(in crate::engine) written_ends: WrittenEnds,
+    /// The lanes of which it could not be read who is next.
+    pub(in crate::engine) headless: Vec<(u32, Box<str>)>,
+    /// Whether nobody is about to look at those again.
+    pub(in crate::engine) is_to_mend: bool,
     /// What has happened to what was held since something is being read.
     pub(in crate::engine) news: News,
     pub(in crate::engine) clock: Clock,
@@ -81,7 +93,7 @@ impl<S: Store> State<S> {
         Self {
             store,
             held: HashMap::default(),
-            queues: Queues::default(),
+            queues: Queues::new(config.window),
             timers: Timers::default(),
             to_end: VecDeque::new(),
             groups: Groups::default(),
@@ -102,7 +114,11 @@ impl<S: Store> State<S> {
             suspect: None,
             suspects: VecDeque::new(),
             closed: false,
-            restored_at: SystemTime::UNIX_EPOCH,
+            due_until: SystemTime::UNIX_EPOCH,
+            leaving: Leaving::default(),
+            written_ends: WrittenEnds::default(),
+            headless: Vec::new(),
+            is_to_mend: false,
             news: News::default(),
             clock: config.clock.clone(),
             max_running: config.max_running,
@@ -287,7 +303,7 @@ impl<S: Store> State<S> {
             self.hold_lane_back(service, &invocation);
         }
         if is_cancelled {
-            self.to_end.push_back((ticket, Task::Cancel));
+            self.end_soon(ticket, Task::Cancel);
         }
     }
 
@@ -305,6 +321,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn is_idle(&self) -> bool {
         self.running == 0
             && self.to_end.is_empty()
+            && !self.written_ends.is_read()
             && (self.holds_back || usize::try_from(self.waiting) == Ok(self.queues.stuck()))
     }
 }

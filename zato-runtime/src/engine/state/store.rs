@@ -54,6 +54,29 @@ pub(in crate::engine) trait Store {
         Ok(None)
     }
 
+    /// What waits in the lane of a key behind another, in accept order: the first `most` after this accept number, each with
+    /// its own.
+    fn lane(
+        &self,
+        _service: &ServiceName,
+        _key: &str,
+        _after: u64,
+        _most: usize,
+    ) -> Result<Vec<(u64, Left)>, StoreFault> {
+        Ok(Vec::new())
+    }
+
+    /// All that stands in the lane of a key and has not ended, likewise.
+    fn lane_members(
+        &self,
+        _service: &ServiceName,
+        _key: &str,
+        _after: u64,
+        _most: usize,
+    ) -> Result<Vec<Member>, StoreFault> {
+        Ok(Vec::new())
+    }
+
     /// The calls that earlier attempts of an invocation have made, in order, with what makes each equal to another;
     /// `None` where the state has to remember them itself.
     fn calls(&self, _cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {
@@ -78,6 +101,16 @@ pub(in crate::engine) trait Store {
 
     /// An idempotency key stands for this CID from now on.
     fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid);
+}
+
+/// What stands in the lane of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Member {
+    /// Its accept number.
+    pub(in crate::engine) number: u64,
+    pub(in crate::engine) cid: Cid,
+    /// Whether it is the one that has the key.
+    pub(in crate::engine) has_key: bool,
 }
 
 /// What has been accepted, and where it stands.

@@ -10,10 +10,22 @@ use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
 use super::timers::Alarm;
-use crate::record::Task;
+use crate::record::{Progress, Task};
 
 /// So many void timers and places are left alone.
 const FEW: usize = 1_024;
+
+/// When one that waits may start; none where it may at once.
+pub(in crate::engine) fn starts_at(invocation: &Invocation, before: Option<&Progress>) -> Option<SystemTime> {
+    before.and_then(|before| before.next_at).or(invocation.due.map(Into::into))
+}
+
+/// When one that waits is to be ended: one that has not been tried expires, and each has its deadline.
+pub(in crate::engine) fn ends_at(invocation: &Invocation, is_tried: bool) -> Option<SystemTime> {
+    let expires = invocation.options.as_deref().and_then(|options| options.expires).filter(|_| !is_tried);
+    let expires = expires.map(|when| when.from(invocation.called_at.into()));
+    [expires, invocation.deadline.map(SystemTime::from)].into_iter().flatten().min()
+}
 
 impl<S: Store> State<S> {
     /// Sets what ends an invocation that has not started, or not ended.
@@ -49,6 +61,11 @@ impl<S: Store> State<S> {
             let due = self.clock.arm(at);
             if due > Instant::now() {
                 self.timers.set(due, ticket, Alarm::Due);
+                if S::WRITES_DOWN
+                    && (!self.queues.of(service).is_open() || self.timers.len() > self.queues.window)
+                {
+                    self.let_go_later(ticket);
+                }
                 return Hold::Due;
             }
         }
@@ -57,34 +74,31 @@ impl<S: Store> State<S> {
 
     /// Nothing holds it up any more but its time.
     pub(in crate::engine) fn line_up_now(&mut self, ticket: Ticket) {
-        let Some(waiting) = self.still_waiting(ticket) else { return };
+        // What is about to be ended stands where it is until it has.
+        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold != Hold::Ending) else {
+            return;
+        };
         let (invocation, service) = (waiting.invocation.clone(), waiting.service);
         let at = waiting.before.as_ref().and_then(|before| before.next_at);
         let hold = self.line_up(service, &invocation, ticket, at);
         self.set_hold(ticket.cid, hold);
     }
 
-    /// Gives the concurrency key of an invocation that has ended to the one that waits for it.
-    pub(in crate::engine) fn leave_lane(&mut self, invocation: &Invocation) {
-        let Some(key) = invocation.options.as_deref().and_then(|options| options.concurrency_key.as_deref())
-        else {
-            return;
-        };
-        let service = self.queues.number(&invocation.service);
-        if self.queues.of(service).lanes.first(key) == Some(invocation.cid) {
-            self.let_lane_go(service, invocation);
-        }
-        let all = &self.held;
-        let waits = |ticket: &Ticket| all.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
-        let Some(next) = self.queues.of_mut(service).lanes.leave(key, invocation.cid, waits) else { return };
-        self.store.has_key(next.cid);
-        self.line_up_now(next);
-    }
-
     pub(in crate::engine) fn set_hold(&mut self, cid: Cid, hold: Hold) {
         if let Some(Held::Waiting(waiting)) = self.held.get_mut(&cid) {
             waiting.hold = hold;
         }
+    }
+
+    /// Has one that waits ended without being run.
+    pub(in crate::engine) fn end_soon(&mut self, ticket: Ticket, task: Task) {
+        if let Some(Held::Waiting(waiting)) = self.held.get_mut(&ticket.cid)
+            && waiting.number == ticket.number
+            && waiting.hold != Hold::Restart
+        {
+            waiting.hold = Hold::Ending;
+        }
+        self.to_end.push_back((ticket, task));
     }
 
     /// Forgets timers and places in queues that are void, once they are more than those that are not. A waiting
@@ -105,7 +119,9 @@ impl<S: Store> State<S> {
     /// Lets what has become due take its place in its queue, before anything else does.
     pub(in crate::engine) fn catch_up(&mut self) {
         if self.next_ring().is_some() {
-            self.ring(Instant::now());
+            let now = Instant::now();
+            self.ring(now);
+            self.ring_for_the_written(now);
         }
     }
 
@@ -118,21 +134,25 @@ impl<S: Store> State<S> {
                 continue;
             }
             match alarm {
+                Alarm::Due if waiting.hold != Hold::Due => {}
                 Alarm::Due => {
                     let (invocation, service) = (waiting.invocation.clone(), waiting.service);
+                    let at = starts_at(&invocation, waiting.before.as_deref());
+                    self.due_until = at.map_or(self.due_until, |at| self.due_until.max(at));
                     let hold = self.take_place(service, &invocation, ticket);
                     self.set_hold(ticket.cid, hold);
                 }
                 // It concerns the first start alone.
-                Alarm::Expired if waiting.before.is_none() => self.to_end.push_back((ticket, Task::Expire)),
+                Alarm::Expired if waiting.before.is_none() => self.end_soon(ticket, Task::Expire),
                 Alarm::Expired => {}
-                Alarm::Deadline => self.to_end.push_back((ticket, Task::TimeOut)),
+                Alarm::Deadline => self.end_soon(ticket, Task::TimeOut),
             }
         }
     }
 
     /// When the next timer rings, if there is one.
     pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
-        [self.timers.next(), self.queues.next_ring()].into_iter().flatten().min()
+        let rings = [self.timers.next(), self.queues.next_ring(), self.next_ring_for_the_written()];
+        rings.into_iter().flatten().min()
     }
 }

@@ -1,20 +1,22 @@
-//! What waits and is not held: a queue holds the first of what may start, and what stands behind them is written down.
+//! What waits and is not held: it stands in the file alone, and is read when its turn, or its time, comes near.
 //!
 //! Where a store writes everything down, a queue that is full, or whose service nothing starts of, takes no more: what
-//! comes then is *beyond*. It is held until it is written, and read again when its turn comes near. What has a
-//! concurrency key, has been tried, or is to be started or ended at some time, is always held.
+//! comes then is *beyond*. So is what stands behind others in the lane of its key, once enough do that are held, and what
+//! is not due yet, once enough timers are set. It is held until it is written as it stands, and then let go of.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::time::SystemTime;
 
-use zato_core::{Cid, Invocation};
+use tokio::time::Instant;
+use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
+use super::keyed::key_of;
 use super::queues::Ticket;
 use super::restore::Left;
 use super::state::State;
 use super::store::Store;
-use crate::record::Progress;
+use super::timing::{ends_at, starts_at};
 
 /// What has happened to what was held while something is being read, which does not show it.
 #[derive(Debug, Default)]
@@ -36,7 +38,8 @@ impl News {
         self.readers += 1;
     }
 
-    fn drop(&mut self) {
+    /// Somebody has read.
+    pub(super) fn drop(&mut self) {
         self.readers -= 1;
         if self.readers == 0 {
             self.ended = HashSet::new();
@@ -44,15 +47,42 @@ impl News {
     }
 }
 
-/// Whether one that is written down need not be held: it has not been tried, and nothing is to happen to it at any time.
-fn may_go(waiting: &Waiting) -> bool {
-    let Invocation { due, deadline, options, .. } = &*waiting.invocation;
-    let options = options.as_deref();
-    let has_times =
-        due.is_some() || deadline.is_some() || options.is_some_and(|options| options.expires.is_some());
-    let has_key = options.is_some_and(|options| options.concurrency_key.is_some());
-    waiting.hold == Hold::Beyond && waiting.before.is_none() && !has_times && !has_key
+/// What was read of what waits for a service.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Line {
+    /// The first that are due, in the order in which they start.
+    pub(in crate::engine) first: Vec<Left>,
+    /// Whether no more are.
+    pub(in crate::engine) is_all: bool,
+    /// When the next is.
+    pub(in crate::engine) next_due: Option<SystemTime>,
 }
+
+/// What was read of what is to be ended.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Ends {
+    /// The first, in their order.
+    pub(in crate::engine) first: Vec<Left>,
+    /// The time and the accept number of the last, where that was not all whose time has come.
+    pub(in crate::engine) last: Option<(SystemTime, u64)>,
+    /// When the next is to be ended.
+    pub(in crate::engine) next: Option<SystemTime>,
+}
+
+/// What is to be read of what is written down alone. [`News`] are kept until it has been.
+#[derive(Debug)]
+pub(in crate::engine) enum Hunger {
+    /// What waits for a service: what may start by `now`, the first `most`.
+    Line { service: u32, name: ServiceName, now: SystemTime, most: usize },
+    /// What is to be ended by `until`, after that time and accept number.
+    Ends { until: SystemTime, after: Option<(SystemTime, u64)> },
+    /// Nothing, but some time later it is to be looked again who has a key.
+    Lanes,
+}
+
+/// What is to be let go of, in the order in which it is written.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Leaving(VecDeque<(u64, Ticket)>);
 
 impl<S: Store> State<S> {
     /// Puts one that may start now into its service's queue, or beyond it.
@@ -63,75 +93,118 @@ impl<S: Store> State<S> {
         ticket: Ticket,
     ) -> Hold {
         if S::WRITES_DOWN && !self.queues.has_room(service, invocation) {
-            self.queues.push_beyond(service, invocation, ticket);
+            self.push_beyond(service, invocation, ticket);
             return Hold::Beyond;
         }
         self.queues.push(service, invocation, ticket);
         if S::WRITES_DOWN
             && let Some(last) = self.queues.pop_surplus(service)
+            && let Some(waiting) = self.still_waiting(last).filter(|waiting| waiting.hold == Hold::Turn)
         {
+            let invocation = waiting.invocation.clone();
             self.set_hold(last.cid, Hold::Beyond);
-            if let Some(waiting) = self.still_waiting(last) {
-                let invocation = waiting.invocation.clone();
-                self.queues.push_beyond(service, &invocation, last);
-            }
+            self.push_beyond(service, &invocation, last);
         }
         Hold::Turn
     }
 
-    /// All that was accepted under numbers up to this one is written down: what is beyond its queue need not be held.
+    /// Puts one beyond its queue. That it may start now may be on its way to the disk.
+    fn push_beyond(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+        let number = self.next_number();
+        self.queues.push_beyond(service, invocation, ticket, number);
+    }
+
+    /// One that is not to be in its queue need not be held once it is written as it stands.
+    pub(in crate::engine) fn let_go_later(&mut self, ticket: Ticket) {
+        let number = self.next_number();
+        self.leaving.0.push_back((number, ticket));
+    }
+
+    /// All that was numbered up to this is written down: what is beyond need not be held.
     pub(in crate::engine) fn let_go(&mut self, number: u64) {
         let mut gone = Vec::new();
         self.queues.written(number, |ticket| gone.push(ticket));
-        for ticket in gone {
-            if self.still_waiting(ticket).is_some_and(may_go) {
-                self.forget(ticket.cid);
-            }
+        while let Some((_, ticket)) = self.leaving.0.pop_front_if(|(at, _)| *at <= number) {
+            gone.push(ticket);
         }
+        if gone.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        for ticket in gone {
+            self.let_one_go(ticket, now);
+        }
+        self.clear_void();
     }
 
-    /// Holds one again that was let go of, where it stands.
-    pub(in crate::engine) fn bring_in(&mut self, left: Left) {
-        let Left { invocation, before, ran, hidden_by, is_cancelled } = left.renamed(&self.renamed);
+    fn let_one_go(&mut self, ticket: Ticket, now: SystemTime) {
+        let Some(Waiting { invocation, before, service, hold, .. }) = self.still_waiting(ticket) else {
+            return;
+        };
+        let (invocation, before, service, hold) = (invocation.clone(), before.clone(), *service, *hold);
+        let ends = ends_at(&invocation, before.is_some());
+        if ends.is_some_and(|ends| ends <= now) {
+            return;
+        }
+        match hold {
+            Hold::Beyond | Hold::Due => {
+                if let Some(key) = key_of(&invocation) {
+                    self.queues.of_mut(service).lanes.let_first_go(key, ticket.cid);
+                }
+                if let (Hold::Due, Some(due)) = (hold, starts_at(&invocation, before.as_deref())) {
+                    self.queues.is_due_beyond(service, due, self.clock.arm(due));
+                }
+            }
+            Hold::Key => {
+                let lanes = &mut self.queues.of_mut(service).lanes;
+                if !key_of(&invocation).is_some_and(|key| lanes.written(key, ticket)) {
+                    return;
+                }
+            }
+            _ => return,
+        }
+        if let Some(ends) = ends {
+            self.written_ends.note(ends, self.clock.arm(ends));
+        }
+        self.forget(ticket.cid);
+    }
+
+    /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
+    pub(in crate::engine) fn hold_again(&mut self, left: Left) -> Ticket {
+        let Left { invocation, before, ran, is_behind, is_cancelled, hidden_by } =
+            left.renamed(&self.renamed);
         let before = match ran {
             None => before,
             Some((number, since)) => Some(self.lost(&invocation, before.as_deref(), number, since)),
         };
-        let ticket = self.hold_again(invocation, before, hidden_by);
-        self.end_unless_it_runs(ticket, is_cancelled);
-    }
-
-    /// Holds one beyond its queue.
-    fn hold_again(
-        &mut self,
-        invocation: Arc<Invocation>,
-        before: Option<Arc<Progress>>,
-        hidden_by: Option<Cid>,
-    ) -> Ticket {
         let (ticket, service) = (self.ticket(invocation.cid), self.queues.number(&invocation.service));
         if let Some(by) = hidden_by {
             self.hidden.insert(invocation.cid, by);
         }
-        let hold = Hold::Beyond;
+        self.set_timers(ticket, &invocation, invocation.called_at.into());
+        let lanes = &mut self.queues.of_mut(service).lanes;
+        let stands_first = !is_behind && key_of(&invocation).is_none_or(|key| lanes.enter_again(key, ticket));
+        let hold = if stands_first { Hold::Beyond } else { Hold::Key };
         let waiting = Waiting { invocation, before, number: ticket.number, service, hold };
         self.held.insert(ticket.cid, Held::Waiting(waiting));
+        self.end_unless_it_runs(ticket, is_cancelled);
         ticket
     }
 
     /// Gives one that is beyond its queue a place in it.
-    fn move_up(&mut self, service: u32, ticket: Ticket) {
+    pub(super) fn move_up(&mut self, ticket: Ticket) {
         let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold == Hold::Beyond) else {
             return;
         };
-        let invocation = waiting.invocation.clone();
+        let (invocation, service) = (waiting.invocation.clone(), waiting.service);
         self.set_hold(ticket.cid, Hold::Turn);
         self.queues.push(service, &invocation, ticket);
     }
 
-    /// Puts into its queue what was read of what waits for a service, in its order, since [`News`] are kept. `is_all` where
-    /// nothing else is written down.
-    pub(in crate::engine) fn refill(&mut self, service: u32, page: Vec<Left>, mut is_all: bool) {
-        for left in page {
+    /// Puts into its queue what was read of what waits for a service, since [`News`] are kept.
+    pub(in crate::engine) fn refill(&mut self, service: u32, line: Line) {
+        let (mut is_all, mut in_the_way) = (line.is_all, 0);
+        for left in line.first {
             let cid = left.invocation.cid;
             if !self.queues.comes_first(service, &left.invocation) {
                 is_all = false;
@@ -141,23 +214,75 @@ impl<S: Store> State<S> {
                 continue;
             }
             match self.held.get(&cid) {
-                Some(Held::Waiting(Waiting { number, .. })) => {
-                    self.move_up(service, Ticket { number: *number, cid });
+                Some(Held::Waiting(Waiting { hold: Hold::Turn, .. })) => {}
+                Some(Held::Waiting(Waiting { number, hold: Hold::Beyond, .. })) => {
+                    self.move_up(Ticket { number: *number, cid });
                 }
-                Some(_) => {}
-                None => {
-                    let Left { invocation, before, hidden_by, is_cancelled, .. } =
-                        left.renamed(&self.renamed);
-                    let ticket = self.hold_again(invocation, before, hidden_by);
-                    self.move_up(service, ticket);
-                    self.end_unless_it_runs(ticket, is_cancelled);
-                }
+                Some(_) => in_the_way += 1,
+                None => self.restore(left),
             }
         }
         self.news.drop();
+        let due = line.next_due.map(|due| (due, self.clock.arm(due)));
         // What is not written yet comes after all that is.
-        for (_, ticket) in self.queues.refilled(service, is_all) {
-            self.move_up(service, ticket);
+        for unwritten in self.queues.refilled(service, is_all, in_the_way, due) {
+            self.move_up(unwritten.ticket);
         }
+    }
+
+    /// Whether something is to be read.
+    pub(in crate::engine) fn is_hungry(&self) -> bool {
+        self.queues.is_hungry() || self.written_ends.is_hungry() || self.is_to_mend
+    }
+
+    /// What is to be read next, if anything is.
+    pub(in crate::engine) fn take_hunger(&mut self) -> Option<Hunger> {
+        if self.closed {
+            return None;
+        }
+        let now = self.clock.now();
+        let hunger = if let Some((until, after)) = self.written_ends.take_hunger() {
+            Hunger::Ends { until: now.max(until), after }
+        } else if self.holds_back {
+            // Nothing is started any more.
+            return None;
+        } else if std::mem::take(&mut self.is_to_mend) {
+            return Some(Hunger::Lanes);
+        } else {
+            let (service, name, most) = self.queues.take_hungry()?;
+            Hunger::Line { service, name, now: now.max(self.due_until), most }
+        };
+        self.news.keep();
+        Some(hunger)
+    }
+
+    /// Has what stands in the file alone be read whose time has come.
+    pub(in crate::engine) fn ring_for_the_written(&mut self, now: Instant) {
+        if let Some(until) = self.queues.ring_beyond(now) {
+            self.due_until = self.due_until.max(until);
+        }
+        if self.to_end.len() < self.queues.window {
+            self.written_ends.ring(now);
+        }
+    }
+
+    /// When the next of that is to happen.
+    pub(in crate::engine) fn next_ring_for_the_written(&self) -> Option<Instant> {
+        let ends = self.written_ends.next_ring().filter(|_| self.to_end.len() < self.queues.window);
+        [self.queues.next_due_beyond(), ends].into_iter().flatten().min()
+    }
+
+    /// Ends what was read of what is to be ended without having been run, since [`News`] are kept; or reads on where it
+    /// was not all.
+    pub(in crate::engine) fn end_written(&mut self, ends: Ends) {
+        for left in ends.first {
+            let cid = left.invocation.cid;
+            if !self.held.contains_key(&cid) && !self.news.ended.contains(&cid) {
+                self.hold_again(left);
+            }
+        }
+        self.news.drop();
+        let next = ends.next.map(|next| (next, self.clock.arm(next)));
+        self.written_ends.has_read(ends.last, next);
     }
 }
