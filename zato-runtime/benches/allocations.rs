@@ -1,0 +1,36 @@
+//! How often a round allocates, on each hot path.
+//!
+//! ```console
+//! $ cargo bench -p zato-runtime --bench allocations                                # fails if one has grown
+//! $ cargo bench -p zato-runtime --bench allocations -- --record                    # the new figures
+//! $ cargo bench -p zato-runtime --bench allocations -- --where "memory, by name"   # where they come from
+//! ```
+
+#![allow(clippy::expect_used, reason = "a benchmark that cannot run says so")]
+
+mod guard;
+
+use std::process::ExitCode;
+
+use crate::guard::paths::Path;
+use crate::guard::record::{Guard, asked_where};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const ROUNDS: usize = 1_024;
+
+/// Where `--where` writes to.
+const WRITTEN_TO: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/allocations.json");
+
+fn main() -> ExitCode {
+    if let Some(path) = asked_where() {
+        let _profiler = dhat::Profiler::builder().file_name(WRITTEN_TO).build();
+        path.count(ROUNDS, || 0);
+        println!("open {WRITTEN_TO} in https://nnethercote.github.io/dh_view/dh_view.html");
+        return ExitCode::SUCCESS;
+    }
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let counted = Path::ALL.map(|path| (path, path.count(ROUNDS, || dhat::HeapStats::get().total_blocks)));
+    Guard { what: "allocations", bench: "allocations" }.hold(&counted)
+}
