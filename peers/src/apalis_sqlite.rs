@@ -2,15 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use apalis::prelude::{
-    BackendExt as _, BoxDynError, Data, TaskSink as _, WorkerBuilder, WorkerBuilderExt as _,
-};
+use apalis::prelude::{BoxDynError, Data, TaskSink as _, WorkerBuilder, WorkerBuilderExt as _};
 use apalis_sqlite::{Config, SqliteStorage};
 
 use crate::round::{Round, TEXT};
-
-/// How often a worker looks for what is new.
-const EVERY: Duration = Duration::from_millis(1);
 
 type Storage = SqliteStorage<String>;
 
@@ -29,17 +24,16 @@ async fn callback(text: String, round: Data<Round>) -> Result<(), BoxDynError> {
 pub async fn run(round: Round, rounds: usize) -> Duration {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let url = format!("sqlite:{}?mode=rwc", directory.path().join("apalis.db").display());
+    // A pool for each queue, since what a hook tells of is what is pushed through its pool.
     let (pool, hook) = SqliteStorage::connect_with_callback(&url).expect("it is opened");
     SqliteStorage::setup(&pool).await.expect("it is set up");
-    drop(hook);
-    let of = |queue: &str| Storage::new(&pool).with_config(Config::default().queue(queue).batch_size(256));
-    let (targets, callbacks) = (of("targets"), of("callbacks"));
-    let worker =
-        WorkerBuilder::new("targets").backend(targets.clone().poll_with_interval(EVERY)).concurrency(256);
-    tokio::spawn(worker.data(callbacks.clone()).build(target).run());
-    let worker =
-        WorkerBuilder::new("callbacks").backend(callbacks.poll_with_interval(EVERY)).concurrency(256);
-    tokio::spawn(worker.data(round.clone()).build(callback).run());
+    let targets = Storage::new(&pool).with_config(Config::default().queue("targets").batch_size(256));
+    let worker = WorkerBuilder::new("targets").backend(targets.clone().with_callback(hook));
+    let (pool, hook) = SqliteStorage::connect_with_callback(&url).expect("it is opened");
+    let callbacks = Storage::new(&pool).with_config(Config::default().queue("callbacks").batch_size(256));
+    tokio::spawn(worker.concurrency(256).data(callbacks.clone()).build(target).run());
+    let worker = WorkerBuilder::new("callbacks").backend(callbacks.with_callback(hook));
+    tokio::spawn(worker.concurrency(256).data(round.clone()).build(callback).run());
     let began = Instant::now();
     for _ in 0..rounds {
         round.begin().await;

@@ -13,7 +13,10 @@ pub(crate) fn lines() -> Vec<(String, String)> {
     let mut lines = vec![
         ("processor".to_owned(), format!("{processor}, {cores} cores, 2 workers in every run")),
         ("memory".to_owned(), memory),
-        ("system".to_owned(), of("uname", &["-sr"])),
+        (
+            "system".to_owned(),
+            format!("Linux {}", of("uname", &["-r"]).split('-').next().unwrap_or_default()),
+        ),
         ("compiler".to_owned(), of("rustc", &["--version"])),
         ("commit".to_owned(), of("git", &["rev-parse", "--short", "HEAD"])),
         ("date".to_owned(), of("date", &["-u", "+%Y-%m-%d"])),

@@ -55,6 +55,8 @@ pub(crate) const ON_DISK: [Peer; 4] = [
     Peer { name: "celery", program: &PYTHON },
 ];
 
+const PYTHON_PEERS: [&str; 3] = ["gevent", "huey", "celery"];
+
 /// What a peer prints.
 #[derive(Deserialize)]
 struct Printed {
@@ -112,6 +114,8 @@ pub(crate) fn versions() -> Vec<(String, String)> {
     }
     let python = lock("peers/python/requirements.txt");
     let pinned = python.lines().filter_map(|line| line.split_once("=="));
+    // What Celery needs besides is of no interest.
+    let pinned = pinned.filter(|(name, _)| PYTHON_PEERS.contains(name));
     versions.extend(pinned.map(|(name, version)| (name.to_owned(), version.to_owned())));
     versions
 }

@@ -119,7 +119,8 @@ fn lines(file: &str, title: &str, (x, y): (&str, &str), curves: &[Curve]) -> Res
     canvas.fill(&WHITE)?;
     let mut builder = ChartBuilder::on(&canvas);
     builder.caption(title, ("sans-serif", 18)).margin(12).x_label_area_size(40).y_label_area_size(70);
-    let ranges = ((1.0..most_x).log_scale(), (least_y / 1.5..most_y * 1.5).log_scale());
+    // The names stand at the right, where no curve is.
+    let ranges = ((1.0..most_x.powf(1.35)).log_scale(), (least_y / 1.5..most_y * 1.5).log_scale());
     let mut chart = builder.build_cartesian_2d(ranges.0, ranges.1)?;
     chart.configure_mesh().x_desc(x).y_desc(y).x_label_formatter(&short).y_label_formatter(&short).draw()?;
     for ((name, points), colour) in curves.iter().zip(COLOURS) {
