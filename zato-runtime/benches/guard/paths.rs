@@ -15,6 +15,9 @@ const KEPT: usize = 64;
 /// How many rounds are under way at once in memory.
 const IN_FLIGHT: usize = 64;
 
+/// The size of a large payload.
+pub(crate) const LARGE: usize = 8 << 20;
+
 const PAYLOAD: &str = "a payload of thirty-two bytes...";
 
 /// What a program does again and again.
@@ -32,6 +35,8 @@ pub(crate) enum Path {
     FanOut,
     /// A target and a callback on disk, one at a time.
     Sqlite,
+    /// A call with a payload of 8 MiB, of which copies are counted.
+    Large,
 }
 
 impl Path {
@@ -46,6 +51,7 @@ impl Path {
             Self::Intake => "memory, intake alone",
             Self::FanOut => "memory, a member of a group",
             Self::Sqlite => "sqlite, by name",
+            Self::Large => "memory, 8 MiB",
         }
     }
 
@@ -55,7 +61,7 @@ impl Path {
         let tokio = tokio.expect("tokio starts");
         let grown = tokio.block_on(async {
             let bench = Bench::start(self).await;
-            bench.go(self, WARM_UP).await;
+            bench.go(self, if self == Self::Large { 16 } else { WARM_UP }).await;
             let before = counter();
             bench.go(self, rounds).await;
             let grown = counter() - before;
@@ -89,6 +95,12 @@ async fn callback(_: &Context, _text: String, ended: &Ended) -> Result<()> {
     Ok(())
 }
 
+#[service(name = "guard.large")]
+async fn large(_: &Context, _payload: zato_core::Payload, ended: &Ended) -> Result<()> {
+    ended.0.add_permits(1);
+    Ok(())
+}
+
 #[service(name = "guard.final")]
 async fn last(_: &Context, _all: zato_core::Payload, ended: &Ended) -> Result<()> {
     ended.0.add_permits(IN_FLIGHT);
@@ -98,6 +110,7 @@ async fn last(_: &Context, _all: zato_core::Payload, ended: &Ended) -> Result<()
 struct Bench {
     runtime: Runtime,
     ended: Ended,
+    large: String,
     _directory: tempfile::TempDir,
 }
 
@@ -109,18 +122,24 @@ impl Bench {
             Path::Sqlite => format!("sqlite:{}", directory.path().join("zato.db").display()),
             _ => "memory:".to_owned(),
         };
-        let services = [target::service().erased(), callback::service().erased(), last::service().erased()];
+        let services = [
+            target::service().erased(),
+            callback::service().erased(),
+            last::service().erased(),
+            large::service().erased(),
+        ];
         let builder = Runtime::builder().engine(engine).services(services).provide(ended.clone());
         let builder = builder.keep_ended(KEPT).drain_limit(std::time::Duration::from_millis(1));
         let runtime = builder.start().await.expect("it starts");
         if path == Path::Intake {
             runtime.pause("guard.target").await.expect("it is paused");
         }
-        Self { runtime, ended, _directory: directory }
+        let large = "x".repeat(if path == Path::Large { LARGE } else { 0 });
+        Self { runtime, ended, large, _directory: directory }
     }
 
     async fn go(&self, path: Path, rounds: usize) {
-        let at_once = if path == Path::Sqlite { 1 } else { IN_FLIGHT };
+        let at_once = if matches!(path, Path::Sqlite | Path::Large) { 1 } else { IN_FLIGHT };
         assert_eq!(rounds % at_once, 0, "rounds come in batches of {at_once}");
         for _ in 0..rounds / at_once {
             self.batch(path, at_once).await;
@@ -140,6 +159,7 @@ impl Bench {
                     runtime.invoke_async(target::service(), PAYLOAD).callback(callback::service()).await
                 }
                 Path::NoCallback => runtime.invoke_async("guard.callback", PAYLOAD).await,
+                Path::Large => runtime.invoke_async("guard.large", self.large.as_str()).await,
                 Path::Intake => runtime.invoke_async("guard.target", PAYLOAD).await,
                 _ => runtime.invoke_async("guard.target", PAYLOAD).callback("guard.callback").await,
             };
