@@ -24,13 +24,16 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
             Err(why) => Row::missing(name, why),
         });
     }
-    let name = format!("idle for {} s, 100,000 delayed", scale.idle_seconds);
-    match child("idle", &["100000".to_owned(), scale.idle_seconds.to_string()]) {
-        Ok(of) => {
-            rows.push(Row::once(format!("{name}: context switches"), "", of[0]));
-            rows.push(Row::once(format!("{name}: CPU time"), "ms", of[1] * 10.0));
+    // To look takes a few switches too: those that there are with none delayed.
+    for delayed in [0, 100_000] {
+        let name = format!("idle for {} s with so many delayed", scale.idle_seconds);
+        match child("idle", &[delayed.to_string(), scale.idle_seconds.to_string()]) {
+            Ok(of) => {
+                rows.push(Row::once(format!("{name}: context switches"), "", of[0]).at(delayed));
+                rows.push(Row::once(format!("{name}: CPU time"), "ms", of[1] * 10.0).at(delayed));
+            }
+            Err(why) => rows.push(Row::missing(name, why).at(delayed)),
         }
-        Err(why) => rows.push(Row::missing(name, why)),
     }
     for backlog in [0, scale.waiting] {
         rows.extend(tokio().block_on(beside(backlog)));
@@ -61,7 +64,6 @@ pub(crate) fn child_idle(arguments: &[String]) {
         wait(&runtime, delayed, true, false).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         let before = (switches(), ticks());
-        // The one that waits for this is one switch.
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         tell(&[(switches() - before.0) as f64, (ticks() - before.1) as f64])
     });
