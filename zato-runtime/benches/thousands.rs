@@ -1,8 +1,12 @@
-//! Ten thousand services: how long their check at start takes.
+//! Ten thousand services: how long their check at start takes, and what a round costs beside ten of them.
 //!
-//! `cargo bench -p zato-runtime --bench start`; compiling it takes minutes, since each service is a type.
+//! `cargo bench -p zato-runtime --bench bar -- services` runs it; compiling it takes a minute, since each service is a type.
 
-mod measure;
+#![allow(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that cannot run says so, and rounds"
+)]
 
 use std::time::Instant;
 
@@ -10,7 +14,9 @@ use zato_core::__private::Named;
 use zato_core::{Context, MissingResource, Origin, Registered, Registration, Resources, Result, Service};
 use zato_runtime::Runtime;
 
-use crate::measure::{setting, spread};
+const REPEATS: usize = 7;
+
+const ROUNDS: u32 = 20_000;
 
 /// One of ten thousand.
 struct Numbered<const HUNDREDS: usize, const ONES: usize>;
@@ -81,18 +87,33 @@ fn all() -> Vec<Registration> {
     for_every_number!(hundreds)
 }
 
+/// A run of rounds with so many services, in nanoseconds of each.
+async fn rounds(services: &[Registration]) -> f64 {
+    let runtime = Runtime::builder().services(services.iter().copied()).start().await.expect("it starts");
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        // The last of each, so that it does not stand where a search would begin.
+        let name = services[services.len() - 1].name();
+        let call = runtime.invoke_async(name, ()).callback("zato.helpers.input-logger");
+        call.await.expect("it is accepted");
+        tokio::task::yield_now().await;
+    }
+    let took = began.elapsed();
+    runtime.shutdown().await.expect("it ends");
+    took.as_nanos() as f64 / f64::from(ROUNDS)
+}
+
 fn main() {
-    let repeats = setting("ZATO_BENCH_REPEATS", 7);
     let services = all();
-    let mut times = Vec::new();
-    for _ in 0..repeats {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
+    let (mut checks, mut few, mut many) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..REPEATS {
         let builder = Runtime::builder().services(services.iter().copied());
         let began = Instant::now();
-        if let Err(error) = builder.check() {
-            println!("{error}");
-        }
-        times.push(began.elapsed());
+        builder.check().expect("there is no fault");
+        checks.push(began.elapsed().as_secs_f64() * 1_000.0);
+        few.push(tokio.block_on(rounds(&services[..10])));
+        many.push(tokio.block_on(rounds(&services)));
     }
-    let (median, least, most) = spread(&mut times);
-    println!("{} services checked and made in {median:?} ({least:?} to {most:?})", services.len());
+    println!("{}", serde_json::json!({ "check": checks, "few": few, "many": many }));
 }

@@ -1,0 +1,154 @@
+//! What nothing can be faster than, and what people would write instead.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+use uuid::Builder;
+use zato_core::Payload;
+
+use crate::rounds::{Rounds, TEXT};
+
+/// A payload that is written and read, and a UUIDv7: what no bus can leave out.
+pub(crate) fn alone(count: usize) -> Duration {
+    let began = Instant::now();
+    for number in 0..count as u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
+        let millis = u64::try_from(since.as_millis()).expect("it is not that late");
+        let mut noise = [0; 10];
+        noise[2..].copy_from_slice(&number.to_be_bytes());
+        black_box(Builder::from_unix_timestamp_millis(millis, &noise).into_uuid());
+        let payload = Payload::text(TEXT);
+        black_box(payload.decode::<String>().expect("it is text"));
+    }
+    began.elapsed()
+}
+
+/// Two tasks, one after the other.
+pub(crate) async fn spawns(count: usize, in_flight: usize) -> Duration {
+    let rounds = Rounds::new(in_flight);
+    let began = Instant::now();
+    for _ in 0..count {
+        rounds.begin().await;
+        let rounds = rounds.clone();
+        let text = TEXT.to_owned();
+        tokio::spawn(async move {
+            tokio::spawn(async move {
+                drop(text);
+                rounds.end();
+            });
+        });
+    }
+    rounds.all_ended().await;
+    began.elapsed()
+}
+
+/// A pool of two tasks that do something with each text; they take turns.
+fn pool(does: impl Fn(String) + Clone + Send + 'static) -> impl Fn(String) + Clone + Send + 'static {
+    let workers = [(); 2].map(|()| {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let does = does.clone();
+        tokio::spawn(async move {
+            while let Some(text) = receiver.recv().await {
+                does(text);
+            }
+        });
+        sender
+    });
+    let turn = Cell::new(0);
+    move |text| {
+        turn.set(turn.get() ^ 1);
+        let _ = workers[turn.get()].send(text);
+    }
+}
+
+/// A channel into a pool of workers, and another into a second pool.
+pub(crate) async fn channels(count: usize, in_flight: usize) -> Duration {
+    let rounds = Rounds::new(in_flight);
+    let ends = rounds.clone();
+    let callbacks = pool(move |text| {
+        drop(text);
+        ends.end();
+    });
+    let targets = pool(callbacks);
+    let began = Instant::now();
+    for _ in 0..count {
+        rounds.begin().await;
+        targets(TEXT.to_owned());
+    }
+    rounds.all_ended().await;
+    began.elapsed()
+}
+
+type Boxed = Pin<Box<dyn Future<Output = String> + Send>>;
+
+type Handlers = HashMap<String, Box<dyn Fn(String) -> Boxed + Send + Sync>>;
+
+/// Two tasks with what a bus needs at the least: a look-up by name, a boxed handler, and panics that are caught.
+pub(crate) async fn boxed(count: usize, in_flight: usize) -> Duration {
+    let rounds = Rounds::new(in_flight);
+    let ends = rounds.clone();
+    let mut handlers = Handlers::new();
+    handlers.insert("bench.target".to_owned(), Box::new(|text| Box::pin(async move { text })));
+    let callback = move |text| {
+        let ends = ends.clone();
+        let handler: Boxed = Box::pin(async move {
+            ends.end();
+            text
+        });
+        handler
+    };
+    handlers.insert("bench.callback".to_owned(), Box::new(callback));
+    let handlers = Arc::new(handlers);
+    let began = Instant::now();
+    for _ in 0..count {
+        rounds.begin().await;
+        let handlers = handlers.clone();
+        tokio::spawn(async move {
+            let handler = handlers.get("bench.target").expect("it is there");
+            let Ok(text) = caught(handler(TEXT.to_owned())).await else { return };
+            let handlers = handlers.clone();
+            tokio::spawn(async move {
+                let handler = handlers.get("bench.callback").expect("it is there");
+                let _ = black_box(caught(handler(text)).await);
+            });
+        });
+    }
+    rounds.all_ended().await;
+    began.elapsed()
+}
+
+async fn caught(mut handler: Boxed) -> Result<String, Box<dyn Any + Send>> {
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(text)) => Poll::Ready(Ok(text)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// Tasks that sleep for a millisecond.
+pub(crate) async fn sleeps(count: usize, in_flight: usize) -> Duration {
+    let rounds = Rounds::new(in_flight);
+    let began = Instant::now();
+    for _ in 0..count {
+        rounds.begin().await;
+        let rounds = rounds.clone();
+        let text = TEXT.to_owned();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(text);
+            rounds.end();
+        });
+    }
+    rounds.all_ended().await;
+    began.elapsed()
+}

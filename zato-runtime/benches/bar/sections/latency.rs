@@ -1,0 +1,141 @@
+//! From the call to the callback's first line, one at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use zato_core::{Context, Result, service};
+use zato_runtime::Runtime;
+
+use crate::bus::on_tokio;
+use crate::results::Row;
+use crate::rounds::TEXT;
+use crate::scale::Scale;
+use crate::services::target;
+use crate::stats::{Spread, permille};
+
+/// Of each thousand, how many were faster.
+const PERMILLES: [usize; 4] = [500, 900, 990, 999];
+
+/// Hears of the callback's first line.
+#[derive(Clone)]
+struct Heard {
+    began: Instant,
+    /// When it was, in nanoseconds since then; written by the callback.
+    at: Arc<AtomicU64>,
+    told: Arc<Notify>,
+}
+
+impl Heard {
+    fn new() -> Self {
+        Self { began: Instant::now(), at: Arc::default(), told: Arc::default() }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn hear(&self) {
+        self.at.store(self.now(), Ordering::Relaxed);
+        self.told.notify_one();
+    }
+
+    /// Waits for it, and says how long it was from `called` on.
+    async fn wait(&self, called: u64) -> Duration {
+        self.told.notified().await;
+        Duration::from_nanos(self.at.load(Ordering::Relaxed).saturating_sub(called))
+    }
+}
+
+#[service(name = "bench.heard")]
+async fn heard(_: &Context, _text: String, heard: &Heard) -> Result<()> {
+    heard.hear();
+    Ok(())
+}
+
+async fn spawns(count: usize) -> Vec<Duration> {
+    let heard = Heard::new();
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let called = heard.now();
+        let (text, ends) = (TEXT.to_owned(), heard.clone());
+        tokio::spawn(async move {
+            tokio::spawn(async move {
+                ends.hear();
+                drop(text);
+            });
+        });
+        times.push(heard.wait(called).await);
+    }
+    times
+}
+
+async fn channels(count: usize) -> Vec<Duration> {
+    let heard = Heard::new();
+    let (to_target, mut of_target) = mpsc::unbounded_channel::<String>();
+    let (to_callback, mut of_callback) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(text) = of_target.recv().await {
+            let _ = to_callback.send(text);
+        }
+    });
+    let ends = heard.clone();
+    tokio::spawn(async move {
+        while let Some(text) = of_callback.recv().await {
+            ends.hear();
+            drop(text);
+        }
+    });
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let called = heard.now();
+        let _ = to_target.send(TEXT.to_owned());
+        times.push(heard.wait(called).await);
+    }
+    times
+}
+
+async fn bus(count: usize) -> Vec<Duration> {
+    let tells = Heard::new();
+    let services = [target::service().erased(), heard::service().erased()];
+    let runtime = Runtime::builder().services(services).provide(tells.clone()).start().await;
+    let runtime = runtime.expect("it starts");
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let called = tells.now();
+        let call = runtime.invoke_async("bench.target", TEXT).callback("bench.heard");
+        call.await.expect("it is accepted");
+        times.push(tells.wait(called).await);
+    }
+    runtime.shutdown().await.expect("it ends");
+    times
+}
+
+pub(crate) fn run(scale: &Scale) -> Vec<Row> {
+    let count = scale.rounds / 4;
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..scale.repeats {
+        times[0].push(sorted(on_tokio(spawns(count))));
+        times[1].push(sorted(on_tokio(channels(count))));
+        times[2].push(sorted(on_tokio(bus(count))));
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, runs) in ["two bare spawns", "two channel hops", "zato, by name"].into_iter().zip(times) {
+        for of in PERMILLES {
+            let spread = Spread::of(runs.iter().map(|times| permille(times, of)).collect());
+            let name = format!("{name}, p{}", of as f64 / 10.0);
+            let spawns =
+                rows.iter().find(|row| row.name.starts_with("two bare") && row.at == Some(of as f64));
+            let ratio = spawns.and_then(|row| Some(spread?.median / row.spread?.median));
+            let note = ratio.map(|ratio| format!("{ratio:.2} x two spawns")).unwrap_or_default();
+            rows.push(Row::new(name, "ns", spread).at(of).note(note));
+        }
+    }
+    rows
+}
+
+fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
+    times.sort_unstable();
+    times
+}

@@ -1,0 +1,172 @@
+//! The hot paths, each as a number of rounds on one thread, so that the same happens each time.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use zato_core::{Context, Result, service};
+use zato_runtime::Runtime;
+
+/// How many rounds go before those that are counted.
+const WARM_UP: usize = 256;
+
+/// How much of what has ended is kept: what is counted forgets as much as it adds.
+const KEPT: usize = 64;
+
+/// How many rounds are under way at once in memory.
+const IN_FLIGHT: usize = 64;
+
+/// The size of a large payload.
+pub(crate) const LARGE: usize = 8 << 20;
+
+const PAYLOAD: &str = "a payload of thirty-two bytes...";
+
+/// What a program does again and again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// A target and a callback, both by name.
+    ByName,
+    /// The same by typed handles.
+    Typed,
+    /// A target alone.
+    NoCallback,
+    /// A call whose service is paused.
+    Intake,
+    /// A member of a group of 64, with its share of the group.
+    FanOut,
+    /// A target and a callback on disk, one at a time.
+    Sqlite,
+    /// A call with a payload of 8 MiB, of which copies are counted.
+    Large,
+}
+
+impl Path {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::ByName, Self::Typed, Self::NoCallback, Self::Intake, Self::FanOut, Self::Sqlite];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ByName => "memory, by name",
+            Self::Typed => "memory, by handle",
+            Self::NoCallback => "memory, no callback",
+            Self::Intake => "memory, intake alone",
+            Self::FanOut => "memory, a member of a group",
+            Self::Sqlite => "sqlite, by name",
+            Self::Large => "memory, 8 MiB",
+        }
+    }
+
+    /// Goes through so many rounds, and says by how much `counter` has grown meanwhile, a round.
+    pub(crate) fn count(self, rounds: usize, counter: impl Fn() -> u64) -> f64 {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let tokio = tokio.expect("tokio starts");
+        let grown = tokio.block_on(async {
+            let bench = Bench::start(self).await;
+            bench.go(self, if self == Self::Large { 16 } else { WARM_UP }).await;
+            let before = counter();
+            bench.go(self, rounds).await;
+            let grown = counter() - before;
+            bench.runtime.shutdown().await.expect("it ends");
+            grown
+        });
+        f64::from(u32::try_from(grown).expect("not that many"))
+            / f64::from(u32::try_from(rounds).expect("nor these"))
+    }
+}
+
+/// Hears of rounds that have ended.
+#[derive(Clone)]
+struct Ended(Arc<Semaphore>);
+
+impl Ended {
+    async fn wait(&self, rounds: usize) {
+        let rounds = u32::try_from(rounds).expect("not that many");
+        self.0.acquire_many(rounds).await.expect("it is not closed").forget();
+    }
+}
+
+#[service(name = "guard.target")]
+async fn target(_: &Context, text: String) -> Result<String> {
+    Ok(text)
+}
+
+#[service(name = "guard.callback")]
+async fn callback(_: &Context, _text: String, ended: &Ended) -> Result<()> {
+    ended.0.add_permits(1);
+    Ok(())
+}
+
+#[service(name = "guard.large")]
+async fn large(_: &Context, _payload: zato_core::Payload, ended: &Ended) -> Result<()> {
+    ended.0.add_permits(1);
+    Ok(())
+}
+
+#[service(name = "guard.final")]
+async fn last(_: &Context, _all: zato_core::Payload, ended: &Ended) -> Result<()> {
+    ended.0.add_permits(IN_FLIGHT);
+    Ok(())
+}
+
+struct Bench {
+    runtime: Runtime,
+    ended: Ended,
+    large: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn start(path: Path) -> Self {
+        let ended = Ended(Arc::new(Semaphore::new(0)));
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let engine = match path {
+            Path::Sqlite => format!("sqlite:{}", directory.path().join("zato.db").display()),
+            _ => "memory:".to_owned(),
+        };
+        let services = [
+            target::service().erased(),
+            callback::service().erased(),
+            last::service().erased(),
+            large::service().erased(),
+        ];
+        let builder = Runtime::builder().engine(engine).services(services).provide(ended.clone());
+        let builder = builder.keep_ended(KEPT).drain_limit(std::time::Duration::from_millis(1));
+        let runtime = builder.start().await.expect("it starts");
+        if path == Path::Intake {
+            runtime.pause("guard.target").await.expect("it is paused");
+        }
+        let large = "x".repeat(if path == Path::Large { LARGE } else { 0 });
+        Self { runtime, ended, large, _directory: directory }
+    }
+
+    async fn go(&self, path: Path, rounds: usize) {
+        let at_once = if matches!(path, Path::Sqlite | Path::Large) { 1 } else { IN_FLIGHT };
+        assert_eq!(rounds % at_once, 0, "rounds come in batches of {at_once}");
+        for _ in 0..rounds / at_once {
+            self.batch(path, at_once).await;
+        }
+    }
+
+    async fn batch(&self, path: Path, rounds: usize) {
+        let runtime = &self.runtime;
+        if path == Path::FanOut {
+            let targets = [("guard.target", PAYLOAD); IN_FLIGHT];
+            runtime.fan_out(targets).on_final("guard.final").await.expect("it is accepted");
+            return self.ended.wait(rounds).await;
+        }
+        for _ in 0..rounds {
+            let accepted = match path {
+                Path::Typed => {
+                    runtime.invoke_async(target::service(), PAYLOAD).callback(callback::service()).await
+                }
+                Path::NoCallback => runtime.invoke_async("guard.callback", PAYLOAD).await,
+                Path::Large => runtime.invoke_async("guard.large", self.large.as_str()).await,
+                Path::Intake => runtime.invoke_async("guard.target", PAYLOAD).await,
+                _ => runtime.invoke_async("guard.target", PAYLOAD).callback("guard.callback").await,
+            };
+            accepted.expect("it is accepted");
+        }
+        if path != Path::Intake {
+            self.ended.wait(rounds).await;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How many instructions a round takes, on each hot path, as valgrind counts them.
+//!
+//! ```console
+//! $ cargo bench -p zato-runtime --bench instructions                                # fails if one has grown
+//! $ cargo bench -p zato-runtime --bench instructions -- --record                    # the new figures
+//! $ cargo bench -p zato-runtime --bench instructions -- --where "memory, by name"   # where they go
+//! ```
+//!
+//! This program runs itself under valgrind, once with few rounds and once with many: the difference is what the rounds
+//! took, without the start and the end. (gungraun would do it with a runner of its own version that everyone must
+//! install, and keeps what it compares with outside the tree.)
+
+#![allow(clippy::expect_used, reason = "a benchmark that cannot run says so")]
+
+mod guard;
+
+use std::process::{Command, ExitCode};
+use std::thread;
+
+use crate::guard::paths::Path;
+use crate::guard::record::{Guard, asked_where, named};
+
+/// How many rounds go through in the shorter run, and how many more in the longer.
+const FEW: usize = 64;
+const MORE: usize = 256;
+
+/// Where `--where` writes to.
+const WRITTEN_TO: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/instructions.callgrind");
+
+/// Asks this program for so many rounds of a path, and nothing else.
+const ROUNDS: &str = "--rounds";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == ROUNDS) {
+        let rounds = arguments[at + 1].parse().expect("a number of rounds");
+        named(&arguments[at + 2]).count(rounds, || 0);
+        return ExitCode::SUCCESS;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("SKIPPED: instructions a round are not counted, since valgrind is not installed");
+        return ExitCode::SUCCESS;
+    }
+    if std::env::consts::ARCH != "x86_64" {
+        println!("SKIPPED: instructions a round are recorded for x86_64 alone");
+        return ExitCode::SUCCESS;
+    }
+    if let Some(path) = asked_where() {
+        under_valgrind(path, FEW + MORE, WRITTEN_TO);
+        println!("look at it with: callgrind_annotate --inclusive=yes {WRITTEN_TO} | less");
+        return ExitCode::SUCCESS;
+    }
+    let counting = Path::ALL.map(|path| (path, thread::spawn(move || count(path))));
+    let counted = counting.map(|(path, count)| (path, count.join().expect("it is counted")));
+    let holds = Guard { what: "instructions", bench: "instructions" }.hold(&counted);
+    if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn count(path: Path) -> f64 {
+    let [few, many] = [FEW, FEW + MORE].map(|rounds| under_valgrind(path, rounds, "/dev/null"));
+    let more = u32::try_from(many.saturating_sub(few)).expect("not that many");
+    f64::from(more) / f64::from(u32::try_from(MORE).expect("not that many"))
+}
+
+/// How many instructions this program takes for so many rounds.
+fn under_valgrind(path: Path, rounds: usize, written_to: &str) -> u64 {
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={written_to}")]).arg(program);
+    let ran = valgrind.args([ROUNDS, &rounds.to_string(), path.name()]).output().expect("valgrind runs");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let collected = said.lines().find_map(|line| line.split_once("Collected : "));
+    collected
+        .and_then(|(_, number)| number.trim().parse().ok())
+        .unwrap_or_else(|| panic!("valgrind says: {said}"))
+}
