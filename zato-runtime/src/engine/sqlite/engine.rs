@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
@@ -54,6 +55,8 @@ pub(super) struct Inner {
     pub(super) space: Space,
     /// What had ended when the file was opened, once it is counted and until the one that writes knows.
     pub(super) counted: Mutex<Option<Counted>>,
+    /// When somebody looks what has become too old, at the latest.
+    pub(super) due: watch::Sender<Option<SystemTime>>,
     /// What was accepted under numbers up to this one is left alone.
     pub(super) not_ours: Option<u64>,
     /// Whether somebody moves the log into the file, and whether somebody has since the writer last looked.
@@ -97,7 +100,7 @@ impl Sqlite {
         }
         let disk = Disk::open(path, config.keep_keys, config.clock.clone())?;
         let state = State::new(config, config.max_waiting(true), disk);
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             url: format!("sqlite:{}", path.display()),
             guarded: Mutex::new(Guarded {
                 state,
@@ -114,6 +117,7 @@ impl Sqlite {
             is_hasty: config.acknowledges_before_commit,
             space: Space::new(path, config.disk_reserve),
             counted: Mutex::new(None),
+            due: watch::Sender::new(None),
             not_ours,
             is_moving: AtomicBool::new(false),
             has_moved: AtomicBool::new(false),
@@ -121,7 +125,9 @@ impl Sqlite {
             line: Line::default(),
             idle: Notify::new(),
             tokio,
-        })))
+        });
+        inner.sweep_in_time(config.clock.clone());
+        Ok(Self(inner))
     }
 }
 

@@ -70,6 +70,7 @@ impl Inner {
                     let state = &mut inner.guarded().state;
                     state.waiting += waiting - counted.0;
                     state.waiting_bytes += bytes - counted.1;
+                    inner.sweep_now();
                 }
                 Err(error) => tracing::warn!(
                     engine = inner.url, %error,

@@ -49,9 +49,7 @@ impl Inner {
                 (changes, afters, count) = taken;
                 number = guarded.state.last_number;
             }
-            if let Some(kept) = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                file.counted(kept);
-            }
+            self.tell_counted(&mut file);
             if !changes.is_empty() && !self.write(&mut file, &changes) {
                 // Whoever waits for them is told by their end.
                 file.give_up();
@@ -63,6 +61,14 @@ impl Inner {
                 after();
             }
             self.look_at_log(&mut file);
+            self.look_at_age(&file);
+        }
+    }
+
+    /// Who writes learns what had ended when the file was opened.
+    pub(super) fn tell_counted(&self, file: &mut File) {
+        if let Some(kept) = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            file.counted(kept);
         }
     }
 
@@ -133,7 +139,7 @@ impl Inner {
     }
 
     /// Has somebody else move the log into the file where it is long.
-    fn look_at_log(self: &Arc<Self>, file: &mut File) {
+    pub(super) fn look_at_log(self: &Arc<Self>, file: &mut File) {
         if self.is_moving.load(Ordering::SeqCst) {
             return;
         }
