@@ -98,7 +98,7 @@ impl Sqlite {
             let reader = schema::open_reader(path)?;
             not_ours = Some(lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?);
         }
-        let disk = Disk::open(path, config.keep_keys, config.clock.clone())?;
+        let disk = Disk::new(path, config.keep_keys, config.clock.clone());
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", path.display()),

@@ -11,7 +11,7 @@ use super::lock::Lock;
 use super::retention::Retention;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
-use super::sweep::{self, Counted};
+use super::sweep::{self, Counted, Kept};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::record::Hosted;
@@ -38,6 +38,8 @@ pub(super) struct File {
     retention: Retention,
     clock: Clock,
     transactions: u64,
+    /// What is kept, where it was closed and had not failed.
+    kept: Option<Kept>,
     /// Whether it has failed and was opened again.
     was_opened_again: bool,
     /// Whether changes were given up: what comes after may build on them, and is not written either.
@@ -58,6 +60,7 @@ impl File {
             retention: Retention::of(config),
             clock: config.clock.clone(),
             transactions: 0,
+            kept: None,
             was_opened_again: false,
             has_given_up: false,
             told_of_log: false,
@@ -151,14 +154,39 @@ impl File {
     /// So many had ended and were kept when the file was opened.
     pub(super) fn counted(&mut self, kept: Counted) {
         // One that was opened again has been counted then.
-        if let Some(rows) = self.rows.as_mut().filter(|_| !self.was_opened_again) {
-            rows.counted(kept);
+        if self.was_opened_again {
+            return;
+        }
+        match (&mut self.rows, &mut self.kept) {
+            (Some(rows), _) => rows.counted(kept),
+            (None, Some(closed)) => closed.counted(kept),
+            // It is counted when it is opened again.
+            (None, None) => {}
         }
     }
 
-    /// Opens the file again after it has failed: nothing counts before all of the log is on disk.
+    /// Whether it is open, and so has not failed.
+    pub(super) fn is_open(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// Closes the file, to be opened again before it is used next.
+    pub(super) fn let_go(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            self.kept = Some(rows.kept);
+        }
+    }
+
+    /// Opens the file again. After it has failed nothing counts before all of the log is on disk.
     fn begin_again(&mut self) -> Result<(), StoreError> {
         if self.rows.is_some() || self.lock.is_none() {
+            return Ok(());
+        }
+        if let Some(kept) = self.kept {
+            let mut rows = Rows::new(schema::open(&self.path)?);
+            rows.kept = kept;
+            (self.rows, self.kept) = (Some(rows), None);
+            tracing::info!(file = %self.path.display(), "the file is open again");
             return Ok(());
         }
         let connection = settled(&self.path)?;

@@ -88,6 +88,7 @@ impl Inner {
         self.due.send_replace(file.due());
         match swept {
             Err(error) => {
+                self.let_go(&mut file, &error);
                 tracing::warn!(engine = self.url, %error, "what is too old could not be swept; it is tried again");
                 self.due.send_replace(Some(SystemTime::UNIX_EPOCH));
                 Some(RETRY)

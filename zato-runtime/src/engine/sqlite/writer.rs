@@ -85,12 +85,34 @@ impl Inner {
                 Err(error) => error,
             };
             self.ails(&error, is_repeated);
+            self.let_go(file, &error);
+            // The lock may have been this process's own: then it is free now, also where the engine is being closed.
+            let is_tried_at_once = error.is_busy() && !is_repeated;
             is_repeated = true;
+            if is_tried_at_once {
+                continue;
+            }
             if self.waits_in_vain(wait) {
                 return false;
             }
             wait = (wait * 2).min(RETRY.1);
         }
+    }
+
+    /// Closes every connection to the file after this error, if it needs that: a lock that could not be given back stays
+    /// taken in the books of SQLite, for this process as well, until it has no connection to the file any more. Each is
+    /// opened again by who needs it. Waits for who reads. After a failed sync none is closed but the writer's: who opens
+    /// the first would take for committed what is in the log, and is not on disk.
+    pub(super) fn let_go(&self, file: &mut File, error: &StoreError) {
+        if !error.is_busy() || !file.is_open() {
+            return;
+        }
+        // Nobody opens one before the last is closed; that of the writer is first, so that its log is not moved here.
+        let (mut reader, mut pager) = (self.reader.hold(), self.pager.hold());
+        let guarded = self.guarded();
+        file.let_go();
+        (*reader, *pager) = (None, None);
+        guarded.state.store.let_go();
     }
 
     /// Waits before another try; answers whether the engine is being closed, so that there is none.
