@@ -21,30 +21,20 @@ const EVER: Duration = Duration::from_millis(200);
 /// How long a child may go on after that. Who does not end is stuck.
 const STUCK: Duration = Duration::from_mins(1);
 
-/// The same where it may be stuck, and a restart must help.
-const MAY_BE_STUCK: Duration = Duration::from_secs(3);
-
 /// What may be waited for is mended after this time, whether a fault was met or not.
 const WAITED: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether a fault was met.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Runs it to its end; `mend` makes good again what fails for ever. Answers the code with which it ended; none where it
-/// was stuck, and may be: it is killed then.
-fn lives(
-    command: Command,
-    shim: &Shim,
-    mend: impl FnOnce(),
-    may_be_stuck: bool,
-) -> Result<Option<i32>, String> {
+/// Runs it to its end; `mend` makes good again what fails for ever. Answers the code with which it ended.
+fn lives(command: Command, shim: &Shim, mend: impl FnOnce()) -> Result<i32, String> {
     let mut living = Living::spawn(command).expect("the child can be started");
-    let limit = if may_be_stuck { MAY_BE_STUCK } else { STUCK };
     let started = Instant::now();
     let (mut met, mut mend) = (None, Some(mend));
-    while started.elapsed() < limit {
+    while started.elapsed() < STUCK {
         if let Some(status) = living.has_ended(LOOK).expect("the child can be waited for") {
-            return status.code().map(Some).ok_or_else(|| format!("it ended with {status}"));
+            return status.code().ok_or_else(|| format!("it ended with {status}"));
         }
         let has_lasted = shim.hits() > 0 && met.get_or_insert_with(Instant::now).elapsed() > EVER;
         if has_lasted || started.elapsed() > WAITED {
@@ -52,7 +42,7 @@ fn lives(
         }
     }
     living.kill().expect("the child can be killed");
-    if may_be_stuck { Ok(None) } else { Err(format!("it did not end within {limit:?}")) }
+    Err(format!("it did not end within {STUCK:?}"))
 }
 
 /// Rows are written while this fails: what was told is there afterwards.
@@ -65,10 +55,9 @@ fn rows_meet(fault: Option<Fault>) -> (Place, Shim, Option<String>) {
     if let Some(fault) = fault {
         shim.fail(fault);
     }
-    let may_be_stuck = fault.is_some_and(Fault::may_stick);
-    let wrong = match lives(command, &shim, || shim.mend(), may_be_stuck) {
-        Ok(None | Some(0 | rows::GIVEN_UP)) => rows::fault(&place.file(), &place.told()),
-        Ok(Some(code)) => Some(format!("it ended with {code}")),
+    let wrong = match lives(command, &shim, || shim.mend()) {
+        Ok(0 | rows::GIVEN_UP) => rows::fault(&place.file(), &place.told()),
+        Ok(code) => Some(format!("it ended with {code}")),
         Err(wrong) => Some(wrong),
     };
     let wrong = wrong.map(|wrong| format!("{wrong}\n{}", place.errors()));
@@ -122,8 +111,7 @@ fn bus_meets(fault: Option<Fault>) -> (Shim, Option<String>) {
     if let Some(fault) = fault {
         shim.fail(fault);
     }
-    let may_be_stuck = fault.is_some_and(Fault::may_stick);
-    let wrong = bus_lives(&place, &shim, || shim.mend(), may_be_stuck, 0).err().or_else(|| {
+    let wrong = bus_lives(&place, &shim, || shim.mend(), 0).err().or_else(|| {
         let recorded = Recorded { before: Directory::new(), steps: place.steps() };
         let cuts = recorded.cuts(&mut Chance::new(number::from("ZATO_TEST_SEED", 1), OF_CUTS), 1);
         peace::wrong(&place).or_else(|| {
@@ -141,13 +129,7 @@ fn bus_meets(fault: Option<Fault>) -> (Shim, Option<String>) {
 }
 
 /// Two lives of the bus, the first while something may fail, until somebody mends it.
-fn bus_lives(
-    place: &Place,
-    shim: &Shim,
-    mend: impl Fn(),
-    may_be_stuck: bool,
-    reserve: usize,
-) -> Result<(), String> {
+fn bus_lives(place: &Place, shim: &Shim, mend: impl Fn(), reserve: usize) -> Result<(), String> {
     for number in [1, 2] {
         if number == 2 {
             mend();
@@ -158,10 +140,10 @@ fn bus_lives(
         let other = Shim::new();
         let shim = if number == 1 { shim } else { &other };
         place.watch(shim, &mut command);
-        match (number, lives(command, shim, &mend, may_be_stuck && number == 1)?) {
-            (_, None | Some(0)) => {}
-            (1, Some(trial::REFUSED)) if names_its_file(&place.errors(), place) => {}
-            (_, Some(code)) => return Err(format!("life {number} ended with {code}: {}", place.errors())),
+        match (number, lives(command, shim, &mend)?) {
+            (_, 0) => {}
+            (1, trial::REFUSED) if names_its_file(&place.errors(), place) => {}
+            (_, code) => return Err(format!("life {number} ended with {code}: {}", place.errors())),
         }
     }
     let lines = journal::read(&place.journal()).map_err(|error| error.to_string())?;
@@ -200,7 +182,7 @@ fn a_full_disk_is_waited_for() {
     for room in [0, 20_000, 60_000, 100_000, 150_000, 200_000] {
         let (place, shim) = (Place::new(), Shim::new());
         shim.limit(room);
-        let wrong = bus_lives(&place, &shim, || shim.mend(), false, 0).err().or_else(|| peace::wrong(&place));
+        let wrong = bus_lives(&place, &shim, || shim.mend(), 0).err().or_else(|| peace::wrong(&place));
         assert_eq!(wrong, None, "room for {room} bytes");
         println!("room for {room} bytes: {} calls failed", shim.hits());
     }
@@ -219,7 +201,7 @@ fn a_disk_that_is_really_full_is_waited_for() {
         let (place, shim) = (Place::new_in(disk.path()), Shim::new());
         disk.fill(KIB, left);
         let began = Instant::now();
-        let lived = bus_lives(&place, &shim, || disk.clear(), false, reserve);
+        let lived = bus_lives(&place, &shim, || disk.clear(), reserve);
         let wrong = lived.err().or_else(|| peace::wrong(&place));
         assert_eq!(wrong, None, "room for {left} KiB");
         println!("room for {left} KiB: {} calls failed, {:?}", shim.hits(), began.elapsed());

@@ -107,13 +107,6 @@ pub(crate) struct Fault {
     pub(crate) is_torn: bool,
 }
 
-impl Fault {
-    /// Whether a process that meets it may be stuck until it is started again.
-    pub(crate) fn may_stick(self) -> bool {
-        self.kind == Kind::Unlock
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, first, calls, error, is_torn } = self;

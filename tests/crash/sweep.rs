@@ -77,8 +77,8 @@ pub(crate) fn sweep(
         if count == 0 {
             continue;
         }
-        // Each that sticks takes its time.
-        let points = if sort.kind == Kind::Unlock { points.min(3) } else { points };
+        // A lock that is not given back is waited for as long as one of another program, before it is known to be ours.
+        let points = if sort.kind == Kind::Unlock { points.min(8) } else { points };
         let step = count.checked_div(points).unwrap_or(1).max(1);
         let began = Instant::now();
         let (met, wrong) = try_all(sort, step, &try_one);

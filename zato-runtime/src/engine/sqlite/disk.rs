@@ -12,10 +12,10 @@ use zato_core::{Cid, ServiceName};
 
 use super::change::Change;
 use super::columns::{Stands, Stored};
-use super::error::StoreError;
 use super::insert::As;
+use super::reader::Reader;
 use super::restart::left;
-use super::{line, lookups, schema};
+use super::{line, lookups};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
@@ -48,11 +48,12 @@ pub(super) struct Disk {
     keys: HashMap<(ServiceName, Box<str>), (u64, Cid, u128)>,
     keep_keys: Duration,
     clock: Clock,
-    path: Box<Path>,
     /// What was accepted under numbers up to this one is left alone.
     not_ours: u64,
-    /// Reads what is committed; none once the engine is closed.
-    reader: Option<Connection>,
+    /// Reads what is committed.
+    reader: Reader,
+    /// Whether the engine is closed: nothing is read or written any more.
+    is_closed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +64,8 @@ enum Fate {
 
 impl Disk {
     /// Over a store that is open.
-    pub(super) fn open(
-        path: &Path,
-        keep_keys: Duration,
-        clock: Clock,
-        not_ours: u64,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
+    pub(super) fn new(path: &Path, keep_keys: Duration, clock: Clock, not_ours: u64) -> Self {
+        Self {
             changes: Vec::new(),
             afters: Vec::new(),
             count: 0,
@@ -81,10 +77,10 @@ impl Disk {
             keys: HashMap::new(),
             keep_keys,
             clock,
-            path: path.into(),
             not_ours,
-            reader: Some(schema::open_reader(path)?),
-        })
+            reader: Reader::new(path),
+            is_closed: false,
+        }
     }
 
     /// Asks the file something.
@@ -92,18 +88,26 @@ impl Disk {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreFault> {
-        let Some(reader) = &self.reader else { return Err(StoreFault::new(&"the engine is closed")) };
-        read(reader).map_err(|error| StoreFault::new(&StoreError::of(&self.path, error)))
+        if self.is_closed {
+            return Err(StoreFault::new(&"the engine is closed"));
+        }
+        self.reader.read(read)
     }
 
     /// Reads nothing from now on.
     pub(super) fn close(&mut self) {
-        self.reader = None;
+        self.is_closed = true;
+        self.reader.close();
+    }
+
+    /// Has the file opened anew by who reads next.
+    pub(super) fn let_go(&self) {
+        self.reader.close();
     }
 
     /// Whether nothing is read or written any more.
     pub(super) fn is_closed(&self) -> bool {
-        self.reader.is_none()
+        self.is_closed
     }
 
     /// Whether all is on disk.

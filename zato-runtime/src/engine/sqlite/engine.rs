@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
@@ -54,6 +55,8 @@ pub(super) struct Inner {
     pub(super) space: Space,
     /// What had ended when the file was opened, once it is counted and until the one that writes knows.
     pub(super) counted: Mutex<Option<Counted>>,
+    /// When somebody looks what has become too old, at the latest.
+    pub(super) due: watch::Sender<Option<SystemTime>>,
     /// What was accepted under numbers up to this one is left alone.
     pub(super) not_ours: u64,
     pub(super) leaves_alone: bool,
@@ -96,9 +99,9 @@ impl Sqlite {
             let reader = schema::open_reader(path)?;
             not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
-        let disk = Disk::open(path, config.keep_keys, config.clock.clone(), not_ours)?;
+        let disk = Disk::new(path, config.keep_keys, config.clock.clone(), not_ours);
         let state = State::new(config, config.max_waiting(true), disk);
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             url: format!("sqlite:{}", path.display()),
             guarded: Mutex::new(Guarded {
                 state,
@@ -115,6 +118,7 @@ impl Sqlite {
             is_hasty: config.acknowledges_before_commit,
             space: Space::new(path, config.disk_reserve),
             counted: Mutex::new(None),
+            due: watch::Sender::new(None),
             not_ours,
             leaves_alone: config.only_new,
             is_moving: AtomicBool::new(false),
@@ -123,7 +127,9 @@ impl Sqlite {
             line: Line::default(),
             idle: Notify::new(),
             tokio,
-        })))
+        });
+        inner.sweep_in_time(config.clock.clone());
+        Ok(Self(inner))
     }
 }
 

@@ -191,6 +191,11 @@ impl StoreError {
         matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Closed { .. })
     }
 
+    /// Whether somebody seems to hold it locked. SQLite says so of a lock of its own, too, that it could not give back.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+
     /// Whether it will pass when there is room again.
     pub(super) fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })

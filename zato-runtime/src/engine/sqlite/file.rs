@@ -1,16 +1,17 @@
 //! The file as the one that writes has it: open, or closed because it failed.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 
 use super::change::Change;
 use super::error::StoreError;
 use super::lock::Lock;
+use super::retention::Retention;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
-use super::sweep::{self, Class, Counted};
+use super::sweep::{self, Counted, Kept};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::record::Hosted;
@@ -27,16 +28,6 @@ const TOO_MANY_PAGES: u64 = 65_536;
 /// After so many transactions it is looked how long the log is, and keys are forgotten that are too old.
 const SELDOM: u64 = 16;
 
-/// What is kept of what has ended.
-#[derive(Debug, Clone, Copy)]
-struct Retention {
-    ended: u64,
-    ended_for: Duration,
-    dead: u64,
-    dead_for: Duration,
-    keys_for: Duration,
-}
-
 /// The file and the right to it.
 pub(super) struct File {
     path: PathBuf,
@@ -47,6 +38,8 @@ pub(super) struct File {
     retention: Retention,
     clock: Clock,
     transactions: u64,
+    /// What is kept, where it was closed and had not failed.
+    kept: Option<Kept>,
     /// Whether it has failed and was opened again.
     was_opened_again: bool,
     /// Whether changes were given up: what comes after may build on them, and is not written either.
@@ -60,20 +53,14 @@ impl File {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
         let rows = Rows::new(settled(path)?);
-        let retention = Retention {
-            ended: config.keep_ended.map_or(1_000_000, |most| most as u64),
-            ended_for: config.keep_ended_for,
-            dead: config.keep_dead as u64,
-            dead_for: config.keep_dead_for,
-            keys_for: config.keep_keys,
-        };
         Ok(Self {
             path: path.to_owned(),
             rows: Some(rows),
             lock: Some(lock),
-            retention,
+            retention: Retention::of(config),
             clock: config.clock.clone(),
             transactions: 0,
+            kept: None,
             was_opened_again: false,
             has_given_up: false,
             told_of_log: false,
@@ -89,26 +76,45 @@ impl File {
         if self.has_given_up {
             return Err(self.closed());
         }
-        self.begin_again()?;
-        let Some(rows) = &mut self.rows else { return Err(self.closed()) };
-        let oldest = |kept_for| self.clock.now().checked_sub(kept_for).unwrap_or(SystemTime::UNIX_EPOCH);
-        let Retention { ended, ended_for, dead, dead_for, keys_for } = self.retention;
-        self.transactions += 1;
-        let is_time = self.transactions.is_multiple_of(SELDOM);
-        let made = (|| {
-            rows.begin()?;
+        let is_time = (self.transactions + 1).is_multiple_of(SELDOM);
+        let (retention, now) = (self.retention, self.clock.now());
+        self.transact(|rows| {
             for change in changes {
                 change.make(rows, is_repeated)?;
             }
-            let limit = SWEPT_AT_ONCE + 2 * changes.len();
-            rows.sweep(Class::Ended, ended, oldest(ended_for), limit)?;
-            rows.sweep(Class::Dead, dead, oldest(dead_for), limit)?;
-            if is_time {
-                rows.forget_keys(oldest(keys_for), limit)?;
-            }
+            retention.sweep(rows, now, SWEPT_AT_ONCE + 2 * changes.len(), is_time)
+        })
+    }
+
+    /// Forgets what is too old, in a transaction of its own: looks at up to `limit` rows of each class. Does nothing
+    /// where nothing is due. Answers whether something is due even then.
+    pub(super) fn sweep(&mut self, limit: usize) -> Result<bool, StoreError> {
+        let (retention, now) = (self.retention, self.clock.now());
+        self.begin_again()?;
+        let is_due = |file: &Self| file.due().is_some_and(|due| due <= now);
+        if self.has_given_up || !is_due(self) {
+            return Ok(false);
+        }
+        self.transact(|rows| retention.sweep(rows, now, limit, true))?;
+        Ok(is_due(self))
+    }
+
+    /// When there is something to sweep though nothing else is written; none while it is closed.
+    pub(super) fn due(&self) -> Option<SystemTime> {
+        self.rows.as_ref().and_then(|rows| self.retention.due(rows))
+    }
+
+    /// Makes changes in one transaction.
+    fn transact(&mut self, make: impl FnOnce(&mut Rows) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+        self.begin_again()?;
+        let Some(rows) = &mut self.rows else { return Err(self.closed()) };
+        self.transactions += 1;
+        let committed = (|| {
+            rows.begin()?;
+            make(rows)?;
             rows.commit()
         })();
-        let Err(error) = made else { return Ok(()) };
+        let Err(error) = committed else { return Ok(()) };
         let undone = rows.rollback();
         let error = StoreError::of(&self.path, error);
         if undone.is_err() || !error.leaves_it_whole() {
@@ -148,14 +154,39 @@ impl File {
     /// So many had ended and were kept when the file was opened.
     pub(super) fn counted(&mut self, kept: Counted) {
         // One that was opened again has been counted then.
-        if let Some(rows) = self.rows.as_mut().filter(|_| !self.was_opened_again) {
-            rows.counted(kept);
+        if self.was_opened_again {
+            return;
+        }
+        match (&mut self.rows, &mut self.kept) {
+            (Some(rows), _) => rows.counted(kept),
+            (None, Some(closed)) => closed.counted(kept),
+            // It is counted when it is opened again.
+            (None, None) => {}
         }
     }
 
-    /// Opens the file again after it has failed: nothing counts before all of the log is on disk.
+    /// Whether it is open, and so has not failed.
+    pub(super) fn is_open(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// Closes the file, to be opened again before it is used next.
+    pub(super) fn let_go(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            self.kept = Some(rows.kept);
+        }
+    }
+
+    /// Opens the file again. After it has failed nothing counts before all of the log is on disk.
     fn begin_again(&mut self) -> Result<(), StoreError> {
         if self.rows.is_some() || self.lock.is_none() {
+            return Ok(());
+        }
+        if let Some(kept) = self.kept {
+            let mut rows = Rows::new(schema::open(&self.path)?);
+            rows.kept = kept;
+            (self.rows, self.kept) = (Some(rows), None);
+            tracing::info!(file = %self.path.display(), "the file is open again");
             return Ok(());
         }
         let connection = settled(&self.path)?;

@@ -100,6 +100,7 @@ impl Inner {
                     let state = &mut inner.guarded().state;
                     state.waiting += waiting;
                     state.waiting_bytes += bytes;
+                    inner.sweep_now();
                 }
                 Err(error) => tracing::warn!(
                     engine = inner.url, %error,

@@ -1,7 +1,7 @@
 //! Look-ups that read much: on a connection of their own, beside whatever else happens.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
@@ -26,7 +26,7 @@ impl Reader {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreFault> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.hold();
         let open = match connection.take() {
             Some(open) => open,
             None => schema::open_reader(&self.path).map_err(|error| StoreFault::new(&error))?,
@@ -37,7 +37,12 @@ impl Reader {
         Ok(read)
     }
 
+    /// Nobody reads, or opens the file, until this is dropped.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn close(&self) {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.hold() = None;
     }
 }

@@ -10,7 +10,7 @@ use super::insert::End;
 use super::json;
 use super::names::Numbers;
 use super::schema::{self, Checkpointed};
-use super::sweep::{Counted, Kept};
+use super::sweep::{self, Counted, Kept};
 use crate::record::{Ended, Key, Progress};
 
 /// The one connection that writes. Its owner begins and ends transactions; what it does outside of one is a
@@ -239,6 +239,7 @@ impl Rows {
             VALUES (?1, ?2, ?3, ?4, ?5)";
         let (cid, digest) = (codec::cid(cid), codec::digest(key.digest));
         self.change(sql, params![number, &*key.name, cid, digest, codec::time(at)])?;
+        self.kept.noted_key(at);
         Ok(())
     }
 
@@ -246,7 +247,9 @@ impl Rows {
     pub(crate) fn forget_keys(&mut self, until: SystemTime, most: usize) -> rusqlite::Result<usize> {
         let sql = "DELETE FROM idempotency WHERE (service, name) IN
             (SELECT service, name FROM idempotency WHERE at <= ?1 ORDER BY at LIMIT ?2)";
-        self.connection.prepare_cached(sql)?.execute(params![codec::time(until), most])
+        let forgotten = self.connection.prepare_cached(sql)?.execute(params![codec::time(until), most])?;
+        self.kept.oldest_key = sweep::oldest_key(&self.connection)?;
+        Ok(forgotten)
     }
 
     /// One more has ended.

@@ -17,13 +17,18 @@ const PASSED_FOR_ONE: u64 = 16;
 /// After this long a pass is made again, however many rows it has passed by.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// What has ended is too old this long after it is as old as may be.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// What has ended and is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
     pub(super) ended: Pass,
     pub(super) dead: Pass,
+    /// When the oldest idempotency key was noted, or before; none where there is no key.
+    pub(super) oldest_key: Option<SystemTime>,
     /// Whether what had ended before the file was opened is among them.
-    is_counted: bool,
+    pub(super) is_counted: bool,
 }
 
 /// What has ended of one class, and how far the pass that sweeps it has come.
@@ -40,6 +45,8 @@ pub(super) struct Pass {
     ended_since: u64,
     /// Whether it has come to a row that is to be kept, or to the last.
     has_stopped: bool,
+    /// When that row ended.
+    stopped_at: Option<SystemTime>,
     /// When it began, as that which is older goes: not a time of day.
     began: Option<SystemTime>,
 }
@@ -58,6 +65,7 @@ pub(crate) enum Class {
 pub(crate) struct Counted {
     ended: i64,
     dead: i64,
+    oldest_key: Option<SystemTime>,
 }
 
 /// Counts what has ended and is kept; reads an index of all rows.
@@ -68,15 +76,23 @@ pub(crate) struct Counted {
 pub(crate) fn count(connection: &Connection) -> rusqlite::Result<Counted> {
     let sql = "SELECT (SELECT count(*) FROM invocation), (SELECT count(*) FROM invocation WHERE state < 3),
                       (SELECT count(*) FROM invocation WHERE state = 4)";
+    let oldest_key = oldest_key(connection)?;
     connection.query_row(sql, [], |row| {
         let (all, live, dead): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Counted { ended: all - live - dead, dead })
+        Ok(Counted { ended: all - live - dead, dead, oldest_key })
     })
+}
+
+/// When the oldest idempotency key was noted.
+pub(super) fn oldest_key(connection: &Connection) -> rusqlite::Result<Option<SystemTime>> {
+    let mut statement = connection.prepare_cached("SELECT min(at) FROM idempotency")?;
+    statement.query_row([], |row| Ok(row.get::<_, Option<ReadTime>>(0)?.map(|at| at.0)))
 }
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { ended: Pass::new(Class::Ended, 0), dead: Pass::new(Class::Dead, 0), is_counted: false }
+        let (ended, dead) = (Pass::new(Class::Ended, 0), Pass::new(Class::Dead, 0));
+        Self { ended, dead, oldest_key: None, is_counted: false }
     }
 }
 
@@ -84,7 +100,12 @@ impl Kept {
     pub(super) fn counted(&mut self, kept: Counted) {
         self.ended.held += kept.ended;
         self.dead.held += kept.dead;
+        kept.oldest_key.into_iter().for_each(|at| self.noted_key(at));
         self.is_counted = true;
+    }
+
+    pub(super) fn noted_key(&mut self, at: SystemTime) {
+        self.oldest_key = Some(self.oldest_key.map_or(at, |oldest| oldest.min(at)));
     }
 
     pub(super) fn has_ended(&mut self, is_dead: bool) {
@@ -97,7 +118,33 @@ impl Kept {
 
 impl Pass {
     fn new(class: Class, held: i64) -> Self {
-        Self { class, held, at: 0, passed: 0, ended_since: 0, has_stopped: false, began: None }
+        Self {
+            class,
+            held,
+            at: 0,
+            passed: 0,
+            ended_since: 0,
+            has_stopped: false,
+            stopped_at: None,
+            began: None,
+        }
+    }
+
+    /// When a step may find something that is kept for so long, though nothing more ends: in the past where the pass
+    /// has not come to its end; never where nothing is held that becomes too old.
+    pub(super) fn due(&self, kept_for: Duration) -> Option<SystemTime> {
+        if self.held <= 0 {
+            return None;
+        }
+        if !self.has_stopped {
+            return Some(SystemTime::UNIX_EPOCH);
+        }
+        let next = self.stopped_at.and_then(|at| at.checked_add(kept_for)?.checked_add(MOMENT));
+        // What has ended behind it is found by the next pass.
+        let has_left = self.passed > 0 && self.ended_since > 0;
+        let again = self.began.filter(|_| has_left);
+        let again = again.and_then(|began| began.checked_add(kept_for)?.checked_add(LONGEST));
+        next.into_iter().chain(again).min()
     }
 
     /// Begins anew if there is something behind it that is worth it.
@@ -127,18 +174,18 @@ impl Pass {
         let mut rows = statement.query(params![self.at, limit])?;
         let mut going = Vec::new();
         let mut seen = 0;
+        self.stopped_at = None;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
             let is_held: bool = row.get(3)?;
+            let ended_at = || row.get::<_, ReadTime>(2).map(|at| at.0);
             if row.get::<_, State>(1)? != wanted || is_held {
                 self.passed += 1;
-            } else if self.held > i64::try_from(most).unwrap_or(i64::MAX)
-                || row.get::<_, ReadTime>(2)?.0 < older_than
-            {
+            } else if self.held > i64::try_from(most).unwrap_or(i64::MAX) || ended_at()? < older_than {
                 self.held -= 1;
                 going.push(number);
             } else {
-                self.has_stopped = true;
+                (self.has_stopped, self.stopped_at) = (true, Some(ended_at()?));
                 return Ok(going);
             }
             self.at = number;

@@ -255,6 +255,7 @@ impl Engine for Sqlite {
         inner.put_back_unbegun();
         inner.guarded().state.leave();
         inner.is_closing.store(true, Ordering::SeqCst);
+        inner.due.send_replace(None);
         inner.line.wake_all();
         inner.idle.notify_waiters();
         inner.startable.notify_waiters();

@@ -49,9 +49,7 @@ impl Inner {
                 (changes, afters, count) = taken;
                 number = guarded.state.last_number;
             }
-            if let Some(kept) = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                file.counted(kept);
-            }
+            self.tell_counted(&mut file);
             if !changes.is_empty() && !self.write(&mut file, &changes) {
                 // Whoever waits for them is told by their end.
                 file.give_up();
@@ -63,6 +61,14 @@ impl Inner {
                 after();
             }
             self.look_at_log(&mut file);
+            self.look_at_age(&file);
+        }
+    }
+
+    /// Who writes learns what had ended when the file was opened.
+    pub(super) fn tell_counted(&self, file: &mut File) {
+        if let Some(kept) = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            file.counted(kept);
         }
     }
 
@@ -79,12 +85,34 @@ impl Inner {
                 Err(error) => error,
             };
             self.ails(&error, is_repeated);
+            self.let_go(file, &error);
+            // The lock may have been this process's own: then it is free now, also where the engine is being closed.
+            let is_tried_at_once = error.is_busy() && !is_repeated;
             is_repeated = true;
+            if is_tried_at_once {
+                continue;
+            }
             if self.waits_in_vain(wait) {
                 return false;
             }
             wait = (wait * 2).min(RETRY.1);
         }
+    }
+
+    /// Closes every connection to the file after this error, if it needs that: a lock that could not be given back stays
+    /// taken in the books of SQLite, for this process as well, until it has no connection to the file any more. Each is
+    /// opened again by who needs it. Waits for who reads. After a failed sync none is closed but the writer's: who opens
+    /// the first would take for committed what is in the log, and is not on disk.
+    pub(super) fn let_go(&self, file: &mut File, error: &StoreError) {
+        if !error.is_busy() || !file.is_open() {
+            return;
+        }
+        // Nobody opens one before the last is closed; that of the writer is first, so that its log is not moved here.
+        let (mut reader, mut pager) = (self.reader.hold(), self.pager.hold());
+        let guarded = self.guarded();
+        file.let_go();
+        (*reader, *pager) = (None, None);
+        guarded.state.store.let_go();
     }
 
     /// Waits before another try; answers whether the engine is being closed, so that there is none.
@@ -133,7 +161,7 @@ impl Inner {
     }
 
     /// Has somebody else move the log into the file where it is long.
-    fn look_at_log(self: &Arc<Self>, file: &mut File) {
+    pub(super) fn look_at_log(self: &Arc<Self>, file: &mut File) {
         if self.is_moving.load(Ordering::SeqCst) {
             return;
         }
