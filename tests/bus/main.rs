@@ -19,6 +19,7 @@ mod cancel;
 mod identity;
 mod retries;
 mod time;
+mod beyond;
 mod blocking;
 mod keys;
 mod rate;

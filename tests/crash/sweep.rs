@@ -78,7 +78,7 @@ pub(crate) fn sweep(
             continue;
         }
         // A lock that is not given back is waited for as long as one of another program, before it is known to be ours.
-        let points = if sort.kind == Kind::Unlock { points.min(8) } else { points };
+        let points = if sort.kind == Kind::Unlock { points.min(4) } else { points };
         let step = count.checked_div(points).unwrap_or(1).max(1);
         let began = Instant::now();
         let (met, wrong) = try_all(sort, step, &try_one);

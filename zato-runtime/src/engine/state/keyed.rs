@@ -10,7 +10,10 @@ use super::store::Store;
 use crate::engine::contract::StoreFault;
 
 /// How many are read at once of those that come next in a lane.
-const PAGE: usize = 64;
+const PAGE: usize = 16;
+
+/// How many are looked at first where one is enough: the others may have ended.
+const FEW: usize = 2;
 
 /// The concurrency key that an invocation was called with.
 pub(in crate::engine) fn key_of(invocation: &Invocation) -> Option<&str> {
@@ -154,14 +157,14 @@ fn stands_in<S: Store>(
     service: &ServiceName,
     key: &str,
 ) -> Result<bool, StoreFault> {
-    let mut after = 0;
+    let (mut after, mut most) = (0, FEW);
     loop {
-        let page = store.lane_members(service, key, after, PAGE)?;
+        let page = store.lane_members(service, key, after, most)?;
         if page.iter().any(|member| !held.get(&member.cid).is_some_and(Held::has_ended)) {
             return Ok(true);
         }
         match page.last() {
-            Some(last) if page.len() == PAGE => after = last.number,
+            Some(last) if page.len() == most => (after, most) = (last.number, 2 * most),
             _ => return Ok(false),
         }
     }
