@@ -109,7 +109,8 @@ pub(crate) async fn start(
         .disk_reserve(number::from(RESERVE, 1 << 20))
         .drain_limit(Duration::from_millis(40));
     // Every other life holds next to nothing of what waits.
-    let builder = if (life.seed + u64::from(life.number)) % 2 == 0 { builder } else { builder.window(3) };
+    let builder =
+        if (life.seed + u64::from(life.number)).is_multiple_of(2) { builder } else { builder.window(3) };
     let builder = if life.promises_early { builder.acknowledge_before_commit() } else { builder };
     builder.start().await
 }

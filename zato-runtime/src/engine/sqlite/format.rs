@@ -83,8 +83,7 @@ CREATE INDEX invocation_live ON invocation (state, accept) WHERE state < 3;
 CREATE INDEX invocation_line ON invocation (service, rank, line_at, accept) WHERE state = 0 AND in_lane IS NULL;
 CREATE INDEX invocation_lane ON invocation (service, lane, accept) WHERE lane IS NOT NULL AND state < 3;
 
--- What is to happen to what waits: it comes to be due, or is to be ended.
-CREATE INDEX invocation_due ON invocation (line_at) WHERE state = 0 AND (due IS NOT NULL OR next_at IS NOT NULL);
+-- What waits and is to be ended without being run.
 CREATE INDEX invocation_ends ON invocation (ends_at) WHERE state = 0 AND ends_at IS NOT NULL;
 
 -- Dead letters, in accept order.
