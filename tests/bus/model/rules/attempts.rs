@@ -87,9 +87,11 @@ impl Facts {
     fn judge(&self, node: &Node, index: usize, hits: &[When]) -> Checked<Vec<Verdict>> {
         let Attempt { began, left, .. } = node.runs[index];
         let (left, how) = left.ok_or("an attempt was not left")?;
-        let hit = hits.iter().find(|hit| (hit.seq > began.seq || hit.at == began.at) && hit.seq < left.seq);
+        let mut during =
+            hits.iter().filter(|hit| (hit.seq > began.seq || hit.at == began.at) && hit.seq < left.seq);
+        let is_after_grace = during.clone().any(|hit| near(hit.at + GRACE, left.at));
+        let hit = during.next();
         let timeout = node.timeout.map(|timeout| began.at + timeout);
-        let grace = hit.map(|hit| hit.at + GRACE);
         let strict = hit.filter(|hit| !self.may_miss(node, hit)).map(|hit| hit.at + GRACE);
         let limits = [timeout, node.deadline, strict].into_iter().flatten();
         must(limits.min().is_none_or(|limit| left.at <= limit + SLOP), || {
@@ -134,7 +136,7 @@ impl Facts {
             None => {
                 let is_now = |limit: Option<u64>| limit.is_some_and(|limit| near(limit, left.at));
                 let mut verdicts = Vec::new();
-                if is_now(self.cut.map(|cut| cut.at)) || is_now(grace) {
+                if is_now(self.cut.map(|cut| cut.at)) || is_after_grace {
                     verdicts.push(Verdict::End("Cancelled"));
                 }
                 if is_now(timeout) || is_now(node.deadline) {

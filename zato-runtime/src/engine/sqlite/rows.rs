@@ -124,12 +124,12 @@ impl Rows {
     }
 
     /// The attempt that ran is over, and it waits for another; without any attempts, one that was started has not been
-    /// begun. Answers whether it was held and had not ended.
+    /// begun. What is to stop is to be ended at once. Answers whether it was held and had not ended.
     pub(crate) fn again(&mut self, cid: Cid, progress: &Progress) -> rusqlite::Result<bool> {
         let sql = "UPDATE invocation
             SET state = 0, attempts = ?2, behind = nullif(?2, 0), failed = ?3, next_at = ?4, tried = ?5, losses = ?6,
                 line_at = coalesce(?4, line_at), in_lane = NULL,
-                ends_at = CASE ?2 WHEN 0 THEN ends_at ELSE deadline END
+                ends_at = CASE WHEN cancel > 0 THEN 0 WHEN ?2 = 0 THEN ends_at ELSE deadline END
             WHERE cid = ?1 AND state < 3";
         let next_at = progress.next_at.map(codec::time);
         let tried = json::tried(&progress.tried)?;
