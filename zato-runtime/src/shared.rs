@@ -44,12 +44,12 @@ impl Shared {
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
+            watch: Watch::new(config.clock.clone()),
             config,
             registry,
             engine,
             stopping: watch::Sender::new(false),
             attempts: Attempts::default(),
-            watch: Watch::default(),
             inner: Mutex::default(),
             inner_count: AtomicUsize::new(0),
             observer,
