@@ -47,7 +47,9 @@ impl Remembered {
 
     /// The oldest, as long as there are too many, or it is too old.
     pub(super) fn pop_surplus(&mut self, now: SystemTime) -> Option<Cid> {
-        while self.order.pop_front_if(|one| self.discarded.remove(&one.cid)).is_some() {}
+        if !self.discarded.is_empty() {
+            while self.order.pop_front_if(|one| self.discarded.remove(&one.cid)).is_some() {}
+        }
         let count = self.order.len() - self.discarded.len();
         let is_surplus = count > self.most || self.bytes > self.most_bytes;
         let longest = self.longest;

@@ -222,7 +222,7 @@ impl<S: Store> State<S> {
         let ticket = self.ticket(invocation.cid);
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
         let service = self.queues.number(&invocation.service);
-        self.set_timers(ticket, &invocation, self.clock.now());
+        self.set_timers(ticket, &invocation, None);
         let entered = self.enter_lane(service, &invocation, ticket);
         let priority = self.queues.priority(service, &invocation);
         self.store.accepted(Stored {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
 use zato_core::{Cid, Invocation};
 
 use super::held::Held;
@@ -13,13 +14,13 @@ use super::store::Store;
 pub(in crate::engine) struct Kin {
     families: HashMap<Cid, Family, foldhash::fast::RandomState>,
     /// What would have been forgotten if that above it had ended, by that.
-    put_off: HashMap<Cid, Vec<Cid>>,
+    put_off: HashMap<Cid, Vec<Cid>, foldhash::fast::RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct Family {
     /// In the order in which they came. While that above them is held, those that are forgotten stay, as gaps.
-    children: Vec<Cid>,
+    children: SmallVec<[Cid; 1]>,
     /// What is above the one whose family it is, once that is forgotten.
     above: Option<Cid>,
 }
@@ -81,8 +82,8 @@ impl<S: Store> State<S> {
         let above = self.above(forgotten);
         if let Some(family) = self.kin.families.get_mut(&forgotten.cid) {
             family.above = above;
+            self.prune(forgotten.cid);
         }
-        self.prune(forgotten.cid);
         let mut next = above;
         while let Some(cid) = next.filter(|cid| !self.held.contains_key(cid)) {
             next = self.prune(cid);
@@ -91,10 +92,14 @@ impl<S: Store> State<S> {
 
     /// Drops a family of which nothing is left; answers with what is above it then.
     fn prune(&mut self, cid: Cid) -> Option<Cid> {
+        if self.kin.families.is_empty() {
+            return None;
+        }
         let mut family = self.kin.families.remove(&cid)?;
-        let is_gone =
-            |child: &mut Cid| !self.held.contains_key(child) && !self.kin.families.contains_key(child);
-        while family.children.pop_if(is_gone).is_some() {}
+        let is_gone = |child: &Cid| !self.held.contains_key(child) && !self.kin.families.contains_key(child);
+        while family.children.last().is_some_and(is_gone) {
+            family.children.pop();
+        }
         if family.children.is_empty() {
             return family.above;
         }

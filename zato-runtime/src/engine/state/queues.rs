@@ -264,6 +264,11 @@ impl Queues {
         }
     }
 
+    /// Whether nothing here waits for a time.
+    pub(in crate::engine) fn has_no_rings(&self) -> bool {
+        self.limited.is_empty() && self.dues.is_empty()
+    }
+
     /// When the next rate is no longer used up.
     pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
         self.limited.peek().map(|Reverse((until, _))| *until)

@@ -180,7 +180,7 @@ impl<S: Store> State<S> {
         self.store.again(cid, &before.as_deref().cloned().unwrap_or_default());
         self.clear_suspect(cid);
         let (invocation, ticket) = (delivery.invocation.clone(), self.ticket(cid));
-        self.set_timers(ticket, &invocation, invocation.called_at.into());
+        self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
         self.queues.push(service, &invocation, ticket);
         self.wait(Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
         if is_cancelled {
