@@ -20,8 +20,13 @@ static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::p
 /// A UUIDv7 (RFC 9562, method 1): 48 bits of milliseconds, a 16-bit counter, and 58 bits that differ from
 /// process to process and from CID to CID. Past 65,536 in one millisecond the counter runs into the next.
 pub(crate) fn mint() -> Cid {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let now = u64::try_from(now).unwrap_or(u64::MAX) << 16;
+    mint_at(SystemTime::now())
+}
+
+/// The same where the wall clock has just been read.
+pub(crate) fn mint_at(now: SystemTime) -> Cid {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = (now.as_secs() * 1_000 + u64::from(now.subsec_millis())) << 16;
     let mut last = LAST.load(Ordering::Relaxed);
     let tick = loop {
         let next = now.max(last + 1);

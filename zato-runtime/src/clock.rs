@@ -53,9 +53,14 @@ impl Clock {
         }
     }
 
+    /// Whether the time is a test's own.
+    pub(crate) fn is_a_tests(&self) -> bool {
+        self.0.is_a_tests.load(Ordering::Relaxed)
+    }
+
     /// The time of day.
     pub(crate) fn now(&self) -> SystemTime {
-        if self.0.is_a_tests.load(Ordering::Relaxed) {
+        if self.is_a_tests() {
             return self.0.wall + self.0.tokio.elapsed();
         }
         SystemTime::now()

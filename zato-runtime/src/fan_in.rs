@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use zato_core::{Channel, Cid, Ending, Invocation, Kind, Outcome, Payload, WriteError};
 
+use crate::cid;
 use crate::observer::Observer;
 use crate::record::{Batch, Ended, Join};
 use crate::settle::callbacks;
@@ -59,7 +60,7 @@ impl Join for FanIn {
             ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or(group.called_at.into()),
             before: None,
         };
-        let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service));
+        let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service), cid::mint);
         if let Some(observer) = &self.observer {
             callbacks.iter().for_each(|callback| observer.entering(callback));
         }
@@ -126,7 +127,6 @@ mod tests {
     use zato_core::ServiceName;
 
     use super::*;
-    use crate::cid;
 
     fn ended(outcome: Outcome) -> Arc<Ended> {
         let invocation =

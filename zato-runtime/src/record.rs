@@ -228,7 +228,7 @@ pub enum Verdict {
     /// The invocation has ended.
     End {
         /// The invocation and how it ended.
-        ended: Ended,
+        ended: Arc<Ended>,
         /// The invocations of its callbacks, in order.
         callbacks: Batch<Arc<Invocation>>,
     },

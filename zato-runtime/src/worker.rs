@@ -16,7 +16,7 @@ use zato_core::{Context, Ending, Outcome};
 
 use crate::attempts::Stop;
 use crate::dispatch::Running;
-use crate::hands::{Hand, Hands};
+use crate::hands::{Bell, Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
@@ -96,8 +96,11 @@ impl Workers {
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
+        let bell = self.hands.bell().await;
         loop {
-            let batch = self.take(worker, most).await;
+            let batch = self.take(worker, most, &bell).await;
+            // It may have been rung once more while the wait was given up.
+            bell.hush();
             let (count, began) = (batch.len(), Instant::now());
             self.hands.fill(worker, batch);
             self.run_all(hand).await;
@@ -120,12 +123,11 @@ impl Workers {
 
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread.
-    async fn take(&self, worker: usize, most: usize) -> Batch<Delivery> {
-        let mut delivered = self.shared.engine.deliver(most);
-        if let Poll::Ready(batch) = poll_fn(|cx| Poll::Ready(Pin::new(&mut delivered).poll(cx))).await {
-            return batch;
+    async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
+        match self.shared.engine.deliver(most) {
+            Step::Now(batch) => batch.unwrap_or_default(),
+            later @ Step::Later(_) => self.hands.wait(bell, self.take_later(worker, later)).await,
         }
-        self.hands.wait(self.take_later(worker, delivered)).await
     }
 
     async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
@@ -155,14 +157,29 @@ impl Workers {
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
     async fn run_all(self: &Arc<Self>, hand: &Hand) {
-        while let Some(delivery) = hand.next() {
-            if self.hands.anyone_is_woken() {
+        let mut granted = Batch::new();
+        loop {
+            let someone_is_woken = self.hands.anyone_is_woken();
+            // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
+            let mut delivery = match granted.pop() {
+                Some(delivery) if granted.is_empty() && !someone_is_woken => {
+                    hand.begins();
+                    delivery
+                }
+                first => {
+                    granted.extend(first);
+                    hand.put_first(std::mem::take(&mut granted));
+                    let Some(delivery) = hand.next() else { return };
+                    delivery
+                }
+            };
+            if someone_is_woken {
                 step_aside().await;
             }
             if self.shared.attempts.is_closed() {
                 return;
             }
-            let delivery = self.shared.in_time(delivery);
+            self.shared.see_in_time(&mut delivery);
             let recorded = match self.begin(&delivery) {
                 Err(outcome) => settle(&self.shared, &delivery, outcome, false),
                 Ok((mut running, limit)) => {
@@ -181,7 +198,7 @@ impl Workers {
                 }
             };
             match recorded {
-                Step::Now(granted) => hand.put_first(granted.unwrap_or_default()),
+                Step::Now(started) => granted = started.unwrap_or_default(),
                 Step::Later(recorded) => self.run_when(recorded),
             }
         }

@@ -1,6 +1,7 @@
 //! The `Engine` trait on top of the state: the lock, and who is woken when.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::Notify;
@@ -25,10 +26,28 @@ pub(crate) struct Memory {
     state: Mutex<State<Nowhere>>,
     /// Woken once for everything that can be started.
     startable: Notify,
+    /// How many workers wait, or are about to look for the last time before they do.
+    sleepers: AtomicUsize,
     /// Calls from outside that wait for room.
     line: Line,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
     idle: Notify,
+}
+
+/// A worker that waits, or has given up waiting.
+struct Asleep<'a>(&'a AtomicUsize);
+
+impl<'a> Asleep<'a> {
+    fn new(sleepers: &'a AtomicUsize) -> Self {
+        sleepers.fetch_add(1, Ordering::SeqCst);
+        Self(sleepers)
+    }
+}
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl fmt::Debug for Memory {
@@ -42,6 +61,7 @@ impl Memory {
         Self {
             state: Mutex::new(State::new(config, config.max_waiting(false), Nowhere::new(config))),
             startable: Notify::new(),
+            sleepers: AtomicUsize::new(0),
             line: Line::default(),
             idle: Notify::new(),
         }
@@ -96,9 +116,17 @@ impl Memory {
         }
         self.line.wake();
         if more {
-            self.startable.notify_one();
+            self.wake_worker();
         }
         Ok(batch)
+    }
+
+    /// Wakes a worker if one sleeps. One that looks after the state has been changed sees what there is by itself; one
+    /// that has looked before was counted before, under the same lock.
+    fn wake_worker(&self) {
+        if self.sleepers.load(Ordering::Relaxed) > 0 {
+            self.startable.notify_one();
+        }
     }
 
     /// Wakes who waits for the end of all work, or a worker where there is some.
@@ -107,14 +135,25 @@ impl Memory {
             self.idle.notify_waiters();
         }
         if startable {
-            self.startable.notify_one();
+            self.wake_worker();
         }
+    }
+
+    /// Settles, and wakes who has something to do then.
+    fn settle_and_wake<T>(&self, settle: impl FnOnce(&mut State<Nowhere>) -> T) -> T {
+        let (answer, idle, more, rings) = self.change(|state| {
+            let rang = state.next_ring();
+            let answer = settle(state);
+            (answer, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
+        });
+        self.wake(idle, more || rings);
+        answer
     }
 
     fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
         let accepted = self.change(|state| state.accept(accept))?;
         // Whoever starts some of many wakes the next.
-        self.startable.notify_one();
+        self.wake_worker();
         Ok(accepted)
     }
 
@@ -197,11 +236,20 @@ impl Engine for Memory {
         Step::now(answers)
     }
 
+    fn accept_one(&self, accept: Accept) -> Step<'_, Result<Accepted, Refused>> {
+        match self.take_in_turn(accept) {
+            Ok(accepted) => Step::now(Ok(accepted)),
+            Err(NotTaken::Refused(refused)) => Step::now(Err(refused)),
+            Err(NotTaken::NoRoom(accept)) => Step::later(self.line.wait(*accept, |accept| self.take(accept))),
+        }
+    }
+
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
         if let Ok(batch) = self.hand_out(most) {
             return Step::now(batch);
         }
         Step::later(async move {
+            let _asleep = Asleep::new(&self.sleepers);
             loop {
                 let startable = self.startable.notified();
                 match self.hand_out(most) {
@@ -217,13 +265,13 @@ impl Engine for Memory {
     }
 
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
-        let (answers, idle, more, rings) = self.change(|state| {
-            let rang = state.next_ring();
-            let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
-            (answers, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
-        });
-        self.wake(idle, more || rings);
-        Step::now(answers)
+        Step::now(
+            self.settle_and_wake(|state| batch.into_iter().map(|settle| state.settle(settle)).collect()),
+        )
+    }
+
+    fn settle_one(&self, settle: Settle) -> Step<'static, Result<Settled, LeaseLost>> {
+        Step::now(self.settle_and_wake(|state| state.settle(settle)))
     }
 
     fn release(&self, attempt: AttemptId) {
@@ -251,7 +299,7 @@ impl Engine for Memory {
         let mut state = self.state();
         let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
         drop(state);
-        self.startable.notify_one();
+        self.wake_worker();
         Step::now(answers)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use zato_core::Cid;
+use zato_core::{Cid, Moment};
 
 /// The order in which invocations ended, and what they hold; the oldest are forgotten first.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Remembered {
 struct One {
     cid: Cid,
     bytes: usize,
-    ended_at: SystemTime,
+    ended_at: Moment,
 }
 
 impl Remembered {
@@ -31,7 +31,7 @@ impl Remembered {
 
     /// Notes one more.
     pub(super) fn push(&mut self, cid: Cid, bytes: usize, ended_at: SystemTime) {
-        self.order.push_back(One { cid, bytes, ended_at });
+        self.order.push_back(One { cid, bytes, ended_at: ended_at.into() });
         self.bytes += bytes;
     }
 
@@ -53,7 +53,7 @@ impl Remembered {
         let count = self.order.len() - self.discarded.len();
         let is_surplus = count > self.most || self.bytes > self.most_bytes;
         let longest = self.longest;
-        let is_old = |one: &One| now.duration_since(one.ended_at).is_ok_and(|age| age > longest);
+        let is_old = |one: &One| now.duration_since(one.ended_at.into()).is_ok_and(|age| age > longest);
         let oldest = self.order.pop_front_if(|one| is_surplus || is_old(one))?;
         self.bytes -= oldest.bytes;
         Some(oldest.cid)
