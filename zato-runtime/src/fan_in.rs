@@ -60,7 +60,7 @@ impl Join for FanIn {
             ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or(group.called_at.into()),
             before: None,
         };
-        let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service), cid::mint);
+        let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service), |_| cid::mint());
         if let Some(observer) = &self.observer {
             callbacks.iter().for_each(|callback| observer.entering(callback));
         }

@@ -59,7 +59,7 @@ pub(crate) fn check(
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
-    let now = shared.config.clock.now();
+    let now = Moment::from(shared.config.clock.now());
     let cid = call.cid.unwrap_or_else(|| shared.mint(now));
     let name = target.name;
     let mut invocation = match from {
@@ -81,7 +81,7 @@ pub(crate) fn check(
     if let Some(options) = call.options {
         set_options(shared, &mut invocation, options)?;
     }
-    invocation.called_at = now.into();
+    invocation.called_at = now;
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
     Ok(invocation)

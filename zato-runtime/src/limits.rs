@@ -35,7 +35,7 @@ impl From<Over> for Brought {
 }
 
 fn settings<'a>(registry: &'a Registry, invocation: &Invocation) -> Option<&'a Settings> {
-    registry.get(&invocation.service).map(|entry| entry.registration.settings())
+    registry.of(&invocation.service).map(|entry| entry.registration.settings())
 }
 
 /// How many attempts of an invocation may end by themselves.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use zato_core::bus::Step;
-use zato_core::{Channel, Cid, FailureReport, Invocation, Outcome, Payload, ServiceName};
+use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
 use crate::engine::{LeaseLost, Settled};
@@ -138,7 +138,7 @@ fn recorded(
 /// The invocations that follow from an outcome: the next step of a chain, or callbacks.
 fn follow_ups(shared: &Shared, ended: &Ended) -> Batch<Arc<Invocation>> {
     if ended.invocation.channel != Channel::ChainStep {
-        return callbacks(ended, None, || shared.mint(ended.ended_at));
+        return callbacks(ended, None, |at| shared.mint(at));
     }
     let next =
         |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at.into());
@@ -146,15 +146,19 @@ fn follow_ups(shared: &Shared, ended: &Ended) -> Batch<Arc<Invocation>> {
 }
 
 /// The invocations that carry an outcome to those who are to receive it. `step` is the one that ended a chain.
-pub(crate) fn callbacks(ended: &Ended, step: Option<&str>, mint: impl Fn() -> Cid) -> Batch<Arc<Invocation>> {
+pub(crate) fn callbacks(
+    ended: &Ended,
+    step: Option<&str>,
+    mint: impl Fn(Moment) -> Cid,
+) -> Batch<Arc<Invocation>> {
     let invocation = &ended.invocation;
     let (names, payload) = match &ended.outcome {
         Outcome::Completed(response) => (&invocation.callbacks, response.clone()),
         _ if invocation.on_failure.is_empty() => return Batch::new(),
         _ => (&invocation.on_failure, report(ended, step)),
     };
-    let at = ended.ended_at.into();
-    let callback = |name: &ServiceName, payload| Arc::new(invocation.callback(mint(), *name, payload, at));
+    let at = Moment::from(ended.ended_at);
+    let callback = |name: &ServiceName, payload| Arc::new(invocation.callback(mint(at), *name, payload, at));
     match &names[..] {
         [] => Batch::new(),
         [name] => Batch::from_buf([callback(name, payload)]),

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use tokio::sync::watch;
-use zato_core::{Cid, Payload};
+use zato_core::{Cid, Moment, Payload};
 
 use crate::attempts::Attempts;
 use crate::cid;
@@ -59,7 +58,7 @@ impl Shared {
     }
 
     /// A new CID, at a time that the clock has just told: to read it again costs more than all else about a CID.
-    pub(crate) fn mint(&self, now: SystemTime) -> Cid {
+    pub(crate) fn mint(&self, now: Moment) -> Cid {
         if self.config.clock.is_a_tests() { cid::mint() } else { cid::mint_at(now) }
     }
 

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until, timeout};
-use zato_core::bus::Step;
+use zato_core::bus::{Bus, Step};
 use zato_core::{Context, Ending, Outcome};
 
 use crate::attempts::Stop;
+use crate::desk::Desk;
 use crate::dispatch::Running;
 use crate::hands::{Bell, Hand, Hands};
 use crate::limits::Limit;
@@ -48,6 +49,8 @@ pub(crate) struct Workers {
     live: AtomicUsize,
     /// What each of them has taken and not begun.
     hands: Hands,
+    /// Through which handlers call whose attempts are begun outside of a worker.
+    desk: Arc<dyn Bus>,
 }
 
 /// A worker that is dropped. Workers are dropped by a shutdown, or with the tokio runtime that they run on.
@@ -77,6 +80,7 @@ impl Workers {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
             hands: Hands::new(count),
+            desk: Desk::of(shared),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
         shared.watch.start(Arc::new(move |delivery, brings| {
@@ -96,14 +100,14 @@ impl Workers {
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
-        let bell = self.hands.bell().await;
+        let (bell, desk) = (self.hands.bell().await, Desk::of(&self.shared));
         loop {
             let batch = self.take(worker, most, &bell).await;
             // It may have been rung once more while the wait was given up.
             bell.hush();
             let (count, began) = (batch.len(), Instant::now());
             self.hands.fill(worker, batch);
-            self.run_all(hand).await;
+            self.run_all(hand, &desk).await;
             let took = began.elapsed();
             let each = (took.as_nanos() / count.max(1) as u128).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
@@ -156,7 +160,7 @@ impl Workers {
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
-    async fn run_all(self: &Arc<Self>, hand: &Hand) {
+    async fn run_all(self: &Arc<Self>, hand: &Hand, desk: &Arc<dyn Bus>) {
         let mut granted = Batch::new();
         loop {
             let someone_is_woken = self.hands.anyone_is_woken();
@@ -180,7 +184,7 @@ impl Workers {
                 return;
             }
             self.shared.see_in_time(&mut delivery);
-            let recorded = match self.begin(&delivery) {
+            let recorded = match self.begin(&delivery, desk) {
                 Err(outcome) => settle(&self.shared, &delivery, outcome, false),
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
@@ -205,7 +209,7 @@ impl Workers {
     }
 
     /// Starts the attempt, unless the invocation is to end without one.
-    fn begin(&self, delivery: &Delivery) -> Result<(Running, Option<Limit>), Outcome> {
+    fn begin(&self, delivery: &Delivery, desk: &Arc<dyn Bus>) -> Result<(Running, Option<Limit>), Outcome> {
         let Delivery { invocation, attempt, task, .. } = delivery;
         match task {
             Task::Run => {}
@@ -232,11 +236,11 @@ impl Workers {
                 return Err(Outcome::TimedOut(Ending::new(error, false)));
             }
         }
-        let Some(entry) = self.shared.registry.get(&invocation.service) else {
+        let Some(entry) = self.shared.registry.of(&invocation.service) else {
             let unknown = self.shared.registry.unknown("target", &invocation.service);
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
-        let context = Context::new(invocation.clone(), *attempt, self.shared.clone());
+        let context = Context::new(invocation.clone(), *attempt, desk.clone());
         let limit = self.shared.limit(invocation, entry.registration.settings());
         Ok((Running::new(entry.handler.clone(), context), limit))
     }
@@ -327,7 +331,7 @@ impl Workers {
         if !granted.is_empty() {
             let hand = Hand::default();
             hand.put_first(granted);
-            self.run_all(&hand).await;
+            self.run_all(&hand, &self.desk).await;
         }
     }
 

@@ -87,9 +87,11 @@ impl Memory {
         let mut state = self.state();
         state.catch_up();
         let changed = change(&mut state);
-        let aftermath = state.take_aftermath();
-        drop(state);
-        aftermath.finish();
+        if state.has_aftermath() {
+            let aftermath = state.take_aftermath();
+            drop(state);
+            aftermath.finish();
+        }
         changed
     }
 

@@ -40,6 +40,11 @@ impl<S: Store> State<S> {
         std::mem::take(&mut self.aftermath)
     }
 
+    /// Whether anything is.
+    pub(in crate::engine) fn has_aftermath(&self) -> bool {
+        !self.aftermath.forgotten.is_empty() || !self.aftermath.told.is_empty()
+    }
+
     pub(in crate::engine) fn cancel_of(&self, cid: Cid) -> Cancel {
         match self.held.get(&cid) {
             Some(Held::Delivered(delivered)) => delivered.cancel,
