@@ -37,17 +37,20 @@ pub enum CidError {
 
 impl Cid {
     /// The UUID inside.
+    #[inline]
     pub fn as_uuid(self) -> Uuid {
         self.0
     }
 
     /// When it was made, to the millisecond, by the clock of whoever made it.
+    #[inline]
     pub fn created_at(self) -> SystemTime {
         let millis = u64::try_from(self.as_u128() >> 80).unwrap_or_default();
         UNIX_EPOCH + Duration::from_millis(millis)
     }
 
     /// The 128 bits as a number; its order is the order of CIDs.
+    #[inline]
     pub fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
@@ -56,6 +59,7 @@ impl Cid {
 impl TryFrom<Uuid> for Cid {
     type Error = CidError;
 
+    #[inline]
     fn try_from(uuid: Uuid) -> Result<Self, CidError> {
         match (uuid.get_version(), uuid.get_variant()) {
             (Some(Version::SortRand), Variant::RFC4122) => Ok(Self(uuid)),

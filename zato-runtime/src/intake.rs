@@ -63,8 +63,8 @@ pub(crate) fn check(
     let cid = call.cid.unwrap_or_else(|| shared.mint(now));
     let name = target.name;
     let mut invocation = match from {
-        None => Invocation::root(cid, name, payload, channel),
-        Some(context) => context.invocation().child(cid, name, payload, channel),
+        None => Invocation::root_at(cid, name, payload, channel, now),
+        Some(context) => context.invocation().child_at(cid, name, payload, channel, now),
     };
     if call.new_root {
         invocation.root = cid;
@@ -81,7 +81,6 @@ pub(crate) fn check(
     if let Some(options) = call.options {
         set_options(shared, &mut invocation, options)?;
     }
-    invocation.called_at = now;
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
     Ok(invocation)

@@ -48,6 +48,7 @@ pub enum Kind {
 
 impl Payload {
     /// The empty payload, which `()` is written as.
+    #[inline]
     pub const fn empty() -> Self {
         Self { held: Held::EMPTY }
     }
@@ -99,11 +100,13 @@ impl Payload {
     }
 
     /// What the bytes are.
+    #[inline]
     pub fn kind(&self) -> Kind {
         self.held.kind()
     }
 
     /// The bytes: the string's own characters for [`Kind::Text`], a JSON document for [`Kind::Json`].
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.held.as_bytes()
     }
@@ -114,11 +117,13 @@ impl Payload {
     }
 
     /// The number of bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
     /// Whether there are no bytes: true for [`Kind::Empty`], and for an empty string.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
