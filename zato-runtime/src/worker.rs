@@ -171,8 +171,10 @@ impl Workers {
                     delivery
                 }
                 first => {
-                    granted.extend(first);
-                    hand.put_first(std::mem::take(&mut granted));
+                    if let Some(first) = first {
+                        granted.push(first);
+                        hand.put_first(std::mem::take(&mut granted));
+                    }
                     let Some(delivery) = hand.next() else { return };
                     delivery
                 }

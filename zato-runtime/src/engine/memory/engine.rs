@@ -26,7 +26,7 @@ pub(crate) struct Memory {
     state: Mutex<State<Nowhere>>,
     /// Woken once for everything that can be started.
     startable: Notify,
-    /// How many workers wait, or are about to look for the last time before they do.
+    /// How many workers wait; counted under the lock, when they have found nothing.
     sleepers: AtomicUsize,
     /// Calls from outside that wait for room.
     line: Line,
@@ -34,15 +34,8 @@ pub(crate) struct Memory {
     idle: Notify,
 }
 
-/// A worker that waits, or has given up waiting.
+/// A worker that has been counted as one that waits.
 struct Asleep<'a>(&'a AtomicUsize);
-
-impl<'a> Asleep<'a> {
-    fn new(sleepers: &'a AtomicUsize) -> Self {
-        sleepers.fetch_add(1, Ordering::SeqCst);
-        Self(sleepers)
-    }
-}
 
 impl Drop for Asleep<'_> {
     fn drop(&mut self) {
@@ -95,8 +88,9 @@ impl Memory {
         changed
     }
 
-    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
-    fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
+    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings, and who asks
+    /// is counted as one that sleeps if it `is_new`.
+    fn hand_out(&self, most: usize, is_new: bool) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
         state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
@@ -109,6 +103,9 @@ impl Memory {
         let (more, next_ring) = (state.can_deliver(), state.next_ring());
         // What was to be ended and had ended by itself may be the last that a drain waits for.
         let drained = batch.is_empty() && state.draining && state.is_idle();
+        if batch.is_empty() && is_new {
+            self.sleepers.fetch_add(1, Ordering::SeqCst);
+        }
         drop(state);
         if drained {
             self.idle.notify_waiters();
@@ -124,7 +121,7 @@ impl Memory {
     }
 
     /// Wakes a worker if one sleeps. One that looks after the state has been changed sees what there is by itself; one
-    /// that has looked before was counted before, under the same lock.
+    /// that has looked before was counted under the same lock.
     fn wake_worker(&self) {
         if self.sleepers.load(Ordering::Relaxed) > 0 {
             self.startable.notify_one();
@@ -247,20 +244,26 @@ impl Engine for Memory {
     }
 
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
-        if let Ok(batch) = self.hand_out(most) {
-            return Step::now(batch);
-        }
+        let mut rings = match self.hand_out(most, true) {
+            Ok(batch) => return Step::now(batch),
+            Err(rings) => rings,
+        };
+        let asleep = Asleep(&self.sleepers);
         Step::later(async move {
-            let _asleep = Asleep::new(&self.sleepers);
+            let _asleep = asleep;
             loop {
+                // A word that has come since the look is kept for whoever waits first.
                 let startable = self.startable.notified();
-                match self.hand_out(most) {
-                    Ok(batch) => return batch,
+                match rings {
                     // Whoever accepts what rings earlier wakes a worker, and that one waits for the earlier.
-                    Err(Some(rings)) => {
+                    Some(rings) => {
                         let _ = timeout_at(rings, startable).await;
                     }
-                    Err(None) => startable.await,
+                    None => startable.await,
+                }
+                match self.hand_out(most, false) {
+                    Ok(batch) => return batch,
+                    Err(next) => rings = next,
                 }
             }
         })

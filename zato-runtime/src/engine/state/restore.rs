@@ -115,6 +115,10 @@ impl<S: Store> State<S> {
 
     /// Whether what is to start may be what kills the process, and another such runs: it waits for that.
     pub(in crate::engine) fn sets_aside(&mut self, ticket: Ticket) -> bool {
+        // What is not written down has never lost its process.
+        if !S::WRITES_DOWN {
+            return false;
+        }
         let Some(waiting) = self.still_waiting(ticket) else { return false };
         let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
         if losses == 0 || !self.has_lost_all(&waiting.invocation, losses + 1) {
