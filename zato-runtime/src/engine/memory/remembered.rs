@@ -47,6 +47,9 @@ impl Remembered {
 
     /// The oldest, as long as there are too many, or it is too old.
     pub(super) fn pop_surplus(&mut self, now: Moment) -> Option<Cid> {
+        if self.order.is_empty() {
+            return None;
+        }
         if !self.discarded.is_empty() {
             while self.order.pop_front_if(|one| self.discarded.remove(&one.cid)).is_some() {}
         }

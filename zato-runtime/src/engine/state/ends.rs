@@ -136,7 +136,7 @@ impl<S: Store> State<S> {
         let cid = ended.invocation.cid;
         let above = self.above(&ended.invocation);
         let ended = Held::Ended { ended, again: None, above };
-        // What was held before it is freed with all else.
+        // Nearly always it is held, and looked up once.
         match self.held.get_mut(&cid) {
             Some(held) => *held = ended,
             None => drop(self.held.insert(cid, ended)),
@@ -153,12 +153,9 @@ impl<S: Store> State<S> {
 
     fn forget_all(&mut self, oldest: impl IntoIterator<Item = Cid>) {
         for cid in oldest {
-            let Some(held) = self.held.remove(&cid) else { continue };
-            let above = self.stands_below(&held);
-            if self.put_off(cid, above) {
-                self.held.insert(cid, held);
-            } else {
-                self.forgotten(cid, above, held);
+            let above = self.held.get(&cid).and_then(|held| self.stands_below(held));
+            if !self.put_off(cid, above) {
+                self.forget(cid);
             }
         }
     }
