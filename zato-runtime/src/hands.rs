@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 
 use crate::record::{Batch, Delivery};
 
-/// What one worker has taken.
+/// What one worker has taken. Each stands in cache lines of its own: a worker writes there for every attempt.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct Hand {
     due: Mutex<VecDeque<Delivery>>,
     /// How many stand there; written under the lock.
