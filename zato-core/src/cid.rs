@@ -1,6 +1,7 @@
 //! Correlation IDs: how every invocation is known, from the call to its last callback.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,7 @@ use uuid::{Uuid, Variant, Version};
 /// assert_eq!(cid.to_string(), "0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d");
 /// # Ok::<(), zato_core::CidError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cid(Uuid);
 
 /// Why a text or a UUID is no [`Cid`].
@@ -36,17 +37,20 @@ pub enum CidError {
 
 impl Cid {
     /// The UUID inside.
+    #[inline]
     pub fn as_uuid(self) -> Uuid {
         self.0
     }
 
     /// When it was made, to the millisecond, by the clock of whoever made it.
+    #[inline]
     pub fn created_at(self) -> SystemTime {
         let millis = u64::try_from(self.as_u128() >> 80).unwrap_or_default();
         UNIX_EPOCH + Duration::from_millis(millis)
     }
 
     /// The 128 bits as a number; its order is the order of CIDs.
+    #[inline]
     pub fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
@@ -55,11 +59,20 @@ impl Cid {
 impl TryFrom<Uuid> for Cid {
     type Error = CidError;
 
+    #[inline]
     fn try_from(uuid: Uuid) -> Result<Self, CidError> {
         match (uuid.get_version(), uuid.get_variant()) {
             (Some(Version::SortRand), Variant::RFC4122) => Ok(Self(uuid)),
             _ => Err(CidError::Version(uuid)),
         }
+    }
+}
+
+/// One number: to hash an array of bytes takes its length too.
+impl Hash for Cid {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.0.into_bytes()));
     }
 }
 

@@ -57,6 +57,18 @@ pub type Names = SmallVec<[ServiceName; 1]>;
 impl Invocation {
     /// An invocation from outside: the root of a tree, without callbacks.
     pub fn root(cid: Cid, service: ServiceName, payload: Payload, channel: Channel) -> Self {
+        Self::root_at(cid, service, payload, channel, cid.created_at().into())
+    }
+
+    /// The same where it is known when it was called.
+    #[inline]
+    pub fn root_at(
+        cid: Cid,
+        service: ServiceName,
+        payload: Payload,
+        channel: Channel,
+        called_at: Moment,
+    ) -> Self {
         Self {
             cid,
             service,
@@ -65,7 +77,7 @@ impl Invocation {
             caller: None,
             parent: None,
             root: cid,
-            called_at: cid.created_at().into(),
+            called_at,
             due: None,
             depth: 0,
             deadline: None,
@@ -77,11 +89,13 @@ impl Invocation {
     }
 
     /// For a callback: the CID whose outcome it carries.
+    #[inline]
     pub fn in_reply_to(&self) -> Option<Cid> {
         self.parent.filter(|_| self.channel == Channel::InvokeAsyncCallback)
     }
 
     /// The dead letter that it runs again.
+    #[inline]
     pub fn again_of(&self) -> Option<Cid> {
         self.options.as_deref()?.again_of
     }
@@ -89,13 +103,27 @@ impl Invocation {
     /// An invocation that this one's handler makes.
     #[must_use]
     pub fn child(&self, cid: Cid, service: ServiceName, payload: Payload, channel: Channel) -> Self {
+        self.child_at(cid, service, payload, channel, cid.created_at().into())
+    }
+
+    /// The same where it is known when it was called.
+    #[inline]
+    #[must_use]
+    pub fn child_at(
+        &self,
+        cid: Cid,
+        service: ServiceName,
+        payload: Payload,
+        channel: Channel,
+        called_at: Moment,
+    ) -> Self {
         Self {
             caller: Some(self.service),
             parent: Some(self.cid),
             root: self.root,
             depth: self.depth + 1,
             deadline: self.deadline,
-            ..Self::root(cid, service, payload, channel)
+            ..Self::root_at(cid, service, payload, channel, called_at)
         }
     }
 
@@ -126,7 +154,8 @@ impl Invocation {
     /// The invocation of a callback that carries this one's outcome.
     #[must_use]
     pub fn callback(&self, cid: Cid, service: ServiceName, payload: Payload, called_at: Moment) -> Self {
-        Self { called_at, deadline: None, ..self.child(cid, service, payload, Channel::InvokeAsyncCallback) }
+        let channel = Channel::InvokeAsyncCallback;
+        Self { deadline: None, ..self.child_at(cid, service, payload, channel, called_at) }
     }
 }
 

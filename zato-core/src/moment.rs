@@ -17,14 +17,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(NonZeroU64);
 
+impl Moment {
+    /// How long after `earlier` it is; nothing where it is before.
+    #[inline]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
+
+    /// Whole milliseconds since 1970.
+    #[inline]
+    pub fn millis(self) -> u64 {
+        self.0.get() / 1_000_000
+    }
+}
+
 impl From<SystemTime> for Moment {
+    #[inline]
     fn from(time: SystemTime) -> Self {
-        let nanos = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        Self(NonZeroU64::new(u64::try_from(nanos).unwrap_or(u64::MAX)).unwrap_or(NonZeroU64::MIN))
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanos = since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into());
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
     }
 }
 
 impl From<Moment> for SystemTime {
+    #[inline]
     fn from(moment: Moment) -> Self {
         UNIX_EPOCH + Duration::from_nanos(moment.0.get())
     }

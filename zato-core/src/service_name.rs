@@ -58,7 +58,15 @@ impl ServiceName {
         INTERNED.write().unwrap_or_else(PoisonError::into_inner).insert(self.0);
     }
 
+    /// Where the name stands, and how long it is: no other name ever stands there, since names last as long as the
+    /// program; but a name may stand in several places.
+    #[inline]
+    pub fn place(&self) -> (usize, usize) {
+        (self.0.as_ptr().addr(), self.0.len())
+    }
+
     /// The name as text.
+    #[inline]
     pub const fn as_str(&self) -> &'static str {
         self.0
     }
@@ -67,6 +75,7 @@ impl ServiceName {
 impl std::ops::Deref for ServiceName {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         self.0
     }

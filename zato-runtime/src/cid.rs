@@ -3,10 +3,10 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use uuid::Uuid;
-use zato_core::Cid;
+use zato_core::{Cid, Moment};
 
 /// The last tick handed out: milliseconds since the Unix epoch in the upper 48 bits, a counter within the
 /// millisecond in the lower 16. Written by [`mint`] alone.
@@ -20,8 +20,12 @@ static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::p
 /// A UUIDv7 (RFC 9562, method 1): 48 bits of milliseconds, a 16-bit counter, and 58 bits that differ from
 /// process to process and from CID to CID. Past 65,536 in one millisecond the counter runs into the next.
 pub(crate) fn mint() -> Cid {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let now = u64::try_from(now).unwrap_or(u64::MAX) << 16;
+    mint_at(SystemTime::now().into())
+}
+
+/// The same where the wall clock has just been read.
+pub(crate) fn mint_at(now: Moment) -> Cid {
+    let now = now.millis() << 16;
     let mut last = LAST.load(Ordering::Relaxed);
     let tick = loop {
         let next = now.max(last + 1);
@@ -59,6 +63,7 @@ fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::thread;
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 

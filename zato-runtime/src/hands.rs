@@ -5,14 +5,15 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{self, Wake, Waker};
+use std::task::{self, Poll, Wake, Waker};
 
 use tokio::sync::Notify;
 
 use crate::record::{Batch, Delivery};
 
-/// What one worker has taken.
+/// What one worker has taken. Each stands in cache lines of its own: a worker writes there for every attempt.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct Hand {
     due: Mutex<VecDeque<Delivery>>,
     /// How many stand there; written under the lock.
@@ -46,8 +47,13 @@ impl Hand {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.begins();
         self.change(VecDeque::pop_front)
+    }
+
+    /// Its worker begins one more, and nobody else says so.
+    pub(crate) fn begins(&self) {
+        self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
@@ -61,7 +67,7 @@ pub(crate) struct Hands {
 }
 
 /// What wakes one worker, and tells the others that it has been woken.
-struct Bell {
+pub(crate) struct Bell {
     worker: Waker,
     /// Whether it has rung since the worker last looked.
     has_rung: AtomicBool,
@@ -70,8 +76,8 @@ struct Bell {
 
 impl Bell {
     /// The worker looks.
-    fn hush(&self) {
-        if self.has_rung.swap(false, Ordering::SeqCst) {
+    pub(crate) fn hush(&self) {
+        if self.has_rung.load(Ordering::SeqCst) && self.has_rung.swap(false, Ordering::SeqCst) {
             self.woken.fetch_sub(1, Ordering::SeqCst);
         }
     }
@@ -118,17 +124,21 @@ impl Hands {
     }
 
     /// Waits for something to do, so that others know when the worker has been woken.
-    pub(crate) async fn wait<F: Future>(&self, something: F) -> F::Output {
-        let mut something = pin!(something);
-        let mut bell: Option<Arc<Bell>> = None;
-        poll_fn(|cx| {
-            // A task's waker stays the same.
-            let bell = bell.get_or_insert_with(|| {
-                let (worker, woken) = (cx.waker().clone(), self.woken.clone());
-                Arc::new(Bell { worker, has_rung: AtomicBool::new(false), woken })
-            });
+    pub(crate) async fn wait<F: Future>(&self, bell: &Arc<Bell>, something: F) -> F::Output {
+        let (mut something, waker) = (pin!(something), Waker::from(bell.clone()));
+        poll_fn(|_| {
             bell.hush();
-            something.as_mut().poll(&mut task::Context::from_waker(&Waker::from(bell.clone())))
+            something.as_mut().poll(&mut task::Context::from_waker(&waker))
+        })
+        .await
+    }
+
+    /// The bell of the worker whose task this is.
+    pub(crate) async fn bell(&self) -> Arc<Bell> {
+        // A task's waker stays the same.
+        poll_fn(|cx| {
+            let (worker, woken) = (cx.waker().clone(), self.woken.clone());
+            Poll::Ready(Arc::new(Bell { worker, has_rung: AtomicBool::new(false), woken }))
         })
         .await
     }

@@ -11,10 +11,9 @@ use zato_core::{
     CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, ServiceName, When,
 };
 
-use crate::cid;
 use crate::engine::{Accepted, Refused};
 use crate::observer::Observer;
-use crate::record::{Accept, AttemptId, Batch, digest, key};
+use crate::record::{Accept, AttemptId, digest, key};
 use crate::registry::Entry;
 use crate::shared::Shared;
 
@@ -60,11 +59,12 @@ pub(crate) fn check(
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
-    let cid = call.cid.unwrap_or_else(cid::mint);
+    let now = Moment::from(shared.config.clock.now());
+    let cid = call.cid.unwrap_or_else(|| shared.mint(now));
     let name = target.name;
     let mut invocation = match from {
-        None => Invocation::root(cid, name, payload, channel),
-        Some(context) => context.invocation().child(cid, name, payload, channel),
+        None => Invocation::root_at(cid, name, payload, channel, now),
+        Some(context) => context.invocation().child_at(cid, name, payload, channel, now),
     };
     if call.new_root {
         invocation.root = cid;
@@ -81,7 +81,6 @@ pub(crate) fn check(
     if let Some(options) = call.options {
         set_options(shared, &mut invocation, options)?;
     }
-    invocation.called_at = shared.config.clock.now().into();
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
     Ok(invocation)
@@ -156,43 +155,41 @@ pub(crate) fn hand_over<'a>(
     let by = from.map(AttemptId::around);
     let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
     let entering = Entering::new(shared, &invocation);
-    let mut batch = Batch::new();
     let Beside { tell, brings_cid, members } = beside;
     let digest = from.filter(|context| shared.compares_calls(context)).map(|_| digest(&invocation));
     let key = key(&invocation);
-    batch.push(Accept { invocation, by, tell, brings_cid, key, digest, members });
-    let answered = move |answer: Option<Result<Accepted, Refused>>| match answer {
+    let accept = Accept { invocation, by, tell, brings_cid, key, digest, members };
+    let answered = move |answer: Result<Accepted, Refused>| match answer {
         // It has been made already, by an earlier attempt or under the same key.
-        Some(Ok(Accepted { repeats: Some(child), .. })) => Ok(child),
-        Some(Ok(accepted)) => {
+        Ok(Accepted { repeats: Some(child), .. }) => Ok(child),
+        Ok(accepted) => {
             entering.taken();
             if let (Some(observer), Some(ended)) = (&shared.observer, &accepted.ended) {
                 observer.ended(ended);
             }
             Ok(cid)
         }
-        Some(Err(Refused::CidTaken)) => Err(CallError::CidTaken(cid)),
-        Some(Err(Refused::NotDead)) => {
+        Err(Refused::CidTaken) => Err(CallError::CidTaken(cid)),
+        Err(Refused::NotDead) => {
             let why = "it has just been run again or discarded".to_owned();
             Err(CallError::NotDead { cid: again_of.unwrap_or(cid), why })
         }
-        Some(Err(Refused::KeyConflict { first })) => {
+        Err(Refused::KeyConflict { first }) => {
             Err(CallError::KeyConflict { service: service.to_string(), first })
         }
-        Some(Err(Refused::Store(fault))) => Err(fault.of_call(Some(cid))),
-        Some(Err(refused)) => Err(why(&refused, from)),
-        None => Err(CallError::ShuttingDown),
+        Err(Refused::Store(fault)) => Err(fault.of_call(Some(cid))),
+        Err(refused) => Err(why(&refused, from)),
     };
     if from.is_none() && is_greedy() {
         // A loop of calls that never wait would keep its thread from everything else.
         return Step::later(async move {
             tokio::task::yield_now().await;
-            answered(shared.engine.accept(batch).await.pop())
+            answered(shared.engine.accept_one(accept).await)
         });
     }
-    match shared.engine.accept(batch) {
-        Step::Now(answers) => Step::now(answered(answers.and_then(|mut answers| answers.pop()))),
-        Step::Later(answers) => Step::later(async move { answered(answers.await.pop()) }),
+    match shared.engine.accept_one(accept) {
+        Step::Now(answer) => Step::now(answered(answer.unwrap_or(Err(Refused::Draining)))),
+        Step::Later(answer) => Step::later(async move { answered(answer.await) }),
     }
 }
 

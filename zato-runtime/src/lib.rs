@@ -56,6 +56,7 @@ mod settle;
 mod fan_in;
 mod nested;
 mod door;
+mod desk;
 mod hands;
 mod worker;
 mod standing;

@@ -35,7 +35,7 @@ impl From<Over> for Brought {
 }
 
 fn settings<'a>(registry: &'a Registry, invocation: &Invocation) -> Option<&'a Settings> {
-    registry.get(&invocation.service).map(|entry| entry.registration.settings())
+    registry.of(&invocation.service).map(|entry| entry.registration.settings())
 }
 
 /// How many attempts of an invocation may end by themselves.
@@ -75,11 +75,11 @@ impl Shared {
         context.level() > 0 || self.policy(context.invocation()).max_attempts > Some(1)
     }
 
-    /// A delivery that is about to be begun, or that is to be ended where something has come in between since it was
-    /// handed out.
-    pub(crate) fn in_time(&self, mut delivery: Delivery) -> Delivery {
+    /// Has a delivery that is about to be begun be ended instead where something has come in between since it was handed
+    /// out.
+    pub(crate) fn see_in_time(&self, delivery: &mut Delivery) {
         if delivery.task != Task::Run {
-            return delivery;
+            return;
         }
         let options = delivery.invocation.options.as_deref();
         let expires = options.and_then(|options| options.expires).filter(|_| delivery.attempt == 1);
@@ -105,13 +105,15 @@ impl Shared {
             delivery.task = task;
             delivery.attempt -= 1;
         }
-        delivery
     }
 
     /// When an attempt that has just started is over, whichever limit comes first.
     pub(crate) fn limit(&self, invocation: &Invocation, settings: &Settings) -> Option<Limit> {
         let options = invocation.options.as_deref();
         let timeout = options.and_then(|options| options.timeout).or(settings.timeout);
+        if timeout.is_none() && invocation.deadline.is_none() {
+            return None;
+        }
         let timeout = timeout.and_then(|limit| {
             Some(Limit { at: Instant::now().checked_add(limit)?, brings: Over::Timeout(limit) })
         });

@@ -38,7 +38,7 @@ impl<'a> Inner<'a> {
             let service = invocation.service.to_string();
             return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
         }
-        let Some(entry) = shared.registry.get(&invocation.service) else {
+        let Some(entry) = shared.registry.of(&invocation.service) else {
             return Err(shared.registry.unknown("target", &invocation.service).into());
         };
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Calls that belong together: `parallel`, `fan_out` and `chain`, as groups of ordinary invocations.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 
 use zato_core::bus::{Chosen, GroupCall};
@@ -8,7 +8,7 @@ use zato_core::{CallError, Channel, Cid, Context, Invocation, Options, Payload, 
 
 use crate::cid;
 use crate::intake::{Beside, Entering, check, hand_over, resolve, why};
-use crate::record::digest;
+use crate::record::hash_call;
 use crate::shared::Shared;
 
 /// How many members of a group are handed to the engine at once.
@@ -71,7 +71,7 @@ pub(crate) async fn stage_and_accept(
     shared: &Shared,
     from: Option<&Context>,
     group: Invocation,
-    mut members: Vec<Arc<Invocation>>,
+    members: Vec<Arc<Invocation>>,
 ) -> Result<Cid, CallError> {
     let (cid, count) = (group.cid, u32::try_from(members.len()).unwrap_or(u32::MAX));
     let limit = shared.max_waiting().saturating_mul(2);
@@ -84,9 +84,9 @@ pub(crate) async fn stage_and_accept(
     }
     let entering: Vec<_> = members.iter().map(|member| Entering::new(shared, member)).collect();
     let staged = Staged { shared, group: cid, is_taken: false };
-    while !members.is_empty() {
-        let rest = members.split_off(members.len().min(CHUNK));
-        let chunk = std::mem::replace(&mut members, rest);
+    let mut members = members.into_iter();
+    while members.len() > 0 {
+        let chunk = members.by_ref().take(CHUNK).collect();
         shared.engine.stage(cid, chunk).await.map_err(|refused| why(&refused, from))?;
     }
     let beside = Beside { members: Some(count), ..Beside::default() };
@@ -112,7 +112,7 @@ fn describe_chain(chain: &mut Invocation, members: &[Arc<Invocation>]) {
 fn describe_members(group: &mut Invocation, members: &[Arc<Invocation>]) {
     let mut hasher = DefaultHasher::new();
     for member in members {
-        digest(member).hash(&mut hasher);
+        hash_call(member, &mut hasher);
     }
     group.payload = Payload::text(format!("{} members, {:016x}", members.len(), hasher.finish()));
 }

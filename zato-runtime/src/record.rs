@@ -228,7 +228,7 @@ pub enum Verdict {
     /// The invocation has ended.
     End {
         /// The invocation and how it ended.
-        ended: Ended,
+        ended: Arc<Ended>,
         /// The invocations of its callbacks, in order.
         callbacks: Batch<Arc<Invocation>>,
     },
@@ -260,12 +260,15 @@ pub struct Hosted {
 
 /// What makes two calls of one handler equal: caller, target, payload, callbacks and options.
 pub fn digest(invocation: &Invocation) -> u128 {
+    wide_hash(|hasher| hash_call(invocation, hasher))
+}
+
+/// The same, as a part of what makes more than one call equal.
+pub(crate) fn hash_call(invocation: &Invocation, hasher: &mut DefaultHasher) {
     // Times of day differ from attempt to attempt where the call said how long.
     let options = invocation.options.as_deref().map(Options::without_times);
-    wide_hash(|hasher| {
-        (&invocation.caller, &invocation.service, invocation.channel, &options).hash(hasher);
-        hash_content(invocation, hasher);
-    })
+    (&invocation.caller, &invocation.service, invocation.channel, &options).hash(hasher);
+    hash_content(invocation, hasher);
 }
 
 /// The idempotency key of a call, and what must be the same under the same key.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use zato_core::bus::Step;
-use zato_core::{Channel, FailureReport, Invocation, Outcome, Payload};
+use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
 use crate::engine::{LeaseLost, Settled};
@@ -20,7 +20,7 @@ pub(crate) fn settle(
     outcome: Outcome,
     lingers: bool,
 ) -> Step<'static, Batch<Delivery>> {
-    let ended = Ended {
+    let ended = Arc::new(Ended {
         invocation: delivery.invocation.clone(),
         outcome,
         attempts: delivery.attempt,
@@ -31,8 +31,8 @@ pub(crate) fn settle(
         },
         ended_at: shared.config.clock.now(),
         before: delivery.before.clone(),
-    };
-    let callbacks = follow_ups(&ended);
+    });
+    let callbacks = follow_ups(shared, &ended);
     // Whoever called synchronously is told by the call.
     let is_awaited = ended.invocation.channel == Channel::Invoke;
     // A member of a group is told of in its row.
@@ -52,9 +52,9 @@ pub(crate) fn settle(
 #[derive(Default)]
 struct Told {
     /// A door that listens: of the end, and of the callbacks.
-    observed: Option<(Ended, Batch<Arc<Invocation>>)>,
+    observed: Option<(Arc<Ended>, Batch<Arc<Invocation>>)>,
     /// The log, where nobody else is.
-    dead: Option<Ended>,
+    dead: Option<Arc<Ended>>,
 }
 
 /// Has another attempt made at some time; at none where a shutdown interrupted the one that is over.
@@ -90,13 +90,13 @@ fn record(
 ) -> Step<'static, Batch<Delivery>> {
     let id = delivery.id();
     let inner = shared.take_inner(id);
-    let mut batch = Batch::new();
-    batch.push(Settle { cid: id.cid, lease: delivery.lease, verdict, inner, lingers });
-    match shared.engine.settle(batch) {
-        Step::Now(answers) => Step::now(recorded(shared, id, lingers, told, answers.unwrap_or_default())),
-        Step::Later(answers) => {
+    match shared.engine.settle_one(Settle { cid: id.cid, lease: delivery.lease, verdict, inner, lingers }) {
+        Step::Now(answer) => {
+            Step::now(recorded(shared, id, lingers, told, answer.unwrap_or(Err(LeaseLost)).ok()))
+        }
+        Step::Later(answer) => {
             let shared = shared.clone();
-            Step::later(async move { recorded(&shared, id, lingers, told, answers.await) })
+            Step::later(async move { recorded(&shared, id, lingers, told, answer.await.ok()) })
         }
     }
 }
@@ -106,18 +106,18 @@ fn recorded(
     id: AttemptId,
     lingers: bool,
     told: Told,
-    answers: Batch<Result<Settled, LeaseLost>>,
+    settled: Option<Settled>,
 ) -> Batch<Delivery> {
     // Whatever came for the attempt between its end and this is for nobody.
     shared.attempts.forget(id);
     drop(shared.take_inner(id));
-    let settled = answers.into_iter().next().and_then(Result::ok);
     if settled.is_none() && !lingers {
         // It was over while its handler blocked, and that has been dropped now.
         shared.engine.release(id);
     }
     // Logged first: a door that has heard of the last end may end the program.
-    if let (Some(Ended { invocation, outcome, .. }), true) = (told.dead, settled.is_some()) {
+    if let (Some(ended), true) = (told.dead, settled.is_some()) {
+        let Ended { invocation, outcome, .. } = &*ended;
         let (cid, service, error) = (invocation.cid, &*invocation.service, outcome.error());
         let outcome = outcome.name();
         tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
@@ -136,9 +136,9 @@ fn recorded(
 }
 
 /// The invocations that follow from an outcome: the next step of a chain, or callbacks.
-fn follow_ups(ended: &Ended) -> Batch<Arc<Invocation>> {
+fn follow_ups(shared: &Shared, ended: &Ended) -> Batch<Arc<Invocation>> {
     if ended.invocation.channel != Channel::ChainStep {
-        return callbacks(ended, None);
+        return callbacks(ended, None, |at| shared.mint(at));
     }
     let next =
         |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at.into());
@@ -146,17 +146,24 @@ fn follow_ups(ended: &Ended) -> Batch<Arc<Invocation>> {
 }
 
 /// The invocations that carry an outcome to those who are to receive it. `step` is the one that ended a chain.
-pub(crate) fn callbacks(ended: &Ended, step: Option<&str>) -> Batch<Arc<Invocation>> {
+pub(crate) fn callbacks(
+    ended: &Ended,
+    step: Option<&str>,
+    mint: impl Fn(Moment) -> Cid,
+) -> Batch<Arc<Invocation>> {
     let invocation = &ended.invocation;
     let (names, payload) = match &ended.outcome {
         Outcome::Completed(response) => (&invocation.callbacks, response.clone()),
         _ if invocation.on_failure.is_empty() => return Batch::new(),
         _ => (&invocation.on_failure, report(ended, step)),
     };
-    names
-        .iter()
-        .map(|name| Arc::new(invocation.callback(cid::mint(), *name, payload.clone(), ended.ended_at.into())))
-        .collect()
+    let at = Moment::from(ended.ended_at);
+    let callback = |name: &ServiceName, payload| Arc::new(invocation.callback(mint(at), *name, payload, at));
+    match &names[..] {
+        [] => Batch::new(),
+        [name] => Batch::from_buf([callback(name, payload)]),
+        names => names.iter().map(|name| callback(name, payload.clone())).collect(),
+    }
 }
 
 /// What failure callbacks are told.

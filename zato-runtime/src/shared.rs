@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use zato_core::{Cid, Payload};
+use zato_core::{Cid, Moment, Payload};
 
 use crate::attempts::Attempts;
+use crate::cid;
 use crate::config::{Config, MAX_INNER_BYTES, MAX_INNER_RECORDED};
 use crate::engine::{Capability, Engine, StoreFault};
 use crate::found::Found;
@@ -54,6 +55,11 @@ impl Shared {
             inner_count: AtomicUsize::new(0),
             observer,
         }
+    }
+
+    /// A new CID, at a time that the clock has just told: to read it again costs more than all else about a CID.
+    pub(crate) fn mint(&self, now: Moment) -> Cid {
+        if self.config.clock.is_a_tests() { cid::mint() } else { cid::mint_at(now) }
     }
 
     /// Where an invocation stands; `None` if it is not held.

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until, timeout};
-use zato_core::bus::Step;
+use zato_core::bus::{Bus, Step};
 use zato_core::{Context, Ending, Outcome};
 
 use crate::attempts::Stop;
+use crate::desk::Desk;
 use crate::dispatch::Running;
-use crate::hands::{Hand, Hands};
+use crate::hands::{Bell, Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
@@ -48,6 +49,8 @@ pub(crate) struct Workers {
     live: AtomicUsize,
     /// What each of them has taken and not begun.
     hands: Hands,
+    /// Through which handlers call whose attempts are begun outside of a worker.
+    desk: Arc<dyn Bus>,
 }
 
 /// A worker that is dropped. Workers are dropped by a shutdown, or with the tokio runtime that they run on.
@@ -77,6 +80,7 @@ impl Workers {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
             hands: Hands::new(count),
+            desk: Desk::of(shared),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
         shared.watch.start(Arc::new(move |delivery, brings| {
@@ -96,11 +100,14 @@ impl Workers {
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
+        let (bell, desk) = (self.hands.bell().await, Desk::of(&self.shared));
         loop {
-            let batch = self.take(worker, most).await;
+            let batch = self.take(worker, most, &bell).await;
+            // It may have been rung once more while the wait was given up.
+            bell.hush();
             let (count, began) = (batch.len(), Instant::now());
             self.hands.fill(worker, batch);
-            self.run_all(hand).await;
+            self.run_all(hand, &desk).await;
             let took = began.elapsed();
             let each = (took.as_nanos() / count.max(1) as u128).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
@@ -120,12 +127,11 @@ impl Workers {
 
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread.
-    async fn take(&self, worker: usize, most: usize) -> Batch<Delivery> {
-        let mut delivered = self.shared.engine.deliver(most);
-        if let Poll::Ready(batch) = poll_fn(|cx| Poll::Ready(Pin::new(&mut delivered).poll(cx))).await {
-            return batch;
+    async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
+        match self.shared.engine.deliver(most) {
+            Step::Now(batch) => batch.unwrap_or_default(),
+            later @ Step::Later(_) => self.hands.wait(bell, self.take_later(worker, later)).await,
         }
-        self.hands.wait(self.take_later(worker, delivered)).await
     }
 
     async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
@@ -154,16 +160,33 @@ impl Workers {
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
-    async fn run_all(self: &Arc<Self>, hand: &Hand) {
-        while let Some(delivery) = hand.next() {
-            if self.hands.anyone_is_woken() {
+    async fn run_all(self: &Arc<Self>, hand: &Hand, desk: &Arc<dyn Bus>) {
+        let mut granted = Batch::new();
+        loop {
+            let someone_is_woken = self.hands.anyone_is_woken();
+            // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
+            let mut delivery = match granted.pop() {
+                Some(delivery) if granted.is_empty() && !someone_is_woken => {
+                    hand.begins();
+                    delivery
+                }
+                first => {
+                    if let Some(first) = first {
+                        granted.push(first);
+                        hand.put_first(std::mem::take(&mut granted));
+                    }
+                    let Some(delivery) = hand.next() else { return };
+                    delivery
+                }
+            };
+            if someone_is_woken {
                 step_aside().await;
             }
             if self.shared.attempts.is_closed() {
                 return;
             }
-            let delivery = self.shared.in_time(delivery);
-            let recorded = match self.begin(&delivery) {
+            self.shared.see_in_time(&mut delivery);
+            let recorded = match self.begin(&delivery, desk) {
                 Err(outcome) => settle(&self.shared, &delivery, outcome, false),
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
@@ -181,14 +204,14 @@ impl Workers {
                 }
             };
             match recorded {
-                Step::Now(granted) => hand.put_first(granted.unwrap_or_default()),
+                Step::Now(started) => granted = started.unwrap_or_default(),
                 Step::Later(recorded) => self.run_when(recorded),
             }
         }
     }
 
     /// Starts the attempt, unless the invocation is to end without one.
-    fn begin(&self, delivery: &Delivery) -> Result<(Running, Option<Limit>), Outcome> {
+    fn begin(&self, delivery: &Delivery, desk: &Arc<dyn Bus>) -> Result<(Running, Option<Limit>), Outcome> {
         let Delivery { invocation, attempt, task, .. } = delivery;
         match task {
             Task::Run => {}
@@ -215,11 +238,11 @@ impl Workers {
                 return Err(Outcome::TimedOut(Ending::new(error, false)));
             }
         }
-        let Some(entry) = self.shared.registry.get(&invocation.service) else {
+        let Some(entry) = self.shared.registry.of(&invocation.service) else {
             let unknown = self.shared.registry.unknown("target", &invocation.service);
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
-        let context = Context::new(invocation.clone(), *attempt, self.shared.clone());
+        let context = Context::new(invocation.clone(), *attempt, desk.clone());
         let limit = self.shared.limit(invocation, entry.registration.settings());
         Ok((Running::new(entry.handler.clone(), context), limit))
     }
@@ -310,7 +333,7 @@ impl Workers {
         if !granted.is_empty() {
             let hand = Hand::default();
             hand.put_first(granted);
-            self.run_all(&hand).await;
+            self.run_all(&hand, &self.desk).await;
         }
     }
 

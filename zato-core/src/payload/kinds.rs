@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
+use super::held::Held;
 use super::read::{self, DecodeError};
 use super::write::{self, WriteError};
 
@@ -28,8 +29,7 @@ use super::write::{self, WriteError};
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Payload {
-    kind: Kind,
-    bytes: Bytes,
+    held: Held,
 }
 
 /// What a [`Payload`]'s bytes are.
@@ -48,18 +48,19 @@ pub enum Kind {
 
 impl Payload {
     /// The empty payload, which `()` is written as.
+    #[inline]
     pub const fn empty() -> Self {
-        Self { kind: Kind::Empty, bytes: Bytes::new() }
+        Self { held: Held::EMPTY }
     }
 
     /// A string's own characters.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Text, bytes: Bytes::from(text.into()) }
+        Self { held: Held::of_bytes(Kind::Text, text.into().into()) }
     }
 
     /// Raw bytes, which travel as they are.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Bytes, bytes: bytes.into() }
+        Self { held: Held::of_bytes(Kind::Bytes, bytes.into()) }
     }
 
     /// Writes any value that serde can serialize.
@@ -82,7 +83,7 @@ impl Payload {
             Ok(_) => Kind::Text,
             Err(_) => Kind::Bytes,
         };
-        Self { kind, bytes }
+        Self { held: Held::of_bytes(kind, bytes) }
     }
 
     /// Reads the payload as a `T`.
@@ -99,28 +100,32 @@ impl Payload {
     }
 
     /// What the bytes are.
+    #[inline]
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.held.kind()
     }
 
     /// The bytes: the string's own characters for [`Kind::Text`], a JSON document for [`Kind::Json`].
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.held.as_bytes()
     }
 
     /// The characters, unless the payload is [`Kind::Bytes`] that are not UTF-8.
     pub fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.bytes).ok()
+        std::str::from_utf8(self.as_bytes()).ok()
     }
 
     /// The number of bytes.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.as_bytes().len()
     }
 
     /// Whether there are no bytes: true for [`Kind::Empty`], and for an empty string.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.as_bytes().is_empty()
     }
 
     /// A payload that was taken apart, by [`kind`](Self::kind) and [`as_bytes`](Self::as_bytes), put together again.
@@ -140,11 +145,16 @@ impl Payload {
             Kind::Text | Kind::Json => std::str::from_utf8(&bytes).is_ok(),
             Kind::Bytes => true,
         };
-        is_one.then_some(Self { kind, bytes })
+        is_one.then(|| Self { held: Held::of_bytes(kind, bytes) })
+    }
+
+    /// Bytes that stand somewhere else.
+    pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {
+        Self { held: Held::copied(kind, bytes) }
     }
 
     pub(super) fn written(kind: Kind, bytes: Vec<u8>) -> Self {
-        Self { kind, bytes: bytes.into() }
+        Self { held: Held::of_bytes(kind, bytes.into()) }
     }
 }
 
@@ -158,7 +168,7 @@ impl fmt::Display for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_str() {
             Some(text) => f.pad(text),
-            None => f.pad(&STANDARD.encode(&self.bytes)),
+            None => f.pad(&STANDARD.encode(self.as_bytes())),
         }
     }
 }
@@ -166,7 +176,7 @@ impl fmt::Display for Payload {
 /// Kind and length: what a payload holds is not for logs.
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({:?}, {} bytes)", self.kind, self.len())
+        write!(f, "Payload({:?}, {} bytes)", self.kind(), self.len())
     }
 }
 
@@ -174,14 +184,14 @@ impl fmt::Debug for Payload {
 /// sequence of numbers.
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.kind {
+        match self.kind() {
             Kind::Empty => serializer.serialize_unit(),
             Kind::Text => self.as_str().unwrap_or_default().serialize(serializer),
-            Kind::Json => serde_json::from_slice::<&RawValue>(&self.bytes)
+            Kind::Json => serde_json::from_slice::<&RawValue>(self.as_bytes())
                 .map_err(ser::Error::custom)?
                 .serialize(serializer),
             Kind::Bytes => {
-                serializer.serialize_newtype_struct(write::RAW_BYTES, &write::RawBytes(&self.bytes))
+                serializer.serialize_newtype_struct(write::RAW_BYTES, &write::RawBytes(self.as_bytes()))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What travels: owned bytes and the kind of value that they were written from.
 
+mod held;
 mod kinds;
 mod write;
 mod read;

@@ -25,8 +25,7 @@ pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Payload, WriteEr
     let mut json = serde_json::Serializer::new(Vec::new());
     let mut plain = None;
     value.serialize(TopLevel { json: &mut json, plain: &mut plain, raw: false })?;
-    let (kind, bytes) = plain.unwrap_or_else(|| (Kind::Json, json.into_inner()));
-    Ok(Payload::written(kind, bytes))
+    Ok(plain.unwrap_or_else(|| Payload::written(Kind::Json, json.into_inner())))
 }
 
 type Json = serde_json::Serializer<Vec<u8>>;
@@ -35,14 +34,14 @@ type Json = serde_json::Serializer<Vec<u8>>;
 struct TopLevel<'a> {
     json: &'a mut Json,
     /// Set by what is not written as JSON.
-    plain: &'a mut Option<(Kind, Vec<u8>)>,
+    plain: &'a mut Option<Payload>,
     /// Whether the value is a payload's raw bytes.
     raw: bool,
 }
 
 impl TopLevel<'_> {
     fn plain(self, kind: Kind, bytes: &[u8]) {
-        *self.plain = Some((kind, bytes.to_vec()));
+        *self.plain = Some(Payload::copied(kind, bytes));
     }
 }
 

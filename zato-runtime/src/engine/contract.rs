@@ -122,6 +122,16 @@ pub trait Engine: LookUps {
     /// Item by item, [`Refused`]. What was refused is not held.
     fn accept(&self, batch: Batch<Accept>) -> Step<'_, Batch<Result<Accepted, Refused>>>;
 
+    /// The same for one alone, as calls come one by one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    fn accept_one(&self, accept: Accept) -> Step<'_, Result<Accepted, Refused>> {
+        let answers = self.accept(Batch::from_buf([accept]));
+        Step::later(async move { answers.await.pop().unwrap_or(Err(Refused::Draining)) })
+    }
+
     /// Hands out at least one and at most `most` attempts that are to be made now; waits until there is one.
     ///
     /// What can be handed out is handed out by the call itself, so its answer must be awaited; dropping a wait
@@ -134,6 +144,16 @@ pub trait Engine: LookUps {
     ///
     /// Item by item, [`LeaseLost`]: the attempt had been ended by somebody else, and nothing was recorded.
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>>;
+
+    /// The same for one alone, as attempts end one by one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`settle`](Self::settle).
+    fn settle_one(&self, settle: Settle) -> Step<'static, Result<Settled, LeaseLost>> {
+        let answers = self.settle(Batch::from_buf([settle]));
+        Step::later(async move { answers.await.pop().unwrap_or(Err(LeaseLost)) })
+    }
 
     /// Cancels what waits, and notes of what runs that it is to stop: it is not tried again, and
     /// `with_tree` what it still invokes is cancelled at once. `None` for what is not held.

@@ -26,7 +26,10 @@ impl Line {
 
     /// There may be room.
     pub(super) fn wake(&self) {
-        self.room.notify_one();
+        // Who comes to wait is counted before it looks.
+        if !self.is_empty() {
+            self.room.notify_one();
+        }
     }
 
     /// There is no use in waiting any more.

@@ -27,7 +27,9 @@ pub(crate) struct Entry {
 
 /// Every service of a runtime.
 pub(crate) struct Registry {
-    by_name: HashMap<&'static str, Entry, foldhash::fast::RandomState>,
+    by_name: HashMap<&'static str, Arc<Entry>, foldhash::fast::RandomState>,
+    /// The same by where the name stands, which is told without reading it.
+    by_place: HashMap<(usize, usize), Arc<Entry>, foldhash::fast::RandomState>,
     /// Whether the user named the services that are to run, so that others may be linked.
     is_chosen: bool,
 }
@@ -69,6 +71,7 @@ impl Registry {
         }
         let mut by_name =
             HashMap::with_capacity_and_hasher(known.len(), foldhash::fast::RandomState::default());
+        let mut by_place = HashMap::default();
         for (index, registration) in all().enumerate() {
             let name = registration.name();
             let handler = registration.build(resources).map_err(|missing| {
@@ -85,19 +88,26 @@ impl Registry {
                 registration: *registration,
                 is_built_in: index < built_in.len(),
             };
+            let entry = Arc::new(entry);
+            by_place.insert(entry.name.place(), entry.clone());
             by_name.insert(name, entry);
         }
-        Ok(Self { by_name, is_chosen: !must_have_users })
+        Ok(Self { by_name, by_place, is_chosen: !must_have_users })
     }
 
     /// The service of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name)
+        self.by_name.get(name).map(|entry| &**entry)
+    }
+
+    /// The same for a name that has been looked up before, as all do that are on their way.
+    pub(crate) fn of(&self, name: &ServiceName) -> Option<&Entry> {
+        self.by_place.get(&name.place()).map(|entry| &**entry).or_else(|| self.get(name))
     }
 
     /// All services, in the order of their names.
     pub(crate) fn sorted(&self) -> Vec<&Entry> {
-        let mut all: Vec<_> = self.by_name.values().collect();
+        let mut all: Vec<_> = self.by_name.values().map(|entry| &**entry).collect();
         all.sort_unstable_by_key(|entry| entry.name.as_str());
         all
     }

@@ -1,6 +1,7 @@
 //! The `Engine` trait on top of the state: the lock, and who is woken when.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::Notify;
@@ -25,10 +26,21 @@ pub(crate) struct Memory {
     state: Mutex<State<Nowhere>>,
     /// Woken once for everything that can be started.
     startable: Notify,
+    /// How many workers wait; counted under the lock, when they have found nothing.
+    sleepers: AtomicUsize,
     /// Calls from outside that wait for room.
     line: Line,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
     idle: Notify,
+}
+
+/// A worker that has been counted as one that waits.
+struct Asleep<'a>(&'a AtomicUsize);
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl fmt::Debug for Memory {
@@ -42,6 +54,7 @@ impl Memory {
         Self {
             state: Mutex::new(State::new(config, config.max_waiting(false), Nowhere::new(config))),
             startable: Notify::new(),
+            sleepers: AtomicUsize::new(0),
             line: Line::default(),
             idle: Notify::new(),
         }
@@ -67,14 +80,17 @@ impl Memory {
         let mut state = self.state();
         state.catch_up();
         let changed = change(&mut state);
-        let aftermath = state.take_aftermath();
-        drop(state);
-        aftermath.finish();
+        if state.has_aftermath() {
+            let aftermath = state.take_aftermath();
+            drop(state);
+            aftermath.finish();
+        }
         changed
     }
 
-    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
-    fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
+    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings, and who asks
+    /// is counted as one that sleeps if it `is_new`.
+    fn hand_out(&self, most: usize, is_new: bool) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
         state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
@@ -87,6 +103,9 @@ impl Memory {
         let (more, next_ring) = (state.can_deliver(), state.next_ring());
         // What was to be ended and had ended by itself may be the last that a drain waits for.
         let drained = batch.is_empty() && state.draining && state.is_idle();
+        if batch.is_empty() && is_new {
+            self.sleepers.fetch_add(1, Ordering::SeqCst);
+        }
         drop(state);
         if drained {
             self.idle.notify_waiters();
@@ -96,9 +115,17 @@ impl Memory {
         }
         self.line.wake();
         if more {
-            self.startable.notify_one();
+            self.wake_worker();
         }
         Ok(batch)
+    }
+
+    /// Wakes a worker if one sleeps. One that looks after the state has been changed sees what there is by itself; one
+    /// that has looked before was counted under the same lock.
+    fn wake_worker(&self) {
+        if self.sleepers.load(Ordering::Relaxed) > 0 {
+            self.startable.notify_one();
+        }
     }
 
     /// Wakes who waits for the end of all work, or a worker where there is some.
@@ -107,14 +134,25 @@ impl Memory {
             self.idle.notify_waiters();
         }
         if startable {
-            self.startable.notify_one();
+            self.wake_worker();
         }
+    }
+
+    /// Settles, and wakes who has something to do then.
+    fn settle_and_wake<T>(&self, settle: impl FnOnce(&mut State<Nowhere>) -> T) -> T {
+        let (answer, idle, more, rings) = self.change(|state| {
+            let rang = state.next_ring();
+            let answer = settle(state);
+            (answer, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
+        });
+        self.wake(idle, more || rings);
+        answer
     }
 
     fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
         let accepted = self.change(|state| state.accept(accept))?;
         // Whoever starts some of many wakes the next.
-        self.startable.notify_one();
+        self.wake_worker();
         Ok(accepted)
     }
 
@@ -197,33 +235,48 @@ impl Engine for Memory {
         Step::now(answers)
     }
 
-    fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
-        if let Ok(batch) = self.hand_out(most) {
-            return Step::now(batch);
+    fn accept_one(&self, accept: Accept) -> Step<'_, Result<Accepted, Refused>> {
+        match self.take_in_turn(accept) {
+            Ok(accepted) => Step::now(Ok(accepted)),
+            Err(NotTaken::Refused(refused)) => Step::now(Err(refused)),
+            Err(NotTaken::NoRoom(accept)) => Step::later(self.line.wait(*accept, |accept| self.take(accept))),
         }
+    }
+
+    fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
+        let mut rings = match self.hand_out(most, true) {
+            Ok(batch) => return Step::now(batch),
+            Err(rings) => rings,
+        };
+        let asleep = Asleep(&self.sleepers);
         Step::later(async move {
+            let _asleep = asleep;
             loop {
+                // A word that has come since the look is kept for whoever waits first.
                 let startable = self.startable.notified();
-                match self.hand_out(most) {
-                    Ok(batch) => return batch,
+                match rings {
                     // Whoever accepts what rings earlier wakes a worker, and that one waits for the earlier.
-                    Err(Some(rings)) => {
+                    Some(rings) => {
                         let _ = timeout_at(rings, startable).await;
                     }
-                    Err(None) => startable.await,
+                    None => startable.await,
+                }
+                match self.hand_out(most, false) {
+                    Ok(batch) => return batch,
+                    Err(next) => rings = next,
                 }
             }
         })
     }
 
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
-        let (answers, idle, more, rings) = self.change(|state| {
-            let rang = state.next_ring();
-            let answers = batch.into_iter().map(|settle| state.settle(settle)).collect();
-            (answers, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
-        });
-        self.wake(idle, more || rings);
-        Step::now(answers)
+        Step::now(
+            self.settle_and_wake(|state| batch.into_iter().map(|settle| state.settle(settle)).collect()),
+        )
+    }
+
+    fn settle_one(&self, settle: Settle) -> Step<'static, Result<Settled, LeaseLost>> {
+        Step::now(self.settle_and_wake(|state| state.settle(settle)))
     }
 
     fn release(&self, attempt: AttemptId) {
@@ -251,7 +304,7 @@ impl Engine for Memory {
         let mut state = self.state();
         let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
         drop(state);
-        self.startable.notify_one();
+        self.wake_worker();
         Step::now(answers)
     }
 

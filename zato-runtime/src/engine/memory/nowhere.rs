@@ -41,10 +41,15 @@ impl Store for Nowhere {
 
     fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]> {
         let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
-        kept.push(ended.invocation.cid, bytes(ended), ended.ended_at);
-        let oldest =
-            || self.remembered.pop_surplus(ended.ended_at).or_else(|| self.dead.pop_surplus(ended.ended_at));
-        std::iter::from_fn(oldest).collect()
+        let now = ended.ended_at.into();
+        kept.push(ended.invocation.cid, bytes(ended), now);
+        let mut oldest = SmallVec::new();
+        for kept in [&mut self.remembered, &mut self.dead] {
+            while let Some(cid) = kept.pop_surplus(now) {
+                oldest.push(cid);
+            }
+        }
+        oldest
     }
 
     fn discarded(&mut self, ended: &Ended) {

@@ -1,9 +1,9 @@
 //! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use zato_core::Cid;
+use zato_core::{Cid, Moment};
 
 /// The order in which invocations ended, and what they hold; the oldest are forgotten first.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Remembered {
 struct One {
     cid: Cid,
     bytes: usize,
-    ended_at: SystemTime,
+    ended_at: Moment,
 }
 
 impl Remembered {
@@ -30,7 +30,7 @@ impl Remembered {
     }
 
     /// Notes one more.
-    pub(super) fn push(&mut self, cid: Cid, bytes: usize, ended_at: SystemTime) {
+    pub(super) fn push(&mut self, cid: Cid, bytes: usize, ended_at: Moment) {
         self.order.push_back(One { cid, bytes, ended_at });
         self.bytes += bytes;
     }
@@ -46,12 +46,17 @@ impl Remembered {
     }
 
     /// The oldest, as long as there are too many, or it is too old.
-    pub(super) fn pop_surplus(&mut self, now: SystemTime) -> Option<Cid> {
-        while self.order.pop_front_if(|one| self.discarded.remove(&one.cid)).is_some() {}
+    pub(super) fn pop_surplus(&mut self, now: Moment) -> Option<Cid> {
+        if self.order.is_empty() {
+            return None;
+        }
+        if !self.discarded.is_empty() {
+            while self.order.pop_front_if(|one| self.discarded.remove(&one.cid)).is_some() {}
+        }
         let count = self.order.len() - self.discarded.len();
         let is_surplus = count > self.most || self.bytes > self.most_bytes;
         let longest = self.longest;
-        let is_old = |one: &One| now.duration_since(one.ended_at).is_ok_and(|age| age > longest);
+        let is_old = |one: &One| now.since(one.ended_at) > longest;
         let oldest = self.order.pop_front_if(|one| is_surplus || is_old(one))?;
         self.bytes -= oldest.bytes;
         Some(oldest.cid)

@@ -10,7 +10,7 @@ use super::queues::Ticket;
 use super::state::State;
 use super::store::{Accepted as Stored, Past, Store};
 use crate::engine::contract::{Accepted, Refused, StoreFault};
-use crate::record::{Accept, AttemptId, Progress};
+use crate::record::{Accept, AttemptId};
 
 /// Why an invocation was not taken.
 pub(in crate::engine) enum NotTaken {
@@ -63,8 +63,8 @@ impl<S: Store> State<S> {
             }
         };
         if let Some(Past { ended, .. }) = first {
-            let first = ended.invocation.cid;
-            self.held.insert(first, Held::Ended { ended, again: Some(cid) });
+            let (first, above) = (ended.invocation.cid, self.above(&ended.invocation));
+            self.held.insert(first, Held::Ended { ended, again: Some(cid), above });
             self.store.run_again(first, cid);
         }
         if let Some((by, digest)) = made {
@@ -222,7 +222,7 @@ impl<S: Store> State<S> {
         let ticket = self.ticket(invocation.cid);
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
         let service = self.queues.number(&invocation.service);
-        self.set_timers(ticket, &invocation, self.clock.now());
+        self.set_timers(ticket, &invocation, None);
         let entered = self.enter_lane(service, &invocation, ticket);
         let priority = self.queues.priority(service, &invocation);
         self.store.accepted(Stored {
@@ -264,7 +264,7 @@ impl<S: Store> State<S> {
     /// One that has ended, whoever remembers it.
     pub(in crate::engine) fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
         match self.held.get(&cid) {
-            Some(Held::Ended { ended, again }) => {
+            Some(Held::Ended { ended, again, .. }) => {
                 let hidden_by = self.hidden.get(&cid).copied();
                 Ok(Some(Past { ended: ended.clone(), again: *again, hidden_by }))
             }
@@ -310,18 +310,5 @@ impl<S: Store> State<S> {
             Held::Waiting(waiting) if waiting.number == ticket.number => Some(waiting),
             _ => None,
         }
-    }
-
-    /// Takes what waits under this ticket out of what waits, if it still does.
-    pub(in crate::engine) fn take_waiting(
-        &mut self,
-        ticket: Ticket,
-    ) -> Option<(Arc<Invocation>, u32, Option<Arc<Progress>>)> {
-        let waiting = self.still_waiting(ticket)?;
-        let taken = (waiting.invocation.clone(), waiting.service, waiting.before.clone());
-        if waiting.hold != Hold::Restart {
-            self.count_out(taken.1, taken.0.payload.len());
-        }
-        Some(taken)
     }
 }

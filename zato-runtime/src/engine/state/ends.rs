@@ -40,6 +40,11 @@ impl<S: Store> State<S> {
         std::mem::take(&mut self.aftermath)
     }
 
+    /// Whether anything is.
+    pub(in crate::engine) fn has_aftermath(&self) -> bool {
+        !self.aftermath.forgotten.is_empty() || !self.aftermath.told.is_empty()
+    }
+
     pub(in crate::engine) fn cancel_of(&self, cid: Cid) -> Cancel {
         match self.held.get(&cid) {
             Some(Held::Delivered(delivered)) => delivered.cancel,
@@ -105,11 +110,10 @@ impl<S: Store> State<S> {
             Some(join) => join.join(group, rows),
             None => (self.cancelled(group.clone(), "no one joins its members"), Batch::new()),
         };
-        (self.end(ended), callbacks)
+        (self.end(Arc::new(ended)), callbacks)
     }
 
-    pub(in crate::engine) fn end(&mut self, ended: Ended) -> Arc<Ended> {
-        let ended = Arc::new(ended);
+    pub(in crate::engine) fn end(&mut self, ended: Arc<Ended>) -> Arc<Ended> {
         self.repeats.forget(ended.invocation.cid);
         let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
         match self.lingering.get_mut(&id) {
@@ -130,7 +134,13 @@ impl<S: Store> State<S> {
     /// Remembers what has ended, as long as it is to.
     pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>, oldest: impl IntoIterator<Item = Cid>) {
         let cid = ended.invocation.cid;
-        self.held.insert(cid, Held::Ended { ended, again: None });
+        let above = self.above(&ended.invocation);
+        let ended = Held::Ended { ended, again: None, above };
+        // Nearly always it is held, and looked up once.
+        match self.held.get_mut(&cid) {
+            Some(held) => *held = ended,
+            None => drop(self.held.insert(cid, ended)),
+        }
         self.forget_all(oldest);
         // What was kept for it alone is kept as long as all else from now on.
         for child in self.no_longer_put_off(cid) {
@@ -143,7 +153,8 @@ impl<S: Store> State<S> {
 
     fn forget_all(&mut self, oldest: impl IntoIterator<Item = Cid>) {
         for cid in oldest {
-            if !self.put_off(cid) {
+            let above = self.held.get(&cid).and_then(|held| self.stands_below(held));
+            if !self.put_off(cid, above) {
                 self.forget(cid);
             }
         }
@@ -151,8 +162,21 @@ impl<S: Store> State<S> {
 
     /// Holds it no longer.
     pub(in crate::engine) fn forget(&mut self, cid: Cid) {
-        let Some(held) = self.held.remove(&cid) else { return };
-        self.unlink(held.invocation());
+        if let Some(held) = self.held.remove(&cid) {
+            let above = self.stands_below(&held);
+            self.forgotten(cid, above, held);
+        }
+    }
+
+    fn stands_below(&self, held: &Held) -> Option<Cid> {
+        match held {
+            Held::Ended { above, .. } => *above,
+            held => self.above(held.invocation()),
+        }
+    }
+
+    fn forgotten(&mut self, cid: Cid, above: Option<Cid>, held: Held) {
+        self.unlink(cid, above);
         if !self.hidden.is_empty() {
             self.hidden.remove(&cid);
         }
@@ -192,7 +216,7 @@ impl<S: Store> State<S> {
             if let Some((attempts, started_at)) = runs.or(last) {
                 (ended.attempts, ended.started_at) = (attempts, Some(started_at));
             }
-            self.end(Ended { before, ..ended });
+            self.end(Arc::new(Ended { before, ..ended }));
         }
         count
     }

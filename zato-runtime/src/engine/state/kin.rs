@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
 use zato_core::{Cid, Invocation};
 
 use super::held::Held;
@@ -13,13 +14,13 @@ use super::store::Store;
 pub(in crate::engine) struct Kin {
     families: HashMap<Cid, Family, foldhash::fast::RandomState>,
     /// What would have been forgotten if that above it had ended, by that.
-    put_off: HashMap<Cid, Vec<Cid>>,
+    put_off: HashMap<Cid, Vec<Cid>, foldhash::fast::RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct Family {
     /// In the order in which they came. While that above them is held, those that are forgotten stay, as gaps.
-    children: Vec<Cid>,
+    children: SmallVec<[Cid; 1]>,
     /// What is above the one whose family it is, once that is forgotten.
     above: Option<Cid>,
 }
@@ -35,7 +36,7 @@ pub(in crate::engine) enum Below<'a> {
 impl<S: Store> State<S> {
     /// What an invocation stands below: its group, the attempt around its synchronous caller, or its parent. What runs a
     /// dead letter again stands where that stood, and below it only where that is a root.
-    fn above(&self, invocation: &Invocation) -> Option<Cid> {
+    pub(in crate::engine) fn above(&self, invocation: &Invocation) -> Option<Cid> {
         let hidden = || {
             if self.hidden.is_empty() { None } else { self.hidden.get(&invocation.cid).copied() }
         };
@@ -53,10 +54,8 @@ impl<S: Store> State<S> {
 
     /// What one that has ended must wait for before it may be forgotten: that above it has not ended, and may ask for
     /// it, or be cancelled with what is below it. Answers whether it waits.
-    pub(in crate::engine) fn put_off(&mut self, cid: Cid) -> bool {
-        let Some(above) = self.held.get(&cid).and_then(|held| self.above(held.invocation())) else {
-            return false;
-        };
+    pub(in crate::engine) fn put_off(&mut self, cid: Cid, above: Option<Cid>) -> bool {
+        let Some(above) = above else { return false };
         let is_open = self.held.get(&above).is_some_and(|held| !held.has_ended());
         if is_open {
             self.kin.put_off.entry(above).or_default().push(cid);
@@ -74,15 +73,14 @@ impl<S: Store> State<S> {
     }
 
     /// One is no longer held: neither are the families that were there for it alone.
-    pub(in crate::engine) fn unlink(&mut self, forgotten: &Invocation) {
+    pub(in crate::engine) fn unlink(&mut self, forgotten: Cid, above: Option<Cid>) {
         if S::WRITES_DOWN {
             return;
         }
-        let above = self.above(forgotten);
-        if let Some(family) = self.kin.families.get_mut(&forgotten.cid) {
+        if let Some(family) = self.kin.families.get_mut(&forgotten) {
             family.above = above;
+            self.prune(forgotten);
         }
-        self.prune(forgotten.cid);
         let mut next = above;
         while let Some(cid) = next.filter(|cid| !self.held.contains_key(cid)) {
             next = self.prune(cid);
@@ -91,14 +89,15 @@ impl<S: Store> State<S> {
 
     /// Drops a family of which nothing is left; answers with what is above it then.
     fn prune(&mut self, cid: Cid) -> Option<Cid> {
-        let mut family = self.kin.families.remove(&cid)?;
-        let is_gone =
-            |child: &mut Cid| !self.held.contains_key(child) && !self.kin.families.contains_key(child);
-        while family.children.pop_if(is_gone).is_some() {}
-        if family.children.is_empty() {
-            return family.above;
+        let family = self.kin.families.get(&cid)?;
+        let is_there = |child: &Cid| self.held.contains_key(child) || self.kin.families.contains_key(child);
+        let left = family.children.iter().rposition(is_there).map_or(0, |last| last + 1);
+        if left == 0 {
+            return self.kin.families.remove(&cid)?.above;
         }
-        self.kin.families.insert(cid, family);
+        if left < family.children.len() {
+            self.kin.families.get_mut(&cid)?.children.truncate(left);
+        }
         None
     }
 

@@ -56,7 +56,7 @@ impl<S: Store> State<S> {
             return Ok(Some(self.found(held)));
         }
         if let Some(Past { ended, again, .. }) = self.store.past(cid)? {
-            return Ok(Some(self.found(&Held::Ended { ended, again })));
+            return Ok(Some(self.found(&Held::Ended { ended, again, above: None })));
         }
         Ok(self.store.left(cid)?.map(|left| self.found_left(left)))
     }
@@ -112,7 +112,7 @@ impl<S: Store> State<S> {
                 let left = self.groups.left(invocation.cid).unwrap_or_default();
                 Found::new(invocation.clone(), 0, None, Status::Open(left))
             }
-            Held::Ended { ended, again } => Found::ended(ended.clone(), *again),
+            Held::Ended { ended, again, .. } => Found::ended(ended.clone(), *again),
         }
     }
 
@@ -176,7 +176,7 @@ impl<S: Store> State<S> {
                 Some(Stage::Running) => matches!(held, Held::Delivered(_) | Held::Open(_)),
                 Some(Stage::Ended) => held.has_ended(),
                 Some(Stage::Dead) => {
-                    matches!(held, Held::Ended { ended, again: None } if ended.is_dead())
+                    matches!(held, Held::Ended { ended, again: None, .. } if ended.is_dead())
                 }
             };
             is_in_stage

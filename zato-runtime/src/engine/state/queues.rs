@@ -23,6 +23,8 @@ pub(in crate::engine) struct Ticket {
 pub(in crate::engine) struct Queues {
     /// The number of each service.
     index: HashMap<ServiceName, u32, foldhash::fast::RandomState>,
+    /// The same by where the name stands, which is told without reading it.
+    by_place: HashMap<(usize, usize), u32, foldhash::fast::RandomState>,
     pub(super) services: Vec<Queue>,
     /// Their names.
     pub(super) names: Vec<ServiceName>,
@@ -133,6 +135,7 @@ impl Queues {
     pub(in crate::engine) fn new(window: usize) -> Self {
         Self {
             index: HashMap::default(),
+            by_place: HashMap::default(),
             services: Vec::new(),
             names: Vec::new(),
             unwritten: Vec::new(),
@@ -162,6 +165,15 @@ impl Queues {
 
     /// A service's number; it is given one when it is first asked for.
     pub(in crate::engine) fn number(&mut self, service: &ServiceName) -> u32 {
+        if let Some(number) = self.by_place.get(&service.place()) {
+            return *number;
+        }
+        let number = self.number_by_name(service);
+        self.by_place.insert(service.place(), number);
+        number
+    }
+
+    fn number_by_name(&mut self, service: &ServiceName) -> u32 {
         if let Some(number) = self.index.get(service) {
             return *number;
         }
@@ -262,6 +274,11 @@ impl Queues {
                 false
             }
         }
+    }
+
+    /// Whether nothing here waits for a time.
+    pub(in crate::engine) fn has_no_rings(&self) -> bool {
+        self.limited.is_empty() && self.dues.is_empty()
     }
 
     /// When the next rate is no longer used up.

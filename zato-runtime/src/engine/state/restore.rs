@@ -115,6 +115,10 @@ impl<S: Store> State<S> {
 
     /// Whether what is to start may be what kills the process, and another such runs: it waits for that.
     pub(in crate::engine) fn sets_aside(&mut self, ticket: Ticket) -> bool {
+        // What is not written down has never lost its process.
+        if !S::WRITES_DOWN {
+            return false;
+        }
         let Some(waiting) = self.still_waiting(ticket) else { return false };
         let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
         if losses == 0 || !self.has_lost_all(&waiting.invocation, losses + 1) {
@@ -180,7 +184,7 @@ impl<S: Store> State<S> {
         self.store.again(cid, &before.as_deref().cloned().unwrap_or_default());
         self.clear_suspect(cid);
         let (invocation, ticket) = (delivery.invocation.clone(), self.ticket(cid));
-        self.set_timers(ticket, &invocation, invocation.called_at.into());
+        self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
         self.queues.push(service, &invocation, ticket);
         self.wait(Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
         if is_cancelled {

@@ -163,38 +163,40 @@ impl<S: Store> State<S> {
 
     /// Delivers what waits under this ticket, if it still does.
     fn deliver(&mut self, ticket: Ticket, task: Task, now: SystemTime) -> Option<Delivery> {
-        let (invocation, service, before) = self.take_waiting(ticket)?;
+        let lease = Lease(self.next_number());
+        let held = self.held.get_mut(&ticket.cid)?;
+        let Held::Waiting(Waiting { invocation, before, number, service, hold }) = held else { return None };
+        if *number != ticket.number {
+            return None;
+        }
+        let (service, counts, bytes) = (*service, *hold != Hold::Restart, invocation.payload.len());
+        let (invocation, before) = (invocation.clone(), before.take());
+        let (delivered, delivery) = begun(invocation, service, before, lease, task, now);
+        // Where it is held already, it is looked up once.
+        *held = Held::Delivered(delivered);
+        if counts {
+            self.count_out(service, bytes);
+        }
         self.clear_void();
-        Some(self.start(invocation, service, before, task, now))
+        self.note_start(service, &delivery);
+        Some(delivery)
     }
 
-    fn start(
-        &mut self,
-        invocation: Arc<Invocation>,
-        service: u32,
-        before: Option<Arc<Progress>>,
-        task: Task,
-        started_at: SystemTime,
-    ) -> Delivery {
-        let runs = task == Task::Run;
-        let attempt = before.as_ref().map_or(0, |before| before.attempts) + u32::from(runs);
-        if runs {
+    /// Starts one that has never waited.
+    fn start(&mut self, invocation: Arc<Invocation>, service: u32, now: SystemTime) -> Delivery {
+        let (cid, lease) = (invocation.cid, Lease(self.next_number()));
+        let (delivered, delivery) = begun(invocation, service, None, lease, Task::Run, now);
+        self.held.insert(cid, Held::Delivered(delivered));
+        self.note_start(service, &delivery);
+        delivery
+    }
+
+    fn note_start(&mut self, service: u32, delivery: &Delivery) {
+        if delivery.task == Task::Run {
             self.queues.started(service);
-            self.store.started(AttemptId { cid: invocation.cid, number: attempt }, started_at);
+            self.store.started(delivery.id(), delivery.started_at);
         }
         self.running += 1;
-        let lease = Lease(self.next_number());
-        let held = Delivered {
-            invocation: invocation.clone(),
-            before: before.clone(),
-            lease,
-            service,
-            started_at: started_at.into(),
-            runs,
-            cancel: Cancel::No,
-        };
-        self.held.insert(invocation.cid, Held::Delivered(held));
-        Delivery { invocation, attempt, before, started_at, lease, task }
     }
 
     /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
@@ -254,7 +256,6 @@ impl<S: Store> State<S> {
                     let has_place =
                         !self.holds_back && settled.granted.is_empty() && self.running < self.max_running;
                     if has_place && callback.options.is_none() && self.queues.takes_at_once(service) {
-                        let now = self.clock.now();
                         let number = self.next_number();
                         let priority = self.queues.priority(service, &callback);
                         let invocation = &callback;
@@ -267,7 +268,7 @@ impl<S: Store> State<S> {
                             is_behind: false,
                         });
                         self.link(&callback);
-                        settled.granted.push(self.start(callback, service, None, Task::Run, now));
+                        settled.granted.push(self.start(callback, service, ended.ended_at));
                     } else {
                         self.hold(callback);
                     }
@@ -324,4 +325,27 @@ impl<S: Store> State<S> {
             && !self.written_ends.is_read()
             && (self.holds_back || usize::try_from(self.waiting) == Ok(self.queues.stuck()))
     }
+}
+
+/// What is held of an attempt that begins, and what is handed out.
+fn begun(
+    invocation: Arc<Invocation>,
+    service: u32,
+    before: Option<Arc<Progress>>,
+    lease: Lease,
+    task: Task,
+    started_at: SystemTime,
+) -> (Delivered, Delivery) {
+    let runs = task == Task::Run;
+    let attempt = before.as_ref().map_or(0, |before| before.attempts) + u32::from(runs);
+    let delivered = Delivered {
+        invocation: invocation.clone(),
+        before: before.clone(),
+        lease,
+        service,
+        started_at: started_at.into(),
+        runs,
+        cancel: Cancel::No,
+    };
+    (delivered, Delivery { invocation, attempt, before, started_at, lease, task })
 }

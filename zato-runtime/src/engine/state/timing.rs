@@ -28,16 +28,16 @@ pub(in crate::engine) fn ends_at(invocation: &Invocation, is_tried: bool) -> Opt
 }
 
 impl<S: Store> State<S> {
-    /// Sets what ends an invocation that has not started, or not ended.
+    /// Sets what ends an invocation that has not started, or not ended; it is accepted now where no time is given.
     pub(in crate::engine) fn set_timers(
         &mut self,
         ticket: Ticket,
         invocation: &Invocation,
-        accepted_at: SystemTime,
+        accepted_at: Option<SystemTime>,
     ) {
         let expires = invocation.options.as_deref().and_then(|options| options.expires);
         if let Some(when) = expires {
-            let at = self.clock.arm(when.from(accepted_at));
+            let at = self.clock.arm(when.from(accepted_at.unwrap_or_else(|| self.clock.now())));
             self.timers.set(at, ticket, Alarm::Expired);
         }
         if let Some(deadline) = invocation.deadline {
@@ -152,6 +152,9 @@ impl<S: Store> State<S> {
 
     /// When the next timer rings, if there is one.
     pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
+        if self.timers.len() == 0 && self.queues.has_no_rings() && self.written_ends.next_ring().is_none() {
+            return None;
+        }
         let rings = [self.timers.next(), self.queues.next_ring(), self.next_ring_for_the_written()];
         rings.into_iter().flatten().min()
     }

@@ -181,7 +181,7 @@ impl<S: Store> State<S> {
         if let Some(by) = hidden_by {
             self.hidden.insert(invocation.cid, by);
         }
-        self.set_timers(ticket, &invocation, invocation.called_at.into());
+        self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
         let lanes = &mut self.queues.of_mut(service).lanes;
         let stands_first = !is_behind && key_of(&invocation).is_none_or(|key| lanes.enter_again(key, ticket));
         let hold = if stands_first { Hold::Beyond } else { Hold::Key };
