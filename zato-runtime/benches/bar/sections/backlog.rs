@@ -2,7 +2,7 @@
 //! is measured is what a program has that is started with such a file.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zato_runtime::Runtime;
 
@@ -14,6 +14,9 @@ use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
 use crate::services::Ran;
 use crate::stats::each;
+
+/// In this time the end of what has been run is on disk.
+const WRITTEN_IN: Duration = Duration::from_millis(100);
 
 /// How many rounds are under way at once.
 const IN_FLIGHT: usize = 256;
@@ -78,6 +81,11 @@ pub(crate) fn child_fill(arguments: &[String]) {
             });
         }
         rounds.all_ended().await;
+        // What is still waiting would be run beside the rounds that are measured.
+        while arguments[1] == "ended" && ran.count() < count {
+            tokio::time::sleep(WRITTEN_IN).await;
+        }
+        tokio::time::sleep(WRITTEN_IN).await;
         runtime.shutdown().await.expect("it ends");
         tell(&[])
     });
