@@ -79,7 +79,10 @@ impl<S: Store> State<S> {
         }
         if let Some(family) = self.kin.families.get_mut(&forgotten) {
             family.above = above;
-            self.prune(forgotten);
+            // Nearly always the last of them is there still.
+            if !family.children.last().is_some_and(|last| self.held.contains_key(last)) {
+                self.prune(forgotten);
+            }
         }
         let mut next = above;
         while let Some(cid) = next.filter(|cid| !self.held.contains_key(cid)) {

@@ -11,6 +11,9 @@ use super::lanes::Lanes;
 use crate::engine::rate::Limiter;
 use crate::record::Hosted;
 
+/// How many places are kept for a queue that is empty.
+const MOST_SPARE: usize = 64;
+
 /// A place in a queue. It is void once the invocation no longer waits under this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::engine) struct Ticket {
@@ -52,6 +55,8 @@ pub(in crate::engine) struct Queues {
 pub(in crate::engine) struct Queue {
     /// By priority, the higher first; within one, in the order in which they came to be due. None is empty.
     pub(super) due: BTreeMap<Reverse<i8>, VecDeque<Ticket>>,
+    /// One that has become empty, for the next that comes: a queue is empty again and again where workers keep up.
+    spare: VecDeque<Ticket>,
     pub(in crate::engine) lanes: Lanes,
     /// How many wait, due or not.
     waiting: usize,
@@ -124,7 +129,10 @@ impl Queue {
         let mut first = self.due.first_entry()?;
         let ticket = first.get_mut().pop_front();
         if first.get().is_empty() {
-            first.remove();
+            let empty = first.remove();
+            if empty.capacity() <= MOST_SPARE {
+                self.spare = empty;
+            }
         }
         ticket
     }
@@ -236,8 +244,8 @@ impl Queues {
     /// It is due: it may start when its turn has come.
     pub(in crate::engine) fn push(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
         let priority = self.priority(service, invocation);
-        let queue = self.of_mut(service);
-        queue.due.entry(Reverse(priority)).or_default().push_back(ticket);
+        let Queue { due, spare, .. } = self.of_mut(service);
+        due.entry(Reverse(priority)).or_insert_with(|| std::mem::take(spare)).push_back(ticket);
         self.len += 1;
         self.give_turn(service);
     }
