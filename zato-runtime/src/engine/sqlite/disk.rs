@@ -291,9 +291,7 @@ impl State<Disk> {
     pub(super) fn has_written(&mut self, count: u64, number: u64) -> Aftermath {
         for cid in self.store.has_written(count) {
             if matches!(self.held.get(&cid), Some(Held::Ended { .. })) {
-                if self.news.is_kept() {
-                    self.news.ended.insert(cid);
-                }
+                self.note_gone(cid);
                 self.forget(cid);
             }
         }

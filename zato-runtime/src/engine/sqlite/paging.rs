@@ -27,12 +27,16 @@ impl Inner {
             let Some(hunger) = self.guarded().state.take_hunger() else { return };
             let (inner, not_ours) = (self.clone(), self.not_ours);
             self.tokio.spawn_blocking(move || match hunger {
-                Hunger::Line { service, name, now, most } => {
+                Hunger::Line { service, name, now, most, since } => {
                     match inner.pager.read(|reader| line::line(reader, &name, now, not_ours, most)) {
                         Ok((first, next_due)) => {
                             let is_all = first.len() < most;
-                            let line =
-                                Line { first: first.into_iter().map(left).collect(), is_all, next_due };
+                            let line = Line {
+                                first: first.into_iter().map(left).collect(),
+                                is_all,
+                                next_due,
+                                since,
+                            };
                             inner.fed(move |state| state.refill(service, line));
                         }
                         Err(fault) => {
@@ -40,17 +44,22 @@ impl Inner {
                         }
                     }
                 }
-                Hunger::Ends { until, after } => {
+                Hunger::Ends { until, after, since } => {
                     match inner.pager.read(|reader| line::ends(reader, until, after, not_ours, PAGE)) {
                         Ok((first, next)) => {
                             let last = first.last().filter(|_| first.len() == PAGE);
                             let last = last.map(|(at, row)| (*at, row.number));
                             let next = last.map(|(at, _)| at).or(next);
                             let first = first.into_iter().map(|(_, row)| left(row)).collect();
-                            inner.fed(move |state| state.end_written(Ends { first, last, next }));
+                            inner.fed(move |state| state.end_written(Ends { first, last, next, since }));
                         }
                         Err(fault) => inner.feed_later(&fault, move |state| {
-                            state.end_written(Ends { first: Vec::new(), last: after, next: Some(until) });
+                            state.end_written(Ends {
+                                first: Vec::new(),
+                                last: after,
+                                next: Some(until),
+                                since,
+                            });
                         }),
                     }
                 }

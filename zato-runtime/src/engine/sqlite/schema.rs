@@ -13,6 +13,9 @@ use super::format::{APPLICATION, KNOWN, migrate};
 /// How long to wait for somebody who holds the file locked: a reader that recovers the log, a person with `sqlite3`.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// The same for who writes: what cannot be written then is tried again, on another connection.
+const BUSY_LATER: Duration = Duration::from_secs(1);
+
 /// The oldest version of each line of SQLite that cannot lose what was committed when its WAL is reset.
 const MENDED: [std::ops::RangeInclusive<i32>; 3] =
     [3_044_006..=3_044_999, 3_050_007..=3_050_999, 3_051_003..=i32::MAX];
@@ -38,6 +41,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
     migrate(&mut connection, found).map_err(|error| StoreError::of(path, error))?;
     sync_names(path)?;
+    connection.busy_timeout(BUSY_LATER).map_err(|error| StoreError::of(path, error))?;
     Ok(connection)
 }
 

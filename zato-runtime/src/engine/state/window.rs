@@ -4,7 +4,7 @@
 //! comes then is *beyond*. So is what stands behind others in the lane of its key, once enough do that are held, and what
 //! is not due yet, once enough timers are set. It is held until it is written as it stands, and then let go of.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
@@ -23,8 +23,8 @@ use super::timing::{ends_at, starts_at};
 pub(in crate::engine) struct News {
     /// How many are reading.
     readers: usize,
-    /// What has ended and is held no longer.
-    pub(in crate::engine) ended: HashSet<Cid>,
+    /// What is held no longer, and since when: it has ended, or stands in the file otherwise than it was read.
+    gone: HashMap<Cid, u64>,
 }
 
 impl News {
@@ -38,11 +38,16 @@ impl News {
         self.readers += 1;
     }
 
+    /// Whether one has gone since somebody began to read, who may have read it as it stood before.
+    fn has_gone(&self, cid: Cid, since: u64) -> bool {
+        self.gone.get(&cid).is_some_and(|gone| *gone > since)
+    }
+
     /// Somebody has read.
     pub(super) fn drop(&mut self) {
         self.readers -= 1;
         if self.readers == 0 {
-            self.ended = HashSet::new();
+            self.gone = HashMap::new();
         }
     }
 }
@@ -56,6 +61,8 @@ pub(in crate::engine) struct Line {
     pub(in crate::engine) is_all: bool,
     /// When the next is.
     pub(in crate::engine) next_due: Option<SystemTime>,
+    /// The number at which the reading began.
+    pub(in crate::engine) since: u64,
 }
 
 /// What was read of what is to be ended.
@@ -67,15 +74,17 @@ pub(in crate::engine) struct Ends {
     pub(in crate::engine) last: Option<(SystemTime, u64)>,
     /// When the next is to be ended.
     pub(in crate::engine) next: Option<SystemTime>,
+    /// The number at which the reading began.
+    pub(in crate::engine) since: u64,
 }
 
 /// What is to be read of what is written down alone. [`News`] are kept until it has been.
 #[derive(Debug)]
 pub(in crate::engine) enum Hunger {
     /// What waits for a service: what may start by `now`, the first `most`.
-    Line { service: u32, name: ServiceName, now: SystemTime, most: usize },
+    Line { service: u32, name: ServiceName, now: SystemTime, most: usize, since: u64 },
     /// What is to be ended by `until`, after that time and accept number.
-    Ends { until: SystemTime, after: Option<(SystemTime, u64)> },
+    Ends { until: SystemTime, after: Option<(SystemTime, u64)>, since: u64 },
     /// Nothing, but some time later it is to be looked again who has a key.
     Lanes,
 }
@@ -166,7 +175,16 @@ impl<S: Store> State<S> {
         if let Some(ends) = ends {
             self.written_ends.note(ends, self.clock.arm(ends));
         }
+        self.note_gone(ticket.cid);
         self.forget(ticket.cid);
+    }
+
+    /// One is about to be held no longer.
+    pub(in crate::engine) fn note_gone(&mut self, cid: Cid) {
+        if self.news.is_kept() {
+            let number = self.next_number();
+            self.news.gone.insert(cid, number);
+        }
     }
 
     /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
@@ -210,7 +228,7 @@ impl<S: Store> State<S> {
                 is_all = false;
                 break;
             }
-            if self.news.ended.contains(&cid) {
+            if self.news.has_gone(cid, line.since) {
                 continue;
             }
             match self.held.get(&cid) {
@@ -240,9 +258,9 @@ impl<S: Store> State<S> {
         if self.closed {
             return None;
         }
-        let now = self.clock.now();
+        let (now, since) = (self.clock.now(), self.last_number);
         let hunger = if let Some((until, after)) = self.written_ends.take_hunger() {
-            Hunger::Ends { until: now.max(until), after }
+            Hunger::Ends { until: now.max(until), after, since }
         } else if self.holds_back {
             // Nothing is started any more.
             return None;
@@ -250,7 +268,7 @@ impl<S: Store> State<S> {
             return Some(Hunger::Lanes);
         } else {
             let (service, name, most) = self.queues.take_hungry()?;
-            Hunger::Line { service, name, now: now.max(self.due_until), most }
+            Hunger::Line { service, name, now: now.max(self.due_until), most, since }
         };
         self.news.keep();
         Some(hunger)
@@ -277,7 +295,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn end_written(&mut self, ends: Ends) {
         for left in ends.first {
             let cid = left.invocation.cid;
-            if !self.held.contains_key(&cid) && !self.news.ended.contains(&cid) {
+            if !self.held.contains_key(&cid) && !self.news.has_gone(cid, ends.since) {
                 self.hold_again(left);
             }
         }
