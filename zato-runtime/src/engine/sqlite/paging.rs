@@ -122,11 +122,11 @@ impl Inner {
     /// Gives the keys on that nobody has: their process died while those that had them had ended and lingered.
     fn mend_lanes(self: &Arc<Self>, left: &Connection) {
         match line::headless(left, self.not_ours) {
-            Ok(headless) if headless.is_empty() => {}
             Ok(headless) => self.fed(move |state| {
                 for (service, key) in &headless {
                     state.mend_lane_of(service, key);
                 }
+                state.has_mended = true;
             }),
             Err(error) => tracing::error!(
                 engine = self.url, %error,

@@ -41,6 +41,8 @@ fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
         Ok(())
     })?;
     state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
+    // A process that died may have left lanes whose key nobody has.
+    state.has_mended = false;
     // What has become due until now stays so, and what is to be ended by now is.
     state.due_until = state.clock.now();
     state.written_ends.note(state.due_until, Instant::now());

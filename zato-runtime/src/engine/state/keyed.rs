@@ -30,8 +30,8 @@ impl<S: Store> State<S> {
     ) -> Entered {
         let Some(key) = key_of(invocation) else { return Entered::First };
         let most = if S::WRITES_DOWN { self.queues.window } else { usize::MAX };
-        // Where all that may start of a service is held, so is the first of every lane.
-        let may_be_there = S::WRITES_DOWN && self.queues.has_beyond(service);
+        // Where all that may start of a service is held, so is the first of every lane that has one.
+        let may_be_there = S::WRITES_DOWN && (self.queues.has_beyond(service) || !self.has_mended);
         let name = self.queues.names[service as usize];
         let mut is_unknown = false;
         let is_there = || {

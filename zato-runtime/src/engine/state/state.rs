@@ -76,6 +76,8 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) written_ends: WrittenEnds,
     /// The lanes of which it could not be read who is next.
     pub(in crate::engine) headless: Vec<(u32, Box<str>)>,
+    /// Whether every lane that is written down has one that has its key, as far as an earlier process is concerned.
+    pub(in crate::engine) has_mended: bool,
     /// Whether nobody is about to look at those again.
     pub(in crate::engine) is_to_mend: bool,
     /// What has happened to what was held since something is being read.
@@ -118,6 +120,7 @@ impl<S: Store> State<S> {
             leaving: Leaving::default(),
             written_ends: WrittenEnds::default(),
             headless: Vec::new(),
+            has_mended: true,
             is_to_mend: false,
             news: News::default(),
             clock: config.clock.clone(),
