@@ -119,8 +119,14 @@ impl<S: Store> State<S> {
                     lanes.drop_empty(key);
                 }
             }
-            Err(_) => self.headless.push((service, key.into())),
+            Err(_) => self.mend_later(service, key),
         }
+    }
+
+    /// The same for one that is named.
+    pub(in crate::engine) fn mend_lane_of(&mut self, service: &ServiceName, key: &str) {
+        let service = self.queues.number(service);
+        self.mend_lane(service, key);
     }
 
     /// Who has a key, where that is written down alone.
@@ -128,12 +134,6 @@ impl<S: Store> State<S> {
         let name = &self.queues.names[service as usize];
         let oldest = self.store.lane_members(name, key, 0, PAGE).ok()?;
         oldest.iter().find(|member| member.has_key).map(|member| member.cid)
-    }
-
-    /// The same for one that is named.
-    pub(in crate::engine) fn mend_lane_of(&mut self, service: &ServiceName, key: &str) {
-        let service = self.queues.number(service);
-        self.mend_lane(service, key);
     }
 
     /// It could not be read who stands in a lane.
