@@ -19,10 +19,10 @@ use super::{line, lookups};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
-use crate::record::{AttemptId, Ended, Key, Progress, digest};
+use crate::record::{AttemptId, Delivery, Ended, Key, Progress, digest};
 
-/// What is done when all that was changed before is on disk.
-pub(super) type After = Box<dyn FnOnce() + Send>;
+/// What is done when all that was changed before is on disk; answers with what was started in it.
+pub(super) type After = Box<dyn FnOnce() -> Vec<Delivery> + Send>;
 
 /// The store of a state that is kept on disk.
 ///

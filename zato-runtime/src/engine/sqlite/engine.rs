@@ -202,12 +202,12 @@ impl Inner {
         }
         guarded.state.store.after(Box::new(move || {
             aftermath.finish();
-            inner.hand_out(started);
             if is_idle {
                 inner.idle.notify_waiters();
             }
             // Who no longer listens needs no answer.
             let _ = late.map(|changed| answer.send(changed));
+            started
         }));
         self.kick(guarded);
         if is_hungry {
@@ -236,7 +236,7 @@ impl Inner {
     }
 
     /// What has been started is on disk: workers may have it.
-    fn hand_out(self: &Arc<Self>, started: Vec<Delivery>) {
+    pub(super) fn hand_out(self: &Arc<Self>, started: Vec<Delivery>) {
         if started.is_empty() {
             return;
         }

@@ -9,6 +9,7 @@ mod codec;
 mod json;
 mod names;
 mod columns;
+mod pass;
 mod rows;
 mod insert;
 mod sweep;

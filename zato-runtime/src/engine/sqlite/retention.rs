@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::pass::Class;
 use super::rows::Rows;
-use super::sweep::Class;
 use crate::config::Config;
 
 /// How many are kept, and for how long.

@@ -269,8 +269,8 @@ mod tests {
     use crate::engine::sqlite::columns::{LiveRow, Stored};
     use crate::engine::sqlite::insert::As;
     use crate::engine::sqlite::lookups;
+    use crate::engine::sqlite::pass::Class;
     use crate::engine::sqlite::samples::{Store, at, completed, counted, ended, failed, invocation, nth};
-    use crate::engine::sqlite::sweep::Class;
 
     fn live(rows: &Rows, cid: Cid) -> LiveRow {
         match lookups::find(rows.connection(), cid).expect("it can be read").expect("it is held") {

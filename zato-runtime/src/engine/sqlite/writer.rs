@@ -57,9 +57,9 @@ impl Inner {
             }
             let aftermath = self.guarded().state.has_written(count, number);
             aftermath.finish();
-            for after in afters {
-                after();
-            }
+            // Callers hear first: what workers begin now would hold them up.
+            let started = afters.into_iter().flat_map(|after| after()).collect();
+            self.hand_out(started);
             self.look_at_log(&mut file);
             self.look_at_age(&file);
         }
