@@ -77,6 +77,7 @@ impl Facts {
             || (self.is_paused(unseen.unwrap_or(&node.service)) && !self.is_dropped(node))
             || self.parts(node).any(|part| self.is_held_back(part))
             || self.ahead(node).any(|other| self.is_held_back(other))
+            || self.may_be_ahead(node).any(|other| self.is_interrupted(other))
     }
 
     /// Whether the shutdown has dropped its last attempt, which it does at its limit alone.

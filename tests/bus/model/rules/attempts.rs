@@ -46,11 +46,10 @@ impl Facts {
             verdicts = self.judge(node, index, &hits)?;
         }
         let restarted = node.runs.last().and_then(|run| self.restarted(run));
-        let last = node.runs.last().and_then(|run| run.left).map(|(left, _)| left);
-        let last = restarted.map(|restart| restart.up).or(last);
+        let left = node.runs.last().and_then(|run| run.left).map(|(left, _)| left);
+        let last = restarted.map(|restart| restart.up).or(left);
         let is_near = |other: u64| at.is_none_or(|at| self.is_in_time(at, other));
         if verdicts.contains(&Verdict::End(outcome.name())) {
-            let left = node.runs.last().and_then(|run| run.left).map(|(left, _)| left);
             must([last, left].into_iter().flatten().any(|last| is_near(last.at)), || {
                 "it ended at another time than its attempt".to_owned()
             })?;
@@ -59,7 +58,8 @@ impl Facts {
             let is_right = is_due
                 && match outcome {
                     Outcome::Cancelled(_) => {
-                        hits.iter().any(|hit| last.is_none_or(|last| last.seq < hit.seq) && is_near(hit.at))
+                        // One that is interrupted waits from then on, also while its process ends.
+                        hits.iter().any(|hit| left.is_none_or(|left| left.seq < hit.seq) && is_near(hit.at))
                             || self.cut_of(node).is_some_and(|cut| is_near(cut.at))
                     }
                     Outcome::TimedOut(_) => node.deadline.is_some_and(is_near),

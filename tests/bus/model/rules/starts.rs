@@ -6,12 +6,25 @@ use crate::model::script::RATE;
 impl Facts {
     /// What was accepted before it under its key.
     pub(crate) fn ahead<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
+        self.may_be_ahead(node).filter(|other| !self.may_be_either(node, other))
+    }
+
+    /// What was accepted before it under its key, or may have been.
+    pub(crate) fn may_be_ahead<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
         let mine = move |other: &&Node| {
             node.key.is_some()
                 && (other.key, &other.service) == (node.key, &node.service)
-                && other.made.seq < node.made.seq
+                && other.cid != node.cid
+                && (other.made.seq < node.made.seq || self.may_be_either(node, other))
         };
         self.nodes.values().filter(mine)
+    }
+
+    /// Whether it is not known which of two was accepted first. What is run again is read from the disk before it is
+    /// accepted, and handlers make their calls meanwhile.
+    fn may_be_either(&self, one: &Node, other: &Node) -> bool {
+        let is_again = one.again_of.is_some() || other.again_of.is_some();
+        self.world.is_durable && is_again && one.made.at == other.made.at
     }
 
     /// From when on it could start that is due, as far as the log before `until` says; never, if it is paused to the
@@ -23,7 +36,7 @@ impl Facts {
         }
         let waits = index == 0 && !self.world.ignores_keys;
         let ended = |other: &Node| other.ended.first().map(|(when, _)| when.at);
-        let free = self.ahead(node).filter(|_| waits).filter_map(ended).max();
+        let free = self.may_be_ahead(node).filter(|_| waits).filter_map(ended).max();
         let resumed = self.resumed(&node.service, due.max(free.unwrap_or_default()));
         self.resumed(&node.service, resumed.max(self.allowed(node, until, true)))
     }
