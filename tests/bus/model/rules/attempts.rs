@@ -49,11 +49,8 @@ impl Facts {
         let left = node.runs.last().and_then(|run| run.left).map(|(left, _)| left);
         let last = restarted.map(|restart| restart.up).or(left);
         let is_near = |other: u64| at.is_none_or(|at| self.is_in_time(at, other));
-        if verdicts.contains(&Verdict::End(outcome.name())) {
-            must([last, left].into_iter().flatten().any(|last| is_near(last.at)), || {
-                "it ended at another time than its attempt".to_owned()
-            })?;
-        } else {
+        let ends_so = verdicts.contains(&Verdict::End(outcome.name()));
+        if !ends_so || ![last, left].into_iter().flatten().any(|last| is_near(last.at)) {
             let is_due = verdicts.iter().any(|verdict| !matches!(verdict, Verdict::End(_)));
             let is_right = is_due
                 && match outcome {
@@ -69,6 +66,7 @@ impl Facts {
                     }
                     _ => false,
                 };
+            must(is_right || !ends_so, || "it ended at another time than its attempt".to_owned())?;
             must(is_right, || format!("{} instead of {verdicts:?}, with {hits:?}", outcome.name()))?;
             // It would have started, had nothing held it up.
             let due = verdicts.iter().find_map(due);

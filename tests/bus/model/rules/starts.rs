@@ -20,11 +20,13 @@ impl Facts {
         self.nodes.values().filter(mine)
     }
 
-    /// Whether it is not known which of two was accepted first. What is run again is read from the disk before it is
-    /// accepted, and handlers make their calls meanwhile.
+    /// Whether it is not known which of two was accepted first. Who calls from outside may have to wait, for its turn or
+    /// for what it has run again to be read, and handlers make their calls meanwhile.
     fn may_be_either(&self, one: &Node, other: &Node) -> bool {
-        let is_again = one.again_of.is_some() || other.again_of.is_some();
-        self.world.is_durable && is_again && one.made.at == other.made.at
+        let is_from_outside = |node: &Node| node.again_of.is_some() || node.parent.is_none();
+        self.world.is_durable
+            && is_from_outside(one) != is_from_outside(other)
+            && one.made.at == other.made.at
     }
 
     /// From when on it could start that is due, as far as the log before `until` says; never, if it is paused to the
