@@ -117,20 +117,24 @@ impl Facts {
             let others = others.into_iter().filter(|_| is_tie);
             others.chain(hit.map(|_| Verdict::End("Cancelled"))).collect()
         };
+        let restart = self.restarted(&node.runs[index]);
         Ok(match how {
             Some(End::Ok) => vec![Verdict::End("Completed")],
-            Some(End::FailForGood) if hit.is_some() => cancelled(vec![Verdict::End("Failed")]),
-            Some(End::RetryAfter(wait)) if hit.is_some() => cancelled(again("Failed", wait)),
-            Some(_) if hit.is_some() => cancelled(again("Failed", node.wait)),
-            Some(End::FailForGood) => vec![Verdict::End("Failed")],
-            Some(_) if self.interrupts(&node.runs[index]) => vec![Verdict::Held],
-            _ if let Some(restart) = self.restarted(&node.runs[index]) => {
+            Some(how) => {
+                let verdicts = match how {
+                    End::FailForGood => vec![Verdict::End("Failed")],
+                    _ if self.interrupts(&node.runs[index]) => vec![Verdict::Held],
+                    _ if let Some(restart) = restart => vec![Verdict::Again(restart.up.at)],
+                    End::RetryAfter(wait) => again("Failed", wait),
+                    _ => again("Failed", node.wait),
+                };
+                if hit.is_some() { cancelled(verdicts) } else { verdicts }
+            }
+            None if let Some(restart) = restart => {
                 let is_cancelled = hit.map(|_| Verdict::End("Cancelled"));
                 let again = strict.is_none().then_some(Verdict::Again(restart.up.at));
                 is_cancelled.into_iter().chain(again).collect()
             }
-            Some(End::RetryAfter(wait)) => again("Failed", wait),
-            Some(_) => again("Failed", node.wait),
             None => {
                 let is_now = |limit: Option<u64>| limit.is_some_and(|limit| near(limit, left.at));
                 let mut verdicts = Vec::new();
