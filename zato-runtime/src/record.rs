@@ -201,9 +201,13 @@ pub struct Ended {
 impl Ended {
     /// Whether it is a dead letter. Who called synchronously was told, and a step is a part of its chain.
     pub fn is_dead(&self) -> bool {
-        !self.outcome.is_completed()
-            && !matches!(self.invocation.channel, Channel::Invoke | Channel::ChainStep)
+        is_dead(&self.invocation, &self.outcome)
     }
+}
+
+/// Whether an invocation that ended so is a dead letter.
+pub(crate) fn is_dead(invocation: &Invocation, outcome: &Outcome) -> bool {
+    !outcome.is_completed() && !matches!(invocation.channel, Channel::Invoke | Channel::ChainStep)
 }
 
 /// What follows from an attempt, to be recorded in one step.

@@ -143,10 +143,11 @@ impl Facts {
                 }
                 if is_now(timeout) || is_now(node.deadline) {
                     verdicts.extend(hit.map(|_| Verdict::End("Cancelled")));
-                    if strict.is_none() && is_now(node.deadline) {
+                    let is_late = strict.is_none() || is_tie;
+                    if is_late && is_now(node.deadline) {
                         verdicts.push(Verdict::End("TimedOut"));
                     }
-                    if strict.is_none() && is_now(timeout) {
+                    if is_late && is_now(timeout) {
                         verdicts.extend(again("TimedOut", node.wait));
                     }
                 }

@@ -78,8 +78,11 @@ impl Facts {
                     (run.began.seq < cancel.when.seq || run.began.at == cancel.when.at)
                         && run.left.is_none_or(|(left, _)| left.seq > cancel.when.seq)
                 };
-                // On its way to or from a disk it is taken for one that runs.
-                let is_unseen = self.world.is_durable && at.is_some_and(|at| near(at, cancel.when.at));
+                // What a worker has taken and not begun is taken for one that runs, and so is what is on its way to or
+                // from a disk.
+                let is_taken = node.runs.is_empty() && matches!(outcome, Some(Outcome::Cancelled(_)));
+                let is_unseen =
+                    (self.world.is_durable || is_taken) && at.is_some_and(|at| near(at, cancel.when.at));
                 node.is_many() || is_unseen || node.runs.iter().any(runs)
             }
         };

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use smallvec::SmallVec;
 use zato_core::{Cid, ServiceName};
 
 use super::change::Change;
@@ -189,17 +188,15 @@ impl Store for Disk {
         self.push(Change::Cancelled(cid, with_tree));
     }
 
-    fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]> {
+    fn ended(&mut self, ended: &Arc<Ended>) {
         self.ends += 1;
         self.push(Change::Ended(ended.clone()));
         self.ended.push_back((self.count, ended.invocation.cid));
-        SmallVec::new()
     }
 
-    fn ended_inside(&mut self, ended: &Arc<Ended>, number: u64) -> SmallVec<[Cid; 2]> {
+    fn ended_inside(&mut self, ended: &Arc<Ended>, number: u64) {
         self.push(Change::EndedInside(ended.clone(), number));
         self.ended.push_back((self.count, ended.invocation.cid));
-        SmallVec::new()
     }
 
     fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {

@@ -63,9 +63,13 @@ impl<S: Store> State<S> {
             }
         };
         if let Some(Past { ended, .. }) = first {
-            let (first, above) = (ended.invocation.cid, self.above(&ended.invocation));
-            self.held.insert(first, Held::Ended { ended, again: Some(cid), above });
-            self.store.run_again(first, cid);
+            let first = ended.invocation.cid;
+            if let Some(kept) = self.store.kept_mut(first) {
+                kept.again = Some(cid);
+            } else {
+                self.held.insert(first, Held::Ended { ended, again: Some(cid) });
+                self.store.run_again(first, cid);
+            }
         }
         if let Some((by, digest)) = made {
             self.repeats.note(by, digest, cid);

@@ -2,25 +2,29 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use zato_core::{Cid, Ending, Invocation, Outcome};
 
 use super::groups::Full;
 use super::held::{Cancel, Delivered, Held, Waiting};
+use super::kept::Kept;
 use super::queues::{Queues, Ticket};
 use super::state::State;
-use super::store::Store;
+use super::store::{Over, Past, Store};
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
+
+/// What holds fewer bytes is freed at once.
+const FREED_AT_ONCE: usize = 1_024;
 
 /// What is done once the lock is released: freeing memory takes longer than all else, and waking somebody runs
 /// code that is not ours.
 #[derive(Debug, Default)]
 #[must_use = "waiters are told when it is finished"]
 pub(in crate::engine) struct Aftermath {
-    forgotten: SmallVec<[Held; 2]>,
+    forgotten: Vec<Held>,
+    kept: Vec<Kept>,
     told: Vec<(oneshot::Sender<Outcome>, Outcome)>,
 }
 
@@ -42,7 +46,8 @@ impl<S: Store> State<S> {
 
     /// Whether anything is.
     pub(in crate::engine) fn has_aftermath(&self) -> bool {
-        !self.aftermath.forgotten.is_empty() || !self.aftermath.told.is_empty()
+        let Aftermath { forgotten, kept, told } = &self.aftermath;
+        !forgotten.is_empty() || !kept.is_empty() || !told.is_empty()
     }
 
     pub(in crate::engine) fn cancel_of(&self, cid: Cid) -> Cancel {
@@ -126,61 +131,81 @@ impl<S: Store> State<S> {
         {
             self.aftermath.told.extend(waiters.into_iter().map(|waiter| (waiter, ended.outcome.clone())));
         }
-        let oldest = self.store.ended(&ended);
-        self.remember(ended.clone(), oldest);
+        self.store.ended(&ended);
+        self.remember(ended.clone());
         ended
     }
 
     /// Remembers what has ended, as long as it is to.
-    pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>, oldest: impl IntoIterator<Item = Cid>) {
+    pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>) {
         let cid = ended.invocation.cid;
-        let above = self.above(&ended.invocation);
-        let ended = Held::Ended { ended, again: None, above };
+        let ended = Held::Ended { ended, again: None };
         // Nearly always it is held, and looked up once.
         match self.held.get_mut(&cid) {
             Some(held) => *held = ended,
             None => drop(self.held.insert(cid, ended)),
         }
-        self.forget_all(oldest);
         // What was kept for it alone is kept as long as all else from now on.
         for child in self.no_longer_put_off(cid) {
             if let Some(Held::Ended { ended, .. }) = self.held.get(&child) {
-                let oldest = self.store.ended(&ended.clone());
-                self.forget_all(oldest);
+                self.store.ended(&ended.clone());
+            }
+        }
+        while let Some(over) = self.store.over() {
+            match over {
+                Over::Keep(cid) => self.keep(cid),
+                Over::Forget(kept) => self.forget_kept(kept),
             }
         }
     }
 
-    fn forget_all(&mut self, oldest: impl IntoIterator<Item = Cid>) {
-        for cid in oldest {
-            let above = self.held.get(&cid).and_then(|held| self.stands_below(held));
-            if !self.put_off(cid, above) {
-                self.forget(cid);
-            }
+    /// Has one that has ended be kept, and not held.
+    fn keep(&mut self, cid: Cid) {
+        let Some(held) = self.held.remove(&cid) else { return };
+        let Held::Ended { ended, again } = held else {
+            self.held.insert(cid, held);
+            return;
+        };
+        let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&cid).copied() };
+        let children = self.children_of_kept(cid);
+        self.store.keep(Kept::new(Past { ended, again, hidden_by }, children));
+    }
+
+    /// Forgets one that was kept, unless that above it has not ended: then it is held again until it has.
+    fn forget_kept(&mut self, kept: Kept) {
+        let (cid, above) = (kept.invocation.cid, self.above(&kept.invocation));
+        if self.put_off(cid, above) {
+            let (Past { ended, again, .. }, children) = kept.into_past();
+            self.held.insert(cid, Held::Ended { ended, again });
+            self.hold_children(cid, children);
+        } else {
+            self.drop_kept(kept);
+        }
+    }
+
+    /// Forgets one that was kept.
+    pub(in crate::engine) fn drop_kept(&mut self, mut kept: Kept) {
+        let (cid, above) = (kept.invocation.cid, self.above(&kept.invocation));
+        let children = std::mem::take(&mut kept.children);
+        self.hold_children(cid, children);
+        self.unlink(cid, above);
+        if !self.hidden.is_empty() {
+            self.hidden.remove(&cid);
+        }
+        if kept.bytes() > FREED_AT_ONCE {
+            self.aftermath.kept.push(kept);
         }
     }
 
     /// Holds it no longer.
     pub(in crate::engine) fn forget(&mut self, cid: Cid) {
         if let Some(held) = self.held.remove(&cid) {
-            let above = self.stands_below(&held);
-            self.forgotten(cid, above, held);
+            self.unlink(cid, self.above(held.invocation()));
+            if !self.hidden.is_empty() {
+                self.hidden.remove(&cid);
+            }
+            self.aftermath.forgotten.push(held);
         }
-    }
-
-    fn stands_below(&self, held: &Held) -> Option<Cid> {
-        match held {
-            Held::Ended { above, .. } => *above,
-            held => self.above(held.invocation()),
-        }
-    }
-
-    fn forgotten(&mut self, cid: Cid, above: Option<Cid>, held: Held) {
-        self.unlink(cid, above);
-        if !self.hidden.is_empty() {
-            self.hidden.remove(&cid);
-        }
-        self.aftermath.forgotten.push(held);
     }
 
     /// Ends everything that has not ended as `Cancelled`; answers how many there were.

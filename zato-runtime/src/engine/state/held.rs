@@ -17,8 +17,6 @@ pub(in crate::engine) enum Held {
         ended: Arc<Ended>,
         /// The invocation that runs it again.
         again: Option<Cid>,
-        /// What it stands below: what has long ended is forgotten without being read.
-        above: Option<Cid>,
     },
 }
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use zato_core::{Cid, Invocation};
 
 use super::held::Held;
+use super::kept::Kept;
 use super::state::State;
 use super::store::Store;
 
@@ -29,6 +30,7 @@ struct Family {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) enum Below<'a> {
     Held(&'a Held),
+    Kept(&'a Kept),
     /// It is forgotten.
     Gap,
 }
@@ -48,8 +50,38 @@ impl<S: Store> State<S> {
         if !S::WRITES_DOWN
             && let Some(above) = self.above(invocation)
         {
-            self.kin.families.entry(above).or_default().children.push(invocation.cid);
+            self.add_child(above, invocation.cid);
         }
+    }
+
+    fn add_child(&mut self, above: Cid, child: Cid) {
+        if let Some(family) = self.kin.families.get_mut(&above) {
+            family.children.push(child);
+        } else if !self.held.contains_key(&above)
+            && let Some(kept) = self.store.kept_mut(above)
+        {
+            kept.children.push(child);
+        } else {
+            let children = SmallVec::from_buf([child]);
+            self.kin.families.insert(above, Family { children, above: None });
+        }
+    }
+
+    /// What is below one that is kept from now on, which goes with it.
+    pub(in crate::engine) fn children_of_kept(&mut self, cid: Cid) -> SmallVec<[Cid; 1]> {
+        self.kin.families.remove(&cid).unwrap_or_default().children
+    }
+
+    /// Those are below one that is not kept any more.
+    pub(in crate::engine) fn hold_children(&mut self, cid: Cid, children: SmallVec<[Cid; 1]>) {
+        if !children.is_empty() {
+            self.kin.families.insert(cid, Family { children, above: None });
+        }
+    }
+
+    /// Whether one is held, or kept.
+    fn is_remembered(&self, cid: Cid) -> bool {
+        self.held.contains_key(&cid) || self.store.kept(cid).is_some()
     }
 
     /// What one that has ended must wait for before it may be forgotten: that above it has not ended, and may ask for
@@ -80,12 +112,13 @@ impl<S: Store> State<S> {
         if let Some(family) = self.kin.families.get_mut(&forgotten) {
             family.above = above;
             // Nearly always the last of them is there still.
-            if !family.children.last().is_some_and(|last| self.held.contains_key(last)) {
+            let last = family.children.last().copied();
+            if !last.is_some_and(|last| self.is_remembered(last)) {
                 self.prune(forgotten);
             }
         }
         let mut next = above;
-        while let Some(cid) = next.filter(|cid| !self.held.contains_key(cid)) {
+        while let Some(cid) = next.filter(|cid| !self.is_remembered(*cid)) {
             next = self.prune(cid);
         }
     }
@@ -93,7 +126,7 @@ impl<S: Store> State<S> {
     /// Drops a family of which nothing is left; answers with what is above it then.
     fn prune(&mut self, cid: Cid) -> Option<Cid> {
         let family = self.kin.families.get(&cid)?;
-        let is_there = |child: &Cid| self.held.contains_key(child) || self.kin.families.contains_key(child);
+        let is_there = |child: &Cid| self.kin.families.contains_key(child) || self.is_remembered(*child);
         let left = family.children.iter().rposition(is_there).map_or(0, |last| last + 1);
         if left == 0 {
             return self.kin.families.remove(&cid)?.above;
@@ -114,11 +147,17 @@ impl<S: Store> State<S> {
     ) {
         let mut next = vec![from];
         while let Some(above) = next.pop() {
-            let Some(family) = self.kin.families.get(&above) else { continue };
-            for child in &family.children {
-                match self.held.get(child) {
-                    Some(held) if !with_reruns && held.invocation().again_of() == Some(above) => continue,
-                    Some(held) if held.invocation().root == root => see(Below::Held(held)),
+            let family = self.kin.families.get(&above).map(|family| &family.children);
+            let kept = || self.store.kept(above).map(|kept| &kept.children);
+            for child in family.or_else(kept).into_iter().flatten() {
+                let below = match (self.held.get(child), self.store.kept(*child)) {
+                    (Some(held), _) => Some((&**held.invocation(), Below::Held(held))),
+                    (None, Some(kept)) => Some((&kept.invocation, Below::Kept(kept))),
+                    (None, None) => None,
+                };
+                match below {
+                    Some((invocation, _)) if !with_reruns && invocation.again_of() == Some(above) => continue,
+                    Some((invocation, below)) if invocation.root == root => see(below),
                     Some(_) => continue,
                     None => see(Below::Gap),
                 }

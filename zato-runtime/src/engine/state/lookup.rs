@@ -1,9 +1,10 @@
 //! What can be asked of the memory engine's state.
 
 use tokio::sync::oneshot;
-use zato_core::{Cid, Outcome};
+use zato_core::{Cid, Invocation, Outcome};
 
 use super::held::{Cancel, Held, Hold, Waiting};
+use super::kept::Kept;
 use super::kin::Below;
 use super::restore::Left;
 use super::state::State;
@@ -56,7 +57,7 @@ impl<S: Store> State<S> {
             return Ok(Some(self.found(held)));
         }
         if let Some(Past { ended, again, .. }) = self.store.past(cid)? {
-            return Ok(Some(self.found(&Held::Ended { ended, again, above: None })));
+            return Ok(Some(self.found(&Held::Ended { ended, again })));
         }
         Ok(self.store.left(cid)?.map(|left| self.found_left(left)))
     }
@@ -85,6 +86,11 @@ impl<S: Store> State<S> {
         let found = self.stands(held);
         let id = AttemptId { cid: found.cid(), number: found.attempts };
         Found { lingers: !self.lingering.is_empty() && self.lingering.contains_key(&id), ..found }
+    }
+
+    fn found_kept(&self, kept: &Kept) -> Found {
+        let Past { ended, again, .. } = kept.past();
+        self.found(&Held::Ended { ended, again })
     }
 
     fn stands(&self, held: &Held) -> Found {
@@ -153,13 +159,15 @@ impl<S: Store> State<S> {
     /// Everything that is held of a tree, and how much of it is not.
     pub(in crate::engine) fn tree(&self, root: Cid) -> Tree {
         let mut tree = Tree { found: Vec::new(), swept: 0 };
-        match self.held.get(&root) {
-            Some(held) if held.invocation().root == root => tree.found.push(self.found(held)),
-            Some(_) => return tree,
-            None => tree.swept += 1,
+        match (self.held.get(&root), self.store.kept(root)) {
+            (Some(held), _) if held.invocation().root == root => tree.found.push(self.found(held)),
+            (None, Some(kept)) if kept.invocation.root == root => tree.found.push(self.found_kept(kept)),
+            (None, None) => tree.swept += 1,
+            _ => return tree,
         }
         self.walk(root, root, true, |below| match below {
             Below::Held(held) => tree.found.push(self.found(held)),
+            Below::Kept(kept) => tree.found.push(self.found_kept(kept)),
             Below::Gap => tree.swept += 1,
         });
         tree.found.sort_unstable_by_key(Found::cid);
@@ -168,30 +176,40 @@ impl<S: Store> State<S> {
 
     /// What passes the filter.
     pub(in crate::engine) fn list(&self, filter: &Filter) -> Vec<Found> {
-        let passes = |held: &&Held| {
-            let invocation = held.invocation();
-            let is_in_stage = match filter.stage {
-                None => true,
-                Some(Stage::Waiting) => matches!(held, Held::Waiting(_)),
-                Some(Stage::Running) => matches!(held, Held::Delivered(_) | Held::Open(_)),
-                Some(Stage::Ended) => held.has_ended(),
-                Some(Stage::Dead) => {
-                    matches!(held, Held::Ended { ended, again: None, .. } if ended.is_dead())
-                }
-            };
-            is_in_stage
+        let is_in_stage = |one: &Below<'_>| match (filter.stage, one) {
+            (None, _) | (Some(Stage::Ended), Below::Kept(_)) => true,
+            (Some(Stage::Waiting), Below::Held(held)) => matches!(held, Held::Waiting(_)),
+            (Some(Stage::Running), Below::Held(held)) => {
+                matches!(held, Held::Delivered(_) | Held::Open(_))
+            }
+            (Some(Stage::Ended), Below::Held(held)) => held.has_ended(),
+            (Some(Stage::Dead), Below::Held(held)) => {
+                matches!(held, Held::Ended { ended, again: None } if ended.is_dead())
+            }
+            (Some(Stage::Dead), Below::Kept(kept)) => kept.again.is_none() && kept.is_dead(),
+            (Some(Stage::Waiting | Stage::Running), Below::Kept(_)) | (Some(_), Below::Gap) => false,
+        };
+        let passes = |(invocation, one): &(&Invocation, Below<'_>)| {
+            is_in_stage(one)
                 && filter.before.is_none_or(|before| invocation.cid < before)
                 && filter.service.as_deref().is_none_or(|service| service == &*invocation.service)
         };
-        let mut all: Vec<_> = self.held.values().filter(passes).collect();
+        let held = self.held.values().map(|held| (&**held.invocation(), Below::Held(held)));
+        let kept = self.store.all_kept().map(|kept| (&kept.invocation, Below::Kept(kept)));
+        let mut all: Vec<_> = held.chain(kept).filter(passes).collect();
         // CIDs are minted in order, and those that callers bring are few.
-        let newest_first = |held: &&Held| std::cmp::Reverse(held.invocation().cid);
+        let newest_first = |(invocation, _): &(&Invocation, Below<'_>)| std::cmp::Reverse(invocation.cid);
         if filter.limit < all.len() {
             all.select_nth_unstable_by_key(filter.limit, newest_first);
             all.truncate(filter.limit);
         }
         all.sort_unstable_by_key(newest_first);
-        all.into_iter().map(|held| self.found(held)).collect()
+        let found = |(_, one)| match one {
+            Below::Held(held) => Some(self.found(held)),
+            Below::Kept(kept) => Some(self.found_kept(kept)),
+            Below::Gap => None,
+        };
+        all.into_iter().filter_map(found).collect()
     }
 
     /// Forgets a dead letter.
@@ -205,8 +223,12 @@ impl<S: Store> State<S> {
         if !past.ended.is_dead() || past.again.is_some() || group.is_some_and(|group| !group.has_ended()) {
             return Ok(DiscardAnswer::NotDead);
         }
-        self.store.discarded(&past.ended);
-        self.forget(cid);
+        if let Some(kept) = self.store.discard_kept(cid) {
+            self.drop_kept(kept);
+        } else {
+            self.store.discarded(&past.ended);
+            self.forget(cid);
+        }
         Ok(DiscardAnswer::Discarded)
     }
 

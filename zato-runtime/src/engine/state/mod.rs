@@ -6,6 +6,7 @@
 )]
 
 mod store;
+mod kept;
 mod lanes;
 mod queues;
 mod beyond;
@@ -30,9 +31,10 @@ mod lookup;
 pub(super) use accept::NotTaken;
 pub(super) use ends::Aftermath;
 pub(super) use held::Held;
+pub(super) use kept::{Kept, bytes};
 pub(super) use keyed::key_of;
 pub(super) use restore::Left;
 pub(super) use state::State;
-pub(super) use store::{Accepted, Member, Past, Store};
+pub(super) use store::{Accepted, Member, Over, Past, Store};
 pub(super) use timing::ends_at;
 pub(super) use window::{Ends, Hunger, Line};

@@ -226,9 +226,9 @@ impl<S: Store> State<S> {
         for inner in settle.inner {
             let inner = Arc::new(inner);
             let number = self.next_number();
-            let oldest = self.store.ended_inside(&inner, number);
+            self.store.ended_inside(&inner, number);
             self.link(&inner.invocation);
-            self.remember(inner, oldest);
+            self.remember(inner);
         }
         let mut settled = Settled::default();
         match settle.verdict {

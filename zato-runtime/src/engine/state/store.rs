@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use smallvec::SmallVec;
 use zato_core::{Cid, Invocation, ServiceName};
 
+use super::kept::Kept;
 use super::restore::Left;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
@@ -32,12 +32,40 @@ pub(in crate::engine) trait Store {
     /// What runs, or a group, is to end.
     fn cancelled(&mut self, _cid: Cid, _with_tree: bool) {}
 
-    /// One that was held has ended. Answers which are not to be remembered any more.
-    fn ended(&mut self, ended: &Arc<Ended>) -> SmallVec<[Cid; 2]>;
+    /// One that was held has ended.
+    fn ended(&mut self, ended: &Arc<Ended>);
 
-    /// A synchronous call has ended inside an attempt that is being settled. Answers likewise.
-    fn ended_inside(&mut self, ended: &Arc<Ended>, _number: u64) -> SmallVec<[Cid; 2]> {
-        self.ended(ended)
+    /// A synchronous call has ended inside an attempt that is being settled.
+    fn ended_inside(&mut self, ended: &Arc<Ended>, _number: u64) {
+        self.ended(ended);
+    }
+
+    /// What is to be done with what has ended and was remembered long enough. Asked again and again, until nothing is.
+    fn over(&mut self) -> Option<Over> {
+        None
+    }
+
+    /// One that has ended is held no longer, and is remembered.
+    fn keep(&mut self, _kept: Kept) {}
+
+    /// One that is kept.
+    fn kept(&self, _cid: Cid) -> Option<&Kept> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn kept_mut(&mut self, _cid: Cid) -> Option<&mut Kept> {
+        None
+    }
+
+    /// Everything that is kept.
+    fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+        std::iter::empty()
+    }
+
+    /// A dead letter that is kept is forgotten.
+    fn discard_kept(&mut self, _cid: Cid) -> Option<Kept> {
+        None
     }
 
     /// One that has ended, where the state does not hold it.
@@ -45,8 +73,8 @@ pub(in crate::engine) trait Store {
     /// # Errors
     ///
     /// Here and below: what is written down cannot be read.
-    fn past(&self, _cid: Cid) -> Result<Option<Past>, StoreFault> {
-        Ok(None)
+    fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
+        Ok(self.kept(cid).map(Kept::past))
     }
 
     /// One that waits, where the state does not hold it.
@@ -83,10 +111,10 @@ pub(in crate::engine) trait Store {
         Ok(None)
     }
 
-    /// A dead letter is run again.
+    /// A dead letter that is held is run again.
     fn run_again(&mut self, _first: Cid, _again: Cid) {}
 
-    /// A dead letter is forgotten.
+    /// A dead letter that is not kept is forgotten.
     fn discarded(&mut self, _ended: &Ended) {}
 
     /// A service is paused, or resumed.
@@ -125,6 +153,19 @@ pub(in crate::engine) struct Accepted<'a> {
     pub(in crate::engine) priority: i8,
     /// Whether another has its concurrency key.
     pub(in crate::engine) is_behind: bool,
+}
+
+/// What becomes of what has ended and was remembered for a while, where it is not written down.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is made: a box would be made for each"
+)]
+pub(in crate::engine) enum Over {
+    /// It is held no longer, and is kept.
+    Keep(Cid),
+    /// It is forgotten.
+    Forget(Kept),
 }
 
 /// An invocation that has ended.
