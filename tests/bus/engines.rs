@@ -217,7 +217,7 @@ fn ended(delivery: &Delivery, outcome: Outcome) -> Ended {
 
 /// It has ended in this, and so much follows from it.
 fn end_as(delivery: &Delivery, outcome: Outcome, callbacks: &[Arc<Invocation>]) -> Verdict {
-    Verdict::End { ended: Arc::new(ended(delivery, outcome)), callbacks: callbacks.iter().cloned().collect() }
+    Verdict::End { ended: ended(delivery, outcome), callbacks: callbacks.iter().cloned().collect() }
 }
 
 fn done() -> Outcome {

@@ -232,7 +232,7 @@ pub enum Verdict {
     /// The invocation has ended.
     End {
         /// The invocation and how it ended.
-        ended: Arc<Ended>,
+        ended: Ended,
         /// The invocations of its callbacks, in order.
         callbacks: Batch<Arc<Invocation>>,
     },

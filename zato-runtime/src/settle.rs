@@ -8,7 +8,7 @@ use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payloa
 
 use crate::cid;
 use crate::engine::{LeaseLost, Settled};
-use crate::record::{AttemptId, Batch, Delivery, Ended, Settle, Task, Tried, Verdict};
+use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 use crate::shared::Shared;
 use crate::words::rfc3339;
 
@@ -16,22 +16,19 @@ use crate::words::rfc3339;
 /// was started. `lingers` where the handler has not been dropped.
 pub(crate) fn settle(
     shared: &Arc<Shared>,
-    delivery: &Delivery,
+    delivery: Delivery,
     outcome: Outcome,
     lingers: bool,
 ) -> Step<'static, Batch<Delivery>> {
-    let ended = Arc::new(Ended {
-        invocation: delivery.invocation.clone(),
-        outcome,
-        attempts: delivery.attempt,
-        // Where none was made now, the last attempt is one of before, or there was none.
-        started_at: match delivery.task {
-            Task::Run => Some(delivery.started_at),
-            _ => delivery.last_started_at(),
-        },
-        ended_at: shared.config.clock.now(),
-        before: delivery.before.clone(),
-    });
+    let by = (delivery.id(), delivery.lease);
+    // Where none was made now, the last attempt is one of before, or there was none.
+    let started_at = match delivery.task {
+        Task::Run => Some(delivery.started_at),
+        _ => delivery.last_started_at(),
+    };
+    let Delivery { invocation, attempt, before, .. } = delivery;
+    let ended_at = shared.config.clock.now();
+    let ended = Ended { invocation, outcome, attempts: attempt, started_at, ended_at, before };
     let callbacks = follow_ups(shared, &ended);
     // Whoever called synchronously is told by the call.
     let is_awaited = ended.invocation.channel == Channel::Invoke;
@@ -41,11 +38,11 @@ pub(crate) fn settle(
     let told = Told {
         observed: shared.observer.as_ref().map(|observer| {
             callbacks.iter().for_each(|callback| observer.entering(callback));
-            (ended.clone(), callbacks.clone())
+            (Arc::new(ended.clone()), callbacks.clone())
         }),
-        dead: is_dead.then(|| ended.clone()),
+        dead: is_dead.then(|| Box::new(ended.clone())),
     };
-    record(shared, delivery, Verdict::End { ended, callbacks }, told, lingers)
+    record(shared, by, Verdict::End { ended, callbacks }, told, lingers)
 }
 
 /// Who is to be told once it is recorded.
@@ -54,7 +51,7 @@ struct Told {
     /// A door that listens: of the end, and of the callbacks.
     observed: Option<(Arc<Ended>, Batch<Arc<Invocation>>)>,
     /// The log, where nobody else is.
-    dead: Option<Arc<Ended>>,
+    dead: Option<Box<Ended>>,
 }
 
 /// Has another attempt made at some time; at none where a shutdown interrupted the one that is over.
@@ -78,19 +75,18 @@ pub(crate) fn again(
         error: error.into_boxed_str(),
         counts: at.is_some(),
     };
-    record(shared, delivery, Verdict::Again { at, tried }, Told::default(), lingers)
+    record(shared, (delivery.id(), delivery.lease), Verdict::Again { at, tried }, Told::default(), lingers)
 }
 
 fn record(
     shared: &Arc<Shared>,
-    delivery: &Delivery,
+    (id, lease): (AttemptId, Lease),
     verdict: Verdict,
     told: Told,
     lingers: bool,
 ) -> Step<'static, Batch<Delivery>> {
-    let id = delivery.id();
     let inner = shared.take_inner(id);
-    match shared.engine.settle_one(Settle { cid: id.cid, lease: delivery.lease, verdict, inner, lingers }) {
+    match shared.engine.settle_one(Settle { cid: id.cid, lease, verdict, inner, lingers }) {
         Step::Now(answer) => {
             Step::now(recorded(shared, id, lingers, told, answer.unwrap_or(Err(LeaseLost)).ok()))
         }

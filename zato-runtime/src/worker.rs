@@ -187,14 +187,14 @@ impl Workers {
             }
             self.shared.see_in_time(&mut delivery);
             let recorded = match self.begin(&delivery, desk) {
-                Err(outcome) => settle(&self.shared, &delivery, outcome, false),
+                Err(outcome) => settle(&self.shared, delivery, outcome, false),
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
                     // A task for each attempt would cost more than all else that is done for it.
                     match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
                         Poll::Ready(brought) => {
                             drop(watched);
-                            self.conclude(&delivery, brought, false)
+                            self.conclude(delivery, brought, false)
                         }
                         Poll::Pending => {
                             self.see_through(delivery, running, limit, watched);
@@ -266,7 +266,7 @@ impl Workers {
             "the attempt is over, but its handler could not be dropped, and keeps its place until it is: it blocks its \
              thread, or others block all of them; what blocks belongs into `tokio::task::spawn_blocking`"
         );
-        let recorded = self.conclude(delivery, brings, true);
+        let recorded = self.conclude(delivery.clone(), brings, true);
         let workers = self.clone();
         // This is no thread of tokio's.
         match recorded {
@@ -279,7 +279,7 @@ impl Workers {
     /// Records what follows from an attempt.
     fn conclude(
         &self,
-        delivery: &Delivery,
+        delivery: Delivery,
         brought: Brought,
         lingers: bool,
     ) -> Step<'static, Batch<Delivery>> {
@@ -302,7 +302,7 @@ impl Workers {
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
             Decision::End(outcome) => settle(&self.shared, delivery, outcome, lingers),
-            Decision::Again { at, error } => again(&self.shared, delivery, at, error, lingers),
+            Decision::Again { at, error } => again(&self.shared, &delivery, at, error, lingers),
         }
     }
 
@@ -321,7 +321,7 @@ impl Workers {
                 let brought = within_limits(running, limit, &stop, grace).await;
                 drop(watched);
                 workers.shared.config.clock.look();
-                let granted = workers.conclude(&delivery, brought, false).await;
+                let granted = workers.conclude(delivery, brought, false).await;
                 workers.run_granted(granted).await;
             });
             task.abort_handle()

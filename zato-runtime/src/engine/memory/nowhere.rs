@@ -1,18 +1,13 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
-use std::sync::Arc;
-
 use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
-use super::remembered::{Limits, Remembered};
+use super::remembered::Remembered;
 use crate::config::Config;
 use crate::engine::contract::Refused;
-use crate::engine::state::{Kept, Over, Store, bytes};
-use crate::record::{Ended, Key};
-
-/// How many that have ended last are held as they were, at the most.
-const LAST: usize = 64;
+use crate::engine::state::{Kept, Store};
+use crate::record::Key;
 
 /// Which ended invocations are remembered, and the idempotency keys.
 #[derive(Debug)]
@@ -28,16 +23,13 @@ pub(super) struct Nowhere {
 
 impl Nowhere {
     pub(super) fn new(config: &Config) -> Self {
-        let ended = Limits {
-            last: LAST.min(config.window),
-            most: config.keep_ended.unwrap_or(10_000),
-            most_bytes: config.keep_ended_bytes,
-            longest: config.keep_ended_for,
-        };
-        let dead = Limits { most: config.keep_dead, longest: config.keep_dead_for, ..ended };
         Self {
-            remembered: Remembered::new(ended),
-            dead: Remembered::new(dead),
+            remembered: Remembered::new(
+                config.keep_ended.unwrap_or(10_000),
+                config.keep_ended_bytes,
+                config.keep_ended_for,
+            ),
+            dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             keys: Keys::new(config.keep_keys),
             now: config.clock.now().into(),
         }
@@ -47,18 +39,13 @@ impl Nowhere {
 impl Store for Nowhere {
     const WRITES_DOWN: bool = false;
 
-    fn ended(&mut self, ended: &Arc<Ended>) {
-        let kept = if ended.is_dead() { &mut self.dead } else { &mut self.remembered };
-        self.now = ended.ended_at.into();
-        kept.push(ended.invocation.cid, bytes(&ended.invocation, &ended.outcome), self.now);
-    }
-
-    fn over(&mut self) -> Option<Over> {
-        self.remembered.over(self.now).or_else(|| self.dead.over(self.now))
-    }
-
     fn keep(&mut self, kept: Kept) {
-        if kept.is_dead() { self.dead.keep(kept) } else { self.remembered.keep(kept) }
+        self.now = self.now.max(kept.ended_at.into());
+        if kept.is_dead() { self.dead.push(kept) } else { self.remembered.push(kept) }
+    }
+
+    fn pop_surplus(&mut self) -> Option<Kept> {
+        self.remembered.pop_surplus(self.now).or_else(|| self.dead.pop_surplus(self.now))
     }
 
     fn kept(&self, cid: Cid) -> Option<&Kept> {
@@ -74,11 +61,7 @@ impl Store for Nowhere {
     }
 
     fn discard_kept(&mut self, cid: Cid) -> Option<Kept> {
-        self.dead.discard_kept(cid)
-    }
-
-    fn discarded(&mut self, ended: &Ended) {
-        self.dead.discard_held(ended.invocation.cid, bytes(&ended.invocation, &ended.outcome));
+        self.dead.discard(cid)
     }
 
     fn key(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use zato_core::{Cid, Ending, Invocation, Outcome};
+use zato_core::{Cid, Ending, Invocation, Outcome, Slot};
 
 use super::groups::Full;
 use super::held::{Cancel, Delivered, Held, Waiting};
 use super::kept::Kept;
 use super::queues::{Queues, Ticket};
 use super::state::State;
-use super::store::{Over, Past, Store};
+use super::store::{Past, Store};
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
@@ -115,13 +115,54 @@ impl<S: Store> State<S> {
             Some(join) => join.join(group, rows),
             None => (self.cancelled(group.clone(), "no one joins its members"), Batch::new()),
         };
-        (self.end(Arc::new(ended)), callbacks)
+        (self.end_shared(ended), callbacks)
     }
 
-    pub(in crate::engine) fn end(&mut self, ended: Arc<Ended>) -> Arc<Ended> {
+    /// Ends a member of a group; answers with all of its group, if it is the last of them.
+    pub(in crate::engine) fn end_member(&mut self, slot: Slot, ended: Ended) -> Option<Full> {
+        let ended = self.end_shared(ended);
+        self.groups.fill(slot, &ended)
+    }
+
+    pub(in crate::engine) fn end(&mut self, ended: Ended) {
+        if S::WRITES_DOWN {
+            self.end_shared(ended);
+        } else {
+            self.note_end(&ended);
+            self.keep(ended, None);
+        }
+    }
+
+    /// Ends one that somebody else looks at as well.
+    fn end_shared(&mut self, ended: Ended) -> Arc<Ended> {
+        self.note_end(&ended);
+        let ended = Arc::new(ended);
+        if S::WRITES_DOWN {
+            self.store.ended(&ended);
+            self.hold_ended(ended.clone());
+        } else {
+            self.keep(Ended::clone(&ended), None);
+        }
+        ended
+    }
+
+    /// A synchronous call has ended inside an attempt that is being settled.
+    pub(in crate::engine) fn end_inside(&mut self, ended: Ended, number: u64) {
+        self.link(&ended.invocation);
+        if S::WRITES_DOWN {
+            let ended = Arc::new(ended);
+            self.store.ended_inside(&ended, number);
+            self.hold_ended(ended);
+        } else {
+            self.keep(ended, None);
+        }
+    }
+
+    fn note_end(&mut self, ended: &Ended) {
         self.repeats.forget(ended.invocation.cid);
         let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
-        match self.lingering.get_mut(&id) {
+        let lingering = if self.lingering.is_empty() { None } else { self.lingering.get_mut(&id) };
+        match lingering {
             Some(lingering) => lingering.has_ended = true,
             None if ended.invocation.options.is_some() => self.leave_lane(&ended.invocation),
             None => {}
@@ -131,13 +172,10 @@ impl<S: Store> State<S> {
         {
             self.aftermath.told.extend(waiters.into_iter().map(|waiter| (waiter, ended.outcome.clone())));
         }
-        self.store.ended(&ended);
-        self.remember(ended.clone());
-        ended
     }
 
-    /// Remembers what has ended, as long as it is to.
-    pub(in crate::engine) fn remember(&mut self, ended: Arc<Ended>) {
+    /// Holds what has ended until it is written down.
+    fn hold_ended(&mut self, ended: Arc<Ended>) {
         let cid = ended.invocation.cid;
         let ended = Held::Ended { ended, again: None };
         // Nearly always it is held, and looked up once.
@@ -145,30 +183,25 @@ impl<S: Store> State<S> {
             Some(held) => *held = ended,
             None => drop(self.held.insert(cid, ended)),
         }
-        // What was kept for it alone is kept as long as all else from now on.
-        for child in self.no_longer_put_off(cid) {
-            if let Some(Held::Ended { ended, .. }) = self.held.get(&child) {
-                self.store.ended(&ended.clone());
-            }
-        }
-        while let Some(over) = self.store.over() {
-            match over {
-                Over::Keep(cid) => self.keep(cid),
-                Over::Forget(kept) => self.forget_kept(kept),
-            }
-        }
     }
 
-    /// Has one that has ended be kept, and not held.
-    fn keep(&mut self, cid: Cid) {
-        let Some(held) = self.held.remove(&cid) else { return };
-        let Held::Ended { ended, again } = held else {
-            self.held.insert(cid, held);
-            return;
-        };
+    /// Keeps what has ended, where nothing is written down, and forgets what was kept for long.
+    fn keep(&mut self, ended: Ended, again: Option<Cid>) {
+        let cid = ended.invocation.cid;
+        // Nobody else has the invocation then, nearly always.
+        drop(self.held.remove(&cid));
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&cid).copied() };
         let children = self.children_of_kept(cid);
-        self.store.keep(Kept::new(Past { ended, again, hidden_by }, children));
+        self.store.keep(Kept::new(ended, again, hidden_by, children));
+        // What was held for it alone is kept as long as all else from now on.
+        for child in self.no_longer_put_off(cid) {
+            if let Some(Held::Ended { ended, again }) = self.held.remove(&child) {
+                self.keep(Arc::unwrap_or_clone(ended), again);
+            }
+        }
+        while let Some(kept) = self.store.pop_surplus() {
+            self.forget_kept(kept);
+        }
     }
 
     /// Forgets one that was kept, unless that above it has not ended: then it is held again until it has.
@@ -241,7 +274,7 @@ impl<S: Store> State<S> {
             if let Some((attempts, started_at)) = runs.or(last) {
                 (ended.attempts, ended.started_at) = (attempts, Some(started_at));
             }
-            self.end(Arc::new(Ended { before, ..ended }));
+            self.end(Ended { before, ..ended });
         }
         count
     }

@@ -1,8 +1,7 @@
 //! What has ended and is kept in memory for a while.
 //!
-//! What has just ended is held as it was. What has stood for a while is kept here by value, in the order in which it
-//! ended: what comes and goes so is read and written one after the other, where memory of its own for each would be
-//! found cold when it is given back.
+//! It is kept by value, in the order in which it ended: so it is written and read one after the other. Memory of its own
+//! for each would be cold when it is given back, long after, and what is taken anew would be cold as well.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -30,11 +29,13 @@ pub(in crate::engine) struct Kept {
 }
 
 impl Kept {
-    pub(in crate::engine) fn new(past: Past, children: SmallVec<[Cid; 1]>) -> Self {
-        let Past { ended, again, hidden_by } = past;
-        // Nearly always nobody else has them any more.
-        let Ended { invocation, outcome, attempts, started_at, ended_at, before } =
-            Arc::unwrap_or_clone(ended);
+    pub(in crate::engine) fn new(
+        ended: Ended,
+        again: Option<Cid>,
+        hidden_by: Option<Cid>,
+        children: SmallVec<[Cid; 1]>,
+    ) -> Self {
+        let Ended { invocation, outcome, attempts, started_at, ended_at, before } = ended;
         let invocation = Arc::unwrap_or_clone(invocation);
         Self { invocation, outcome, attempts, started_at, ended_at, before, again, hidden_by, children }
     }
@@ -62,14 +63,10 @@ impl Kept {
         is_dead(&self.invocation, &self.outcome)
     }
 
-    /// How many bytes it holds.
+    /// How many bytes it holds: its request, and its response or error.
     pub(in crate::engine) fn bytes(&self) -> usize {
-        bytes(&self.invocation, &self.outcome)
+        let result =
+            self.outcome.payload().map_or(0, Payload::len) + self.outcome.error().map_or(0, str::len);
+        self.invocation.payload.len() + result
     }
-}
-
-/// How many bytes a remembered invocation holds: its request, and its response or error.
-pub(in crate::engine) fn bytes(invocation: &Invocation, outcome: &Outcome) -> usize {
-    let result = outcome.payload().map_or(0, Payload::len) + outcome.error().map_or(0, str::len);
-    invocation.payload.len() + result
 }

@@ -234,7 +234,9 @@ impl<S: Store> State<S> {
 
     /// Everything of the tree below an invocation that has not ended.
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
-        let Some(root) = self.held.get(&cid).map(|held| held.invocation().root) else { return Vec::new() };
+        let held = self.held.get(&cid).map(|held| held.invocation().root);
+        let root = held.or_else(|| self.store.kept(cid).map(|kept| kept.invocation.root));
+        let Some(root) = root else { return Vec::new() };
         let mut open = Vec::new();
         self.walk(cid, root, false, |below| match below {
             Below::Held(held) if !held.has_ended() => open.push(held.invocation().cid),

@@ -224,11 +224,8 @@ impl<S: Store> State<S> {
         }
         self.clear_suspect(settle.cid);
         for inner in settle.inner {
-            let inner = Arc::new(inner);
             let number = self.next_number();
-            self.store.ended_inside(&inner, number);
-            self.link(&inner.invocation);
-            self.remember(inner);
+            self.end_inside(inner, number);
         }
         let mut settled = Settled::default();
         match settle.verdict {
@@ -238,10 +235,14 @@ impl<S: Store> State<S> {
                 let slot = ended.invocation.slot;
                 let next = slot.and_then(|slot| created.iter().find(|next| next.slot == Some(slot)));
                 let next = next.map(|next| next.cid);
-                let ended = self.end(ended);
-                if let (Some(slot), None) = (slot, next)
-                    && let Some(full) = self.groups.fill(slot, &ended)
-                {
+                let ended_at = ended.ended_at;
+                let full = if let (Some(slot), None) = (slot, next) {
+                    self.end_member(slot, ended)
+                } else {
+                    self.end(ended);
+                    None
+                };
+                if let Some(full) = full {
                     let (group, callbacks) = self.end_group(&full);
                     settled.joined = Some(group);
                     created.extend(callbacks);
@@ -271,7 +272,7 @@ impl<S: Store> State<S> {
                             is_behind: false,
                         });
                         self.link(&callback);
-                        settled.granted.push(self.start(callback, service, ended.ended_at));
+                        settled.granted.push(self.start(callback, service, ended_at));
                     } else {
                         self.hold(callback);
                     }

@@ -32,21 +32,19 @@ pub(in crate::engine) trait Store {
     /// What runs, or a group, is to end.
     fn cancelled(&mut self, _cid: Cid, _with_tree: bool) {}
 
-    /// One that was held has ended.
-    fn ended(&mut self, ended: &Arc<Ended>);
+    /// One that was held has ended, and is to be written down.
+    fn ended(&mut self, _ended: &Arc<Ended>) {}
 
-    /// A synchronous call has ended inside an attempt that is being settled.
-    fn ended_inside(&mut self, ended: &Arc<Ended>, _number: u64) {
-        self.ended(ended);
-    }
+    /// The same for a synchronous call, which has ended inside an attempt that is being settled.
+    fn ended_inside(&mut self, _ended: &Arc<Ended>, _number: u64) {}
 
-    /// What is to be done with what has ended and was remembered long enough. Asked again and again, until nothing is.
-    fn over(&mut self) -> Option<Over> {
+    /// One has ended, and is kept, where nothing is written down.
+    fn keep(&mut self, _kept: Kept) {}
+
+    /// The oldest that is kept, as long as more are than should be.
+    fn pop_surplus(&mut self) -> Option<Kept> {
         None
     }
-
-    /// One that has ended is held no longer, and is remembered.
-    fn keep(&mut self, _kept: Kept) {}
 
     /// One that is kept.
     fn kept(&self, _cid: Cid) -> Option<&Kept> {
@@ -114,7 +112,7 @@ pub(in crate::engine) trait Store {
     /// A dead letter that is held is run again.
     fn run_again(&mut self, _first: Cid, _again: Cid) {}
 
-    /// A dead letter that is not kept is forgotten.
+    /// A dead letter that is held, or written down, is forgotten.
     fn discarded(&mut self, _ended: &Ended) {}
 
     /// A service is paused, or resumed.
@@ -153,19 +151,6 @@ pub(in crate::engine) struct Accepted<'a> {
     pub(in crate::engine) priority: i8,
     /// Whether another has its concurrency key.
     pub(in crate::engine) is_behind: bool,
-}
-
-/// What becomes of what has ended and was remembered for a while, where it is not written down.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is looked at where it is made: a box would be made for each"
-)]
-pub(in crate::engine) enum Over {
-    /// It is held no longer, and is kept.
-    Keep(Cid),
-    /// It is forgotten.
-    Forget(Kept),
 }
 
 /// An invocation that has ended.
