@@ -11,6 +11,7 @@ mod chains;
 mod calls;
 mod invoke_all;
 mod context;
+mod damage;
 mod outcomes;
 mod table;
 mod payloads;

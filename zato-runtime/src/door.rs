@@ -253,6 +253,10 @@ async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallEr
     let service = call.target.to_string();
     let (accepted, told) = intake::accept_told(shared, call)?;
     let cid = accepted.await?;
-    let outcome = told.await.map_err(|_| CallError::ShuttingDown)?;
+    let outcome = tokio::select! {
+        biased;
+        outcome = told => outcome.map_err(|_| CallError::ShuttingDown)?,
+        fault = shared.engine.damaged() => return Err(fault.of_call(Some(cid))),
+    };
     response(&service, cid, outcome)
 }

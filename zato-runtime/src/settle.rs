@@ -30,8 +30,9 @@ pub(crate) fn settle(
     let ended_at = shared.config.clock.now();
     let ended = Ended { invocation, outcome, attempts: attempt, started_at, ended_at, before };
     let callbacks = follow_ups(shared, &ended);
-    // Whoever called synchronously is told by the call.
-    let is_awaited = ended.invocation.channel == Channel::Invoke;
+    // Whoever called synchronously is told by the call, unless its process has died.
+    let has_lost = ended.before.as_ref().is_some_and(|before| before.losses > 0);
+    let is_awaited = ended.invocation.channel == Channel::Invoke && !has_lost;
     // A member of a group is told of in its row.
     let is_told = is_awaited || ended.invocation.slot.is_some();
     let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_told;

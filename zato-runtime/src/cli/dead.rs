@@ -76,7 +76,9 @@ pub(super) async fn discard(builder: Builder, which: Which, output: Output) -> R
 }
 
 fn refuse(cid: Cid, error: &CallError) -> usize {
-    eprintln!("error: {cid}: {}", shown(&error.to_string()));
+    let error = shown(&error.to_string());
+    let named = if error.contains(&cid.to_string()) { String::new() } else { format!("{cid}: ") };
+    eprintln!("error: {named}{error}");
     1
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn serve(builder: Builder) -> Result<bool, CliError> {
     let waiting = store::left(&url).await;
     let runtime = builder.start().await?;
     tracing::info!(engine = %shown(&url), services, waiting, "serving; ctrl-C or SIGTERM ends it");
-    stop::drained(&runtime).await?;
+    stop::served(&runtime).await?;
     if engine::keeps(&url) {
         let left = match store::left(&url).await {
             0 => "nothing is left".to_owned(),

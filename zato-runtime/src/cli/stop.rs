@@ -12,8 +12,16 @@ use crate::runtime::Runtime;
 use crate::words::shown;
 
 /// Shuts the runtime down when the program is asked to stop, and resolves when that is done. What is then left
-/// has been cancelled without further word, or is kept for the next process.
+/// has been cancelled without further word, or is kept for the next process. Fails when nothing can be recorded any more.
 pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
+    tokio::select! {
+        drained = served(runtime) => drained,
+        fault = runtime.shared().engine.damaged() => Err(fault.into()),
+    }
+}
+
+/// The same, however long nothing can be recorded.
+pub(super) async fn served(runtime: &Runtime) -> Result<(), Error> {
     asked().await;
     eprintln!("asked to stop: what runs is finished; asked once more, the program stops at once");
     runtime.shutdown().await

@@ -184,6 +184,12 @@ pub trait Engine: LookUps {
     /// [`StoreFault`] if what is kept cannot be read.
     fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>>;
 
+    /// Resolves when nothing can be recorded any more, because what is kept is damaged: then nobody need wait for an
+    /// outcome. Never does where nothing is kept.
+    fn damaged(&self) -> Step<'_, StoreFault> {
+        Step::later(std::future::pending())
+    }
+
     /// Forgets dead letters.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! From an engine's URL to the engine.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::config::Config;
 #[non_exhaustive]
 pub enum EngineError {
     /// The URL names no engine that this program has.
-    #[error("`{url}` names no engine that this program has: {}", known())]
+    #[error("`{url}` names no engine that this program has: {}{}", known(), Meant(url))]
     Unknown {
         /// The URL as it was given.
         url: String,
@@ -22,6 +23,14 @@ pub enum EngineError {
     /// The URL of a file names none.
     #[error("`{url}` names no file: say which, as in `sqlite:zato.db`")]
     NoPath {
+        /// The URL as it was given.
+        url: String,
+    },
+    /// A path that begins with two slashes, as that of a server's URL does.
+    #[error(
+        "`{url}` is no path: write `sqlite:zato.db`, from the working directory, or `sqlite:/var/lib/zato.db`"
+    )]
+    Slashes {
         /// The URL as it was given.
         url: String,
     },
@@ -55,6 +64,18 @@ fn known() -> &'static str {
         "it has `memory:` and `sqlite:PATH`"
     } else {
         "it has `memory:`, and `sqlite:PATH` with the feature `sqlite` of `zato-runtime`"
+    }
+}
+
+/// What somebody has meant who gave a path alone.
+struct Meant<'a>(&'a str);
+
+impl fmt::Display for Meant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            path if path.is_empty() || path.contains(':') => Ok(()),
+            path => write!(f, "; a file is named as in `sqlite:{path}`"),
+        }
     }
 }
 
@@ -116,6 +137,7 @@ fn named(url: &str) -> Result<Named, EngineError> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         return match path {
             "" => Err(EngineError::NoPath { url: url.to_owned() }),
+            path if path.starts_with("//") => Err(EngineError::Slashes { url: url.to_owned() }),
             path => Ok(Named::Sqlite(PathBuf::from(path))),
         };
     }

@@ -48,6 +48,8 @@ pub(super) struct Inner {
     pub(super) pager: Reader,
     /// Why nothing can be written at present, if so.
     pub(super) fault: watch::Sender<Option<StoreFault>>,
+    /// What is wrong where it will not pass.
+    pub(super) damage: watch::Sender<Option<StoreFault>>,
     /// Set when the engine is closed: what cannot be written now never will be.
     pub(super) is_closing: AtomicBool,
     /// Whether receipts are given before they are true: for the test of the test.
@@ -114,6 +116,7 @@ impl Sqlite {
             reader: Reader::new(path),
             pager: Reader::new(path),
             fault: watch::Sender::new(None),
+            damage: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,
             space: Space::new(path, config.disk_reserve),

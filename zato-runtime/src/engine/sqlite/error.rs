@@ -196,6 +196,11 @@ impl StoreError {
         matches!(self, Self::Busy { .. })
     }
 
+    /// Whether it will not pass by itself.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Foreign { .. })
+    }
+
     /// Whether it will pass when there is room again.
     pub(super) fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
@@ -215,6 +220,9 @@ impl StoreError {
             return Self::Corrupt { path, source };
         }
         match source.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure) if path.is_dir() => {
+                Self::Open { path, reason: Unopened::Directory, source: Box::new(source) }
+            }
             Some(ErrorCode::NotADatabase) => Self::Foreign { path },
             Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, source },
             Some(ErrorCode::DiskFull) => Self::Full { path, source: Box::new(source) },

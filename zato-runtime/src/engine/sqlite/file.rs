@@ -29,6 +29,7 @@ const TOO_MANY_PAGES: u64 = 65_536;
 const SELDOM: u64 = 16;
 
 /// The file and the right to it.
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
 pub(super) struct File {
     path: PathBuf,
     /// None after it has failed, until it is open again, and once it is closed.
@@ -44,6 +45,8 @@ pub(super) struct File {
     was_opened_again: bool,
     /// Whether changes were given up: what comes after may build on them, and is not written either.
     has_given_up: bool,
+    /// Whether something could not be read: nothing is swept then, since nobody waits for that, and it may be what is old.
+    is_damaged: bool,
     /// Whether a long log has been told of.
     told_of_log: bool,
 }
@@ -63,6 +66,7 @@ impl File {
             kept: None,
             was_opened_again: false,
             has_given_up: false,
+            is_damaged: false,
             told_of_log: false,
         })
     }
@@ -77,10 +81,13 @@ impl File {
             return Err(self.closed());
         }
         let is_time = (self.transactions + 1).is_multiple_of(SELDOM);
-        let (retention, now) = (self.retention, self.clock.now());
+        let (retention, now, is_damaged) = (self.retention, self.clock.now(), self.is_damaged);
         self.transact(|rows| {
             for change in changes {
                 change.make(rows, is_repeated)?;
+            }
+            if is_damaged {
+                return Ok(());
             }
             retention.sweep(rows, now, SWEPT_AT_ONCE + 2 * changes.len(), is_time)
         })
@@ -92,7 +99,7 @@ impl File {
         let (retention, now) = (self.retention, self.clock.now());
         self.begin_again()?;
         let is_due = |file: &Self| file.due().is_some_and(|due| due <= now);
-        if self.has_given_up || !is_due(self) {
+        if self.has_given_up || self.is_damaged || !is_due(self) {
             return Ok(false);
         }
         self.transact(|rows| retention.sweep(rows, now, limit, true))?;
@@ -117,6 +124,7 @@ impl File {
         let Err(error) = committed else { return Ok(()) };
         let undone = rows.rollback();
         let error = StoreError::of(&self.path, error);
+        self.is_damaged |= error.is_damage();
         if undone.is_err() || !error.leaves_it_whole() {
             // What a failed sync has left in the cache may be gone: nothing is believed that was not read again.
             self.rows = None;
@@ -186,7 +194,7 @@ impl File {
             let mut rows = Rows::new(schema::open(&self.path)?);
             rows.kept = kept;
             (self.rows, self.kept) = (Some(rows), None);
-            tracing::info!(file = %self.path.display(), "the file is open again");
+            tracing::debug!(file = %self.path.display(), "the file is open again");
             return Ok(());
         }
         let connection = settled(&self.path)?;
@@ -195,7 +203,7 @@ impl File {
         rows.counted(kept);
         self.rows = Some(rows);
         self.was_opened_again = true;
-        tracing::info!(file = %self.path.display(), "the file is open again, and its log is on disk");
+        tracing::debug!(file = %self.path.display(), "the file is open again, and its log is on disk");
         Ok(())
     }
 

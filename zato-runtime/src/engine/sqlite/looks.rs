@@ -78,9 +78,12 @@ impl Inner {
         let found = self.change(true, move |state| state.find(cid)).await??;
         let Some(root) = found.map(|found| found.invocation.root) else { return Ok(Vec::new()) };
         let links = self.rows(move |reader| trees::links(reader, root)).await?;
+        let there: HashSet<_> = links.iter().map(|link| link.cid).collect();
         let mut children: HashMap<Cid, Vec<&Link>> = HashMap::new();
         for link in &links {
             if let Some(above) = link.above {
+                // What is below one that is forgotten is below the root.
+                let above = if there.contains(&above) { above } else { root };
                 children.entry(above).or_default().push(link);
             }
         }

@@ -209,7 +209,22 @@ impl Engine for Sqlite {
             match answer.await?? {
                 None => Ok(None),
                 Some(Ok(outcome)) => Ok(Some(outcome)),
-                Some(Err(told)) => told.await.map(Some).map_err(|_| self.0.closed()),
+                Some(Err(told)) => tokio::select! {
+                    biased;
+                    told = told => told.map(Some).map_err(|_| self.0.closed()),
+                    fault = self.damaged() => Err(fault),
+                },
+            }
+        })
+    }
+
+    fn damaged(&self) -> Step<'_, StoreFault> {
+        let mut damage = self.0.damage.subscribe();
+        Step::later(async move {
+            let fault = damage.wait_for(Option::is_some).await.ok().and_then(|fault| fault.clone());
+            match fault {
+                Some(fault) => fault,
+                None => std::future::pending().await,
             }
         })
     }

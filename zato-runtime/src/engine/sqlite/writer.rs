@@ -143,6 +143,9 @@ impl Inner {
             self.space.is_low_now();
         } else {
             let fault = StoreFault::new(error);
+            if error.is_damage() {
+                self.damage.send_replace(Some(fault.clone()));
+            }
             self.fault.send_if_modified(|told| {
                 let is_news = told.as_ref() != Some(&fault);
                 *told = Some(fault);
@@ -156,6 +159,7 @@ impl Inner {
         if was_ill {
             tracing::info!(engine = self.url, "what was to be recorded is written");
             self.fault.send_if_modified(|told| told.take().is_some());
+            self.damage.send_if_modified(|told| told.take().is_some());
             self.line.wake();
         }
     }
