@@ -1,6 +1,8 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
-use zato_core::{Cid, Moment, ServiceName};
+use std::time::SystemTime;
+
+use zato_core::{Cid, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
@@ -18,7 +20,7 @@ pub(super) struct Nowhere {
     dead: Remembered,
     keys: Keys,
     /// When the last has ended.
-    now: Moment,
+    now: SystemTime,
 }
 
 impl Nowhere {
@@ -31,7 +33,7 @@ impl Nowhere {
             ),
             dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             keys: Keys::new(config.keep_keys),
-            now: config.clock.now().into(),
+            now: config.clock.now(),
         }
     }
 }
@@ -39,11 +41,13 @@ impl Nowhere {
 impl Store for Nowhere {
     const WRITES_DOWN: bool = false;
 
+    #[inline]
     fn keep(&mut self, kept: Kept) {
-        self.now = self.now.max(kept.ended_at.into());
+        self.now = self.now.max(kept.ended_at);
         if kept.is_dead() { self.dead.push(kept) } else { self.remembered.push(kept) }
     }
 
+    #[inline]
     fn pop_surplus(&mut self) -> Option<Kept> {
         self.remembered.pop_surplus(self.now).or_else(|| self.dead.pop_surplus(self.now))
     }

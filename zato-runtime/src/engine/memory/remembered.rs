@@ -1,9 +1,9 @@
 //! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use zato_core::{Cid, Moment};
+use zato_core::Cid;
 
 use crate::engine::state::Kept;
 
@@ -28,6 +28,7 @@ impl Remembered {
         Self { kept, first: 0, numbers, bytes: 0, most, most_bytes, longest }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, kept: Kept) {
         self.bytes += kept.bytes();
         self.numbers.insert(kept.invocation.cid, self.first + self.kept.len() as u64);
@@ -35,12 +36,14 @@ impl Remembered {
     }
 
     /// The oldest, as long as there are too many, or it is too old.
-    pub(super) fn pop_surplus(&mut self, now: Moment) -> Option<Kept> {
+    #[inline]
+    pub(super) fn pop_surplus(&mut self, now: SystemTime) -> Option<Kept> {
         while self.kept.front()?.is_none() {
             self.pop();
         }
         let is_surplus = self.numbers.len() > self.most || self.bytes > self.most_bytes;
-        if !is_surplus && now.since(self.kept.front()?.as_ref()?.ended_at.into()) <= self.longest {
+        let is_old = |kept: &Kept| now.duration_since(kept.ended_at).is_ok_and(|age| age > self.longest);
+        if !is_surplus && !is_old(self.kept.front()?.as_ref()?) {
             return None;
         }
         let kept = self.pop()?;
@@ -49,6 +52,7 @@ impl Remembered {
         Some(kept)
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Kept> {
         let first = self.kept.pop_front()?;
         self.first += 1;

@@ -29,6 +29,7 @@ pub(in crate::engine) struct Kept {
 }
 
 impl Kept {
+    #[inline]
     pub(in crate::engine) fn new(
         ended: Ended,
         again: Option<Cid>,

@@ -118,7 +118,9 @@ impl<S: Store> State<S> {
             }
         }
         let mut next = above;
-        while let Some(cid) = next.filter(|cid| !self.is_remembered(*cid)) {
+        while let Some(cid) =
+            next.filter(|cid| self.kin.families.contains_key(cid) && !self.is_remembered(*cid))
+        {
             next = self.prune(cid);
         }
     }
