@@ -227,7 +227,9 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, source },
             Some(ErrorCode::DiskFull) => Self::Full { path, source: Box::new(source) },
             Some(ErrorCode::SystemIoFailure) => Self::Io { path, source: Box::new(source) },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, source },
+            Some(
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Busy { path, source },
             Some(ErrorCode::ReadOnly) => {
                 Self::Open { path, reason: Unopened::ReadOnly, source: Box::new(source) }
             }

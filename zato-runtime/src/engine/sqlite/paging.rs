@@ -82,6 +82,7 @@ impl Inner {
     ) {
         tracing::error!(engine = self.url, error = %fault, "what waits cannot be read now; it is tried again");
         let inner = Arc::downgrade(self);
+        self.look_at_locks();
         self.tokio.spawn(async move {
             sleep(RETRY).await;
             if let Some(inner) = inner.upgrade() {

@@ -1,6 +1,7 @@
 //! Look-ups that read much: on a connection of their own, beside whatever else happens.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
@@ -14,11 +15,13 @@ pub(super) struct Reader {
     path: Box<Path>,
     /// Opened by the first that reads.
     connection: Mutex<Option<Connection>>,
+    /// Whether something held it locked when it was read last.
+    is_locked_out: AtomicBool,
 }
 
 impl Reader {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.into(), connection: Mutex::new(None) }
+        Self { path: path.into(), connection: Mutex::new(None), is_locked_out: AtomicBool::new(false) }
     }
 
     /// Asks the file something. Takes as long as that takes.
@@ -29,12 +32,22 @@ impl Reader {
         let mut connection = self.hold();
         let open = match connection.take() {
             Some(open) => open,
-            None => schema::open_reader(&self.path).map_err(|error| StoreFault::new(&error))?,
+            None => schema::open_reader(&self.path).map_err(|error| self.failed(&error))?,
         };
-        let read = read(&open).map_err(|error| StoreFault::new(&StoreError::of(&self.path, error)))?;
+        let read = read(&open).map_err(|error| self.failed(&StoreError::of(&self.path, error)))?;
         // One that has failed is not used again.
         *connection = Some(open);
         Ok(read)
+    }
+
+    fn failed(&self, error: &StoreError) -> StoreFault {
+        self.is_locked_out.store(error.is_busy(), Ordering::Relaxed);
+        StoreFault::new(error)
+    }
+
+    /// Whether something held it locked, which nobody has been told of.
+    pub(super) fn was_locked_out(&self) -> bool {
+        self.is_locked_out.swap(false, Ordering::Relaxed)
     }
 
     /// Nobody reads, or opens the file, until this is dropped.

@@ -104,7 +104,13 @@ impl Inner {
     /// opened again by who needs it. Waits for who reads. After a failed sync none is closed but the writer's: who opens
     /// the first would take for committed what is in the log, and is not on disk.
     pub(super) fn let_go(&self, file: &mut File, error: &StoreError) {
-        if !error.is_busy() || !file.is_open() {
+        if error.is_busy() {
+            self.let_all_go(file);
+        }
+    }
+
+    fn let_all_go(&self, file: &mut File) {
+        if !file.is_open() {
             return;
         }
         // Nobody opens one before the last is closed; that of the writer is first, so that its log is not moved here.
@@ -113,6 +119,13 @@ impl Inner {
         file.let_go();
         (*reader, *pager) = (None, None);
         guarded.state.store.let_go();
+    }
+
+    /// The same where who reads was locked out, also by this process.
+    pub(super) fn look_at_locks(&self) {
+        if self.pager.was_locked_out() {
+            self.let_all_go(&mut self.file());
+        }
     }
 
     /// Waits before another try; answers whether the engine is being closed, so that there is none.
