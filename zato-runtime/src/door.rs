@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -253,10 +253,11 @@ async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallEr
     let service = call.target.to_string();
     let (accepted, told) = intake::accept_told(shared, call)?;
     let cid = accepted.await?;
-    let outcome = tokio::select! {
-        biased;
-        outcome = told => outcome.map_err(|_| CallError::ShuttingDown)?,
-        fault = shared.engine.damaged() => return Err(fault.of_call(Some(cid))),
-    };
-    response(&service, cid, outcome)
+    let (mut told, mut damaged) = (told, shared.engine.damaged());
+    let told = poll_fn(|cx| match Pin::new(&mut told).poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
+        Poll::Pending => Pin::new(&mut damaged).poll(cx).map(Err),
+    });
+    let told = told.await.map_err(|fault| fault.of_call(Some(cid)))?;
+    response(&service, cid, told.map_err(|_| CallError::ShuttingDown)?)
 }
