@@ -7,6 +7,9 @@ use zato_core::Cid;
 
 use crate::engine::state::Kept;
 
+/// So many places of those that were discarded are left empty, beside as many as are filled.
+const FEW: usize = 64;
+
 /// What has ended, in that order; the oldest are forgotten first.
 #[derive(Debug)]
 pub(super) struct Remembered {
@@ -83,6 +86,82 @@ impl Remembered {
         let kept = self.kept.get_mut(place)?.take()?;
         self.numbers.remove(&cid);
         self.bytes -= kept.bytes();
+        if self.kept.len() > FEW + 2 * self.numbers.len() {
+            self.close_up();
+        }
         Some(kept)
+    }
+
+    /// Has those that are there stand one after the other.
+    fn close_up(&mut self) {
+        self.kept.retain(Option::is_some);
+        for (number, kept) in (self.first..).zip(self.kept.iter().flatten()) {
+            self.numbers.insert(kept.invocation.cid, number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
+
+    use smallvec::SmallVec;
+    use zato_core::{Channel, Invocation, Outcome, Payload, ServiceName};
+
+    use super::*;
+    use crate::record::Ended;
+
+    fn kept(number: u128, text: &str, ended_at: SystemTime) -> Kept {
+        let (service, payload) = (ServiceName::linked("a"), Payload::text(text));
+        let invocation = Arc::new(Invocation::root(cid(number), service, payload, Channel::InvokeAsync));
+        let outcome = Outcome::Completed(Payload::empty());
+        let (attempts, started_at, before) = (1, None, None);
+        let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before };
+        Kept::new(ended, None, None, SmallVec::new())
+    }
+
+    fn cid(number: u128) -> Cid {
+        let text = format!("00000000-0000-7000-8000-{number:012x}");
+        text.parse().expect("it is a CID")
+    }
+
+    fn seconds(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_oldest_go_by_number_by_bytes_and_by_age() {
+        let mut remembered = Remembered::new(3, 10, Duration::from_mins(1));
+        (1..=4).for_each(|number| remembered.push(kept(number, "x", seconds(0))));
+        let gone = |remembered: &mut Remembered, now| {
+            let popped = remembered.pop_surplus(seconds(now));
+            popped.map(|kept| kept.invocation.cid)
+        };
+        assert_eq!(gone(&mut remembered, 0), Some(cid(1)), "three are remembered");
+        assert_eq!(gone(&mut remembered, 0), None);
+        remembered.push(kept(5, "nine byte", seconds(30)));
+        assert_eq!([0, 0, 0].map(|now| gone(&mut remembered, now)), [Some(cid(2)), Some(cid(3)), None]);
+        assert_eq!(gone(&mut remembered, 60), None);
+        assert_eq!(gone(&mut remembered, 61), Some(cid(4)));
+        assert_eq!((gone(&mut remembered, 90), gone(&mut remembered, 91)), (None, Some(cid(5))));
+        assert_eq!((gone(&mut remembered, 91), remembered.bytes), (None, 0));
+    }
+
+    #[test]
+    fn what_is_discarded_behind_one_that_stays_takes_no_room() {
+        let mut remembered = Remembered::new(1_000, 1_000, Duration::MAX);
+        remembered.push(kept(1, "stays", seconds(0)));
+        for number in 2..10_000 {
+            remembered.push(kept(number, "x", seconds(0)));
+            assert!(remembered.discard(cid(number)).is_some());
+            assert!(remembered.discard(cid(number)).is_none(), "it is gone");
+        }
+        assert!(remembered.kept.len() < 100, "{} stand there", remembered.kept.len());
+        remembered.push(kept(10_000, "last", seconds(0)));
+        let there: Vec<_> = remembered.all().map(|kept| kept.invocation.cid).collect();
+        assert_eq!(there, [cid(1), cid(10_000)]);
+        assert!(there.iter().all(|cid| remembered.get(*cid).is_some_and(|kept| kept.invocation.cid == *cid)));
+        assert_eq!(remembered.bytes, 9);
     }
 }
