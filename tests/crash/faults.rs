@@ -113,7 +113,8 @@ fn bus_meets(fault: Option<Fault>) -> (Shim, Option<String>) {
     }
     let wrong = bus_lives(&place, &shim, || shim.mend(), 0).err().or_else(|| {
         let recorded = Recorded { before: Directory::new(), steps: place.steps() };
-        let cuts = recorded.cuts(&mut Chance::new(number::from("ZATO_TEST_SEED", 1), OF_CUTS), 1);
+        let most = number::from("ZATO_TEST_CUTS", 1);
+        let cuts = recorded.cuts(&mut Chance::new(number::from("ZATO_TEST_SEED", 1), OF_CUTS), most);
         peace::wrong(&place).or_else(|| {
             cuts.into_iter().find_map(|cut| {
                 let (held, told) = recorded.lost(cut, Syncs::Work);

@@ -241,6 +241,17 @@ impl StoreError {
         }
     }
 
+    /// What an error of the operating system says of the log of the file at `path`, which was to be read and written.
+    pub(super) fn of_log(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded => Self::of_io(path, source),
+            _ => Self::Io { path: path.to_owned(), source: Box::new(source) },
+        }
+    }
+
     /// What an error of the operating system says of the file at `path`, which was to be opened or made.
     pub(super) fn of_io(path: &Path, source: io::Error) -> Self {
         let reason = match source.kind() {

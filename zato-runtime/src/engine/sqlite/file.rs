@@ -1,5 +1,7 @@
 //! The file as the one that writes has it: open, or closed because it failed.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,6 +17,9 @@ use super::sweep::{self, Counted, Kept};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::record::Hosted;
+
+/// So many bytes of the log are written again at once.
+const PART: usize = 1 << 20;
 
 /// How many rows a sweep looks at with each transaction, beside two for each change in it.
 const SWEPT_AT_ONCE: usize = 32;
@@ -249,9 +254,42 @@ impl File {
 /// The file, open, and its log moved into it: what a failed sync of this process or of one before it has left in the
 /// system's cache is read from there and is not on the disk, and what is written behind it would be lost with it.
 fn settled(path: &Path) -> Result<Connection, StoreError> {
+    let of = |error| StoreError::of(path, error);
     let connection = schema::open(path)?;
-    let moved = schema::checkpoint(&connection, true).map_err(|error| StoreError::of(path, error))?;
+    // Nobody else writes to it meanwhile.
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(of)?;
+    let written = write_log_again(path);
+    connection.execute_batch("ROLLBACK").map_err(of)?;
+    written?;
+    let moved = schema::checkpoint(&connection, true).map_err(of)?;
     if moved.is_whole { Ok(connection) } else { Err(StoreError::Unsettled { path: path.to_owned() }) }
+}
+
+/// Writes the log anew, as it is read, where it stands. What a failed sync has left in the system's cache counts there as
+/// written, though it is not on the disk, and no later sync writes it: moved into the file from such a log, it would be
+/// half there if the power went meanwhile, and nothing could mend it.
+fn write_log_again(path: &Path) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let again = || {
+        let mut log = OpenOptions::new().read(true).write(true).open(&name)?;
+        let mut at = 0;
+        let mut part = vec![0; PART];
+        loop {
+            log.seek(SeekFrom::Start(at))?;
+            let read = log.read(&mut part)?;
+            if read == 0 {
+                return log.sync_all();
+            }
+            log.seek(SeekFrom::Start(at))?;
+            log.write_all(&part[..read])?;
+            at += read as u64;
+        }
+    };
+    match again() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        written => written.map_err(|error| StoreError::of_log(path, error)),
+    }
 }
 
 /// A connection that moves the log into the file beside the one that writes.
