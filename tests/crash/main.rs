@@ -12,7 +12,8 @@
 //! disk full (`sweep`, `faults`). The same tools are tried on bare SQLite (`rows`), where what they find is known.
 //!
 //! `ZATO_TEST_SEED` is where chance begins; `ZATO_TEST_CUTS` says how often the power is lost; `ZATO_TEST_FAULTS` at how
-//! many calls of each kind a fault begins, 0 for all of them; `ZATO_TEST_FAULT` repeats one, as a failure has told it.
+//! many calls of each kind a fault begins, 0 for all of them; `ZATO_TEST_KIND` says of which kind alone, `Unlock` for
+//! one; `ZATO_TEST_FAULT` repeats one fault, as a failure has told it.
 
 // Elsewhere a pipe takes less than a line of the journal in one piece.
 #![cfg(target_os = "linux")]

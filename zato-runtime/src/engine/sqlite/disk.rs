@@ -2,7 +2,6 @@
 //! that has been done.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -62,8 +61,8 @@ enum Fate {
 }
 
 impl Disk {
-    /// Over a store that is open.
-    pub(super) fn new(path: &Path, keep_keys: Duration, clock: Clock, not_ours: u64) -> Self {
+    /// Over a store that is open, and is read by this.
+    pub(super) fn new(reader: Reader, keep_keys: Duration, clock: Clock, not_ours: u64) -> Self {
         Self {
             changes: Vec::new(),
             afters: Vec::new(),
@@ -77,7 +76,7 @@ impl Disk {
             keep_keys,
             clock,
             not_ours,
-            reader: Reader::new(path),
+            reader,
             is_closed: false,
         }
     }

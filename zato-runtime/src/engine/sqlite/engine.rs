@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -46,6 +46,8 @@ pub(super) struct Inner {
     pub(super) reader: Reader,
     /// For reading what waits on disk alone.
     pub(super) pager: Reader,
+    /// Whether something held the file locked for who read it, and nobody has seen to it.
+    pub(super) is_locked_out: Arc<AtomicBool>,
     /// Why nothing can be written at present, if so.
     pub(super) fault: watch::Sender<Option<StoreFault>>,
     /// What is wrong where it will not pass.
@@ -101,7 +103,9 @@ impl Sqlite {
             let reader = schema::open_reader(path)?;
             not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
-        let disk = Disk::new(path, config.keep_keys, config.clock.clone(), not_ours);
+        let is_locked_out = Arc::default();
+        let disk =
+            Disk::new(Reader::new(path, &is_locked_out), config.keep_keys, config.clock.clone(), not_ours);
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", path.display()),
@@ -113,8 +117,9 @@ impl Sqlite {
                 is_writing: false,
             }),
             file: Mutex::new(file),
-            reader: Reader::new(path),
-            pager: Reader::new(path),
+            reader: Reader::new(path, &is_locked_out),
+            pager: Reader::new(path, &is_locked_out),
+            is_locked_out,
             fault: watch::Sender::new(None),
             damage: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
@@ -186,6 +191,10 @@ impl Inner {
         }
         let (aftermath, is_idle) = (guarded.state.take_aftermath(), guarded.state.is_idle());
         let is_hungry = guarded.state.is_hungry();
+        if self.is_locked_out.load(Ordering::Relaxed) {
+            let inner = self.clone();
+            self.tokio.spawn_blocking(move || inner.look_at_locks());
+        }
         if guarded.state.store.is_clean() && started.is_empty() {
             drop(guarded);
             aftermath.finish();

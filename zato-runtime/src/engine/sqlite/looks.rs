@@ -69,8 +69,12 @@ impl Inner {
     ) -> Result<T, StoreFault> {
         self.change(true, |_| ()).await?;
         let inner = self.clone();
-        let rows = self.tokio.spawn_blocking(move || inner.reader.read(read)).await;
-        rows.map_err(|_| self.closed())?
+        let rows = self.tokio.spawn_blocking(move || {
+            let rows = inner.reader.read(read);
+            inner.look_at_locks();
+            rows
+        });
+        rows.await.map_err(|_| self.closed())?
     }
 
     /// Everything of the tree below an invocation that has not ended.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
@@ -15,13 +15,13 @@ pub(super) struct Reader {
     path: Box<Path>,
     /// Opened by the first that reads.
     connection: Mutex<Option<Connection>>,
-    /// Whether something held it locked when it was read last.
-    is_locked_out: AtomicBool,
+    /// Told when something holds it locked.
+    is_locked_out: Arc<AtomicBool>,
 }
 
 impl Reader {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.into(), connection: Mutex::new(None), is_locked_out: AtomicBool::new(false) }
+    pub(super) fn new(path: &Path, is_locked_out: &Arc<AtomicBool>) -> Self {
+        Self { path: path.into(), connection: Mutex::new(None), is_locked_out: is_locked_out.clone() }
     }
 
     /// Asks the file something. Takes as long as that takes.
@@ -41,13 +41,8 @@ impl Reader {
     }
 
     fn failed(&self, error: &StoreError) -> StoreFault {
-        self.is_locked_out.store(error.is_busy(), Ordering::Relaxed);
+        self.is_locked_out.fetch_or(error.is_busy(), Ordering::Relaxed);
         StoreFault::new(error)
-    }
-
-    /// Whether something held it locked, which nobody has been told of.
-    pub(super) fn was_locked_out(&self) -> bool {
-        self.is_locked_out.swap(false, Ordering::Relaxed)
     }
 
     /// Nobody reads, or opens the file, until this is dropped.

@@ -50,6 +50,7 @@ impl Inner {
                 number = guarded.state.last_number;
             }
             self.tell_counted(&mut file);
+            self.let_locked_go(&mut file);
             if !changes.is_empty() && !self.write(&mut file, &changes) {
                 // Whoever waits for them is told by their end.
                 file.give_up();
@@ -121,10 +122,16 @@ impl Inner {
         guarded.state.store.let_go();
     }
 
-    /// The same where who reads was locked out, also by this process.
+    /// The same where who reads was locked out, also by this process. Who writes now does so when that is done.
     pub(super) fn look_at_locks(&self) {
-        if self.pager.was_locked_out() {
-            self.let_all_go(&mut self.file());
+        if let Ok(mut file) = self.file.try_lock() {
+            self.let_locked_go(&mut file);
+        }
+    }
+
+    fn let_locked_go(&self, file: &mut File) {
+        if self.is_locked_out.swap(false, Ordering::Relaxed) {
+            self.let_all_go(file);
         }
     }
 
@@ -195,6 +202,7 @@ impl Inner {
             let moved = mover(&path).map(|connection| schema::checkpoint(&connection, false));
             if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {
                 tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
+                inner.let_go(&mut inner.file(), &error);
             }
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
