@@ -63,6 +63,13 @@ async fn inner(ctx: &Context, journal: &Journal) -> Result<()> {
     Ok(())
 }
 
+/// Calls what fails in a tree of its own.
+#[service(name = "cancel.apart")]
+async fn apart(ctx: &Context, journal: &Journal) -> Result<()> {
+    journal.write(ctx, ctx.invoke_async("cancel.fails", ()).new_root().max_attempts(1).await?);
+    Ok(())
+}
+
 #[service(name = "cancel.report")]
 async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
     journal.write(ctx, format!("{}: {}", report.outcome, report.error));
@@ -91,6 +98,7 @@ async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
             fails::service().erased(),
             parent::service().erased(),
             outer::service().erased(),
+            apart::service().erased(),
             inner::service().erased(),
             report::service().erased(),
             rows::service().erased(),
@@ -322,5 +330,24 @@ async fn what_is_run_again_is_cancelled_with_its_tree_also_inside_a_synchronous_
     runtime.cancel(cid).with_tree().await?;
     let outcome = tokio::time::timeout(Duration::from_secs(1), runtime.outcome(again)).await;
     assert!(matches!(outcome.expect("it ends at once")?, Outcome::Cancelled(_)));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_a_root_again_is_not_below_it() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start(&journal, &Runs::default()).await?;
+    runtime.invoke_async(apart::service(), ()).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let failed = journal.lines()[0].text.parse().expect("a CID");
+    assert!(matches!(runtime.outcome(failed).await?, Outcome::Failed(_)));
+    runtime.pause("cancel.fails").await?;
+    let again = runtime.run_again(failed).await?;
+    assert!(matches!(runtime.cancel(failed).with_tree().await?, Cancellation::Ended(Outcome::Failed(_))));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let found = runtime.find(again).await?.expect("it is held");
+    assert!(found.outcome().is_none(), "{:?}", found.outcome());
+    runtime.resume("cancel.fails").await?;
+    assert!(matches!(runtime.outcome(again).await?, Outcome::Failed(_)));
     Ok(())
 }

@@ -46,10 +46,13 @@ pub(crate) struct Link {
     pub(crate) is_live: bool,
 }
 
-/// Who stands below whom in the tree with this root, in accept order.
+/// Who stands below whom in the tree with this root, in accept order. What runs the root again has the root's parent, and
+/// stands below nobody of the tree.
 pub(crate) fn links(connection: &Connection, root: Cid) -> rusqlite::Result<Vec<Link>> {
-    let sql = "SELECT cid, coalesce(slot_group, hidden_by, parent), state < 3 FROM invocation
-        WHERE (cid = ?1 AND root = ?1) OR (root = ?1 AND root <> cid) ORDER BY accept";
+    let sql = "SELECT cid,
+            coalesce(slot_group, hidden_by, nullif(parent, (SELECT parent FROM invocation WHERE cid = ?1))),
+            state < 3
+        FROM invocation WHERE (cid = ?1 AND root = ?1) OR (root = ?1 AND root <> cid) ORDER BY accept";
     let link = |row: &rusqlite::Row<'_>| {
         let above = row.get::<_, Option<ReadCid>>(1)?.map(|above| above.0);
         Ok(Link { cid: row.get::<_, ReadCid>(0)?.0, above, is_live: row.get(2)? })
