@@ -70,6 +70,12 @@ async fn apart(ctx: &Context, journal: &Journal) -> Result<()> {
     Ok(())
 }
 
+/// The same inside a synchronous call.
+#[service(name = "cancel.around")]
+async fn around(ctx: &Context) -> Result<()> {
+    Ok(ctx.invoke(apart::service(), ()).await?)
+}
+
 #[service(name = "cancel.report")]
 async fn report(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
     journal.write(ctx, format!("{}: {}", report.outcome, report.error));
@@ -99,6 +105,7 @@ async fn start(journal: &Journal, runs: &Runs) -> Result<Runtime, Error> {
             parent::service().erased(),
             outer::service().erased(),
             apart::service().erased(),
+            around::service().erased(),
             inner::service().erased(),
             report::service().erased(),
             rows::service().erased(),
@@ -335,19 +342,22 @@ async fn what_is_run_again_is_cancelled_with_its_tree_also_inside_a_synchronous_
 
 #[tokio::test(start_paused = true)]
 async fn what_runs_a_root_again_is_not_below_it() -> Result<(), Error> {
-    let journal = Journal::default();
-    let runtime = start(&journal, &Runs::default()).await?;
-    runtime.invoke_async(apart::service(), ()).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let failed = journal.lines()[0].text.parse().expect("a CID");
-    assert!(matches!(runtime.outcome(failed).await?, Outcome::Failed(_)));
-    runtime.pause("cancel.fails").await?;
-    let again = runtime.run_again(failed).await?;
-    assert!(matches!(runtime.cancel(failed).with_tree().await?, Cancellation::Ended(Outcome::Failed(_))));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let found = runtime.find(again).await?.expect("it is held");
-    assert!(found.outcome().is_none(), "{:?}", found.outcome());
-    runtime.resume("cancel.fails").await?;
-    assert!(matches!(runtime.outcome(again).await?, Outcome::Failed(_)));
+    for caller in [apart::NAME, around::NAME] {
+        let journal = Journal::default();
+        let runtime = start(&journal, &Runs::default()).await?;
+        runtime.invoke_async(caller, ()).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let failed = journal.lines()[0].text.parse().expect("a CID");
+        assert!(matches!(runtime.outcome(failed).await?, Outcome::Failed(_)));
+        runtime.pause("cancel.fails").await?;
+        let again = runtime.run_again(failed).await?;
+        let cancelled = runtime.cancel(failed).with_tree().await?;
+        assert!(matches!(cancelled, Cancellation::Ended(Outcome::Failed(_))));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let found = runtime.find(again).await?.expect("it is held");
+        assert!(found.outcome().is_none(), "{caller}: {:?}", found.outcome());
+        runtime.resume("cancel.fails").await?;
+        assert!(matches!(runtime.outcome(again).await?, Outcome::Failed(_)));
+    }
     Ok(())
 }

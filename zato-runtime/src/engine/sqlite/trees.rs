@@ -46,11 +46,12 @@ pub(crate) struct Link {
     pub(crate) is_live: bool,
 }
 
-/// Who stands below whom in the tree with this root, in accept order. What runs the root again has the root's parent, and
-/// stands below nobody of the tree.
+/// Who stands below whom in the tree with this root, in accept order. What runs the root again stands where the root does:
+/// below nobody of the tree.
 pub(crate) fn links(connection: &Connection, root: Cid) -> rusqlite::Result<Vec<Link>> {
     let sql = "SELECT cid,
-            coalesce(slot_group, hidden_by, nullif(parent, (SELECT parent FROM invocation WHERE cid = ?1))),
+            coalesce(slot_group, nullif(coalesce(hidden_by, parent),
+                (SELECT coalesce(hidden_by, parent) FROM invocation WHERE cid = ?1))),
             state < 3
         FROM invocation WHERE (cid = ?1 AND root = ?1) OR (root = ?1 AND root <> cid) ORDER BY accept";
     let link = |row: &rusqlite::Row<'_>| {
