@@ -154,10 +154,12 @@ pub(crate) fn callbacks(
         _ if invocation.on_failure.is_empty() => return Batch::new(),
         _ => (&invocation.on_failure, report(ended, step)),
     };
+    if names.is_empty() {
+        return Batch::new();
+    }
     let at = Moment::from(ended.ended_at);
     let callback = |name: &ServiceName, payload| Arc::new(invocation.callback(mint(at), *name, payload, at));
     match &names[..] {
-        [] => Batch::new(),
         [name] => Batch::from_buf([callback(name, payload)]),
         names => names.iter().map(|name| callback(name, payload.clone())).collect(),
     }

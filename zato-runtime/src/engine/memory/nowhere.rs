@@ -1,14 +1,12 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
-use std::time::SystemTime;
-
-use zato_core::{Cid, ServiceName};
+use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
 use crate::config::Config;
 use crate::engine::contract::Refused;
-use crate::engine::state::{Kept, Store};
+use crate::engine::state::{Kept, Number, Oldest, Store};
 use crate::record::Key;
 
 /// Which ended invocations are remembered, and the idempotency keys.
@@ -20,7 +18,7 @@ pub(super) struct Nowhere {
     dead: Remembered,
     keys: Keys,
     /// When the last has ended.
-    now: SystemTime,
+    now: Moment,
 }
 
 impl Nowhere {
@@ -33,8 +31,18 @@ impl Nowhere {
             ),
             dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             keys: Keys::new(config.keep_keys),
-            now: config.clock.now(),
+            now: config.clock.now().into(),
         }
+    }
+}
+
+impl Nowhere {
+    fn of(&self, is_dead: bool) -> &Remembered {
+        if is_dead { &self.dead } else { &self.remembered }
+    }
+
+    fn of_mut(&mut self, is_dead: bool) -> &mut Remembered {
+        if is_dead { &mut self.dead } else { &mut self.remembered }
     }
 }
 
@@ -42,30 +50,41 @@ impl Store for Nowhere {
     const WRITES_DOWN: bool = false;
 
     #[inline]
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, kept: Kept) -> Number {
         self.now = self.now.max(kept.ended_at);
-        if kept.is_dead() { self.dead.push(kept) } else { self.remembered.push(kept) }
+        let is_dead = kept.is_dead();
+        Number::new(self.of_mut(is_dead).push(kept), is_dead)
     }
 
     #[inline]
-    fn pop_surplus(&mut self) -> Option<Kept> {
-        self.remembered.pop_surplus(self.now).or_else(|| self.dead.pop_surplus(self.now))
+    fn surplus(&mut self) -> Option<Oldest> {
+        self.remembered.surplus(self.now, false).or_else(|| self.dead.surplus(self.now, true))
     }
 
-    fn kept(&self, cid: Cid) -> Option<&Kept> {
-        self.remembered.get(cid).or_else(|| self.dead.get(cid))
+    fn kept(&self, number: Number) -> Option<&Kept> {
+        self.of(number.is_dead()).get(number.get())
     }
 
-    fn kept_mut(&mut self, cid: Cid) -> Option<&mut Kept> {
-        self.remembered.get_mut(cid).or_else(|| self.dead.get_mut(cid))
+    fn kept_mut(&mut self, number: Number) -> Option<&mut Kept> {
+        self.of_mut(number.is_dead()).get_mut(number.get())
     }
 
     fn all_kept(&self) -> impl Iterator<Item = &Kept> {
         self.remembered.all().chain(self.dead.all())
     }
 
-    fn discard_kept(&mut self, cid: Cid) -> Option<Kept> {
-        self.dead.discard(cid)
+    fn close_up(&mut self) -> impl Iterator<Item = (Number, &Kept)> {
+        let dead = self.dead.is_holey().then(|| self.dead.close_up());
+        dead.into_iter().flatten().map(|(number, kept)| (Number::new(number, true), kept))
+    }
+
+    #[inline]
+    fn forget_kept(&mut self, number: Number) {
+        self.of_mut(number.is_dead()).forget(number.get());
+    }
+
+    fn take_kept(&mut self, number: Number) -> Option<Kept> {
+        self.of_mut(number.is_dead()).take(number.get())
     }
 
     fn key(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {

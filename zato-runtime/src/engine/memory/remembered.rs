@@ -1,24 +1,24 @@
 //! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, SystemTime};
+use std::collections::VecDeque;
+use std::time::Duration;
 
-use zato_core::Cid;
+use zato_core::Moment;
 
-use crate::engine::state::Kept;
+use crate::engine::state::{Kept, Number, Oldest};
 
 /// So many places of those that were discarded are left empty, beside as many as are filled.
 const FEW: usize = 64;
 
-/// What has ended, in that order; the oldest are forgotten first.
+/// What has ended, in that order; the oldest are forgotten first. Each has a number until others are closed up.
 #[derive(Debug)]
 pub(super) struct Remembered {
     /// None where one was discarded.
     kept: VecDeque<Option<Kept>>,
     /// How many have gone from the front, in all: the number of the first.
     first: u64,
-    /// The numbers of those that are there.
-    numbers: HashMap<Cid, u64, foldhash::fast::RandomState>,
+    /// How many are there.
+    count: usize,
     bytes: usize,
     most: usize,
     most_bytes: usize,
@@ -27,52 +27,45 @@ pub(super) struct Remembered {
 
 impl Remembered {
     pub(super) fn new(most: usize, most_bytes: usize, longest: Duration) -> Self {
-        let (kept, numbers) = (VecDeque::new(), HashMap::default());
-        Self { kept, first: 0, numbers, bytes: 0, most, most_bytes, longest }
+        Self { kept: VecDeque::new(), first: 0, count: 0, bytes: 0, most, most_bytes, longest }
     }
 
+    /// Answers its number.
     #[inline]
-    pub(super) fn push(&mut self, kept: Kept) {
+    pub(super) fn push(&mut self, kept: Kept) -> u64 {
         self.bytes += kept.bytes();
-        self.numbers.insert(kept.invocation.cid, self.first + self.kept.len() as u64);
+        self.count += 1;
         self.kept.push_back(Some(kept));
+        self.first + self.kept.len() as u64 - 1
     }
 
-    /// The oldest, as long as there are too many, or it is too old.
+    /// The oldest, as long as there are too many, or it is too old. What is here may be dead.
     #[inline]
-    pub(super) fn pop_surplus(&mut self, now: SystemTime) -> Option<Kept> {
+    pub(super) fn surplus(&mut self, now: Moment, is_dead: bool) -> Option<Oldest> {
         while self.kept.front()?.is_none() {
-            self.pop();
+            self.kept.pop_front();
+            self.first += 1;
         }
-        let is_surplus = self.numbers.len() > self.most || self.bytes > self.most_bytes;
-        let is_old = |kept: &Kept| now.duration_since(kept.ended_at).is_ok_and(|age| age > self.longest);
-        if !is_surplus && !is_old(self.kept.front()?.as_ref()?) {
-            return None;
-        }
-        let kept = self.pop()?;
-        self.numbers.remove(&kept.invocation.cid);
-        self.bytes -= kept.bytes();
-        Some(kept)
+        let oldest = self.kept.front()?.as_ref()?;
+        let is_surplus = self.count > self.most || self.bytes > self.most_bytes;
+        (is_surplus || now.since(oldest.ended_at) > self.longest).then(|| Oldest {
+            number: Number::new(self.first, is_dead),
+            place: oldest.place,
+            cid: oldest.invocation.cid,
+            bytes: oldest.bytes(),
+        })
     }
 
-    #[inline]
-    fn pop(&mut self) -> Option<Kept> {
-        let first = self.kept.pop_front()?;
-        self.first += 1;
-        first
+    fn place(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.first)?).ok()
     }
 
-    fn place(&self, cid: Cid) -> Option<usize> {
-        let number = self.numbers.get(&cid)?;
-        usize::try_from(number - self.first).ok()
+    pub(super) fn get(&self, number: u64) -> Option<&Kept> {
+        self.kept.get(self.place(number)?)?.as_ref()
     }
 
-    pub(super) fn get(&self, cid: Cid) -> Option<&Kept> {
-        self.kept.get(self.place(cid)?)?.as_ref()
-    }
-
-    pub(super) fn get_mut(&mut self, cid: Cid) -> Option<&mut Kept> {
-        let place = self.place(cid)?;
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Kept> {
+        let place = self.place(number)?;
         self.kept.get_mut(place)?.as_mut()
     }
 
@@ -81,35 +74,49 @@ impl Remembered {
     }
 
     /// Forgets one, if it is there.
-    pub(super) fn discard(&mut self, cid: Cid) -> Option<Kept> {
-        let place = self.place(cid)?;
-        let kept = self.kept.get_mut(place)?.take()?;
-        self.numbers.remove(&cid);
-        self.bytes -= kept.bytes();
-        if self.kept.len() > FEW + 2 * self.numbers.len() {
-            self.close_up();
+    #[inline]
+    pub(super) fn forget(&mut self, number: u64) {
+        let place = self.place(number);
+        if let Some(kept) = place.and_then(|place| self.kept.get_mut(place))
+            && let Some(bytes) = kept.as_ref().map(Kept::bytes)
+        {
+            self.count -= 1;
+            self.bytes -= bytes;
+            // It is dropped where it stands.
+            *kept = None;
         }
+    }
+
+    /// The same; it is freed by who has it then.
+    pub(super) fn take(&mut self, number: u64) -> Option<Kept> {
+        let place = self.place(number)?;
+        let kept = self.kept.get_mut(place)?.take()?;
+        self.count -= 1;
+        self.bytes -= kept.bytes();
         Some(kept)
     }
 
-    /// Has those that are there stand one after the other.
-    fn close_up(&mut self) {
+    /// Whether more places are empty than should be.
+    pub(super) fn is_holey(&self) -> bool {
+        self.kept.len() > FEW + 2 * self.count
+    }
+
+    /// Has those that are there stand one after the other, under new numbers; answers with them.
+    pub(super) fn close_up(&mut self) -> impl Iterator<Item = (u64, &Kept)> {
         self.kept.retain(Option::is_some);
-        for (number, kept) in (self.first..).zip(self.kept.iter().flatten()) {
-            self.numbers.insert(kept.invocation.cid, number);
-        }
+        (self.first..).zip(self.kept.iter().flatten())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::UNIX_EPOCH;
+    use std::time::{SystemTime, UNIX_EPOCH};
 
-    use smallvec::SmallVec;
-    use zato_core::{Channel, Invocation, Outcome, Payload, ServiceName};
+    use zato_core::{Channel, Cid, Invocation, Outcome, Payload, ServiceName};
 
     use super::*;
+    use crate::engine::state::Table;
     use crate::record::Ended;
 
     fn kept(number: u128, text: &str, ended_at: SystemTime) -> Kept {
@@ -118,7 +125,7 @@ mod tests {
         let outcome = Outcome::Completed(Payload::empty());
         let (attempts, started_at, before) = (1, None, None);
         let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before };
-        Kept::new(ended, None, None, SmallVec::new())
+        Kept::new(Table::default().vacate(cid(number)), ended, None, None)
     }
 
     fn cid(number: u128) -> Cid {
@@ -133,10 +140,13 @@ mod tests {
     #[test]
     fn the_oldest_go_by_number_by_bytes_and_by_age() {
         let mut remembered = Remembered::new(3, 10, Duration::from_mins(1));
-        (1..=4).for_each(|number| remembered.push(kept(number, "x", seconds(0))));
+        for number in 1..=4 {
+            remembered.push(kept(number, "x", seconds(0)));
+        }
         let gone = |remembered: &mut Remembered, now| {
-            let popped = remembered.pop_surplus(seconds(now));
-            popped.map(|kept| kept.invocation.cid)
+            let oldest = remembered.surplus(seconds(now).into(), false)?;
+            remembered.forget(oldest.number.get());
+            Some(oldest.cid)
         };
         assert_eq!(gone(&mut remembered, 0), Some(cid(1)), "three are remembered");
         assert_eq!(gone(&mut remembered, 0), None);
@@ -151,17 +161,23 @@ mod tests {
     #[test]
     fn what_is_discarded_behind_one_that_stays_takes_no_room() {
         let mut remembered = Remembered::new(1_000, 1_000, Duration::MAX);
-        remembered.push(kept(1, "stays", seconds(0)));
+        let first = remembered.push(kept(1, "stays", seconds(0)));
         for number in 2..10_000 {
-            remembered.push(kept(number, "x", seconds(0)));
-            assert!(remembered.discard(cid(number)).is_some());
-            assert!(remembered.discard(cid(number)).is_none(), "it is gone");
+            let at = remembered.push(kept(number, "x", seconds(0)));
+            assert!(remembered.take(at).is_some());
+            assert!(remembered.take(at).is_none(), "it is gone");
+            if remembered.is_holey() {
+                let there: Vec<_> =
+                    remembered.close_up().map(|(number, kept)| (number, kept.invocation.cid)).collect();
+                assert_eq!(there, [(first, cid(1))]);
+            }
         }
         assert!(remembered.kept.len() < 100, "{} stand there", remembered.kept.len());
-        remembered.push(kept(10_000, "last", seconds(0)));
+        let last = remembered.push(kept(10_000, "last", seconds(0)));
         let there: Vec<_> = remembered.all().map(|kept| kept.invocation.cid).collect();
         assert_eq!(there, [cid(1), cid(10_000)]);
-        assert!(there.iter().all(|cid| remembered.get(*cid).is_some_and(|kept| kept.invocation.cid == *cid)));
+        let at = |number| remembered.get(number).map(|kept| kept.invocation.cid);
+        assert_eq!([first, last].map(at), [Some(cid(1)), Some(cid(10_000))]);
         assert_eq!(remembered.bytes, 9);
     }
 }

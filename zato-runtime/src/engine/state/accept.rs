@@ -5,10 +5,12 @@ use std::sync::Arc;
 use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
+use super::kept::Kept;
 use super::lanes::Entered;
 use super::queues::Ticket;
 use super::state::State;
 use super::store::{Accepted as Stored, Past, Store};
+use super::table::{Place, Table};
 use crate::engine::contract::{Accepted, Refused, StoreFault};
 use crate::record::{Accept, AttemptId};
 
@@ -64,7 +66,8 @@ impl<S: Store> State<S> {
         };
         if let Some(Past { ended, .. }) = first {
             let first = ended.invocation.cid;
-            if let Some(kept) = self.store.kept_mut(first) {
+            let kept = self.held.kept(&first).and_then(|number| self.store.kept_mut(number));
+            if let Some(kept) = kept {
                 kept.again = Some(cid);
             } else {
                 self.held.insert(first, Held::Ended { ended, again: Some(cid) });
@@ -96,7 +99,7 @@ impl<S: Store> State<S> {
             let stands = |child| match held.get(&child) {
                 Some(Held::Ended { ended, .. }) => Ok(ended.outcome.is_completed()),
                 Some(_) => Ok(true),
-                None => match store.past(child)? {
+                None => match gone(held, store, child)? {
                     Some(past) => Ok(past.ended.outcome.is_completed()),
                     None => Ok(store.left(child)?.is_some()),
                 },
@@ -204,8 +207,8 @@ impl<S: Store> State<S> {
         for member in staged {
             self.hold(member);
         }
-        self.link(&group);
-        self.held.insert(group.cid, Held::Open(group.clone()));
+        let place = self.held.insert(group.cid, Held::Open(group.clone()));
+        self.link(place, self.above(&group));
         let mut ended = None;
         if let Some(full) = self.groups.open(group, cids) {
             let (group, callbacks) = self.end_group(&full);
@@ -237,7 +240,6 @@ impl<S: Store> State<S> {
             priority,
             is_behind: entered != Entered::First,
         });
-        self.link(&invocation);
         let hold = match entered {
             Entered::First => self.line_up(service, &invocation, ticket, None),
             _ if self.is_lane_held_back(service, &invocation) => Hold::Restart,
@@ -246,7 +248,9 @@ impl<S: Store> State<S> {
         if entered == Entered::Beyond {
             self.let_go_later(ticket);
         }
-        self.wait(Waiting { invocation, before: None, number: ticket.number, service, hold });
+        let above = self.above(&invocation);
+        let place = self.wait(Waiting { invocation, before: None, number: ticket.number, service, hold });
+        self.link(place, above);
     }
 
     pub(in crate::engine) fn ticket(&mut self, cid: Cid) -> Ticket {
@@ -273,21 +277,26 @@ impl<S: Store> State<S> {
                 Ok(Some(Past { ended: ended.clone(), again: *again, hidden_by }))
             }
             Some(_) => Ok(None),
-            None => self.store.past(cid),
+            None => gone(&self.held, &self.store, cid),
         }
+    }
+
+    /// One that has ended and is not held.
+    pub(in crate::engine) fn gone(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
+        gone(&self.held, &self.store, cid)
     }
 
     /// Whether anything has this CID.
     fn is_held(&self, cid: Cid) -> Result<bool, StoreFault> {
-        Ok(self.held.contains_key(&cid) || self.store.past(cid)?.is_some() || self.store.left(cid)?.is_some())
+        Ok(self.held.is_held(&cid) || self.gone(cid)?.is_some() || self.store.left(cid)?.is_some())
     }
 
     /// Counts one more that waits.
-    pub(in crate::engine) fn wait(&mut self, waiting: Waiting) {
+    pub(in crate::engine) fn wait(&mut self, waiting: Waiting) -> Place {
         if waiting.hold != Hold::Restart {
             self.count_in(waiting.service, waiting.invocation.payload.len());
         }
-        self.held.insert(waiting.invocation.cid, Held::Waiting(waiting));
+        self.held.insert(waiting.invocation.cid, Held::Waiting(waiting))
     }
 
     /// One more waits that counts.
@@ -314,5 +323,13 @@ impl<S: Store> State<S> {
             Held::Waiting(waiting) if waiting.number == ticket.number => Some(waiting),
             _ => None,
         }
+    }
+}
+
+/// One that has ended and is not held: it is kept, or written down.
+fn gone<S: Store>(held: &Table, store: &S, cid: Cid) -> Result<Option<Past>, StoreFault> {
+    match held.kept(&cid) {
+        Some(number) => Ok(store.kept(number).map(Kept::past)),
+        None => store.past(cid),
     }
 }

@@ -7,10 +7,11 @@ use zato_core::{Cid, Ending, Invocation, Outcome, Slot};
 
 use super::groups::Full;
 use super::held::{Cancel, Delivered, Held, Waiting};
-use super::kept::Kept;
+use super::kept::{Kept, Oldest};
 use super::queues::{Queues, Ticket};
 use super::state::State;
 use super::store::{Past, Store};
+use super::table::{Node, Place};
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
@@ -74,7 +75,7 @@ impl<S: Store> State<S> {
         if let Some(answer) = self.cancel_held(cid, with_tree) {
             return Ok(Some(answer));
         }
-        if let Some(past) = self.store.past(cid)? {
+        if let Some(past) = self.gone(cid)? {
             return Ok(Some(CancelAnswer::Ended(past.ended.outcome.clone())));
         }
         let Some(left) = self.store.left(cid)? else { return Ok(None) };
@@ -148,13 +149,14 @@ impl<S: Store> State<S> {
 
     /// A synchronous call has ended inside an attempt that is being settled.
     pub(in crate::engine) fn end_inside(&mut self, ended: Ended, number: u64) {
-        self.link(&ended.invocation);
         if S::WRITES_DOWN {
             let ended = Arc::new(ended);
             self.store.ended_inside(&ended, number);
             self.hold_ended(ended);
         } else {
-            self.keep(ended, None);
+            let place = self.held.vacate(ended.invocation.cid);
+            self.link(place, self.above(&ended.invocation));
+            self.keep_at(place, ended, None);
         }
     }
 
@@ -188,52 +190,80 @@ impl<S: Store> State<S> {
     /// Keeps what has ended, where nothing is written down, and forgets what was kept for long.
     fn keep(&mut self, ended: Ended, again: Option<Cid>) {
         let cid = ended.invocation.cid;
-        // Nobody else has the invocation then, nearly always.
-        drop(self.held.remove(&cid));
+        let place = self.held.vacate(cid);
+        self.keep_at(place, ended, again);
+    }
+
+    /// The same where it stood. Nobody else has the invocation then, nearly always.
+    #[inline]
+    fn keep_at(&mut self, place: Place, ended: Ended, again: Option<Cid>) {
+        let cid = ended.invocation.cid;
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&cid).copied() };
-        let children = self.children_of_kept(cid);
-        self.store.keep(Kept::new(ended, again, hidden_by, children));
+        let number = self.store.keep(Kept::new(place, ended, again, hidden_by));
+        self.held.put(place, Node::Kept(number));
         // What was held for it alone is kept as long as all else from now on.
-        for child in self.no_longer_put_off(cid) {
-            if let Some(Held::Ended { ended, again }) = self.held.remove(&child) {
-                self.keep(Arc::unwrap_or_clone(ended), again);
-            }
+        let put_off: Vec<_> = self
+            .held
+            .below(place)
+            .filter_map(|(_, node)| match node {
+                Node::Held(Held::Ended { ended, again }) => Some((ended.clone(), *again)),
+                _ => None,
+            })
+            .collect();
+        for (ended, again) in put_off {
+            self.keep(Ended::clone(&ended), again);
         }
-        while let Some(kept) = self.store.pop_surplus() {
-            self.forget_kept(kept);
+        while let Some(oldest) = self.store.surplus() {
+            self.forget_oldest(oldest);
         }
     }
 
-    /// Forgets one that was kept, unless that above it has not ended: then it is held again until it has.
-    fn forget_kept(&mut self, kept: Kept) {
-        let (cid, above) = (kept.invocation.cid, self.above(&kept.invocation));
-        if self.put_off(cid, above) {
-            let (Past { ended, again, .. }, children) = kept.into_past();
-            self.held.insert(cid, Held::Ended { ended, again });
-            self.hold_children(cid, children);
+    /// Forgets one that was kept, unless that above it has not ended, which may ask for it, or be cancelled with what is
+    /// below it: then it is held again until that has.
+    fn forget_oldest(&mut self, oldest: Oldest) {
+        let Oldest { number, place, .. } = oldest;
+        if let Some(Node::Held(above)) = self.held.above(place)
+            && !above.has_ended()
+        {
+            if let Some(Past { ended, again, .. }) = self.store.kept(number).map(Kept::past) {
+                self.held.put(place, Node::Held(Held::Ended { ended, again }));
+            }
+            self.store.forget_kept(number);
         } else {
-            self.drop_kept(kept);
+            self.drop_kept(oldest);
         }
     }
 
     /// Forgets one that was kept.
-    pub(in crate::engine) fn drop_kept(&mut self, mut kept: Kept) {
-        let (cid, above) = (kept.invocation.cid, self.above(&kept.invocation));
-        let children = std::mem::take(&mut kept.children);
-        self.hold_children(cid, children);
-        self.unlink(cid, above);
+    fn drop_kept(&mut self, Oldest { number, place, cid, bytes }: Oldest) {
+        self.held.put(place, Node::Gap(cid));
+        self.held.close(place);
         if !self.hidden.is_empty() {
             self.hidden.remove(&cid);
         }
-        if kept.bytes() > FREED_AT_ONCE {
-            self.aftermath.kept.push(kept);
+        if bytes > FREED_AT_ONCE {
+            self.aftermath.kept.extend(self.store.take_kept(number));
+        } else {
+            self.store.forget_kept(number);
         }
+    }
+
+    /// Forgets a dead letter that was kept; answers whether it was.
+    pub(in crate::engine) fn discard_kept(&mut self, cid: Cid) -> bool {
+        let Some(number) = self.held.kept(&cid) else { return false };
+        if let Some(kept) = self.store.kept(number) {
+            let (place, bytes) = (kept.place, kept.bytes());
+            self.drop_kept(Oldest { number, place, cid, bytes });
+        }
+        for (number, kept) in self.store.close_up() {
+            self.held.put(kept.place, Node::Kept(number));
+        }
+        true
     }
 
     /// Holds it no longer.
     pub(in crate::engine) fn forget(&mut self, cid: Cid) {
-        if let Some(held) = self.held.remove(&cid) {
-            self.unlink(cid, self.above(held.invocation()));
+        if let Some(held) = self.held.forget(cid) {
             if !self.hidden.is_empty() {
                 self.hidden.remove(&cid);
             }
@@ -252,7 +282,7 @@ impl<S: Store> State<S> {
         self.groups.clear();
         let left: Vec<_> = self
             .held
-            .values()
+            .all_held()
             .filter_map(|held| match held {
                 Held::Waiting(waiting) => Some((waiting.invocation.clone(), waiting.before.clone(), None)),
                 Held::Open(invocation) => Some((invocation.clone(), None, None)),

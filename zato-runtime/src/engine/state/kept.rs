@@ -4,59 +4,84 @@
 //! for each would be cold when it is given back, long after, and what is taken anew would be cold as well.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use smallvec::SmallVec;
-use zato_core::{Cid, Invocation, Outcome, Payload};
+use zato_core::{Cid, Invocation, Moment, Outcome, Payload};
 
 use super::store::Past;
+use super::table::Place;
 use crate::record::{Ended, Progress, is_dead};
 
-/// One that has ended, with what is below it.
+/// Under what one is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::engine) struct Number(u64);
+
+/// That of dead letters.
+const DEAD: u64 = 1 << 63;
+
+impl Number {
+    pub(in crate::engine) fn new(number: u64, is_dead: bool) -> Self {
+        Self(if is_dead { number | DEAD } else { number })
+    }
+
+    pub(in crate::engine) fn get(self) -> u64 {
+        self.0 & !DEAD
+    }
+
+    /// Whether it is a dead letter, or was one.
+    pub(in crate::engine) fn is_dead(self) -> bool {
+        self.0 & DEAD != 0
+    }
+}
+
+/// One that is kept, the oldest for one.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Oldest {
+    pub(in crate::engine) number: Number,
+    pub(in crate::engine) place: Place,
+    pub(in crate::engine) cid: Cid,
+    /// How many bytes it holds.
+    pub(in crate::engine) bytes: usize,
+}
+
+/// One that has ended.
 #[derive(Debug)]
 pub(in crate::engine) struct Kept {
+    /// Where it stands in the table.
+    pub(in crate::engine) place: Place,
     pub(in crate::engine) invocation: Invocation,
     outcome: Outcome,
     attempts: u32,
-    started_at: Option<SystemTime>,
-    pub(in crate::engine) ended_at: SystemTime,
+    started_at: Option<Moment>,
+    pub(in crate::engine) ended_at: Moment,
     before: Option<Arc<Progress>>,
     /// The invocation that runs it again.
     pub(in crate::engine) again: Option<Cid>,
     /// Whose attempt it was made in, where its parent is a synchronous call in that attempt.
     pub(in crate::engine) hidden_by: Option<Cid>,
-    pub(in crate::engine) children: SmallVec<[Cid; 1]>,
 }
 
 impl Kept {
     #[inline]
     pub(in crate::engine) fn new(
+        place: Place,
         ended: Ended,
         again: Option<Cid>,
         hidden_by: Option<Cid>,
-        children: SmallVec<[Cid; 1]>,
     ) -> Self {
         let Ended { invocation, outcome, attempts, started_at, ended_at, before } = ended;
         let invocation = Arc::unwrap_or_clone(invocation);
-        Self { invocation, outcome, attempts, started_at, ended_at, before, again, hidden_by, children }
+        let (started_at, ended_at) = (started_at.map(Moment::from), ended_at.into());
+        Self { place, invocation, outcome, attempts, started_at, ended_at, before, again, hidden_by }
     }
 
     /// As it is shown.
     pub(in crate::engine) fn past(&self) -> Past {
         let Self { attempts, started_at, ended_at, again, hidden_by, .. } = *self;
         let (invocation, outcome) = (Arc::new(self.invocation.clone()), self.outcome.clone());
-        let before = self.before.clone();
+        let (started_at, ended_at, before) =
+            (started_at.map(Into::into), ended_at.into(), self.before.clone());
         let ended = Arc::new(Ended { invocation, outcome, attempts, started_at, ended_at, before });
         Past { ended, again, hidden_by }
-    }
-
-    /// As it was.
-    pub(in crate::engine) fn into_past(self) -> (Past, SmallVec<[Cid; 1]>) {
-        let Self { invocation, outcome, attempts, started_at, ended_at, before, again, hidden_by, children } =
-            self;
-        let invocation = Arc::new(invocation);
-        let ended = Arc::new(Ended { invocation, outcome, attempts, started_at, ended_at, before });
-        (Past { ended, again, hidden_by }, children)
     }
 
     /// Whether it is a dead letter, also one that has been run again.

@@ -5,8 +5,9 @@ use zato_core::{Cid, Invocation, ServiceName};
 use super::held::{Held, Waiting};
 use super::lanes::{Entered, Next};
 use super::queues::Ticket;
-use super::state::{HeldByCid, State};
+use super::state::State;
 use super::store::Store;
+use super::table::Table;
 use crate::engine::contract::StoreFault;
 
 /// How many are read at once of those that come next in a lane.
@@ -153,7 +154,7 @@ impl<S: Store> State<S> {
 /// Whether something stands in a lane that is written down and has not ended.
 fn stands_in<S: Store>(
     store: &S,
-    held: &HeldByCid,
+    held: &Table,
     service: &ServiceName,
     key: &str,
 ) -> Result<bool, StoreFault> {

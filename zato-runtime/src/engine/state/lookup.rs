@@ -28,7 +28,7 @@ impl<S: Store> State<S> {
         cid: Cid,
     ) -> Result<Option<Result<Outcome, oneshot::Receiver<Outcome>>>, StoreFault> {
         let Some(held) = self.held.get(&cid) else {
-            if let Some(past) = self.store.past(cid)? {
+            if let Some(past) = self.gone(cid)? {
                 return Ok(Some(Ok(past.ended.outcome.clone())));
             }
             let is_left = self.store.left(cid)?.is_some();
@@ -56,7 +56,7 @@ impl<S: Store> State<S> {
         if let Some(held) = self.held.get(&cid) {
             return Ok(Some(self.found(held)));
         }
-        if let Some(Past { ended, again, .. }) = self.store.past(cid)? {
+        if let Some(Past { ended, again, .. }) = self.gone(cid)? {
             return Ok(Some(self.found(&Held::Ended { ended, again })));
         }
         Ok(self.store.left(cid)?.map(|left| self.found_left(left)))
@@ -159,10 +159,10 @@ impl<S: Store> State<S> {
     /// Everything that is held of a tree, and how much of it is not.
     pub(in crate::engine) fn tree(&self, root: Cid) -> Tree {
         let mut tree = Tree { found: Vec::new(), swept: 0 };
-        match (self.held.get(&root), self.store.kept(root)) {
-            (Some(held), _) if held.invocation().root == root => tree.found.push(self.found(held)),
-            (None, Some(kept)) if kept.invocation.root == root => tree.found.push(self.found_kept(kept)),
-            (None, None) => tree.swept += 1,
+        match self.remembered(root) {
+            Below::Held(held) if held.invocation().root == root => tree.found.push(self.found(held)),
+            Below::Kept(kept) if kept.invocation.root == root => tree.found.push(self.found_kept(kept)),
+            Below::Gap => tree.swept += 1,
             _ => return tree,
         }
         self.walk(root, root, true, |below| match below {
@@ -194,7 +194,7 @@ impl<S: Store> State<S> {
                 && filter.before.is_none_or(|before| invocation.cid < before)
                 && filter.service.as_deref().is_none_or(|service| service == &*invocation.service)
         };
-        let held = self.held.values().map(|held| (&**held.invocation(), Below::Held(held)));
+        let held = self.held.all_held().map(|held| (&**held.invocation(), Below::Held(held)));
         let kept = self.store.all_kept().map(|kept| (&kept.invocation, Below::Kept(kept)));
         let mut all: Vec<_> = held.chain(kept).filter(passes).collect();
         // CIDs are minted in order, and those that callers bring are few.
@@ -215,7 +215,7 @@ impl<S: Store> State<S> {
     /// Forgets a dead letter.
     pub(in crate::engine) fn discard(&mut self, cid: Cid) -> Result<DiscardAnswer, StoreFault> {
         let Some(past) = self.past(cid)? else {
-            let is_held = self.held.contains_key(&cid) || self.store.left(cid)?.is_some();
+            let is_held = self.held.is_held(&cid) || self.store.left(cid)?.is_some();
             return Ok(if is_held { DiscardAnswer::NotDead } else { DiscardAnswer::NotHeld });
         };
         // A group that has not ended needs the outcomes of its members.
@@ -223,9 +223,7 @@ impl<S: Store> State<S> {
         if !past.ended.is_dead() || past.again.is_some() || group.is_some_and(|group| !group.has_ended()) {
             return Ok(DiscardAnswer::NotDead);
         }
-        if let Some(kept) = self.store.discard_kept(cid) {
-            self.drop_kept(kept);
-        } else {
+        if !self.discard_kept(cid) {
             self.store.discarded(&past.ended);
             self.forget(cid);
         }
@@ -234,9 +232,11 @@ impl<S: Store> State<S> {
 
     /// Everything of the tree below an invocation that has not ended.
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
-        let held = self.held.get(&cid).map(|held| held.invocation().root);
-        let root = held.or_else(|| self.store.kept(cid).map(|kept| kept.invocation.root));
-        let Some(root) = root else { return Vec::new() };
+        let root = match self.remembered(cid) {
+            Below::Held(held) => held.invocation().root,
+            Below::Kept(kept) => kept.invocation.root,
+            Below::Gap => return Vec::new(),
+        };
         let mut open = Vec::new();
         self.walk(cid, root, false, |below| match below {
             Below::Held(held) if !held.has_ended() => open.push(held.invocation().cid),

@@ -7,6 +7,7 @@
 
 mod store;
 mod kept;
+mod table;
 mod lanes;
 mod queues;
 mod beyond;
@@ -31,10 +32,12 @@ mod lookup;
 pub(super) use accept::NotTaken;
 pub(super) use ends::Aftermath;
 pub(super) use held::Held;
-pub(super) use kept::Kept;
+pub(super) use kept::{Kept, Number, Oldest};
 pub(super) use keyed::key_of;
 pub(super) use restore::Left;
 pub(super) use state::State;
 pub(super) use store::{Accepted, Member, Past, Store};
+#[cfg(test)]
+pub(super) use table::Table;
 pub(super) use timing::ends_at;
 pub(super) use window::{Ends, Hunger, Line};

@@ -209,9 +209,11 @@ impl<S: Store> State<S> {
         };
         let running: Vec<_> = self
             .held
-            .iter()
-            .filter_map(|(cid, held)| match held {
-                Held::Delivered(delivered) if delivered.runs => Some((*cid, cut_off(delivered))),
+            .all_held()
+            .filter_map(|held| match held {
+                Held::Delivered(delivered) if delivered.runs => {
+                    Some((delivered.invocation.cid, cut_off(delivered)))
+                }
                 _ => None,
             })
             .collect();

@@ -10,11 +10,11 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 use super::ends::Aftermath;
 use super::groups::Groups;
 use super::held::{Cancel, Delivered, Held, Hold, Waiting};
-use super::kin::Kin;
 use super::lingering::Lingering;
 use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
 use super::store::{Accepted, Store};
+use super::table::Table;
 use super::timers::Timers;
 use super::window::{Leaving, News};
 use super::written_ends::WrittenEnds;
@@ -23,13 +23,12 @@ use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
 use crate::record::{AttemptId, Delivery, Hosted, Join, Lease, Progress, Settle, Task, Tried, Verdict};
 
-pub(in crate::engine) type HeldByCid = HashMap<Cid, Held, foldhash::fast::RandomState>;
-
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
 pub(in crate::engine) struct State<S> {
     /// Told of every change.
     pub(in crate::engine) store: S,
-    pub(in crate::engine) held: HeldByCid,
+    /// What is held, and what is kept: who comes from whom.
+    pub(in crate::engine) held: Table,
     /// What may start as soon as there is a place.
     pub(in crate::engine) queues: Queues,
     pub(in crate::engine) timers: Timers,
@@ -40,8 +39,6 @@ pub(in crate::engine) struct State<S> {
     /// What was invoked inside a synchronous call, which is not held until the attempt around it is settled, and
     /// the invocation whose attempt that is.
     pub(in crate::engine) hidden: HashMap<Cid, Cid>,
-    /// Who comes from whom.
-    pub(in crate::engine) kin: Kin,
     /// Attempts that are settled and hold on to their places.
     pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
     /// What services were called before, and are called now.
@@ -94,14 +91,13 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn new(config: &Config, max_waiting: usize, store: S) -> Self {
         Self {
             store,
-            held: HashMap::default(),
+            held: Table::default(),
             queues: Queues::new(config.window),
             timers: Timers::default(),
             to_end: VecDeque::new(),
             groups: Groups::default(),
             repeats: Repeats::default(),
             hidden: HashMap::new(),
-            kin: Kin::default(),
             lingering: HashMap::new(),
             renamed: HashMap::new(),
             join: None,
@@ -189,7 +185,8 @@ impl<S: Store> State<S> {
     fn start(&mut self, invocation: Arc<Invocation>, service: u32, now: SystemTime) -> Delivery {
         let (cid, lease) = (invocation.cid, Lease(self.next_number()));
         let (delivered, delivery) = begun(invocation, service, None, lease, Task::Run, now);
-        self.held.insert(cid, Held::Delivered(delivered));
+        let place = self.held.insert(cid, Held::Delivered(delivered));
+        self.link(place, self.above(&delivery.invocation));
         self.note_start(service, &delivery);
         delivery
     }
@@ -271,7 +268,6 @@ impl<S: Store> State<S> {
                             priority,
                             is_behind: false,
                         });
-                        self.link(&callback);
                         settled.granted.push(self.start(callback, service, ended_at));
                     } else {
                         self.hold(callback);

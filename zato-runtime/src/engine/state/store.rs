@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation, ServiceName};
 
-use super::kept::Kept;
+use super::kept::{Kept, Number, Oldest};
 use super::restore::Left;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
@@ -38,21 +38,23 @@ pub(in crate::engine) trait Store {
     /// The same for a synchronous call, which has ended inside an attempt that is being settled.
     fn ended_inside(&mut self, _ended: &Arc<Ended>, _number: u64) {}
 
-    /// One has ended, and is kept, where nothing is written down.
-    fn keep(&mut self, _kept: Kept) {}
+    /// One has ended, and is kept, where nothing is written down; answers under what.
+    fn keep(&mut self, _kept: Kept) -> Number {
+        Number::default()
+    }
 
     /// The oldest that is kept, as long as more are than should be.
-    fn pop_surplus(&mut self) -> Option<Kept> {
+    fn surplus(&mut self) -> Option<Oldest> {
         None
     }
 
     /// One that is kept.
-    fn kept(&self, _cid: Cid) -> Option<&Kept> {
+    fn kept(&self, _number: Number) -> Option<&Kept> {
         None
     }
 
     /// The same, to be changed.
-    fn kept_mut(&mut self, _cid: Cid) -> Option<&mut Kept> {
+    fn kept_mut(&mut self, _number: Number) -> Option<&mut Kept> {
         None
     }
 
@@ -61,18 +63,27 @@ pub(in crate::engine) trait Store {
         std::iter::empty()
     }
 
-    /// A dead letter that is kept is forgotten.
-    fn discard_kept(&mut self, _cid: Cid) -> Option<Kept> {
+    /// One is kept no longer.
+    fn forget_kept(&mut self, _number: Number) {}
+
+    /// The same; it is freed by who has it then.
+    fn take_kept(&mut self, _number: Number) -> Option<Kept> {
         None
     }
 
-    /// One that has ended, where the state does not hold it.
+    /// Has what is kept stand closer, where much has been forgotten between the oldest and the last; answers who stands
+    /// under another number now.
+    fn close_up(&mut self) -> impl Iterator<Item = (Number, &Kept)> {
+        std::iter::empty()
+    }
+
+    /// One that has ended, where it is neither held nor kept.
     ///
     /// # Errors
     ///
     /// Here and below: what is written down cannot be read.
-    fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
-        Ok(self.kept(cid).map(Kept::past))
+    fn past(&self, _cid: Cid) -> Result<Option<Past>, StoreFault> {
+        Ok(None)
     }
 
     /// One that waits, where the state does not hold it.

@@ -295,7 +295,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn end_written(&mut self, ends: Ends) {
         for left in ends.first {
             let cid = left.invocation.cid;
-            if !self.held.contains_key(&cid) && !self.news.has_gone(cid, ends.since) {
+            if !self.held.is_held(&cid) && !self.news.has_gone(cid, ends.since) {
                 self.hold_again(left);
             }
         }

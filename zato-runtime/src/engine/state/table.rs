@@ -1,0 +1,305 @@
+//! Where each invocation stands that is held or kept: found by its CID, and tied to what it comes from.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as ByCid;
+
+use zato_core::Cid;
+
+use super::held::Held;
+use super::kept::Number;
+
+/// Where one stands, until it is forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Place(u32);
+
+const NOWHERE: Place = Place(u32::MAX);
+
+/// Who stands in a place.
+#[derive(Debug)]
+pub(in crate::engine) enum Node {
+    Held(Held),
+    /// It has ended, and is kept under this number.
+    Kept(Number),
+    /// It is not held, and something below it is.
+    Gap(Cid),
+    /// Nobody; the next that is free.
+    Free(Place),
+}
+
+#[derive(Debug)]
+struct Entry {
+    node: Node,
+    /// What is above it, the first and the last below it, and those beside it.
+    above: Place,
+    first: Place,
+    last: Place,
+    before: Place,
+    after: Place,
+}
+
+impl Entry {
+    fn new(node: Node) -> Self {
+        let [above, first, last, before, after] = [NOWHERE; 5];
+        Self { node, above, first, last, before, after }
+    }
+}
+
+/// All that is held or kept.
+#[derive(Debug)]
+pub(in crate::engine) struct Table {
+    places: HashMap<Cid, Place, foldhash::fast::RandomState>,
+    entries: Vec<Entry>,
+    free: Place,
+    /// How many are held.
+    held: usize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { places: HashMap::default(), entries: Vec::new(), free: NOWHERE, held: 0 }
+    }
+}
+
+impl Table {
+    fn entry(&self, place: Place) -> Option<&Entry> {
+        self.entries.get(place.0 as usize)
+    }
+
+    fn entry_mut(&mut self, place: Place) -> Option<&mut Entry> {
+        self.entries.get_mut(place.0 as usize)
+    }
+
+    pub(in crate::engine) fn place(&self, cid: &Cid) -> Option<Place> {
+        self.places.get(cid).copied()
+    }
+
+    pub(in crate::engine) fn at(&self, place: Place) -> Option<&Node> {
+        self.entry(place).map(|entry| &entry.node)
+    }
+
+    /// One that is held.
+    #[inline]
+    pub(in crate::engine) fn get(&self, cid: &Cid) -> Option<&Held> {
+        match self.at(self.place(cid)?)? {
+            Node::Held(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(in crate::engine) fn get_mut(&mut self, cid: &Cid) -> Option<&mut Held> {
+        let place = self.place(cid)?;
+        match &mut self.entry_mut(place)?.node {
+            Node::Held(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// The number of one that is kept.
+    pub(in crate::engine) fn kept(&self, cid: &Cid) -> Option<Number> {
+        match self.at(self.place(cid)?)? {
+            Node::Kept(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(in crate::engine) fn is_held(&self, cid: &Cid) -> bool {
+        self.get(cid).is_some()
+    }
+
+    pub(in crate::engine) fn all_held(&self) -> impl Iterator<Item = &Held> {
+        self.entries.iter().filter_map(|entry| match &entry.node {
+            Node::Held(held) => Some(held),
+            _ => None,
+        })
+    }
+
+    /// How many are held.
+    pub(in crate::engine) fn len(&self) -> usize {
+        self.held
+    }
+
+    /// Holds one from now on, or as it stands now.
+    #[inline]
+    pub(in crate::engine) fn insert(&mut self, cid: Cid, held: Held) -> Place {
+        let place = self.place_of(cid);
+        self.put(place, Node::Held(held));
+        place
+    }
+
+    /// Puts another node where one stands.
+    #[inline]
+    pub(in crate::engine) fn put(&mut self, place: Place, node: Node) {
+        let Some(entry) = self.entries.get_mut(place.0 as usize) else { return };
+        self.held -= usize::from(matches!(entry.node, Node::Held(_)));
+        self.held += usize::from(matches!(node, Node::Held(_)));
+        entry.node = node;
+    }
+
+    /// Where one stands, or will: as a gap, if it is new.
+    fn place_of(&mut self, cid: Cid) -> Place {
+        let vacant = match self.places.entry(cid) {
+            ByCid::Occupied(occupied) => return *occupied.get(),
+            ByCid::Vacant(vacant) => vacant,
+        };
+        let (place, entry) = (self.free, Entry::new(Node::Gap(cid)));
+        if let Some(free) = self.entries.get_mut(place.0 as usize) {
+            if let Node::Free(next) = free.node {
+                self.free = next;
+            }
+            *free = entry;
+            return *vacant.insert(place);
+        }
+        let place = Place(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        self.entries.push(entry);
+        *vacant.insert(place)
+    }
+
+    /// Holds one no longer that is kept from now on; answers where it stands, a gap until it is [put](Self::put) there.
+    #[inline]
+    pub(in crate::engine) fn vacate(&mut self, cid: Cid) -> Place {
+        // Nearly always it is there.
+        let place = self.place(&cid).unwrap_or_else(|| self.place_of(cid));
+        self.put(place, Node::Gap(cid));
+        place
+    }
+
+    /// Has one stand below another, after those that do; there is a gap above it where that is unknown.
+    #[inline]
+    pub(in crate::engine) fn link(&mut self, child: Place, above: Cid) {
+        let above = self.place(&above).unwrap_or_else(|| self.place_of(above));
+        let last = self.entry_mut(above).map(|entry| std::mem::replace(&mut entry.last, child));
+        let last = last.unwrap_or(NOWHERE);
+        match self.entry_mut(last) {
+            Some(last) => last.after = child,
+            None => self.entries[above.0 as usize].first = child,
+        }
+        let entry = &mut self.entries[child.0 as usize];
+        (entry.above, entry.before) = (above, last);
+    }
+
+    /// Forgets one. It stays as a gap while something stands below it, and so do those above it that are forgotten.
+    pub(in crate::engine) fn forget(&mut self, cid: Cid) -> Option<Held> {
+        let place = self.place(&cid)?;
+        let entry = &mut self.entries[place.0 as usize];
+        let node = std::mem::replace(&mut entry.node, Node::Gap(cid));
+        self.held -= usize::from(matches!(node, Node::Held(_)));
+        self.close(place);
+        match node {
+            Node::Held(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Frees a gap that has nothing below it, and those above it that had nothing else.
+    #[inline]
+    pub(in crate::engine) fn close(&mut self, gap: Place) {
+        let mut next = gap;
+        while let Some(Entry { node: Node::Gap(cid), first: NOWHERE, above, before, after, .. }) =
+            self.entry(next)
+        {
+            let (cid, above, before, after) = (*cid, *above, *before, *after);
+            match self.entry_mut(before) {
+                Some(before) => before.after = after,
+                None => self.entry_mut(above).into_iter().for_each(|above| above.first = after),
+            }
+            match self.entry_mut(after) {
+                Some(after) => after.before = before,
+                None => self.entry_mut(above).into_iter().for_each(|above| above.last = before),
+            }
+            self.places.remove(&cid);
+            self.entries[next.0 as usize].node = Node::Free(self.free);
+            self.free = next;
+            next = above;
+        }
+    }
+
+    /// What it stands below.
+    pub(in crate::engine) fn above(&self, place: Place) -> Option<&Node> {
+        self.at(self.entry(place)?.above)
+    }
+
+    /// What stands below it, in the order in which it came.
+    pub(in crate::engine) fn below(&self, place: Place) -> impl Iterator<Item = (Place, &Node)> {
+        let mut next = self.entry(place).map_or(NOWHERE, |entry| entry.first);
+        std::iter::from_fn(move || {
+            let (place, entry) = (next, self.entry(next)?);
+            next = entry.after;
+            Some((place, &entry.node))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use zato_core::{Channel, Invocation, Payload, ServiceName};
+
+    use super::*;
+
+    fn cid(number: u32) -> Cid {
+        format!("00000000-0000-7000-8000-{number:012x}").parse().expect("it is a CID")
+    }
+
+    fn open(number: u32) -> Held {
+        let (service, payload) = (ServiceName::linked("a"), Payload::empty());
+        Held::Open(Arc::new(Invocation::root(cid(number), service, payload, Channel::InvokeAsync)))
+    }
+
+    fn below(table: &Table, number: u32) -> Vec<String> {
+        let Some(place) = table.place(&cid(number)) else { return Vec::new() };
+        let name = |node: &Node| match node {
+            Node::Held(held) => format!("held {}", &held.invocation().cid.to_string()[35..]),
+            Node::Kept(_) => "kept".to_owned(),
+            Node::Gap(cid) => format!("gap {}", &cid.to_string()[35..]),
+            Node::Free(_) => "free".to_owned(),
+        };
+        table.below(place).map(|(_, node)| name(node)).collect()
+    }
+
+    #[test]
+    fn a_gap_stays_while_something_is_below_it() {
+        let mut table = Table::default();
+        // 3 comes before 2, which is above it.
+        for (number, above) in
+            [(3, Some(2)), (1, None), (2, Some(1)), (4, Some(2)), (5, Some(1)), (6, Some(2))]
+        {
+            let place = table.insert(cid(number), open(number));
+            if let Some(above) = above {
+                table.link(place, cid(above));
+            }
+        }
+        assert_eq!((below(&table, 1), table.len()), (vec!["held 2".to_owned(), "held 5".to_owned()], 6));
+        assert_eq!(below(&table, 2), ["held 3", "held 4", "held 6"]);
+        assert!(table.forget(cid(2)).is_some());
+        assert!(table.forget(cid(2)).is_none() && !table.is_held(&cid(2)));
+        assert_eq!((below(&table, 1), table.len()), (vec!["gap 2".to_owned(), "held 5".to_owned()], 5));
+        assert!(table.forget(cid(4)).is_some());
+        assert_eq!(below(&table, 2), ["held 3", "held 6"]);
+        assert!(table.forget(cid(6)).is_some() && table.forget(cid(1)).is_some());
+        assert!(table.forget(cid(3)).is_some());
+        assert_eq!(below(&table, 1), ["held 5"], "the gap above what was forgotten is gone");
+        assert!(table.forget(cid(5)).is_some());
+        assert_eq!((table.len(), table.places.len()), (0, 0));
+        let places = table.entries.len();
+        for number in 1..=6 {
+            table.insert(cid(number), open(number));
+        }
+        assert_eq!((table.len(), table.entries.len()), (6, places), "places are taken again");
+    }
+
+    #[test]
+    fn what_is_kept_is_not_held_and_stays_where_it_stands() {
+        let mut table = Table::default();
+        let child = table.insert(cid(2), open(2));
+        table.link(child, cid(1));
+        let place = table.insert(cid(1), open(1));
+        assert_eq!(table.vacate(cid(1)), place);
+        table.put(place, Node::Kept(Number::new(7, true)));
+        assert_eq!((table.kept(&cid(1)), table.len()), (Some(Number::new(7, true)), 1));
+        assert!(matches!(table.above(child), Some(Node::Kept(_))));
+        assert!(table.forget(cid(1)).is_none());
+        assert!(matches!(table.above(child), Some(Node::Gap(gap)) if *gap == cid(1)));
+    }
+}
