@@ -142,17 +142,18 @@ impl Sqlite {
 }
 
 impl Guarded {
-    /// Starts as many as workers wait for. Where many end while the disk is busy once, as many are started ahead: those
-    /// that a process which dies had not begun are counted with those that it had, so they are no more.
+    /// Starts as many as workers wait for. Where many end while the disk is busy once, as many are to be in hand and as
+    /// many on their way to the disk, so that what is called is started in the step that accepts it: those that a process
+    /// which dies had not begun are counted with those that it had, so they are no more than twice those.
     fn start(&mut self) -> Vec<Delivery> {
         let mut started = Vec::new();
-        let recent = self.state.store.recent_ends().min(MOST_AHEAD);
+        let recent = self.state.store.recent_ends();
         // Of a crowd half may be started before it is known how many end.
         let crowd = Some(self.state.startable() / 2).filter(|crowd| *crowd >= MANY).unwrap_or_default();
         let ahead = match self.wanted {
             0 if recent < MANY => 0,
-            0 => recent,
-            wanted => wanted.max(recent).max(crowd.min(MOST_AHEAD)),
+            0 => (2 * recent).min(MOST_AHEAD),
+            wanted => wanted.max((2 * recent).max(crowd).min(MOST_AHEAD)),
         };
         let now = self.state.clock.now();
         while self.ready.len() + self.starting < ahead {

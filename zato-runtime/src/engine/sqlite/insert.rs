@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use rusqlite::{ToSql, params};
-use zato_core::{Cid, Invocation, Outcome};
+use rusqlite::params;
+use zato_core::{Cid, Invocation};
 
 use super::codec::{self, State};
+use super::endings::{End, known};
 use super::json;
 use super::rows::Rows;
 use crate::engine::state::{ends_at, key_of};
@@ -46,6 +47,9 @@ impl Rows {
         };
         let is_behind = accepted == As::Behind;
         let stands = Stands { state, attempts, started_at, hidden_by, priority, is_behind, ended: None };
+        if is_plain(invocation, &stands) {
+            return self.insert_plain(number, invocation, &stands);
+        }
         self.insert(number, invocation, &stands)
     }
 
@@ -67,6 +71,41 @@ impl Rows {
         };
         self.insert(number, &ended.invocation, &stands)?;
         self.has_ended(state);
+        Ok(())
+    }
+
+    /// The same as [`insert`](Self::insert), of what most rows say: a third of its time goes into values that are `NULL`.
+    fn insert_plain(
+        &mut self,
+        number: u64,
+        invocation: &Invocation,
+        stands: &Stands<'_>,
+    ) -> rusqlite::Result<()> {
+        let service = self.number(&invocation.service)?;
+        let caller = invocation.caller.map(|caller| self.number(&caller)).transpose()?;
+        let sql = "INSERT INTO invocation (
+                accept, cid, state, service, channel, caller, parent, root, depth, called_at, line_at, callbacks,
+                on_failure, payload_kind, payload, attempts, started_at, rank, failed, losses, cancel)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, 0, 0)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            number,
+            codec::cid(invocation.cid),
+            stands.state.number(),
+            service,
+            known(codec::channel(invocation.channel))?,
+            caller,
+            invocation.parent.map(codec::cid),
+            codec::cid(invocation.root),
+            invocation.depth,
+            codec::time(invocation.called_at),
+            json::names(&invocation.callbacks)?,
+            json::names(&invocation.on_failure)?,
+            codec::kind(&invocation.payload),
+            invocation.payload.as_bytes(),
+            stands.attempts,
+            stands.started_at.map(codec::time),
+            -i64::from(stands.priority),
+        ])?;
         Ok(())
     }
 
@@ -130,6 +169,13 @@ impl Rows {
     }
 }
 
+/// Whether a row says nothing but what [`Rows::insert_plain`] writes.
+fn is_plain(invocation: &Invocation, stands: &Stands<'_>) -> bool {
+    let Invocation { due, deadline, slot, options, .. } = invocation;
+    let is_called_plainly = due.is_none() && deadline.is_none() && slot.is_none() && options.is_none();
+    is_called_plainly && stands.hidden_by.is_none() && !stands.is_behind && stands.ended.is_none()
+}
+
 /// Where a new row stands.
 struct Stands<'a> {
     state: State,
@@ -140,37 +186,6 @@ struct Stands<'a> {
     /// Whether another has its concurrency key.
     is_behind: bool,
     ended: Option<&'a Ended>,
-}
-
-/// The columns that say how an invocation ended.
-#[derive(Debug, Default)]
-pub(super) struct End<'a> {
-    pub(super) outcome: Option<i64>,
-    pub(super) permanent: Option<bool>,
-    pub(super) error: Option<&'a str>,
-    pub(super) response_kind: Option<i64>,
-    pub(super) response: Option<&'a [u8]>,
-}
-
-impl<'a> End<'a> {
-    /// Those of an outcome; all are `NULL` while there is none.
-    pub(super) fn of(outcome: Option<&'a Outcome>) -> rusqlite::Result<Self> {
-        let Some(outcome) = outcome else { return Ok(Self::default()) };
-        let (ending, response) = (outcome.ending(), outcome.payload());
-        Ok(Self {
-            outcome: Some(known(codec::outcome(outcome))?),
-            permanent: ending.map(|ending| ending.permanent),
-            error: ending.map(|ending| &*ending.error),
-            response_kind: response.map(codec::kind),
-            response: response.map(zato_core::Payload::as_bytes),
-        })
-    }
-}
-
-/// A word that this version of the format has a number for.
-fn known<T: ToSql>(number: Option<T>) -> rusqlite::Result<T> {
-    number
-        .ok_or_else(|| rusqlite::Error::ToSqlConversionFailure("a word that the format does not know".into()))
 }
 
 #[cfg(test)]
@@ -213,6 +228,8 @@ mod tests {
             prop_assert_eq!((row.stands, row.attempts), (Where::Waiting, progress.attempts));
             prop_assert_eq!(format!("{:?}", row.progress), format!("Some({progress:?})"));
 
+            // What ends after it was tried again says what became of it before.
+            end.before.get_or_insert_with(|| std::sync::Arc::new(progress));
             end.invocation = std::sync::Arc::new(invocation);
             prop_assert!(rows.ended(&end).expect("it ends"));
             prop_assert!(!rows.ended(&end).expect("nothing is wrong with it"), "it ends once");
@@ -221,6 +238,41 @@ mod tests {
             prop_assert_eq!((row.number, row.again), (number, None));
             Ok(())
         });
+    }
+
+    /// Everything that stands in a row, but for what tells it from others.
+    fn row(store: &Store, number: u64) -> Vec<rusqlite::types::Value> {
+        let sql = "SELECT * FROM invocation WHERE accept = ?1";
+        let read = |row: &rusqlite::Row<'_>| (0..row.as_ref().column_count()).map(|at| row.get(at)).collect();
+        let mut row: Vec<_> = store.rows.connection().query_row(sql, [number], read).expect("it is there");
+        row.retain(|value| !matches!(value, rusqlite::types::Value::Blob(blob) if blob.len() == 16));
+        row.retain(|value| *value != rusqlite::types::Value::Integer(number.try_into().expect("small")));
+        row
+    }
+
+    #[test]
+    fn a_plain_row_is_what_it_would_be_if_all_were_said() {
+        let mut store = Store::new();
+        for (number, stands) in (50..).step_by(2).zip([State::Waiting, State::Running]) {
+            let (attempts, started_at) = (u32::from(stands == State::Running), Some(at(7)));
+            let stands = Stands {
+                state: stands,
+                attempts,
+                started_at: started_at.filter(|_| attempts > 0),
+                hidden_by: None,
+                priority: 3,
+                is_behind: false,
+                ended: None,
+            };
+            let root = invocation(nth(1));
+            let [plain, mut all] = [number, number + 1].map(|number| child(&root, nth(number)));
+            all.called_at = plain.called_at;
+            assert!(is_plain(&plain, &stands));
+            store.rows.insert_plain(number, &plain, &stands).expect("it is inserted");
+            store.rows.insert(number + 1, &all, &stands).expect("it is inserted");
+            assert_eq!(row(&store, number), row(&store, number + 1));
+            assert!(row(&store, number).len() > 20);
+        }
     }
 
     /// A synchronous call is recorded in one statement.

@@ -11,6 +11,7 @@ mod names;
 mod columns;
 mod pass;
 mod rows;
+mod endings;
 mod insert;
 mod sweep;
 mod lookups;

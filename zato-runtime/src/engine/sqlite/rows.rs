@@ -6,12 +6,11 @@ use rusqlite::{Connection, params};
 use zato_core::{Cid, ServiceName};
 
 use super::codec::{self, CancelNote, State};
-use super::insert::End;
 use super::json;
 use super::names::Numbers;
 use super::schema::{self, Checkpointed};
 use super::sweep::{self, Counted, Kept};
-use crate::record::{Ended, Key, Progress};
+use crate::record::{Key, Progress};
 
 /// The one connection that writes. Its owner begins and ends transactions; what it does outside of one is a
 /// transaction of its own.
@@ -137,40 +136,6 @@ impl Rows {
             sql,
             params![codec::cid(cid), progress.attempts, progress.failed, next_at, tried, progress.losses],
         )
-    }
-
-    /// What was held has ended. Answers whether it was held and had not ended before: an invocation ends once.
-    pub(crate) fn ended(&mut self, ended: &Ended) -> rusqlite::Result<bool> {
-        let state = if ended.is_dead() { State::Dead } else { State::Ended };
-        let end = End::of(Some(&ended.outcome))?;
-        let before = ended.before.as_deref();
-        let sql = "UPDATE invocation
-            SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, permanent = ?7, error = ?8,
-                response_kind = ?9, response = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14,
-                losses = ?15
-            WHERE cid = ?1 AND state < 3";
-        let params = params![
-            codec::cid(ended.invocation.cid),
-            state.number(),
-            ended.attempts,
-            ended.started_at.map(codec::time),
-            codec::time(ended.ended_at),
-            end.outcome,
-            end.permanent,
-            end.error,
-            end.response_kind,
-            end.response,
-            before.map(|before| before.attempts),
-            before.map_or(0, |before| before.failed),
-            before.and_then(|before| before.next_at).map(codec::time),
-            before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
-            before.map_or(0, |before| before.losses),
-        ];
-        let changed = self.change(sql, params)?;
-        if changed {
-            self.has_ended(state);
-        }
-        Ok(changed)
     }
 
     /// It is to stop, and `with_tree` so is what it invokes; what was noted before is not taken back. Answers whether

@@ -1,0 +1,107 @@
+//! How an invocation ended, in its row.
+
+use rusqlite::{ToSql, params};
+use zato_core::Outcome;
+
+use super::codec::{self, State};
+use super::json;
+use super::rows::Rows;
+use crate::record::{Ended, Progress};
+
+impl Rows {
+    /// What was held has ended; what became of its attempts before the last stands in `ended`, as it was recorded. Answers
+    /// whether it was held and had not ended before: an invocation ends once.
+    pub(crate) fn ended(&mut self, ended: &Ended) -> rusqlite::Result<bool> {
+        let state = if ended.is_dead() { State::Dead } else { State::Ended };
+        let end = End::of(Some(&ended.outcome))?;
+        let changed = match ended.before.as_deref() {
+            // Nothing else has been said of it since it was accepted.
+            None if ended.outcome.is_completed() => self.completed(ended, state, &end)?,
+            before => self.ended_so(ended, state, &end, before)?,
+        };
+        if changed {
+            self.has_ended(state);
+        }
+        Ok(changed)
+    }
+
+    fn completed(&self, ended: &Ended, state: State, end: &End<'_>) -> rusqlite::Result<bool> {
+        let sql = "UPDATE invocation
+            SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, response_kind = ?7, response = ?8
+            WHERE cid = ?1 AND state < 3";
+        let params = params![
+            codec::cid(ended.invocation.cid),
+            state.number(),
+            ended.attempts,
+            ended.started_at.map(codec::time),
+            codec::time(ended.ended_at),
+            end.outcome,
+            end.response_kind,
+            end.response,
+        ];
+        self.change(sql, params)
+    }
+
+    fn ended_so(
+        &self,
+        ended: &Ended,
+        state: State,
+        end: &End<'_>,
+        before: Option<&Progress>,
+    ) -> rusqlite::Result<bool> {
+        let sql = "UPDATE invocation
+            SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, permanent = ?7, error = ?8,
+                response_kind = ?9, response = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14,
+                losses = ?15
+            WHERE cid = ?1 AND state < 3";
+        let params = params![
+            codec::cid(ended.invocation.cid),
+            state.number(),
+            ended.attempts,
+            ended.started_at.map(codec::time),
+            codec::time(ended.ended_at),
+            end.outcome,
+            end.permanent,
+            end.error,
+            end.response_kind,
+            end.response,
+            before.map(|before| before.attempts),
+            before.map_or(0, |before| before.failed),
+            before.and_then(|before| before.next_at).map(codec::time),
+            before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
+            before.map_or(0, |before| before.losses),
+        ];
+        self.change(sql, params)
+    }
+}
+
+/// The columns that say how an invocation ended.
+#[derive(Debug, Default)]
+pub(super) struct End<'a> {
+    pub(super) outcome: Option<i64>,
+    pub(super) permanent: Option<bool>,
+    pub(super) error: Option<&'a str>,
+    pub(super) response_kind: Option<i64>,
+    pub(super) response: Option<&'a [u8]>,
+}
+
+impl<'a> End<'a> {
+    /// Those of an outcome; all are `NULL` while there is none.
+    pub(super) fn of(outcome: Option<&'a Outcome>) -> rusqlite::Result<Self> {
+        let Some(outcome) = outcome else { return Ok(Self::default()) };
+        let (ending, response) = (outcome.ending(), outcome.payload());
+        Ok(Self {
+            outcome: Some(known(codec::outcome(outcome))?),
+            permanent: ending.map(|ending| ending.permanent),
+            error: ending.map(|ending| &*ending.error),
+            response_kind: response.map(codec::kind),
+            response: response.map(zato_core::Payload::as_bytes),
+        })
+    }
+}
+
+/// A word that this version of the format has a number for.
+pub(super) fn known<T: ToSql>(number: Option<T>) -> rusqlite::Result<T> {
+    number
+        .ok_or_else(|| rusqlite::Error::ToSqlConversionFailure("a word that the format does not know".into()))
+}
