@@ -17,6 +17,9 @@ What is compared is run in turn in one run, and what stands here is the median o
 Only the ratios travel to another machine. A round is one invocation with a string of 32 bytes, and its callback.
 ";
 
+/// Why some bars are not held: what a profile shows, written by hand.
+const LIMITS: &str = include_str!("limits.md");
+
 /// Writes the report, and its plots.
 pub(crate) fn write(results: &Results) {
     let mut text = String::from(BEFORE);
@@ -33,6 +36,7 @@ pub(crate) fn write(results: &Results) {
         "\nAllocations and instructions a round are counted, not timed: `zato-runtime/benches/guards.json` holds them, \
          and `tests/run` holds the runtime to it.\n",
     );
+    text.push_str(LIMITS);
     for section in &SECTIONS {
         let Some(measured) = results.sections.get(section.name) else { continue };
         let _ = writeln!(text, "\n## {}\n", section.title);
