@@ -6,7 +6,16 @@ use zato_core::Outcome;
 use super::codec::{self, State};
 use super::json;
 use super::rows::Rows;
-use crate::record::{Ended, Progress};
+use crate::record::Ended;
+
+/// What is said of everything that ends, with so many values.
+macro_rules! completed {
+    () => {
+        "state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, response_kind = ?7, response = ?8"
+    };
+}
+
+const COMPLETED: usize = 8;
 
 impl Rows {
     /// What was held has ended; what became of its attempts before the last stands in `ended`, as it was recorded. Answers
@@ -14,21 +23,7 @@ impl Rows {
     pub(crate) fn ended(&mut self, ended: &Ended) -> rusqlite::Result<bool> {
         let state = if ended.is_dead() { State::Dead } else { State::Ended };
         let end = End::of(Some(&ended.outcome))?;
-        let changed = match ended.before.as_deref() {
-            // Nothing else has been said of it since it was accepted.
-            None if ended.outcome.is_completed() => self.completed(ended, state, &end)?,
-            before => self.ended_so(ended, state, &end, before)?,
-        };
-        if changed {
-            self.has_ended(state);
-        }
-        Ok(changed)
-    }
-
-    fn completed(&self, ended: &Ended, state: State, end: &End<'_>) -> rusqlite::Result<bool> {
-        let sql = "UPDATE invocation
-            SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, response_kind = ?7, response = ?8
-            WHERE cid = ?1 AND state < 3";
+        let before = ended.before.as_deref();
         let params = params![
             codec::cid(ended.invocation.cid),
             state.number(),
@@ -38,40 +33,33 @@ impl Rows {
             end.outcome,
             end.response_kind,
             end.response,
-        ];
-        self.change(sql, params)
-    }
-
-    fn ended_so(
-        &self,
-        ended: &Ended,
-        state: State,
-        end: &End<'_>,
-        before: Option<&Progress>,
-    ) -> rusqlite::Result<bool> {
-        let sql = "UPDATE invocation
-            SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, permanent = ?7, error = ?8,
-                response_kind = ?9, response = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14,
-                losses = ?15
-            WHERE cid = ?1 AND state < 3";
-        let params = params![
-            codec::cid(ended.invocation.cid),
-            state.number(),
-            ended.attempts,
-            ended.started_at.map(codec::time),
-            codec::time(ended.ended_at),
-            end.outcome,
             end.permanent,
             end.error,
-            end.response_kind,
-            end.response,
             before.map(|before| before.attempts),
             before.map_or(0, |before| before.failed),
             before.and_then(|before| before.next_at).map(codec::time),
             before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
             before.map_or(0, |before| before.losses),
         ];
-        self.change(sql, params)
+        // Most have nothing else to say than when they were accepted.
+        let changed = if before.is_none() && ended.outcome.is_completed() {
+            self.change(
+                concat!("UPDATE invocation SET ", completed!(), " WHERE cid = ?1 AND state < 3"),
+                &params[..COMPLETED],
+            )?
+        } else {
+            let sql = concat!(
+                "UPDATE invocation SET ",
+                completed!(),
+                ", permanent = ?9, error = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14, losses = ?15
+                WHERE cid = ?1 AND state < 3"
+            );
+            self.change(sql, params)?
+        };
+        if changed {
+            self.has_ended(state);
+        }
+        Ok(changed)
     }
 }
 

@@ -12,6 +12,22 @@ use super::rows::Rows;
 use crate::engine::state::{ends_at, key_of};
 use crate::record::Ended;
 
+/// The columns that are said of every row, and so many values.
+macro_rules! plain {
+    () => {
+        "accept, cid, state, service, channel, caller, parent, root, depth, called_at, line_at, callbacks, on_failure,
+        payload_kind, payload, attempts, started_at, rank, failed, losses"
+    };
+}
+
+macro_rules! plain_values {
+    () => {
+        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20"
+    };
+}
+
+const PLAIN: usize = 20;
+
 /// How an invocation is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum As {
@@ -47,9 +63,6 @@ impl Rows {
         };
         let is_behind = accepted == As::Behind;
         let stands = Stands { state, attempts, started_at, hidden_by, priority, is_behind, ended: None };
-        if is_plain(invocation, &stands) {
-            return self.insert_plain(number, invocation, &stands);
-        }
         self.insert(number, invocation, &stands)
     }
 
@@ -74,42 +87,18 @@ impl Rows {
         Ok(())
     }
 
-    /// The same as [`insert`](Self::insert), of what most rows say: a third of its time goes into values that are `NULL`.
-    fn insert_plain(
+    fn insert(&mut self, number: u64, invocation: &Invocation, stands: &Stands<'_>) -> rusqlite::Result<()> {
+        self.insert_row(number, invocation, stands, is_plain(invocation, stands))
+    }
+
+    /// Inserts all columns, or those that a plain row has: a third of the time would go into values that are `NULL`.
+    fn insert_row(
         &mut self,
         number: u64,
         invocation: &Invocation,
         stands: &Stands<'_>,
+        is_plain: bool,
     ) -> rusqlite::Result<()> {
-        let service = self.number(&invocation.service)?;
-        let caller = invocation.caller.map(|caller| self.number(&caller)).transpose()?;
-        let sql = "INSERT INTO invocation (
-                accept, cid, state, service, channel, caller, parent, root, depth, called_at, line_at, callbacks,
-                on_failure, payload_kind, payload, attempts, started_at, rank, failed, losses, cancel)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, 0, 0)";
-        self.connection.prepare_cached(sql)?.execute(params![
-            number,
-            codec::cid(invocation.cid),
-            stands.state.number(),
-            service,
-            known(codec::channel(invocation.channel))?,
-            caller,
-            invocation.parent.map(codec::cid),
-            codec::cid(invocation.root),
-            invocation.depth,
-            codec::time(invocation.called_at),
-            json::names(&invocation.callbacks)?,
-            json::names(&invocation.on_failure)?,
-            codec::kind(&invocation.payload),
-            invocation.payload.as_bytes(),
-            stands.attempts,
-            stands.started_at.map(codec::time),
-            -i64::from(stands.priority),
-        ])?;
-        Ok(())
-    }
-
-    fn insert(&mut self, number: u64, invocation: &Invocation, stands: &Stands<'_>) -> rusqlite::Result<()> {
         let service = self.number(&invocation.service)?;
         let caller = invocation.caller.map(|caller| self.number(&caller)).transpose()?;
         let slot = invocation.slot;
@@ -117,15 +106,7 @@ impl Rows {
         let ended = stands.ended;
         let before = ended.and_then(|ended| ended.before.as_deref());
         let end = End::of(ended.map(|ended| &ended.outcome))?;
-        let sql = "INSERT INTO invocation (
-                accept, cid, state, service, channel, caller, parent, root, depth, called_at, due, deadline,
-                slot_group, slot_index, callbacks, on_failure, options, payload_kind, payload, attempts, started_at,
-                hidden_by, behind, failed, next_at, tried, ended_at, outcome, permanent, error, response_kind, response,
-                losses, rank, line_at, lane, in_lane, ends_at, cancel)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33,
-                ?34, ?35, ?36, ?37, ?38, 0)";
-        self.connection.prepare_cached(sql)?.execute(params![
+        let params = params![
             number,
             codec::cid(invocation.cid),
             stands.state.number(),
@@ -136,20 +117,23 @@ impl Rows {
             codec::cid(invocation.root),
             invocation.depth,
             codec::time(invocation.called_at),
-            invocation.due.map(codec::time),
-            invocation.deadline.map(codec::time),
-            slot.map(|slot| codec::cid(slot.group)),
-            slot.map(|slot| slot.index),
+            codec::time(invocation.due.unwrap_or(invocation.called_at)),
             json::names(&invocation.callbacks)?,
             json::names(&invocation.on_failure)?,
-            options,
             codec::kind(&invocation.payload),
             invocation.payload.as_bytes(),
             stands.attempts,
             stands.started_at.map(codec::time),
+            -i64::from(stands.priority),
+            before.map_or(0, |before| before.failed),
+            before.map_or(0, |before| before.losses),
+            invocation.due.map(codec::time),
+            invocation.deadline.map(codec::time),
+            slot.map(|slot| codec::cid(slot.group)),
+            slot.map(|slot| slot.index),
+            options,
             stands.hidden_by.map(codec::cid),
             before.map(|before| before.attempts),
-            before.map_or(0, |before| before.failed),
             before.and_then(|before| before.next_at).map(codec::time),
             before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
             ended.map(|ended| codec::time(ended.ended_at)),
@@ -158,18 +142,32 @@ impl Rows {
             end.error,
             end.response_kind,
             end.response,
-            before.map_or(0, |before| before.losses),
-            -i64::from(stands.priority),
-            codec::time(invocation.due.unwrap_or(invocation.called_at)),
             key_of(invocation),
             stands.is_behind.then_some(1),
             ends_at(invocation, false).map(codec::time),
-        ])?;
+        ];
+        let (sql, params) = if is_plain {
+            (
+                concat!("INSERT INTO invocation (cancel, ", plain!(), ") VALUES (0, ", plain_values!(), ")"),
+                &params[..PLAIN],
+            )
+        } else {
+            let sql = concat!(
+                "INSERT INTO invocation (cancel, ",
+                plain!(),
+                ", due, deadline, slot_group, slot_index, options, hidden_by, behind, next_at, tried, ended_at, outcome,
+                permanent, error, response_kind, response, lane, in_lane, ends_at) VALUES (0, ",
+                plain_values!(),
+                ", ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38)"
+            );
+            (sql, params)
+        };
+        self.connection.prepare_cached(sql)?.execute(params)?;
         Ok(())
     }
 }
 
-/// Whether a row says nothing but what [`Rows::insert_plain`] writes.
+/// Whether a row says nothing beyond the columns that are said of every row.
 fn is_plain(invocation: &Invocation, stands: &Stands<'_>) -> bool {
     let Invocation { due, deadline, slot, options, .. } = invocation;
     let is_called_plainly = due.is_none() && deadline.is_none() && slot.is_none() && options.is_none();
@@ -268,8 +266,8 @@ mod tests {
             let [plain, mut all] = [number, number + 1].map(|number| child(&root, nth(number)));
             all.called_at = plain.called_at;
             assert!(is_plain(&plain, &stands));
-            store.rows.insert_plain(number, &plain, &stands).expect("it is inserted");
-            store.rows.insert(number + 1, &all, &stands).expect("it is inserted");
+            store.rows.insert_row(number, &plain, &stands, true).expect("it is inserted");
+            store.rows.insert_row(number + 1, &all, &stands, false).expect("it is inserted");
             assert_eq!(row(&store, number), row(&store, number + 1));
             assert!(row(&store, number).len() > 20);
         }

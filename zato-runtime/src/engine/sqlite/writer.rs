@@ -202,7 +202,8 @@ impl Inner {
             let moved = mover(&path).map(|connection| schema::checkpoint(&connection, false));
             if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {
                 tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
-                inner.let_go(&mut inner.file(), &error);
+                inner.is_locked_out.fetch_or(error.is_busy(), Ordering::Relaxed);
+                inner.look_at_locks();
             }
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
