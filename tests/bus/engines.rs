@@ -41,7 +41,7 @@ impl Join for Joined {
             outcome,
             attempts: 0,
             started_at: None,
-            ended_at: SystemTime::now(),
+            ended_at: SystemTime::now().into(),
             before: None,
         };
         (ended, [Arc::new(callback)].into_iter().collect())
@@ -210,7 +210,7 @@ fn ended(delivery: &Delivery, outcome: Outcome) -> Ended {
         outcome,
         attempts: delivery.attempt,
         started_at: None,
-        ended_at,
+        ended_at: ended_at.into(),
         before: delivery.before.clone(),
     }
 }
@@ -228,8 +228,8 @@ fn done() -> Outcome {
 fn again(delivery: &Delivery, at: Option<SystemTime>) -> Verdict {
     let tried = Tried {
         number: delivery.attempt,
-        started_at: delivery.started_at,
-        ended_at: delivery.started_at,
+        started_at: delivery.started_at.into(),
+        ended_at: delivery.started_at.into(),
         error: "not yet".into(),
         counts: at.is_some(),
     };

@@ -27,7 +27,13 @@ impl Moment {
     /// Whole milliseconds since 1970.
     #[inline]
     pub fn millis(self) -> u64 {
-        self.0.get() / 1_000_000
+        self.nanos() / 1_000_000
+    }
+
+    /// Nanoseconds since 1970.
+    #[inline]
+    pub fn nanos(self) -> u64 {
+        self.0.get()
     }
 }
 

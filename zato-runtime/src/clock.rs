@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use zato_core::Moment;
 
 /// How far tokio's clock and the machine's may be apart before tokio's is taken for a test's.
 const APART: Duration = Duration::from_millis(200);
@@ -60,7 +61,14 @@ impl Clock {
         self.0.is_a_tests.load(Ordering::Relaxed)
     }
 
+    /// The time of day, as it is kept.
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        self.now().into()
+    }
+
     /// The time of day.
+    #[inline]
     pub(crate) fn now(&self) -> SystemTime {
         if self.is_a_tests() {
             return self.0.wall + self.0.tokio.elapsed();

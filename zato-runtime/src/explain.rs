@@ -80,7 +80,7 @@ impl Page<'_> {
             (Some(caller), Some(parent)) => format!("by {caller} ({parent})"),
             _ => "from outside".to_owned(),
         };
-        self.line(&format!("called      {}, {by}", date_and_time(invocation.called_at.into())));
+        self.line(&format!("called      {}, {by}", date_and_time(invocation.called_at)));
         self.line(&format!("as          {}", role(found)));
         let size = count(invocation.payload.len(), "byte");
         let request = match invocation.payload.kind() {

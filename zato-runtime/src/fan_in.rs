@@ -2,10 +2,9 @@
 //! its last step.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use serde_json::to_writer;
-use zato_core::{Channel, Ending, Invocation, Kind, Outcome, Payload, WriteError};
+use zato_core::{Channel, Ending, Invocation, Kind, Moment, Outcome, Payload, WriteError};
 
 use crate::cid;
 use crate::observer::Observer;
@@ -34,7 +33,7 @@ impl Join for FanIn {
             attempts: last_step.map_or(0, |step| step.attempts),
             started_at: rows.iter().filter_map(|row| row.started_at).min(),
             // One without members ends with its call.
-            ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or(group.called_at.into()),
+            ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or(group.called_at),
             before: None,
         };
         let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service), |_| cid::mint());
@@ -144,13 +143,12 @@ fn write_result(
 /// Times as rows tell them. Most are in the same millisecond as the one before.
 #[derive(Default)]
 struct Times {
-    last: Option<(Duration, String)>,
+    last: Option<(u64, String)>,
 }
 
 impl Times {
-    fn write(&mut self, json: &mut Vec<u8>, time: SystemTime) {
-        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let millis = Duration::new(since.as_secs(), since.subsec_millis() * 1_000_000);
+    fn write(&mut self, json: &mut Vec<u8>, time: Moment) {
+        let millis = time.millis();
         let (_, text) = match self.last.take() {
             Some(last) if last.0 == millis => self.last.insert(last),
             _ => self.last.insert((millis, rfc3339(time))),
@@ -171,7 +169,7 @@ mod tests {
     fn ended(outcome: Outcome) -> Arc<Ended> {
         let invocation =
             Invocation::root(cid::mint(), ServiceName::linked("a.b"), Payload::empty(), Channel::InvokeAsync);
-        let at = SystemTime::UNIX_EPOCH;
+        let at = std::time::SystemTime::UNIX_EPOCH.into();
         Arc::new(Ended {
             invocation: Arc::new(invocation),
             outcome,

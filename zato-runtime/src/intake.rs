@@ -59,7 +59,7 @@ pub(crate) fn check(
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
-    let now = Moment::from(shared.config.clock.now());
+    let now = shared.config.clock.moment();
     let cid = call.cid.unwrap_or_else(|| shared.mint(now));
     let name = target.name;
     let mut invocation = match from {

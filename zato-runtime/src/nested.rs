@@ -4,12 +4,11 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use tokio::time::sleep_until;
 use zato_core::__private::Nested;
 use zato_core::bus::{Bus, Call};
-use zato_core::{CallError, Channel, Cid, Context, Handler, Invocation, Outcome, Payload};
+use zato_core::{CallError, Channel, Cid, Context, Handler, Invocation, Moment, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
@@ -56,7 +55,7 @@ impl<'a> Inner<'a> {
         let policy = self.policy();
         let mut attempt = 1;
         let (outcome, started_at) = loop {
-            let started_at = self.shared.config.clock.now();
+            let started_at = self.shared.config.clock.moment();
             let brought = self.attempt(attempt).await;
             let standing = Standing {
                 service: &self.invocation.service,
@@ -97,13 +96,13 @@ impl<'a> Inner<'a> {
         Running::new(self.handler.clone(), context).await
     }
 
-    fn record(&self, outcome: &Outcome, attempts: u32, started_at: SystemTime) {
+    fn record(&self, outcome: &Outcome, attempts: u32, started_at: Moment) {
         let ended = Ended {
             invocation: self.invocation.clone(),
             outcome: outcome.clone(),
             attempts,
             started_at: Some(started_at),
-            ended_at: self.shared.config.clock.now(),
+            ended_at: self.shared.config.clock.moment(),
             before: None,
         };
         self.shared.keep_inner(self.anchor, ended);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Channel, Cid, Context, Invocation, Options, Outcome, Rate, ServiceName};
+use zato_core::{Channel, Cid, Context, Invocation, Moment, Options, Outcome, Rate, ServiceName};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -64,9 +64,12 @@ impl AttemptId {
     }
 }
 
-/// The right to settle one attempt. Only the engine that made it knows what the number means.
+/// The right to settle one attempt. Only the engine that made it knows what the numbers mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lease(pub(crate) u64);
+pub struct Lease {
+    pub(crate) number: u64,
+    pub(crate) place: u32,
+}
 
 /// An attempt that is to be made now.
 #[derive(Debug, Clone)]
@@ -78,7 +81,7 @@ pub struct Delivery {
     /// What became of the attempts before; none where there were none.
     pub before: Option<Arc<Progress>>,
     /// When it was handed out.
-    pub started_at: SystemTime,
+    pub started_at: Moment,
     /// The right to settle it.
     pub lease: Lease,
     /// What is to be done with it.
@@ -97,8 +100,8 @@ impl Delivery {
     }
 
     /// When the last attempt before it started.
-    pub fn last_started_at(&self) -> Option<SystemTime> {
-        Some(self.before.as_ref()?.tried.last()?.started_at)
+    pub fn last_started_at(&self) -> Option<Moment> {
+        Some(self.before.as_ref()?.tried.last()?.started_at.into())
     }
 }
 
@@ -191,9 +194,9 @@ pub struct Ended {
     /// How many attempts were made.
     pub attempts: u32,
     /// When the last attempt started; none if there was none.
-    pub started_at: Option<SystemTime>,
+    pub started_at: Option<Moment>,
     /// When it ended.
-    pub ended_at: SystemTime,
+    pub ended_at: Moment,
     /// What became of the attempts before the last; none where there were none.
     pub before: Option<Arc<Progress>>,
 }

@@ -27,7 +27,7 @@ pub(crate) fn settle(
         _ => delivery.last_started_at(),
     };
     let Delivery { invocation, attempt, before, .. } = delivery;
-    let ended_at = shared.config.clock.now();
+    let ended_at = shared.config.clock.moment();
     let ended = Ended { invocation, outcome, attempts: attempt, started_at, ended_at, before };
     let callbacks = follow_ups(shared, &ended);
     // Whoever called synchronously is told by the call, unless its process has died.
@@ -71,7 +71,7 @@ pub(crate) fn again(
     }
     let tried = Tried {
         number: attempt,
-        started_at: delivery.started_at,
+        started_at: delivery.started_at.into(),
         ended_at: shared.config.clock.now(),
         error: error.into_boxed_str(),
         counts: at.is_some(),
@@ -137,8 +137,7 @@ fn follow_ups(shared: &Shared, ended: &Ended) -> Batch<Arc<Invocation>> {
     if ended.invocation.channel != Channel::ChainStep {
         return callbacks(ended, None, |at| shared.mint(at));
     }
-    let next =
-        |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at.into());
+    let next = |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at);
     ended.outcome.payload().and_then(next).map(Arc::new).into_iter().collect()
 }
 
@@ -157,7 +156,7 @@ pub(crate) fn callbacks(
     if names.is_empty() {
         return Batch::new();
     }
-    let at = Moment::from(ended.ended_at);
+    let at = ended.ended_at;
     let callback = |name: &ServiceName, payload| Arc::new(invocation.callback(mint(at), *name, payload, at));
     match &names[..] {
         [name] => Batch::from_buf([callback(name, payload)]),

@@ -141,7 +141,7 @@ impl<'a> Teller<'a> {
                 let text = format!(
                     "{} at {at}, {} after its call",
                     ended.outcome.name(),
-                    between(called_at, ended.ended_at)
+                    between(called_at, ended.ended_at.into())
                 );
                 match ended.outcome.error() {
                     Some(error) => format!("{text}: {}", quoted(error)),
@@ -168,7 +168,7 @@ impl<'a> Teller<'a> {
                     "  attempt {} at {} took {}",
                     ended.attempts,
                     time_of_day(started_at, self.now),
-                    between(started_at, ended.ended_at)
+                    between(started_at.into(), ended.ended_at.into())
                 ));
             }
             if let Some(again) = again {

@@ -6,19 +6,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const MAX_TEXT: usize = 400;
 
 /// RFC 3339 in UTC, with milliseconds.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: impl Into<SystemTime>) -> String {
     // The format ends with the year 9999, and begins with 1970.
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, last)).to_string()
+    humantime::format_rfc3339_millis(time.into().clamp(UNIX_EPOCH, last)).to_string()
 }
 
 /// `2026-11-24 14:03:12.120 UTC`.
-pub(crate) fn date_and_time(time: SystemTime) -> String {
+pub(crate) fn date_and_time(time: impl Into<SystemTime>) -> String {
     format!("{} UTC", rfc3339(time).trim_end_matches('Z').replace('T', " "))
 }
 
 /// `14:03:12.120`, or with its date where that is another than the date of `beside`.
-pub(crate) fn time_of_day(time: SystemTime, beside: SystemTime) -> String {
+pub(crate) fn time_of_day(time: impl Into<SystemTime>, beside: SystemTime) -> String {
     let (text, other) = (date_and_time(time), date_and_time(beside));
     match text.strip_prefix(&other[..11]) {
         Some(time) => time.trim_end_matches(" UTC").to_owned(),

@@ -55,7 +55,7 @@ impl Record {
             attempts: found.attempts,
             again_of: invocation.again_of(),
             again: *again,
-            ended_at: ended.ended_at,
+            ended_at: ended.ended_at.into(),
             outcome: ended.outcome.clone(),
         })
     }

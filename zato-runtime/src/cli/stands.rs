@@ -73,7 +73,7 @@ fn row(found: &Found, teller: &Teller<'_>) -> [String; 6] {
         found.cid().to_string(),
         quoted(found.service()),
         state(found).to_owned(),
-        date_and_time(found.invocation.called_at.into()),
+        date_and_time(found.invocation.called_at),
         found.attempts.to_string(),
         teller.stands(found),
     ]
@@ -131,7 +131,7 @@ pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
     put("next_at", json!(next_at));
     put("key_held_by", json!(held_by));
     put("run_again_as", json!(again));
-    put("called_at", json!(rfc3339(invocation.called_at.into())));
+    put("called_at", json!(rfc3339(invocation.called_at)));
     put("started_at", json!(times.0));
     put("ended_at", json!(times.1));
     put("channel", json!(invocation.channel.as_str()));

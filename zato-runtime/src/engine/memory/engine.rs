@@ -95,7 +95,7 @@ impl Memory {
         state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + state.startable() / 4);
-        let (mut batch, now) = (Batch::new(), state.clock.now());
+        let (mut batch, now) = (Batch::new(), state.clock.moment());
         while batch.len() < most {
             let Some(delivery) = state.deliver_next(now) else { break };
             batch.push(delivery);

@@ -31,7 +31,7 @@ impl Nowhere {
             ),
             dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             keys: Keys::new(config.keep_keys),
-            now: config.clock.now().into(),
+            now: config.clock.moment(),
         }
     }
 }

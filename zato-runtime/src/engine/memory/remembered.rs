@@ -124,8 +124,9 @@ mod tests {
         let invocation = Arc::new(Invocation::root(cid(number), service, payload, Channel::InvokeAsync));
         let outcome = Outcome::Completed(Payload::empty());
         let (attempts, started_at, before) = (1, None, None);
+        let ended_at = ended_at.into();
         let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before };
-        Kept::new(Table::default().vacate(cid(number)), ended, None, None)
+        Kept::new(Table::default().place_of(cid(number)), ended, None, None)
     }
 
     fn cid(number: u128) -> Cid {

@@ -133,7 +133,9 @@ impl Around {
             Stored::Ended(EndedRow { ended, again, .. }) => return Ok(Found::ended(ended, again)),
         };
         let status = match row.stands {
-            Stands::Running(since) => Status::Running { since, is_cancelled: row.cancel != CancelNote::No },
+            Stands::Running(since) => {
+                Status::Running { since: since.into(), is_cancelled: row.cancel != CancelNote::No }
+            }
             Stands::Open => Status::Open(left(connection, row.invocation.cid)?),
             Stands::Waiting => Status::Waiting(self.waits(connection, &row)?),
         };
@@ -235,7 +237,7 @@ mod tests {
         let mut due = invocation(nth(2));
         due.due = Some(later.into());
         rows.accepted(2, &due, 0, As::Waiting, None).expect("it is accepted");
-        rows.accepted(3, &keyed(3, "k"), 0, As::Started(at(1)), None).expect("it is accepted");
+        rows.accepted(3, &keyed(3, "k"), 0, As::Started(at(1).into()), None).expect("it is accepted");
         rows.accepted(4, &keyed(4, "k"), 0, As::Behind, None).expect("it is accepted");
         rows.accepted(5, &keyed(5, "other"), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(waits(&store, 1).await, Waits::Turn);
@@ -257,7 +259,10 @@ mod tests {
         };
         let later = SystemTime::now() + Duration::from_mins(1);
         for (n, next_at) in [(1, None), (2, Some(later)), (3, Some(at(3)))] {
-            store.rows.accepted(n, &invocation(nth(n)), 0, As::Started(at(1)), None).expect("it is accepted");
+            store
+                .rows
+                .accepted(n, &invocation(nth(n)), 0, As::Started(at(1).into()), None)
+                .expect("it is accepted");
             assert!(store.rows.again(nth(n), &tried(next_at)).expect("it waits again"));
         }
         assert_eq!(waits(&store, 1).await, Waits::Restart);
@@ -276,7 +281,7 @@ mod tests {
     async fn what_runs_is_open_or_has_ended_stands_so() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1)), None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1).into()), None).expect("it is accepted");
         assert!(rows.cancel(nth(1), false).expect("it is noted"));
         rows.accepted(2, &invocation(nth(2)), 0, As::Open, None).expect("it is accepted");
         for (n, index) in [(3, 0), (4, 1), (5, 2)] {
@@ -302,7 +307,7 @@ mod tests {
         let mut store = Store::new();
         let root = invocation(nth(1));
         let gone = child(&root, nth(2));
-        store.rows.accepted(1, &root, 0, As::Started(at(1)), None).expect("it is accepted");
+        store.rows.accepted(1, &root, 0, As::Started(at(1).into()), None).expect("it is accepted");
         store.rows.accepted(3, &child(&root, nth(3)), 0, As::Waiting, None).expect("it is accepted");
         store.rows.accepted(4, &child(&gone, nth(4)), 0, As::Waiting, Some(nth(1))).expect("it is accepted");
         let reads = reads(&store);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use zato_core::{Cid, Invocation, ServiceName};
+use zato_core::{Cid, Invocation, Moment, ServiceName};
 
 use super::insert::As;
 use super::rows::Rows;
@@ -14,7 +14,7 @@ use crate::record::{AttemptId, Ended, Key, Progress};
 #[derive(Debug)]
 pub(super) enum Change {
     Accepted { number: u64, invocation: Arc<Invocation>, priority: i8, accepted: As, hidden_by: Option<Cid> },
-    Started(AttemptId, SystemTime),
+    Started(AttemptId, Moment),
     Again(Cid, Box<Progress>),
     HasKey(Cid),
     Cancelled(Cid, bool),

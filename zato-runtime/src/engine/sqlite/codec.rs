@@ -109,8 +109,7 @@ impl FromSql for ReadDigest {
 
 /// Nanoseconds since 1970, to 2262; what is later is the last of them, and what is earlier the first.
 pub(super) fn time(time: impl Into<Moment>) -> i64 {
-    let since = SystemTime::from(time.into()).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(time.into().nanos()).unwrap_or(i64::MAX)
 }
 
 /// A time as it is read.

@@ -1,11 +1,10 @@
 //! The columns of an invocation, and how a row is read.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, Type};
-use zato_core::{Cid, Ending, Invocation, Options, Outcome, Payload, ServiceName, Slot};
+use zato_core::{Cid, Ending, Invocation, Moment, Options, Outcome, Payload, ServiceName, Slot};
 
 use super::codec::{self, CancelNote, ReadChannel, ReadCid, ReadKind, ReadOutcome, ReadTime, State};
 use super::json::{ReadNames, ReadOptions, ReadTried};
@@ -58,7 +57,7 @@ pub(crate) enum Stands {
     /// It waits.
     Waiting,
     /// Its last attempt began then and has not been settled: it runs, or its process is dead.
-    Running(SystemTime),
+    Running(Moment),
     /// It is a group, and not all of its members have ended.
     Open,
 }
@@ -133,7 +132,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
     let cancel = columns.next()?;
     let hidden_by = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
     let is_behind = columns.next::<Option<bool>>()?.unwrap_or_default();
-    let started_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0);
+    let started_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0.into());
     let stands = match state {
         State::Waiting => Stands::Waiting,
         State::Running => {
@@ -141,7 +140,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
         }
         State::Open => Stands::Open,
         State::Ended | State::Dead => {
-            let ended_at = columns.next::<ReadTime>()?.0;
+            let ended_at = columns.next::<ReadTime>()?.0.into();
             let outcome = outcome(columns)?;
             let again = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
             let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before: progress };

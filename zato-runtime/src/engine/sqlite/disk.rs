@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use zato_core::{Cid, ServiceName};
+use zato_core::{Cid, Moment, ServiceName};
 
 use super::change::Change;
 use super::columns::{Stands, Stored};
@@ -163,7 +163,7 @@ impl Store for Disk {
         self.push(Change::Accepted { number, invocation, priority, accepted, hidden_by });
     }
 
-    fn started(&mut self, id: AttemptId, at: SystemTime) {
+    fn started(&mut self, id: AttemptId, at: Moment) {
         // What is started in the step that accepts it is written once.
         if let Some(Change::Accepted { invocation, accepted, .. }) = self.changes.last_mut()
             && invocation.cid == id.cid

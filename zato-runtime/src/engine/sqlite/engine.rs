@@ -155,7 +155,7 @@ impl Guarded {
             0 => (2 * recent).min(MOST_AHEAD),
             wanted => wanted.max((2 * recent).max(crowd).min(MOST_AHEAD)),
         };
-        let now = self.state.clock.now();
+        let now = self.state.clock.moment();
         while self.ready.len() + self.starting < ahead {
             let Some(delivery) = self.state.deliver_next(now) else { break };
             self.starting += 1;

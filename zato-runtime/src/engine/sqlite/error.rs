@@ -303,7 +303,8 @@ mod tests {
         let mut number = 0;
         let full = loop {
             number += 1;
-            let accepted = rows.accepted(number, &invocation(nth(number)), 0, As::Started(at(1)), None);
+            let accepted =
+                rows.accepted(number, &invocation(nth(number)), 0, As::Started(at(1).into()), None);
             if let Err(error) = accepted {
                 break StoreError::of(&path, error);
             }

@@ -1,9 +1,7 @@
 //! A new row: an invocation that is accepted, or a synchronous call that is recorded when it has ended.
 
-use std::time::SystemTime;
-
 use rusqlite::params;
-use zato_core::{Cid, Invocation};
+use zato_core::{Cid, Invocation, Moment};
 
 use super::codec::{self, State};
 use super::endings::{End, known};
@@ -34,7 +32,7 @@ pub(crate) enum As {
     /// It waits.
     Waiting,
     /// Its first attempt begins in the same step, at this time.
-    Started(SystemTime),
+    Started(Moment),
     /// It waits, behind another that has its concurrency key.
     Behind,
     /// It is a group with members that have not ended.
@@ -178,7 +176,7 @@ fn is_plain(invocation: &Invocation, stands: &Stands<'_>) -> bool {
 struct Stands<'a> {
     state: State,
     attempts: u32,
-    started_at: Option<SystemTime>,
+    started_at: Option<Moment>,
     hidden_by: Option<Cid>,
     priority: i8,
     /// Whether another has its concurrency key.
@@ -217,9 +215,9 @@ mod tests {
             prop_assert_eq!((row.number, row.stands, row.attempts), (number, Where::Waiting, 0));
             prop_assert_eq!((row.hidden_by, row.progress.is_none()), (hidden_by, true));
 
-            prop_assert!(rows.started(cid, 1, at).expect("it starts"));
+            prop_assert!(rows.started(cid, 1, at.into()).expect("it starts"));
             let row = live(rows, cid);
-            prop_assert_eq!((row.stands, row.attempts), (Where::Running(at), 1));
+            prop_assert_eq!((row.stands, row.attempts), (Where::Running(at.into()), 1));
 
             prop_assert!(rows.again(cid, &progress).expect("it waits again"));
             let row = live(rows, cid);
@@ -256,7 +254,7 @@ mod tests {
             let stands = Stands {
                 state: stands,
                 attempts,
-                started_at: started_at.filter(|_| attempts > 0),
+                started_at: started_at.filter(|_| attempts > 0).map(Into::into),
                 hidden_by: None,
                 priority: 3,
                 is_behind: false,
@@ -302,12 +300,12 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         let first = invocation(nth(1));
-        rows.accepted(1, &first, 0, As::Started(at(1)), None).expect("it is accepted");
+        rows.accepted(1, &first, 0, As::Started(at(1).into()), None).expect("it is accepted");
         let row = live(rows, first.cid);
-        assert_eq!((row.stands, row.attempts), (Where::Running(at(1)), 1));
+        assert_eq!((row.stands, row.attempts), (Where::Running(at(1).into()), 1));
         let callback = child(&first, nth(2));
         assert!(rows.ended(&ended(first, completed(), at(2))).expect("it ends"));
-        rows.accepted(2, &callback, 0, As::Started(at(2)), None).expect("its callback is accepted");
+        rows.accepted(2, &callback, 0, As::Started(at(2).into()), None).expect("its callback is accepted");
         assert!(rows.ended(&ended(callback, completed(), at(3))).expect("it ends"));
     }
 }

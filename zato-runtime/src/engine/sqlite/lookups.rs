@@ -203,7 +203,7 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
-        rows.accepted(2, &invocation(nth(2)), 0, As::Started(at(2)), None).expect("it is accepted");
+        rows.accepted(2, &invocation(nth(2)), 0, As::Started(at(2).into()), None).expect("it is accepted");
         rows.accepted(3, &invocation(nth(3)), 0, As::Open, None).expect("it is accepted");
         rows.inner(4, &ended(invocation(nth(4)), completed(), at(4))).expect("it is recorded");
         rows.inner(5, &ended(invocation(nth(5)), failed(), at(5))).expect("it is recorded");
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(stands(State::Waiting, 0, 10), [(1, Stands::Waiting), (7, Stands::Waiting)]);
         assert_eq!(stands(State::Waiting, 0, 1), [(1, Stands::Waiting)]);
         assert_eq!(stands(State::Waiting, 1, 10), [(7, Stands::Waiting)]);
-        assert_eq!(stands(State::Running, 0, 10), [(2, Stands::Running(at(2)))]);
+        assert_eq!(stands(State::Running, 0, 10), [(2, Stands::Running(at(2).into()))]);
         assert_eq!(stands(State::Open, 0, 10), [(3, Stands::Open)]);
         assert_eq!(last_number(connection).expect("it can be asked"), 7);
     }

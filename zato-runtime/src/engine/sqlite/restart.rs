@@ -70,7 +70,7 @@ fn each(
 pub(super) fn left(row: LiveRow) -> Left {
     let LiveRow { invocation, stands, attempts, progress, cancel, is_behind, hidden_by, .. } = row;
     let ran = match stands {
-        Stands::Running(since) => Some((attempts, since)),
+        Stands::Running(since) => Some((attempts, since.into())),
         Stands::Waiting | Stands::Open => None,
     };
     let is_cancelled = cancel != CancelNote::No;

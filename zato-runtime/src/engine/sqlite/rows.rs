@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
-use zato_core::{Cid, ServiceName};
+use zato_core::{Cid, Moment, ServiceName};
 
 use super::codec::{self, CancelNote, State};
 use super::json;
@@ -116,7 +116,7 @@ impl Rows {
     }
 
     /// An attempt begins of what waited. Answers whether it was held and had not ended.
-    pub(crate) fn started(&mut self, cid: Cid, attempt: u32, at: SystemTime) -> rusqlite::Result<bool> {
+    pub(crate) fn started(&mut self, cid: Cid, attempt: u32, at: Moment) -> rusqlite::Result<bool> {
         let sql =
             "UPDATE invocation SET state = 1, attempts = ?2, started_at = ?3 WHERE cid = ?1 AND state < 3";
         self.change(sql, params![codec::cid(cid), attempt, codec::time(at)])
@@ -289,7 +289,7 @@ mod tests {
     fn a_cancel_is_not_taken_back() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1)), None).expect("it is accepted");
+        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1).into()), None).expect("it is accepted");
         assert_eq!(live(rows, nth(1)).cancel, CancelNote::No);
         for (with_tree, noted) in
             [(false, CancelNote::Alone), (true, CancelNote::WithTree), (false, CancelNote::WithTree)]

@@ -85,6 +85,7 @@ pub(super) fn child(of: &Invocation, cid: Cid) -> Invocation {
 
 /// How it ended, in one attempt.
 pub(super) fn ended(invocation: Invocation, outcome: Outcome, ended_at: SystemTime) -> Ended {
+    let ended_at = ended_at.into();
     Ended {
         invocation: Arc::new(invocation),
         outcome,
@@ -252,8 +253,8 @@ pub(super) fn any_ended() -> impl Strategy<Value = Ended> {
         invocation: Arc::new(invocation),
         outcome,
         attempts,
-        started_at,
-        ended_at,
+        started_at: started_at.map(Into::into),
+        ended_at: ended_at.into(),
         before: before.map(Arc::new),
     })
 }

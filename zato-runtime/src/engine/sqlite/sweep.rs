@@ -203,7 +203,7 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         let parent = invocation(nth(1));
-        rows.accepted(1, &parent, 0, As::Started(at(0)), None).expect("it is accepted");
+        rows.accepted(1, &parent, 0, As::Started(at(0).into()), None).expect("it is accepted");
         let made = child(&parent, nth(2));
         rows.accepted(2, &made, 0, As::Waiting, None).expect("it is accepted");
         assert!(rows.ended(&ended(made, completed(), at(1))).expect("it ends"));

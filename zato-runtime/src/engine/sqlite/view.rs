@@ -155,7 +155,7 @@ mod tests {
     fn rows_are_shown_in_words() {
         let mut store = Store::new();
         let first = invocation(nth(1));
-        store.rows.accepted(1, &first, 0, As::Started(at(1)), None).expect("it is accepted");
+        store.rows.accepted(1, &first, 0, As::Started(at(1).into()), None).expect("it is accepted");
         let second = child(&first, nth(2));
         store.rows.accepted(2, &second, 0, As::Waiting, None).expect("it is accepted");
         assert!(store.rows.cancel(nth(2), true).expect("it is noted"));

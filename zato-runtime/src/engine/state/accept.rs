@@ -10,7 +10,7 @@ use super::lanes::Entered;
 use super::queues::Ticket;
 use super::state::State;
 use super::store::{Accepted as Stored, Past, Store};
-use super::table::{Place, Table};
+use super::table::{Node, Place, Table};
 use crate::engine::contract::{Accepted, Refused, StoreFault};
 use crate::record::{Accept, AttemptId};
 
@@ -141,7 +141,7 @@ impl<S: Store> State<S> {
             self.tell.entry(accept.invocation.cid).or_default().push(tell);
         }
         let cid = accept.invocation.cid;
-        self.hold(accept.invocation);
+        self.hold(accept.invocation, None);
         if is_cancelled {
             self.cancel_held(cid, true);
         }
@@ -205,14 +205,14 @@ impl<S: Store> State<S> {
         let staged = self.groups.unstage(group.cid);
         let cids = staged.iter().map(|member| member.cid).collect();
         for member in staged {
-            self.hold(member);
+            self.hold(member, None);
         }
         let place = self.held.insert(group.cid, Held::Open(group.clone()));
-        self.link(place, self.above(&group));
+        self.link(place, self.above(&group), None);
         let mut ended = None;
         if let Some(full) = self.groups.open(group, cids) {
             let (group, callbacks) = self.end_group(&full);
-            callbacks.into_iter().for_each(|callback| self.hold(callback));
+            callbacks.into_iter().for_each(|callback| self.hold(callback, None));
             ended = Some(group);
         }
         if is_cancelled {
@@ -225,7 +225,7 @@ impl<S: Store> State<S> {
     }
 
     /// Holds an invocation until it may start.
-    pub(in crate::engine) fn hold(&mut self, invocation: Arc<Invocation>) {
+    pub(in crate::engine) fn hold(&mut self, invocation: Arc<Invocation>, near: Option<(Cid, Place)>) {
         let ticket = self.ticket(invocation.cid);
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&ticket.cid).copied() };
         let service = self.queues.number(&invocation.service);
@@ -249,12 +249,12 @@ impl<S: Store> State<S> {
             self.let_go_later(ticket);
         }
         let above = self.above(&invocation);
-        let place = self.wait(Waiting { invocation, before: None, number: ticket.number, service, hold });
-        self.link(place, above);
+        self.wait(ticket, Waiting { invocation, before: None, number: ticket.number, service, hold });
+        self.link(ticket.place, above, near);
     }
 
     pub(in crate::engine) fn ticket(&mut self, cid: Cid) -> Ticket {
-        Ticket { number: self.next_number(), cid }
+        Ticket { number: self.next_number(), cid, place: self.held.place_of(cid) }
     }
 
     pub(in crate::engine) fn next_number(&mut self) -> u64 {
@@ -292,11 +292,11 @@ impl<S: Store> State<S> {
     }
 
     /// Counts one more that waits.
-    pub(in crate::engine) fn wait(&mut self, waiting: Waiting) -> Place {
+    pub(in crate::engine) fn wait(&mut self, ticket: Ticket, waiting: Waiting) {
         if waiting.hold != Hold::Restart {
             self.count_in(waiting.service, waiting.invocation.payload.len());
         }
-        self.held.insert(waiting.invocation.cid, Held::Waiting(waiting))
+        self.held.put(ticket.place, Node::Held(Held::Waiting(waiting)));
     }
 
     /// One more waits that counts.
@@ -319,10 +319,7 @@ impl<S: Store> State<S> {
 
     /// The invocation that still waits under this ticket.
     pub(in crate::engine) fn still_waiting(&self, ticket: Ticket) -> Option<&Waiting> {
-        match self.held.get(&ticket.cid)? {
-            Held::Waiting(waiting) if waiting.number == ticket.number => Some(waiting),
-            _ => None,
-        }
+        self.held.waiting(ticket.place, ticket.number)
     }
 }
 

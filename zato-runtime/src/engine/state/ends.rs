@@ -85,10 +85,11 @@ impl<S: Store> State<S> {
 
     /// The same for what the state holds.
     pub(in crate::engine) fn cancel_held(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
-        Some(match self.held.get_mut(&cid)? {
+        let place = self.held.place(&cid)?;
+        Some(match self.held.held_mut(place)? {
             Held::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
             Held::Waiting(Waiting { number, .. }) => {
-                let ticket = Ticket { number: *number, cid };
+                let ticket = Ticket { number: *number, cid, place };
                 self.end_soon(ticket, Task::Cancel);
                 CancelAnswer::Ending
             }
@@ -116,46 +117,48 @@ impl<S: Store> State<S> {
             Some(join) => join.join(group, rows),
             None => (self.cancelled(group.clone(), "no one joins its members"), Batch::new()),
         };
-        (self.end_shared(ended), callbacks)
+        let place = self.held.place_of(group.cid);
+        (self.end_shared(place, ended), callbacks)
     }
 
     /// Ends a member of a group; answers with all of its group, if it is the last of them.
-    pub(in crate::engine) fn end_member(&mut self, slot: Slot, ended: Ended) -> Option<Full> {
-        let ended = self.end_shared(ended);
+    pub(in crate::engine) fn end_member(&mut self, place: Place, slot: Slot, ended: Ended) -> Option<Full> {
+        let ended = self.end_shared(place, ended);
         self.groups.fill(slot, &ended)
     }
 
-    pub(in crate::engine) fn end(&mut self, ended: Ended) {
+    /// Ends one where it stands.
+    pub(in crate::engine) fn end_at(&mut self, place: Place, ended: Ended) {
         if S::WRITES_DOWN {
-            self.end_shared(ended);
+            self.end_shared(place, ended);
         } else {
             self.note_end(&ended);
-            self.keep(ended, None);
+            self.keep_at(place, ended, None);
         }
     }
 
     /// Ends one that somebody else looks at as well.
-    fn end_shared(&mut self, ended: Ended) -> Arc<Ended> {
+    fn end_shared(&mut self, place: Place, ended: Ended) -> Arc<Ended> {
         self.note_end(&ended);
         let ended = Arc::new(ended);
         if S::WRITES_DOWN {
             self.store.ended(&ended);
-            self.hold_ended(ended.clone());
+            self.hold_ended(place, ended.clone());
         } else {
-            self.keep(Ended::clone(&ended), None);
+            self.keep_at(place, Ended::clone(&ended), None);
         }
         ended
     }
 
     /// A synchronous call has ended inside an attempt that is being settled.
     pub(in crate::engine) fn end_inside(&mut self, ended: Ended, number: u64) {
+        let place = self.held.place_of(ended.invocation.cid);
         if S::WRITES_DOWN {
             let ended = Arc::new(ended);
             self.store.ended_inside(&ended, number);
-            self.hold_ended(ended);
+            self.hold_ended(place, ended);
         } else {
-            let place = self.held.vacate(ended.invocation.cid);
-            self.link(place, self.above(&ended.invocation));
+            self.link(place, self.above(&ended.invocation), None);
             self.keep_at(place, ended, None);
         }
     }
@@ -177,25 +180,11 @@ impl<S: Store> State<S> {
     }
 
     /// Holds what has ended until it is written down.
-    fn hold_ended(&mut self, ended: Arc<Ended>) {
-        let cid = ended.invocation.cid;
-        let ended = Held::Ended { ended, again: None };
-        // Nearly always it is held, and looked up once.
-        match self.held.get_mut(&cid) {
-            Some(held) => *held = ended,
-            None => drop(self.held.insert(cid, ended)),
-        }
+    fn hold_ended(&mut self, place: Place, ended: Arc<Ended>) {
+        self.held.put(place, Node::Held(Held::Ended { ended, again: None }));
     }
 
     /// Keeps what has ended, where nothing is written down, and forgets what was kept for long.
-    fn keep(&mut self, ended: Ended, again: Option<Cid>) {
-        let cid = ended.invocation.cid;
-        let place = self.held.vacate(cid);
-        self.keep_at(place, ended, again);
-    }
-
-    /// The same where it stood. Nobody else has the invocation then, nearly always.
-    #[inline]
     fn keep_at(&mut self, place: Place, ended: Ended, again: Option<Cid>) {
         let cid = ended.invocation.cid;
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&cid).copied() };
@@ -205,13 +194,13 @@ impl<S: Store> State<S> {
         let put_off: Vec<_> = self
             .held
             .below(place)
-            .filter_map(|(_, node)| match node {
-                Node::Held(Held::Ended { ended, again }) => Some((ended.clone(), *again)),
+            .filter_map(|(place, node)| match node {
+                Node::Held(Held::Ended { ended, again }) => Some((place, ended.clone(), *again)),
                 _ => None,
             })
             .collect();
-        for (ended, again) in put_off {
-            self.keep(Ended::clone(&ended), again);
+        for (place, ended, again) in put_off {
+            self.keep_at(place, Ended::clone(&ended), again);
         }
         while let Some(oldest) = self.store.surplus() {
             self.forget_oldest(oldest);
@@ -289,7 +278,7 @@ impl<S: Store> State<S> {
                 Held::Delivered(delivered) => Some((
                     delivered.invocation.clone(),
                     delivered.before.clone(),
-                    delivered.runs.then(|| (delivered.attempt(), delivered.started_at.into())),
+                    delivered.runs.then(|| (delivered.attempt(), delivered.started_at)),
                 )),
                 Held::Ended { .. } => None,
             })
@@ -299,19 +288,21 @@ impl<S: Store> State<S> {
         for (invocation, before, runs) in left {
             let why = "the runtime was shut down before it ended, and `memory:` keeps nothing";
             let mut ended = self.cancelled(invocation, why);
-            let last =
-                before.as_ref().and_then(|before| Some((before.attempts, before.tried.last()?.started_at)));
+            let last = before
+                .as_ref()
+                .and_then(|before| Some((before.attempts, before.tried.last()?.started_at.into())));
             if let Some((attempts, started_at)) = runs.or(last) {
                 (ended.attempts, ended.started_at) = (attempts, Some(started_at));
             }
-            self.end(Ended { before, ..ended });
+            let place = self.held.place_of(ended.invocation.cid);
+            self.end_at(place, Ended { before, ..ended });
         }
         count
     }
 
     fn cancelled(&self, invocation: Arc<Invocation>, why: &str) -> Ended {
         let outcome = Outcome::Cancelled(Ending::new(why, false));
-        let ended_at = self.clock.now();
+        let ended_at = self.clock.moment();
         Ended { invocation, outcome, attempts: 0, started_at: None, ended_at, before: None }
     }
 }

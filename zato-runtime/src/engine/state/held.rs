@@ -86,7 +86,7 @@ impl Delivered {
             invocation: self.invocation.clone(),
             attempt: self.attempt(),
             before: self.before.clone(),
-            started_at: self.started_at.into(),
+            started_at: self.started_at,
             lease: self.lease,
             task: Task::Run,
         }
@@ -106,10 +106,5 @@ impl Held {
     /// Whether it has ended.
     pub(in crate::engine) fn has_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
-    }
-
-    /// Whether it waits under this number.
-    pub(in crate::engine) fn waits_as(&self, number: u64) -> bool {
-        matches!(self, Self::Waiting(waiting) if waiting.number == number)
     }
 }

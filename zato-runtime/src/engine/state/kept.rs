@@ -48,7 +48,7 @@ pub(in crate::engine) struct Oldest {
 pub(in crate::engine) struct Kept {
     /// Where it stands in the table.
     pub(in crate::engine) place: Place,
-    pub(in crate::engine) invocation: Invocation,
+    pub(in crate::engine) invocation: Arc<Invocation>,
     outcome: Outcome,
     attempts: u32,
     started_at: Option<Moment>,
@@ -69,17 +69,14 @@ impl Kept {
         hidden_by: Option<Cid>,
     ) -> Self {
         let Ended { invocation, outcome, attempts, started_at, ended_at, before } = ended;
-        let invocation = Arc::unwrap_or_clone(invocation);
-        let (started_at, ended_at) = (started_at.map(Moment::from), ended_at.into());
         Self { place, invocation, outcome, attempts, started_at, ended_at, before, again, hidden_by }
     }
 
     /// As it is shown.
     pub(in crate::engine) fn past(&self) -> Past {
         let Self { attempts, started_at, ended_at, again, hidden_by, .. } = *self;
-        let (invocation, outcome) = (Arc::new(self.invocation.clone()), self.outcome.clone());
-        let (started_at, ended_at, before) =
-            (started_at.map(Into::into), ended_at.into(), self.before.clone());
+        let (invocation, outcome) = (self.invocation.clone(), self.outcome.clone());
+        let before = self.before.clone();
         let ended = Arc::new(Ended { invocation, outcome, attempts, started_at, ended_at, before });
         Past { ended, again, hidden_by }
     }

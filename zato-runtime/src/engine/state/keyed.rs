@@ -63,8 +63,7 @@ impl<S: Store> State<S> {
     fn advance(&mut self, service: u32, key: &str) {
         loop {
             let held = &self.held;
-            let waits =
-                |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
+            let waits = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some();
             match self.queues.services[service as usize].lanes.advance(key, waits) {
                 Next::Nobody => return,
                 Next::First(next) => {
@@ -94,7 +93,10 @@ impl<S: Store> State<S> {
                 after = number;
                 let cid = left.invocation.cid;
                 match self.held.get(&cid) {
-                    Some(Held::Waiting(Waiting { number, .. })) => next.push(Ticket { number: *number, cid }),
+                    Some(Held::Waiting(Waiting { number, .. })) => {
+                        let (number, place) = (*number, self.held.place_of(cid));
+                        next.push(Ticket { number, cid, place });
+                    }
                     // It has ended, and that is on its way to the disk.
                     Some(_) => {}
                     None => next.push(self.hold_again(left)),

@@ -27,10 +27,15 @@ impl<S: Store> State<S> {
         invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.parent).or(invocation.again_of())
     }
 
-    /// Has one that stands there now stand below what it comes from, where that is not written down.
+    /// Has one that stands there now stand below what it comes from, where that is not written down: nearly always what
+    /// is `near`, if it is known where that stands.
     #[inline]
-    pub(in crate::engine) fn link(&mut self, place: Place, above: Option<Cid>) {
+    pub(in crate::engine) fn link(&mut self, place: Place, above: Option<Cid>, near: Option<(Cid, Place)>) {
         if let Some(above) = above.filter(|_| !S::WRITES_DOWN) {
+            let above = match near {
+                Some((cid, place)) if cid == above => place,
+                _ => self.held.place_of(above),
+            };
             self.held.link(place, above);
         }
     }
@@ -66,7 +71,7 @@ impl<S: Store> State<S> {
                 let below = self.below_of(node);
                 let invocation = match below {
                     Below::Held(held) => Some(&**held.invocation()),
-                    Below::Kept(kept) => Some(&kept.invocation),
+                    Below::Kept(kept) => Some(&*kept.invocation),
                     Below::Gap => None,
                 };
                 let cid = match (invocation, node) {

@@ -195,7 +195,7 @@ impl<S: Store> State<S> {
                 && filter.service.as_deref().is_none_or(|service| service == &*invocation.service)
         };
         let held = self.held.all_held().map(|held| (&**held.invocation(), Below::Held(held)));
-        let kept = self.store.all_kept().map(|kept| (&kept.invocation, Below::Kept(kept)));
+        let kept = self.store.all_kept().map(|kept| (&*kept.invocation, Below::Kept(kept)));
         let mut all: Vec<_> = held.chain(kept).filter(passes).collect();
         // CIDs are minted in order, and those that callers bring are few.
         let newest_first = |(invocation, _): &(&Invocation, Below<'_>)| std::cmp::Reverse(invocation.cid);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Rate, ServiceName};
 
 use super::lanes::Lanes;
+use super::table::Place;
 use crate::engine::rate::Limiter;
 use crate::record::Hosted;
 
@@ -19,6 +20,8 @@ const MOST_SPARE: usize = 64;
 pub(in crate::engine) struct Ticket {
     pub(in crate::engine) number: u64,
     pub(in crate::engine) cid: Cid,
+    /// Where it is held, if it is.
+    pub(in crate::engine) place: Place,
 }
 
 /// The queues of all services. They may hold tickets that are void.

@@ -186,7 +186,7 @@ impl<S: Store> State<S> {
         let (invocation, ticket) = (delivery.invocation.clone(), self.ticket(cid));
         self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
         self.queues.push(service, &invocation, ticket);
-        self.wait(Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
+        self.wait(ticket, Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
         if is_cancelled {
             self.end_soon(ticket, Task::Cancel);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
-use zato_core::{Cid, Invocation, Outcome, ServiceName};
+use zato_core::{Cid, Invocation, Moment, Outcome, ServiceName};
 
 use super::ends::Aftermath;
 use super::groups::Groups;
@@ -14,7 +14,7 @@ use super::lingering::Lingering;
 use super::queues::{Queues, Ticket};
 use super::repeats::Repeats;
 use super::store::{Accepted, Store};
-use super::table::Table;
+use super::table::{Node, Place, Table};
 use super::timers::Timers;
 use super::window::{Leaving, News};
 use super::written_ends::WrittenEnds;
@@ -137,7 +137,7 @@ impl<S: Store> State<S> {
     }
 
     /// Delivers what is to be delivered next, if there is a place for it to run.
-    pub(in crate::engine) fn deliver_next(&mut self, now: SystemTime) -> Option<Delivery> {
+    pub(in crate::engine) fn deliver_next(&mut self, now: Moment) -> Option<Delivery> {
         if self.closed {
             return None;
         }
@@ -151,8 +151,7 @@ impl<S: Store> State<S> {
         }
         loop {
             let held = &self.held;
-            let waits =
-                |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
+            let waits = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some();
             let ticket = self.queues.pop(waits)?;
             if !self.sets_aside(ticket) {
                 return self.deliver(ticket, Task::Run, now);
@@ -161,9 +160,9 @@ impl<S: Store> State<S> {
     }
 
     /// Delivers what waits under this ticket, if it still does.
-    fn deliver(&mut self, ticket: Ticket, task: Task, now: SystemTime) -> Option<Delivery> {
-        let lease = Lease(self.next_number());
-        let held = self.held.get_mut(&ticket.cid)?;
+    fn deliver(&mut self, ticket: Ticket, task: Task, now: Moment) -> Option<Delivery> {
+        let lease = Lease { number: self.next_number(), place: ticket.place.0 };
+        let held = self.held.held_mut(ticket.place)?;
         let Held::Waiting(Waiting { invocation, before, number, service, hold }) = held else { return None };
         if *number != ticket.number {
             return None;
@@ -182,11 +181,18 @@ impl<S: Store> State<S> {
     }
 
     /// Starts one that has never waited.
-    fn start(&mut self, invocation: Arc<Invocation>, service: u32, now: SystemTime) -> Delivery {
-        let (cid, lease) = (invocation.cid, Lease(self.next_number()));
+    fn start(
+        &mut self,
+        invocation: Arc<Invocation>,
+        service: u32,
+        now: Moment,
+        near: (Cid, Place),
+    ) -> Delivery {
+        let place = self.held.place_of(invocation.cid);
+        let lease = Lease { number: self.next_number(), place: place.0 };
         let (delivered, delivery) = begun(invocation, service, None, lease, Task::Run, now);
-        let place = self.held.insert(cid, Held::Delivered(delivered));
-        self.link(place, self.above(&delivery.invocation));
+        self.held.put(place, Node::Held(Held::Delivered(delivered)));
+        self.link(place, self.above(&delivery.invocation), Some(near));
         self.note_start(service, &delivery);
         delivery
     }
@@ -201,8 +207,9 @@ impl<S: Store> State<S> {
 
     /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
     pub(in crate::engine) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
-        let (service, runs, id) = match self.held.get(&settle.cid) {
-            Some(Held::Delivered(delivered)) if delivered.lease == settle.lease => {
+        let place = Place(settle.lease.place);
+        let (service, runs, id) = match self.held.at(place) {
+            Some(Node::Held(Held::Delivered(delivered))) if delivered.lease == settle.lease => {
                 let id = AttemptId { cid: settle.cid, number: delivered.attempt() };
                 (delivered.service, delivered.runs, id)
             }
@@ -234,9 +241,9 @@ impl<S: Store> State<S> {
                 let next = next.map(|next| next.cid);
                 let ended_at = ended.ended_at;
                 let full = if let (Some(slot), None) = (slot, next) {
-                    self.end_member(slot, ended)
+                    self.end_member(place, slot, ended)
                 } else {
-                    self.end(ended);
+                    self.end_at(place, ended);
                     None
                 };
                 if let Some(full) = full {
@@ -248,7 +255,7 @@ impl<S: Store> State<S> {
                 for callback in created {
                     if is_cut_short && Some(callback.cid) == next {
                         let cid = callback.cid;
-                        self.hold(callback);
+                        self.hold(callback, Some((id.cid, place)));
                         self.cancel_held(cid, false);
                         continue;
                     }
@@ -268,9 +275,9 @@ impl<S: Store> State<S> {
                             priority,
                             is_behind: false,
                         });
-                        settled.granted.push(self.start(callback, service, ended_at));
+                        settled.granted.push(self.start(callback, service, ended_at, (id.cid, place)));
                     } else {
-                        self.hold(callback);
+                        self.hold(callback, Some((id.cid, place)));
                     }
                 }
             }
@@ -299,7 +306,10 @@ impl<S: Store> State<S> {
             (None, None) => Hold::Restart,
             (Some(at), None) => self.line_up(service, &invocation, ticket, Some(at)),
         };
-        self.wait(Waiting { invocation: invocation.clone(), before, number: ticket.number, service, hold });
+        self.wait(
+            ticket,
+            Waiting { invocation: invocation.clone(), before, number: ticket.number, service, hold },
+        );
         if hold == Hold::Restart {
             self.hold_lane_back(service, &invocation);
         }
@@ -334,7 +344,7 @@ fn begun(
     before: Option<Arc<Progress>>,
     lease: Lease,
     task: Task,
-    started_at: SystemTime,
+    started_at: Moment,
 ) -> (Delivered, Delivery) {
     let runs = task == Task::Run;
     let attempt = before.as_ref().map_or(0, |before| before.attempts) + u32::from(runs);
@@ -343,7 +353,7 @@ fn begun(
         before: before.clone(),
         lease,
         service,
-        started_at: started_at.into(),
+        started_at,
         runs,
         cancel: Cancel::No,
     };

@@ -1,9 +1,8 @@
 //! What a state tells of every change, in the step that makes it, and asks of what it does not hold itself.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use zato_core::{Cid, Invocation, ServiceName};
+use zato_core::{Cid, Invocation, Moment, ServiceName};
 
 use super::kept::{Kept, Number, Oldest};
 use super::restore::Left;
@@ -21,7 +20,7 @@ pub(in crate::engine) trait Store {
     fn accepted(&mut self, _accepted: Accepted<'_>) {}
 
     /// An attempt has been started.
-    fn started(&mut self, _id: AttemptId, _at: SystemTime) {}
+    fn started(&mut self, _id: AttemptId, _at: Moment) {}
 
     /// An attempt is over, and another is to be made; or one that was started has not been begun, and waits again.
     fn again(&mut self, _cid: Cid, _before: &Progress) {}

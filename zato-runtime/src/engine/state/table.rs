@@ -5,12 +5,13 @@ use std::collections::hash_map::Entry as ByCid;
 
 use zato_core::Cid;
 
-use super::held::Held;
+use super::held::{Held, Waiting};
 use super::kept::Number;
+use crate::cid::SideBySide;
 
 /// Where one stands, until it is forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) struct Place(u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) struct Place(pub(super) u32);
 
 const NOWHERE: Place = Place(u32::MAX);
 
@@ -47,7 +48,7 @@ impl Entry {
 /// All that is held or kept.
 #[derive(Debug)]
 pub(in crate::engine) struct Table {
-    places: HashMap<Cid, Place, foldhash::fast::RandomState>,
+    places: HashMap<Cid, Place, SideBySide>,
     entries: Vec<Entry>,
     free: Place,
     /// How many are held.
@@ -77,6 +78,23 @@ impl Table {
         self.entry(place).map(|entry| &entry.node)
     }
 
+    /// What waits there under this number.
+    #[inline]
+    pub(in crate::engine) fn waiting(&self, place: Place, number: u64) -> Option<&Waiting> {
+        match self.at(place)? {
+            Node::Held(Held::Waiting(waiting)) if waiting.number == number => Some(waiting),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(in crate::engine) fn held_mut(&mut self, place: Place) -> Option<&mut Held> {
+        match &mut self.entry_mut(place)?.node {
+            Node::Held(held) => Some(held),
+            _ => None,
+        }
+    }
+
     /// One that is held.
     #[inline]
     pub(in crate::engine) fn get(&self, cid: &Cid) -> Option<&Held> {
@@ -88,11 +106,7 @@ impl Table {
 
     #[inline]
     pub(in crate::engine) fn get_mut(&mut self, cid: &Cid) -> Option<&mut Held> {
-        let place = self.place(cid)?;
-        match &mut self.entry_mut(place)?.node {
-            Node::Held(held) => Some(held),
-            _ => None,
-        }
+        self.held_mut(self.place(cid)?)
     }
 
     /// The number of one that is kept.
@@ -137,7 +151,8 @@ impl Table {
     }
 
     /// Where one stands, or will: as a gap, if it is new.
-    fn place_of(&mut self, cid: Cid) -> Place {
+    #[inline]
+    pub(in crate::engine) fn place_of(&mut self, cid: Cid) -> Place {
         let vacant = match self.places.entry(cid) {
             ByCid::Occupied(occupied) => return *occupied.get(),
             ByCid::Vacant(vacant) => vacant,
@@ -155,19 +170,9 @@ impl Table {
         *vacant.insert(place)
     }
 
-    /// Holds one no longer that is kept from now on; answers where it stands, a gap until it is [put](Self::put) there.
+    /// Has one stand below another, after those that do.
     #[inline]
-    pub(in crate::engine) fn vacate(&mut self, cid: Cid) -> Place {
-        // Nearly always it is there.
-        let place = self.place(&cid).unwrap_or_else(|| self.place_of(cid));
-        self.put(place, Node::Gap(cid));
-        place
-    }
-
-    /// Has one stand below another, after those that do; there is a gap above it where that is unknown.
-    #[inline]
-    pub(in crate::engine) fn link(&mut self, child: Place, above: Cid) {
-        let above = self.place(&above).unwrap_or_else(|| self.place_of(above));
+    pub(in crate::engine) fn link(&mut self, child: Place, above: Place) {
         let last = self.entry_mut(above).map(|entry| std::mem::replace(&mut entry.last, child));
         let last = last.unwrap_or(NOWHERE);
         match self.entry_mut(last) {
@@ -267,7 +272,8 @@ mod tests {
         {
             let place = table.insert(cid(number), open(number));
             if let Some(above) = above {
-                table.link(place, cid(above));
+                let above = table.place_of(cid(above));
+                table.link(place, above);
             }
         }
         assert_eq!((below(&table, 1), table.len()), (vec!["held 2".to_owned(), "held 5".to_owned()], 6));
@@ -293,9 +299,10 @@ mod tests {
     fn what_is_kept_is_not_held_and_stays_where_it_stands() {
         let mut table = Table::default();
         let child = table.insert(cid(2), open(2));
-        table.link(child, cid(1));
+        let above = table.place_of(cid(1));
+        table.link(child, above);
         let place = table.insert(cid(1), open(1));
-        assert_eq!(table.vacate(cid(1)), place);
+        assert_eq!(table.place_of(cid(1)), place);
         table.put(place, Node::Kept(Number::new(7, true)));
         assert_eq!((table.kept(&cid(1)), table.len()), (Some(Number::new(7, true)), 1));
         assert!(matches!(table.above(child), Some(Node::Kept(_))));

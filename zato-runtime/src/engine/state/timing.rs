@@ -105,8 +105,7 @@ impl<S: Store> State<S> {
     /// invocation has one place and three timers at the most.
     pub(in crate::engine) fn clear_void(&mut self) {
         let held = &self.held;
-        let is_valid =
-            |ticket: &Ticket| held.get(&ticket.cid).is_some_and(|held| held.waits_as(ticket.number));
+        let is_valid = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some();
         let most = self.held.len().min(usize::try_from(self.waiting).unwrap_or_default());
         if self.timers.len() > FEW + 6 * most {
             self.timers.retain(is_valid);
@@ -129,10 +128,7 @@ impl<S: Store> State<S> {
     fn ring(&mut self, now: Instant) {
         self.queues.ring(now);
         while let Some((ticket, alarm)) = self.timers.ring(now) {
-            let Some(Held::Waiting(waiting)) = self.held.get(&ticket.cid) else { continue };
-            if waiting.number != ticket.number {
-                continue;
-            }
+            let Some(waiting) = self.still_waiting(ticket) else { continue };
             match alarm {
                 Alarm::Due if waiting.hold != Hold::Due => {}
                 Alarm::Due => {

@@ -234,7 +234,8 @@ impl<S: Store> State<S> {
             match self.held.get(&cid) {
                 Some(Held::Waiting(Waiting { hold: Hold::Turn, .. })) => {}
                 Some(Held::Waiting(Waiting { number, hold: Hold::Beyond, .. })) => {
-                    self.move_up(Ticket { number: *number, cid });
+                    let (number, place) = (*number, self.held.place_of(cid));
+                    self.move_up(Ticket { number, cid, place });
                 }
                 Some(_) => in_the_way += 1,
                 None => self.restore(left),
