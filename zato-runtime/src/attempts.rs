@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task;
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -12,11 +14,20 @@ use crate::record::AttemptId;
 /// The attempts of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
+    /// By a part of the CID, so that workers seldom meet.
+    parts: [Attempted; PARTS],
+    /// Set when a shutdown has ended: nothing is begun any more.
+    is_closed: AtomicBool,
+}
+
+const PARTS: usize = 16;
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Attempted {
     entries: Mutex<Entries>,
     /// How many entries there are, so that what never waited costs no lock. Written under the lock.
     count: AtomicUsize,
-    /// Set when a shutdown has ended: nothing is begun any more. Written under the lock.
-    is_closed: AtomicBool,
 }
 
 type Entries = HashMap<AttemptId, Entry, foldhash::fast::RandomState>;
@@ -33,6 +44,8 @@ struct Entry {
 pub(crate) struct Stop {
     is_asked: AtomicBool,
     asked: Notify,
+    /// The task that sees the attempt through.
+    task: AtomicWaker,
     /// Set when the handler has learnt that the runtime shuts down.
     is_told_of_shutdown: AtomicBool,
     /// Set when the attempt is over: whoever still waits to be asked waits for nothing.
@@ -52,6 +65,7 @@ impl Stop {
     fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
         self.asked.notify_waiters();
+        self.task.wake();
     }
 
     fn end(&self) {
@@ -68,6 +82,14 @@ impl Stop {
         self.is_asked.load(Ordering::SeqCst)
     }
 
+    /// Whether the attempt is asked to stop; else the task that sees it through is woken when it is.
+    pub(crate) fn is_asked_or_wakes(&self, cx: &task::Context<'_>) -> bool {
+        self.is_asked() || {
+            self.task.register(cx.waker());
+            self.is_asked()
+        }
+    }
+
     /// Resolves when the attempt is asked to stop, or is over.
     pub(crate) async fn asked(&self) {
         let asked = self.asked.notified();
@@ -80,7 +102,7 @@ impl Stop {
     }
 }
 
-impl Attempts {
+impl Attempted {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,15 +114,26 @@ impl Attempts {
         changed
     }
 
+    fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Attempts {
+    /// Those of one invocation. CIDs that are minted one after the other differ in these bits.
+    fn of(&self, id: AttemptId) -> &Attempted {
+        &self.parts[(id.cid.as_u128() >> 58) as usize % PARTS]
+    }
+
     /// Where an attempt learns that it is asked to stop.
     pub(crate) fn stop(&self, id: AttemptId) -> Arc<Stop> {
-        self.change(|entries| entries.entry(id).or_default().stop.clone())
+        self.of(id).change(|entries| entries.entry(id).or_default().stop.clone())
     }
 
     /// Whether an attempt is asked to stop.
     pub(crate) fn is_asked(&self, id: AttemptId) -> bool {
-        self.count.load(Ordering::SeqCst) > 0
-            && self.entries().get(&id).is_some_and(|entry| entry.stop.is_asked())
+        let part = self.of(id);
+        !part.is_empty() && part.entries().get(&id).is_some_and(|entry| entry.stop.is_asked())
     }
 
     /// Asks an attempt to stop.
@@ -111,7 +144,7 @@ impl Attempts {
     /// Notes the task that sees an attempt through. `spawn` is called under the lock, so that the task cannot
     /// have been forgotten before it is noted; it is not called once all is closed.
     pub(crate) fn see_through(&self, id: AttemptId, spawn: impl FnOnce(Arc<Stop>) -> AbortHandle) {
-        self.change(|entries| {
+        self.of(id).change(|entries| {
             if !self.is_closed() {
                 let entry = entries.entry(id).or_default();
                 entry.task = Some(spawn(entry.stop.clone()));
@@ -121,10 +154,11 @@ impl Attempts {
 
     /// The attempt is over; answers what it had been told.
     pub(crate) fn forget(&self, id: AttemptId) -> Told {
-        if self.count.load(Ordering::SeqCst) == 0 {
+        let part = self.of(id);
+        if part.is_empty() {
             return Told::default();
         }
-        let Some(Entry { stop, .. }) = self.change(|entries| entries.remove(&id)) else {
+        let Some(Entry { stop, .. }) = part.change(|entries| entries.remove(&id)) else {
             return Told::default();
         };
         stop.end();
@@ -139,14 +173,14 @@ impl Attempts {
 
     /// Drops every attempt that waits for something, and lets none begin; answers how many there were.
     pub(crate) fn close(&self) -> usize {
-        let entries = self.change(|entries| {
-            self.is_closed.store(true, Ordering::SeqCst);
-            std::mem::take(entries)
-        });
-        for entry in entries.values() {
+        // Whoever has not seen this has noted its task before its part is taken.
+        self.is_closed.store(true, Ordering::SeqCst);
+        let entries: Vec<_> =
+            self.parts.iter().flat_map(|part| part.change(std::mem::take).into_values()).collect();
+        for entry in &entries {
             entry.stop.end();
         }
-        let tasks = entries.into_values().filter_map(|entry| entry.task);
+        let tasks = entries.into_iter().filter_map(|entry| entry.task);
         tasks.map(|task| task.abort()).count()
     }
 }

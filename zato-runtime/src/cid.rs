@@ -1,5 +1,6 @@
 //! The one place where correlation IDs are minted.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +70,9 @@ fn tick_of(bits: u128) -> Option<u64> {
 /// scattered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SideBySide(foldhash::fast::RandomState);
+
+/// What is found by a CID.
+pub(crate) type ByCid<T> = HashMap<Cid, T, SideBySide>;
 
 /// The hash of one CID.
 pub(crate) struct Hash<'a> {

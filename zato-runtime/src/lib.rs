@@ -58,6 +58,7 @@ mod nested;
 mod door;
 mod desk;
 mod hands;
+mod within;
 mod worker;
 mod standing;
 mod explain;

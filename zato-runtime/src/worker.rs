@@ -1,6 +1,6 @@
 //! Takes deliveries and sees them through to their outcome.
 
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::timeout;
 use zato_core::bus::{Bus, Step};
 use zato_core::{Context, Ending, Outcome};
 
-use crate::attempts::Stop;
 use crate::desk::Desk;
 use crate::dispatch::Running;
 use crate::hands::{Bell, Hand, Hands};
@@ -24,6 +23,7 @@ use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
 use crate::watch::Watched;
+use crate::within::Within;
 use crate::words::count;
 
 /// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
@@ -317,12 +317,18 @@ impl Workers {
         let workers = self.clone();
         let grace = self.shared.config.cancel_grace;
         self.shared.attempts.see_through(delivery.id(), |stop| {
+            let mut within = Within::new(running, limit, stop, grace);
             let task = tokio::spawn(async move {
-                let brought = within_limits(running, limit, &stop, grace).await;
-                drop(watched);
+                // By reference, since what is awaited would stand beside what is captured.
+                let brought = (&mut within).await;
+                drop((within, watched));
                 workers.shared.config.clock.look();
-                let granted = workers.conclude(delivery, brought, false).await;
-                workers.run_granted(granted).await;
+                match workers.conclude(delivery, brought, false) {
+                    Step::Now(None) => {}
+                    Step::Now(Some(granted)) if granted.is_empty() => {}
+                    // Seldom, so that the task need not have room for it.
+                    recorded => Box::pin(async move { workers.run_granted(recorded.await).await }).await,
+                }
             });
             task.abort_handle()
         });
@@ -359,34 +365,4 @@ async fn step_aside() {
         Poll::Pending
     })
     .await;
-}
-
-/// Runs an attempt until it has brought something, its limit comes, or its grace is over after it was asked to
-/// stop.
-async fn within_limits(running: Running, limit: Option<Limit>, stop: &Stop, grace: Duration) -> Brought {
-    let mut running = pin!(running);
-    let mut limited = pin!(async {
-        match limit {
-            None => pending().await,
-            Some(Limit { at, brings }) => {
-                sleep_until(at).await;
-                Brought::from(brings)
-            }
-        }
-    });
-    let mut stopped = pin!(async {
-        stop.asked().await;
-        sleep(grace).await;
-        Brought::Stopped(grace)
-    });
-    poll_fn(|cx| {
-        if let Poll::Ready(brought) = running.as_mut().poll(cx) {
-            return Poll::Ready(brought);
-        }
-        if let Poll::Ready(brought) = limited.as_mut().poll(cx) {
-            return Poll::Ready(brought);
-        }
-        stopped.as_mut().poll(cx)
-    })
-    .await
 }

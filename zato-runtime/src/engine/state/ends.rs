@@ -144,6 +144,9 @@ impl<S: Store> State<S> {
         if S::WRITES_DOWN {
             self.store.ended(&ended);
             self.hold_ended(place, ended.clone());
+        } else if self.is_below_open(place) {
+            // It would only be put off when its turn to be forgotten comes.
+            self.hold_ended(place, ended.clone());
         } else {
             self.keep_at(place, Ended::clone(&ended), None);
         }
@@ -207,13 +210,16 @@ impl<S: Store> State<S> {
         }
     }
 
+    /// Whether what it stands below has not ended.
+    fn is_below_open(&self, place: Place) -> bool {
+        matches!(self.held.above(place), Some(Node::Held(above)) if !above.has_ended())
+    }
+
     /// Forgets one that was kept, unless that above it has not ended, which may ask for it, or be cancelled with what is
     /// below it: then it is held again until that has.
     fn forget_oldest(&mut self, oldest: Oldest) {
         let Oldest { number, place, .. } = oldest;
-        if let Some(Node::Held(above)) = self.held.above(place)
-            && !above.has_ended()
-        {
+        if self.is_below_open(place) {
             if let Some(Past { ended, again, .. }) = self.store.kept(number).map(Kept::past) {
                 self.held.put(place, Node::Held(Held::Ended { ended, again }));
             }

@@ -1,18 +1,18 @@
 //! Groups: members that are staged until their group is accepted, and groups that wait for their members.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Slot};
 
+use crate::cid::ByCid;
 use crate::record::Ended;
 
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Groups {
-    staged: HashMap<Cid, Vec<Arc<Invocation>>>,
+    staged: ByCid<Vec<Arc<Invocation>>>,
     staged_count: usize,
     staged_bytes: usize,
-    open: HashMap<Cid, Open>,
+    open: ByCid<Open>,
 }
 
 /// A group that was accepted and has members that have not ended.

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use zato_core::Cid;
 
+use crate::cid::ByCid;
 use crate::engine::contract::StoreFault;
 use crate::record::AttemptId;
 
 /// The calls of the attempts of what may be run again, by invocation; forgotten when it ends.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Repeats {
-    calls: HashMap<Cid, Calls>,
+    calls: ByCid<Calls>,
 }
 
 /// What the attempts of one invocation have called.

@@ -18,6 +18,7 @@ use super::table::{Node, Place, Table};
 use super::timers::Timers;
 use super::window::{Leaving, News};
 use super::written_ends::WrittenEnds;
+use crate::cid::ByCid;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
@@ -38,7 +39,7 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) repeats: Repeats,
     /// What was invoked inside a synchronous call, which is not held until the attempt around it is settled, and
     /// the invocation whose attempt that is.
-    pub(in crate::engine) hidden: HashMap<Cid, Cid>,
+    pub(in crate::engine) hidden: ByCid<Cid>,
     /// Attempts that are settled and hold on to their places.
     pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
     /// What services were called before, and are called now.
@@ -51,7 +52,7 @@ pub(in crate::engine) struct State<S> {
     /// How many have been delivered and are not settled, and how many linger.
     pub(in crate::engine) running: usize,
     /// Who is to be told of an outcome that is not there yet.
-    pub(in crate::engine) tell: HashMap<Cid, Vec<oneshot::Sender<Outcome>>>,
+    pub(in crate::engine) tell: ByCid<Vec<oneshot::Sender<Outcome>>>,
     /// What is left to do once the lock is released.
     pub(in crate::engine) aftermath: Aftermath,
     /// The number of the last ticket or lease.
@@ -97,14 +98,14 @@ impl<S: Store> State<S> {
             to_end: VecDeque::new(),
             groups: Groups::default(),
             repeats: Repeats::default(),
-            hidden: HashMap::new(),
+            hidden: ByCid::default(),
             lingering: HashMap::new(),
             renamed: HashMap::new(),
             join: None,
             waiting: 0,
             waiting_bytes: 0,
             running: 0,
-            tell: HashMap::new(),
+            tell: ByCid::default(),
             aftermath: Aftermath::default(),
             last_number: 0,
             draining: false,

@@ -1,13 +1,12 @@
 //! Where each invocation stands that is held or kept: found by its CID, and tied to what it comes from.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as ByCid;
+use std::collections::hash_map::Entry as AtCid;
 
 use zato_core::Cid;
 
 use super::held::{Held, Waiting};
 use super::kept::Number;
-use crate::cid::SideBySide;
+use crate::cid::ByCid;
 
 /// Where one stands, until it is forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +47,7 @@ impl Entry {
 /// All that is held or kept.
 #[derive(Debug)]
 pub(in crate::engine) struct Table {
-    places: HashMap<Cid, Place, SideBySide>,
+    places: ByCid<Place>,
     entries: Vec<Entry>,
     free: Place,
     /// How many are held.
@@ -57,7 +56,7 @@ pub(in crate::engine) struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { places: HashMap::default(), entries: Vec::new(), free: NOWHERE, held: 0 }
+        Self { places: ByCid::default(), entries: Vec::new(), free: NOWHERE, held: 0 }
     }
 }
 
@@ -154,8 +153,8 @@ impl Table {
     #[inline]
     pub(in crate::engine) fn place_of(&mut self, cid: Cid) -> Place {
         let vacant = match self.places.entry(cid) {
-            ByCid::Occupied(occupied) => return *occupied.get(),
-            ByCid::Vacant(vacant) => vacant,
+            AtCid::Occupied(occupied) => return *occupied.get(),
+            AtCid::Vacant(vacant) => vacant,
         };
         let (place, entry) = (self.free, Entry::new(Node::Gap(cid)));
         if let Some(free) = self.entries.get_mut(place.0 as usize) {

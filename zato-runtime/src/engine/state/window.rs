@@ -4,7 +4,7 @@
 //! comes then is *beyond*. So is what stands behind others in the lane of its key, once enough do that are held, and what
 //! is not due yet, once enough timers are set. It is held until it is written as it stands, and then let go of.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use super::restore::Left;
 use super::state::State;
 use super::store::Store;
 use super::timing::{ends_at, starts_at};
+use crate::cid::ByCid;
 
 /// What has happened to what was held while something is being read, which does not show it.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ pub(in crate::engine) struct News {
     /// How many are reading.
     readers: usize,
     /// What is held no longer, and since when: it has ended, or stands in the file otherwise than it was read.
-    gone: HashMap<Cid, u64>,
+    gone: ByCid<u64>,
 }
 
 impl News {
@@ -47,7 +48,7 @@ impl News {
     pub(super) fn drop(&mut self) {
         self.readers -= 1;
         if self.readers == 0 {
-            self.gone = HashMap::new();
+            self.gone = ByCid::default();
         }
     }
 }
