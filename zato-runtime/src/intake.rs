@@ -262,7 +262,11 @@ pub(crate) fn resolve(
         Chosen::Convention => Ok(convention.map_or_else(Names::new, |name| smallvec![*name])),
         Chosen::These(names) => {
             let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name);
-            names.iter().map(known).collect()
+            match &names[..] {
+                // Nearly always: to collect one takes longer than to find it.
+                [name] => Ok(smallvec![known(name)?]),
+                names => names.iter().map(known).collect(),
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Channel, Cid, Context, Invocation, Moment, Options, Outcome, Rate, ServiceName};
+use zato_core::{Channel, Cid, Context, Invocation, Moment, Options, Outcome, Payload, Rate, ServiceName};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -203,14 +203,19 @@ pub struct Ended {
 
 impl Ended {
     /// Whether it is a dead letter. Who called synchronously was told, and a step is a part of its chain.
+    #[inline]
     pub fn is_dead(&self) -> bool {
-        is_dead(&self.invocation, &self.outcome)
+        !self.outcome.is_completed()
+            && !matches!(self.invocation.channel, Channel::Invoke | Channel::ChainStep)
     }
-}
 
-/// Whether an invocation that ended so is a dead letter.
-pub(crate) fn is_dead(invocation: &Invocation, outcome: &Outcome) -> bool {
-    !outcome.is_completed() && !matches!(invocation.channel, Channel::Invoke | Channel::ChainStep)
+    /// How many bytes it holds: its request, and its response or error.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        let result =
+            self.outcome.payload().map_or(0, Payload::len) + self.outcome.error().map_or(0, str::len);
+        self.invocation.payload.len() + result
+    }
 }
 
 /// What follows from an attempt, to be recorded in one step.

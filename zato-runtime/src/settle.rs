@@ -43,7 +43,11 @@ pub(crate) fn settle(
         }),
         dead: is_dead.then(|| Box::new(ended.clone())),
     };
-    record(shared, by, Verdict::End { ended, callbacks }, told, lingers)
+    // Freed when the engine's lock is released.
+    let last = ended.invocation.clone();
+    let recorded = record(shared, by, Verdict::End { ended, callbacks }, told, lingers);
+    drop(last);
+    recorded
 }
 
 /// Who is to be told once it is recorded.

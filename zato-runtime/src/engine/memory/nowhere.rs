@@ -1,13 +1,15 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
+use std::borrow::Cow;
+
 use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
 use crate::config::Config;
 use crate::engine::contract::Refused;
-use crate::engine::state::{Kept, Number, Oldest, Store};
-use crate::record::Key;
+use crate::engine::state::{Kept, Number, Oldest, Place, Store};
+use crate::record::{Ended, Key};
 
 /// Which ended invocations are remembered, and the idempotency keys.
 #[derive(Debug)]
@@ -50,10 +52,10 @@ impl Store for Nowhere {
     const WRITES_DOWN: bool = false;
 
     #[inline]
-    fn keep(&mut self, kept: Kept) -> Number {
-        self.now = self.now.max(kept.ended_at);
-        let is_dead = kept.is_dead();
-        Number::new(self.of_mut(is_dead).push(kept), is_dead)
+    fn keep(&mut self, place: Place, ended: Ended, again: Option<Cid>, hidden_by: Option<Cid>) -> Number {
+        self.now = self.now.max(ended.ended_at);
+        let is_dead = ended.is_dead();
+        Number::new(self.of_mut(is_dead).push(place, ended, again, hidden_by), is_dead)
     }
 
     #[inline]
@@ -61,7 +63,7 @@ impl Store for Nowhere {
         self.remembered.surplus(self.now, false).or_else(|| self.dead.surplus(self.now, true))
     }
 
-    fn kept(&self, number: Number) -> Option<&Kept> {
+    fn kept(&self, number: Number) -> Option<Cow<'_, Kept>> {
         self.of(number.is_dead()).get(number.get())
     }
 
@@ -69,20 +71,16 @@ impl Store for Nowhere {
         self.of_mut(number.is_dead()).get_mut(number.get())
     }
 
-    fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+    fn all_kept(&self) -> impl Iterator<Item = Cow<'_, Kept>> {
         self.remembered.all().chain(self.dead.all())
     }
 
-    fn close_up(&mut self) -> impl Iterator<Item = (Number, &Kept)> {
+    fn close_up(&mut self) -> impl Iterator<Item = (Number, Place)> {
         let dead = self.dead.is_holey().then(|| self.dead.close_up());
-        dead.into_iter().flatten().map(|(number, kept)| (Number::new(number, true), kept))
+        dead.into_iter().flatten().map(|(number, place)| (Number::new(number, true), place))
     }
 
     #[inline]
-    fn forget_kept(&mut self, number: Number) {
-        self.of_mut(number.is_dead()).forget(number.get());
-    }
-
     fn take_kept(&mut self, number: Number) -> Option<Kept> {
         self.of_mut(number.is_dead()).take(number.get())
     }

@@ -1,11 +1,14 @@
 //! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use zato_core::Moment;
+use zato_core::{Cid, Moment};
 
-use crate::engine::state::{Kept, Number, Oldest};
+use super::rows::{Rows, grow};
+use crate::engine::state::{Kept, Number, Oldest, Place};
+use crate::record::Ended;
 
 /// So many places of those that were discarded are left empty, beside as many as are filled.
 const FEW: usize = 64;
@@ -13,8 +16,14 @@ const FEW: usize = 64;
 /// What has ended, in that order; the oldest are forgotten first. Each has a number until others are closed up.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    /// None where one was discarded.
-    kept: VecDeque<Option<Kept>>,
+    /// What must be known of each to forget it.
+    heads: VecDeque<Head>,
+    /// The first of those that took few words stands first here.
+    rows: Rows,
+    /// The others.
+    whole: HashMap<u64, Kept, foldhash::fast::RandomState>,
+    /// What the last of these was put under.
+    last_whole: u64,
     /// How many have gone from the front, in all: the number of the first.
     first: u64,
     /// How many are there.
@@ -25,86 +34,146 @@ pub(super) struct Remembered {
     longest: Duration,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    cid: Cid,
+    place: Place,
+    ended_at: Moment,
+    bytes: usize,
+    stands: Stands,
+}
+
+/// Where the rest of one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Row(u64),
+    Whole(u64),
+    /// It was discarded.
+    Gone,
+}
+
 impl Remembered {
     pub(super) fn new(most: usize, most_bytes: usize, longest: Duration) -> Self {
-        Self { kept: VecDeque::new(), first: 0, count: 0, bytes: 0, most, most_bytes, longest }
+        Self {
+            heads: VecDeque::new(),
+            rows: Rows::default(),
+            whole: HashMap::default(),
+            last_whole: 0,
+            first: 0,
+            count: 0,
+            bytes: 0,
+            most,
+            most_bytes,
+            longest,
+        }
     }
 
     /// Answers its number.
     #[inline]
-    pub(super) fn push(&mut self, kept: Kept) -> u64 {
-        self.bytes += kept.bytes();
+    pub(super) fn push(
+        &mut self,
+        place: Place,
+        ended: Ended,
+        again: Option<Cid>,
+        hidden_by: Option<Cid>,
+    ) -> u64 {
+        let (cid, ended_at, bytes) = (ended.invocation.cid, ended.ended_at, ended.bytes());
+        let row = if again.or(hidden_by).is_none() { self.rows.push(&ended, self.most) } else { None };
+        let stands = if let Some(row) = row {
+            Stands::Row(row)
+        } else {
+            self.last_whole += 1;
+            self.whole.insert(self.last_whole, Kept { place, ended, again, hidden_by });
+            Stands::Whole(self.last_whole)
+        };
+        self.bytes += bytes;
         self.count += 1;
-        self.kept.push_back(Some(kept));
-        self.first + self.kept.len() as u64 - 1
+        grow(&mut self.heads, self.most);
+        self.heads.push_back(Head { cid, place, ended_at, bytes, stands });
+        self.first + self.heads.len() as u64 - 1
     }
 
     /// The oldest, as long as there are too many, or it is too old. What is here may be dead.
     #[inline]
     pub(super) fn surplus(&mut self, now: Moment, is_dead: bool) -> Option<Oldest> {
-        while self.kept.front()?.is_none() {
-            self.kept.pop_front();
+        while self.heads.front()?.stands == Stands::Gone {
+            self.heads.pop_front();
             self.first += 1;
         }
-        let oldest = self.kept.front()?.as_ref()?;
+        let Head { cid, place, ended_at, bytes, .. } = *self.heads.front()?;
         let is_surplus = self.count > self.most || self.bytes > self.most_bytes;
-        (is_surplus || now.since(oldest.ended_at) > self.longest).then(|| Oldest {
+        (is_surplus || now.since(ended_at) > self.longest).then(|| Oldest {
             number: Number::new(self.first, is_dead),
-            place: oldest.place,
-            cid: oldest.invocation.cid,
-            bytes: oldest.bytes(),
+            place,
+            cid,
+            bytes,
         })
     }
 
-    fn place(&self, number: u64) -> Option<usize> {
+    fn head(&self, number: u64) -> Option<&Head> {
+        self.heads.get(self.at(number)?)
+    }
+
+    fn at(&self, number: u64) -> Option<usize> {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<&Kept> {
-        self.kept.get(self.place(number)?)?.as_ref()
+    pub(super) fn get(&self, number: u64) -> Option<Cow<'_, Kept>> {
+        self.kept(self.head(number)?)
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Kept> {
-        let place = self.place(number)?;
-        self.kept.get_mut(place)?.as_mut()
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = &Kept> {
-        self.kept.iter().flatten()
-    }
-
-    /// Forgets one, if it is there.
-    #[inline]
-    pub(super) fn forget(&mut self, number: u64) {
-        let place = self.place(number);
-        if let Some(kept) = place.and_then(|place| self.kept.get_mut(place))
-            && let Some(bytes) = kept.as_ref().map(Kept::bytes)
-        {
-            self.count -= 1;
-            self.bytes -= bytes;
-            // It is dropped where it stands.
-            *kept = None;
+    fn kept(&self, head: &Head) -> Option<Cow<'_, Kept>> {
+        match head.stands {
+            Stands::Whole(key) => self.whole.get(&key).map(Cow::Borrowed),
+            Stands::Row(row) => self
+                .rows
+                .get(row)
+                .map(|ended| Cow::Owned(Kept { place: head.place, ended, again: None, hidden_by: None })),
+            Stands::Gone => None,
         }
     }
 
-    /// The same; it is freed by who has it then.
+    /// One that was called again, if it may be.
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Kept> {
+        match self.head(number)?.stands {
+            Stands::Whole(key) => self.whole.get_mut(&key),
+            Stands::Row(_) | Stands::Gone => None,
+        }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = Cow<'_, Kept>> {
+        self.heads.iter().filter_map(|head| self.kept(head))
+    }
+
+    /// Forgets one, if it is there; it is freed by who has it then. Of those that took few words only the first is ever
+    /// forgotten.
+    #[inline]
     pub(super) fn take(&mut self, number: u64) -> Option<Kept> {
-        let place = self.place(number)?;
-        let kept = self.kept.get_mut(place)?.take()?;
+        let at = self.at(number)?;
+        let head = self.heads.get_mut(at)?;
+        let (stands, bytes) = (std::mem::replace(&mut head.stands, Stands::Gone), head.bytes);
+        let kept = match stands {
+            Stands::Row(row) => {
+                self.rows.pop(row, bytes);
+                None
+            }
+            Stands::Whole(key) => Some(self.whole.remove(&key)?),
+            Stands::Gone => return None,
+        };
         self.count -= 1;
-        self.bytes -= kept.bytes();
-        Some(kept)
+        self.bytes -= bytes;
+        kept
     }
 
     /// Whether more places are empty than should be.
     pub(super) fn is_holey(&self) -> bool {
-        self.kept.len() > FEW + 2 * self.count
+        self.heads.len() > FEW + 2 * self.count
     }
 
-    /// Has those that are there stand one after the other, under new numbers; answers with them.
-    pub(super) fn close_up(&mut self) -> impl Iterator<Item = (u64, &Kept)> {
-        self.kept.retain(Option::is_some);
-        (self.first..).zip(self.kept.iter().flatten())
+    /// Has those that are there stand one after the other, under new numbers; answers where they stand in the table.
+    pub(super) fn close_up(&mut self) -> impl Iterator<Item = (u64, Place)> {
+        self.heads.retain(|head| head.stands != Stands::Gone);
+        (self.first..).zip(self.heads.iter().map(|head| head.place))
     }
 }
 
@@ -113,20 +182,29 @@ mod tests {
     use std::sync::Arc;
     use std::time::{SystemTime, UNIX_EPOCH};
 
-    use zato_core::{Channel, Cid, Invocation, Outcome, Payload, ServiceName};
+    use zato_core::{Channel, Cid, Ending, Invocation, Outcome, Payload, ServiceName, Slot};
 
     use super::*;
     use crate::engine::state::Table;
     use crate::record::Ended;
 
-    fn kept(number: u128, text: &str, ended_at: SystemTime) -> Kept {
+    fn ended(number: u128, text: &str, ended_at: SystemTime) -> Ended {
         let (service, payload) = (ServiceName::linked("a"), Payload::text(text));
         let invocation = Arc::new(Invocation::root(cid(number), service, payload, Channel::InvokeAsync));
         let outcome = Outcome::Completed(Payload::empty());
         let (attempts, started_at, before) = (1, None, None);
-        let ended_at = ended_at.into();
-        let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before };
-        Kept::new(Table::default().place_of(cid(number)), ended, None, None)
+        Ended { invocation, outcome, attempts, started_at, ended_at: ended_at.into(), before }
+    }
+
+    impl Remembered {
+        fn push_one(&mut self, ended: Ended) -> u64 {
+            let place = Table::default().place_of(ended.invocation.cid);
+            self.push(place, ended, None, None)
+        }
+
+        fn cids(&self) -> Vec<Cid> {
+            self.all().map(|kept| kept.invocation().cid).collect()
+        }
     }
 
     fn cid(number: u128) -> Cid {
@@ -142,16 +220,16 @@ mod tests {
     fn the_oldest_go_by_number_by_bytes_and_by_age() {
         let mut remembered = Remembered::new(3, 10, Duration::from_mins(1));
         for number in 1..=4 {
-            remembered.push(kept(number, "x", seconds(0)));
+            remembered.push_one(ended(number, "x", seconds(0)));
         }
         let gone = |remembered: &mut Remembered, now| {
             let oldest = remembered.surplus(seconds(now).into(), false)?;
-            remembered.forget(oldest.number.get());
+            remembered.take(oldest.number.get());
             Some(oldest.cid)
         };
         assert_eq!(gone(&mut remembered, 0), Some(cid(1)), "three are remembered");
         assert_eq!(gone(&mut remembered, 0), None);
-        remembered.push(kept(5, "nine byte", seconds(30)));
+        remembered.push_one(ended(5, "nine byte", seconds(30)));
         assert_eq!([0, 0, 0].map(|now| gone(&mut remembered, now)), [Some(cid(2)), Some(cid(3)), None]);
         assert_eq!(gone(&mut remembered, 60), None);
         assert_eq!(gone(&mut remembered, 61), Some(cid(4)));
@@ -161,24 +239,69 @@ mod tests {
 
     #[test]
     fn what_is_discarded_behind_one_that_stays_takes_no_room() {
+        let dead = |number, text| {
+            let outcome = Outcome::Failed(Ending::new("", true));
+            Ended { outcome, ..ended(number, text, seconds(0)) }
+        };
         let mut remembered = Remembered::new(1_000, 1_000, Duration::MAX);
-        let first = remembered.push(kept(1, "stays", seconds(0)));
+        let first = remembered.push_one(dead(1, "stays"));
         for number in 2..10_000 {
-            let at = remembered.push(kept(number, "x", seconds(0)));
+            let at = remembered.push_one(dead(number, "x"));
             assert!(remembered.take(at).is_some());
             assert!(remembered.take(at).is_none(), "it is gone");
             if remembered.is_holey() {
-                let there: Vec<_> =
-                    remembered.close_up().map(|(number, kept)| (number, kept.invocation.cid)).collect();
-                assert_eq!(there, [(first, cid(1))]);
+                let there: Vec<_> = remembered.close_up().map(|(number, _)| number).collect();
+                assert_eq!((there, remembered.cids()), (vec![first], vec![cid(1)]));
             }
         }
-        assert!(remembered.kept.len() < 100, "{} stand there", remembered.kept.len());
-        let last = remembered.push(kept(10_000, "last", seconds(0)));
-        let there: Vec<_> = remembered.all().map(|kept| kept.invocation.cid).collect();
-        assert_eq!(there, [cid(1), cid(10_000)]);
-        let at = |number| remembered.get(number).map(|kept| kept.invocation.cid);
+        assert!(remembered.heads.len() < 100, "{} stand there", remembered.heads.len());
+        let last = remembered.push_one(dead(10_000, "last"));
+        assert_eq!(remembered.cids(), [cid(1), cid(10_000)]);
+        let at = |number| remembered.get(number).map(|kept| kept.invocation().cid);
         assert_eq!([first, last].map(at), [Some(cid(1)), Some(cid(10_000))]);
         assert_eq!(remembered.bytes, 9);
+    }
+
+    #[test]
+    fn what_took_few_words_reads_as_what_is_kept_whole() {
+        let of = |number, change: &dyn Fn(&mut Invocation), response: &str| {
+            let one = ended(number, "a request", seconds(5));
+            let mut invocation = (*one.invocation).clone();
+            change(&mut invocation);
+            let outcome = Outcome::Completed(Payload::text(response));
+            let (started_at, attempts) = (Some(seconds(7).into()), 3);
+            Ended { invocation: Arc::new(invocation), outcome, attempts, started_at, ..one }
+        };
+        let name = ServiceName::linked("b");
+        let all = [
+            of(1, &|_| {}, ""),
+            of(2, &|one| (one.parent, one.root, one.depth) = (Some(cid(1)), cid(9), 4), "a response"),
+            of(3, &|one| (one.caller, one.channel) = (Some(name), Channel::InvokeAsyncCallback), "b"),
+            of(4, &|one| one.callbacks = [name].into_iter().collect(), "c"),
+            of(5, &|one| one.on_failure = [name].into_iter().collect(), "d"),
+            of(6, &|one| one.payload = Payload::text("x".repeat(500)), &"y".repeat(700)),
+            // These are kept whole.
+            of(7, &|one| one.callbacks = [name, name].into_iter().collect(), "e"),
+            of(8, &|one| one.deadline = Some(seconds(99).into()), "f"),
+            of(9, &|one| one.slot = Some(Slot { group: cid(1), index: 2 }), "g"),
+            of(10, &|one| one.options = Some(Box::default()), "h"),
+            of(11, &|one| one.payload = Payload::text("x".repeat(5_000)), "i"),
+            of(12, &|_| {}, "the last"),
+        ];
+        let mut remembered = Remembered::new(all.len(), usize::MAX, Duration::MAX);
+        let numbers: Vec<_> = all.iter().map(|one| remembered.push_one(one.clone())).collect();
+        let rows = remembered.heads.iter().filter(|head| matches!(head.stands, Stands::Row(_))).count();
+        assert_eq!((rows, remembered.whole.len()), (7, 5));
+        for (kept, number) in numbers.iter().enumerate() {
+            let shown = |ended: &Ended| {
+                let response = ended.outcome.payload().map(Payload::to_string);
+                format!("{ended:?} {} {response:?}", ended.invocation.payload)
+            };
+            let read: Vec<_> = remembered.all().map(|kept| shown(&kept.ended)).collect();
+            assert_eq!(read, all[kept..].iter().map(shown).collect::<Vec<_>>());
+            remembered.take(*number);
+        }
+        assert_eq!((remembered.bytes, remembered.count, remembered.whole.len()), (0, 0, 0));
+        assert!(remembered.get(numbers[11]).is_none());
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
-use super::kept::Kept;
 use super::lanes::Entered;
 use super::queues::Ticket;
 use super::state::State;
@@ -326,7 +325,7 @@ impl<S: Store> State<S> {
 /// One that has ended and is not held: it is kept, or written down.
 fn gone<S: Store>(held: &Table, store: &S, cid: Cid) -> Result<Option<Past>, StoreFault> {
     match held.kept(&cid) {
-        Some(number) => Ok(store.kept(number).map(Kept::past)),
+        Some(number) => Ok(store.kept(number).map(|kept| kept.past())),
         None => store.past(cid),
     }
 }

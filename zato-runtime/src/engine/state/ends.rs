@@ -98,7 +98,7 @@ impl<S: Store> State<S> {
                 let with_tree = with_tree || delivered.cancel == Cancel::WithTree;
                 delivered.cancel = if with_tree { Cancel::WithTree } else { Cancel::Alone };
                 self.store.cancelled(cid, with_tree);
-                CancelAnswer::Noted(Box::new(delivered.delivery()))
+                CancelAnswer::Noted(Box::new(delivered.delivery(place)))
             }
             Held::Open(_) => {
                 self.groups.cancel(cid);
@@ -191,7 +191,7 @@ impl<S: Store> State<S> {
     fn keep_at(&mut self, place: Place, ended: Ended, again: Option<Cid>) {
         let cid = ended.invocation.cid;
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&cid).copied() };
-        let number = self.store.keep(Kept::new(place, ended, again, hidden_by));
+        let number = self.store.keep(place, ended, again, hidden_by);
         self.held.put(place, Node::Kept(number));
         // What was held for it alone is kept as long as all else from now on.
         let put_off: Vec<_> = self
@@ -220,10 +220,10 @@ impl<S: Store> State<S> {
     fn forget_oldest(&mut self, oldest: Oldest) {
         let Oldest { number, place, .. } = oldest;
         if self.is_below_open(place) {
-            if let Some(Past { ended, again, .. }) = self.store.kept(number).map(Kept::past) {
+            if let Some(Past { ended, again, .. }) = self.store.kept(number).map(|kept| kept.past()) {
                 self.held.put(place, Node::Held(Held::Ended { ended, again }));
             }
-            self.store.forget_kept(number);
+            drop(self.store.take_kept(number));
         } else {
             self.drop_kept(oldest);
         }
@@ -236,22 +236,21 @@ impl<S: Store> State<S> {
         if !self.hidden.is_empty() {
             self.hidden.remove(&cid);
         }
+        let kept = self.store.take_kept(number);
         if bytes > FREED_AT_ONCE {
-            self.aftermath.kept.extend(self.store.take_kept(number));
-        } else {
-            self.store.forget_kept(number);
+            self.aftermath.kept.extend(kept);
         }
     }
 
     /// Forgets a dead letter that was kept; answers whether it was.
     pub(in crate::engine) fn discard_kept(&mut self, cid: Cid) -> bool {
         let Some(number) = self.held.kept(&cid) else { return false };
-        if let Some(kept) = self.store.kept(number) {
-            let (place, bytes) = (kept.place, kept.bytes());
+        let there = self.store.kept(number).map(|kept| (kept.place, kept.ended.bytes()));
+        if let Some((place, bytes)) = there {
             self.drop_kept(Oldest { number, place, cid, bytes });
         }
-        for (number, kept) in self.store.close_up() {
-            self.held.put(kept.place, Node::Kept(number));
+        for (number, place) in self.store.close_up() {
+            self.held.put(place, Node::Kept(number));
         }
         true
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Moment};
 
-use crate::record::{Delivery, Ended, Lease, Progress, Task};
+use super::table::Place;
+use crate::record::{Delivery, Ended, Progress, Task};
 
 /// An invocation and where it stands.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ pub(in crate::engine) struct Waiting {
 pub(in crate::engine) struct Delivered {
     pub(in crate::engine) invocation: Arc<Invocation>,
     pub(in crate::engine) before: Option<Arc<Progress>>,
-    pub(in crate::engine) lease: Lease,
+    /// That of its lease.
+    pub(in crate::engine) number: u64,
     pub(in crate::engine) service: u32,
     pub(in crate::engine) started_at: Moment,
     pub(in crate::engine) runs: bool,
@@ -80,14 +82,14 @@ impl Delivered {
         self.before.as_ref().map_or(0, |before| before.attempts) + u32::from(self.runs)
     }
 
-    /// What was handed out.
-    pub(in crate::engine) fn delivery(&self) -> Delivery {
+    /// What was handed out; it stands in this place.
+    pub(in crate::engine) fn delivery(&self, place: Place) -> Delivery {
         Delivery {
             invocation: self.invocation.clone(),
             attempt: self.attempt(),
             before: self.before.clone(),
             started_at: self.started_at,
-            lease: self.lease,
+            lease: place.lease(self.number),
             task: Task::Run,
         }
     }

@@ -1,5 +1,7 @@
 //! Who comes from whom, so that a tree is walked and not searched for.
 
+use std::borrow::Cow;
+
 use zato_core::{Cid, Invocation};
 
 use super::held::Held;
@@ -9,12 +11,22 @@ use super::store::Store;
 use super::table::{Node, Place};
 
 /// One that is below another.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(in crate::engine) enum Below<'a> {
     Held(&'a Held),
-    Kept(&'a Kept),
+    Kept(Cow<'a, Kept>),
     /// It is forgotten.
     Gap,
+}
+
+impl Below<'_> {
+    pub(in crate::engine) fn invocation(&self) -> Option<&Invocation> {
+        match self {
+            Self::Held(held) => Some(held.invocation()),
+            Self::Kept(kept) => Some(kept.invocation()),
+            Self::Gap => None,
+        }
+    }
 }
 
 impl<S: Store> State<S> {
@@ -69,12 +81,7 @@ impl<S: Store> State<S> {
         while let Some((place, above)) = next.pop() {
             for (child, node) in self.held.below(place) {
                 let below = self.below_of(node);
-                let invocation = match below {
-                    Below::Held(held) => Some(&**held.invocation()),
-                    Below::Kept(kept) => Some(&*kept.invocation),
-                    Below::Gap => None,
-                };
-                let cid = match (invocation, node) {
+                let cid = match (below.invocation(), node) {
                     (Some(invocation), _) if !with_reruns && invocation.again_of() == Some(above) => continue,
                     (Some(invocation), _) if invocation.root == root => invocation.cid,
                     (None, Node::Gap(cid)) => *cid,

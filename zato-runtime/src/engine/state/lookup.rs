@@ -1,7 +1,7 @@
 //! What can be asked of the memory engine's state.
 
 use tokio::sync::oneshot;
-use zato_core::{Cid, Invocation, Outcome};
+use zato_core::{Cid, Outcome};
 
 use super::held::{Cancel, Held, Hold, Waiting};
 use super::kept::Kept;
@@ -161,13 +161,13 @@ impl<S: Store> State<S> {
         let mut tree = Tree { found: Vec::new(), swept: 0 };
         match self.remembered(root) {
             Below::Held(held) if held.invocation().root == root => tree.found.push(self.found(held)),
-            Below::Kept(kept) if kept.invocation.root == root => tree.found.push(self.found_kept(kept)),
+            Below::Kept(kept) if kept.invocation().root == root => tree.found.push(self.found_kept(&kept)),
             Below::Gap => tree.swept += 1,
             _ => return tree,
         }
         self.walk(root, root, true, |below| match below {
             Below::Held(held) => tree.found.push(self.found(held)),
-            Below::Kept(kept) => tree.found.push(self.found_kept(kept)),
+            Below::Kept(kept) => tree.found.push(self.found_kept(&kept)),
             Below::Gap => tree.swept += 1,
         });
         tree.found.sort_unstable_by_key(Found::cid);
@@ -186,27 +186,28 @@ impl<S: Store> State<S> {
             (Some(Stage::Dead), Below::Held(held)) => {
                 matches!(held, Held::Ended { ended, again: None } if ended.is_dead())
             }
-            (Some(Stage::Dead), Below::Kept(kept)) => kept.again.is_none() && kept.is_dead(),
+            (Some(Stage::Dead), Below::Kept(kept)) => kept.again.is_none() && kept.ended.is_dead(),
             (Some(Stage::Waiting | Stage::Running), Below::Kept(_)) | (Some(_), Below::Gap) => false,
         };
-        let passes = |(invocation, one): &(&Invocation, Below<'_>)| {
+        let passes = |one: &Below<'_>| {
+            let Some(invocation) = one.invocation() else { return false };
             is_in_stage(one)
                 && filter.before.is_none_or(|before| invocation.cid < before)
                 && filter.service.as_deref().is_none_or(|service| service == &*invocation.service)
         };
-        let held = self.held.all_held().map(|held| (&**held.invocation(), Below::Held(held)));
-        let kept = self.store.all_kept().map(|kept| (&*kept.invocation, Below::Kept(kept)));
+        let held = self.held.all_held().map(Below::Held);
+        let kept = self.store.all_kept().map(Below::Kept);
         let mut all: Vec<_> = held.chain(kept).filter(passes).collect();
         // CIDs are minted in order, and those that callers bring are few.
-        let newest_first = |(invocation, _): &(&Invocation, Below<'_>)| std::cmp::Reverse(invocation.cid);
+        let newest_first = |one: &Below<'_>| std::cmp::Reverse(one.invocation().map(|one| one.cid));
         if filter.limit < all.len() {
             all.select_nth_unstable_by_key(filter.limit, newest_first);
             all.truncate(filter.limit);
         }
         all.sort_unstable_by_key(newest_first);
-        let found = |(_, one)| match one {
+        let found = |one| match one {
             Below::Held(held) => Some(self.found(held)),
-            Below::Kept(kept) => Some(self.found_kept(kept)),
+            Below::Kept(kept) => Some(self.found_kept(&kept)),
             Below::Gap => None,
         };
         all.into_iter().filter_map(found).collect()
@@ -234,7 +235,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
         let root = match self.remembered(cid) {
             Below::Held(held) => held.invocation().root,
-            Below::Kept(kept) => kept.invocation.root,
+            Below::Kept(kept) => kept.invocation().root,
             Below::Gap => return Vec::new(),
         };
         let mut open = Vec::new();

@@ -174,7 +174,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn put_back(&mut self, delivery: &Delivery) {
         let cid = delivery.invocation.cid;
         let Some(Held::Delivered(delivered)) = self.held.get(&cid) else { return };
-        if delivered.lease != delivery.lease {
+        if delivered.number != delivery.lease.number {
             return;
         }
         let (service, before) = (delivered.service, delivered.before.clone());

@@ -162,7 +162,7 @@ impl<S: Store> State<S> {
 
     /// Delivers what waits under this ticket, if it still does.
     fn deliver(&mut self, ticket: Ticket, task: Task, now: Moment) -> Option<Delivery> {
-        let lease = Lease { number: self.next_number(), place: ticket.place.0 };
+        let lease = ticket.place.lease(self.next_number());
         let held = self.held.held_mut(ticket.place)?;
         let Held::Waiting(Waiting { invocation, before, number, service, hold }) = held else { return None };
         if *number != ticket.number {
@@ -190,7 +190,7 @@ impl<S: Store> State<S> {
         near: (Cid, Place),
     ) -> Delivery {
         let place = self.held.place_of(invocation.cid);
-        let lease = Lease { number: self.next_number(), place: place.0 };
+        let lease = place.lease(self.next_number());
         let (delivered, delivery) = begun(invocation, service, None, lease, Task::Run, now);
         self.held.put(place, Node::Held(Held::Delivered(delivered)));
         self.link(place, self.above(&delivery.invocation), Some(near));
@@ -208,9 +208,9 @@ impl<S: Store> State<S> {
 
     /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
     pub(in crate::engine) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
-        let place = Place(settle.lease.place);
+        let place = Place::of(settle.lease);
         let (service, runs, id) = match self.held.at(place) {
-            Some(Node::Held(Held::Delivered(delivered))) if delivered.lease == settle.lease => {
+            Some(Node::Held(Held::Delivered(delivered))) if delivered.number == settle.lease.number => {
                 let id = AttemptId { cid: settle.cid, number: delivered.attempt() };
                 (delivered.service, delivered.runs, id)
             }
@@ -352,7 +352,7 @@ fn begun(
     let delivered = Delivered {
         invocation: invocation.clone(),
         before: before.clone(),
-        lease,
+        number: lease.number,
         service,
         started_at,
         runs,

@@ -1,11 +1,13 @@
 //! What a state tells of every change, in the step that makes it, and asks of what it does not hold itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
 use super::kept::{Kept, Number, Oldest};
 use super::restore::Left;
+use super::table::Place;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
 
@@ -38,7 +40,7 @@ pub(in crate::engine) trait Store {
     fn ended_inside(&mut self, _ended: &Arc<Ended>, _number: u64) {}
 
     /// One has ended, and is kept, where nothing is written down; answers under what.
-    fn keep(&mut self, _kept: Kept) -> Number {
+    fn keep(&mut self, _place: Place, _ended: Ended, _again: Option<Cid>, _hidden_by: Option<Cid>) -> Number {
         Number::default()
     }
 
@@ -48,7 +50,7 @@ pub(in crate::engine) trait Store {
     }
 
     /// One that is kept.
-    fn kept(&self, _number: Number) -> Option<&Kept> {
+    fn kept(&self, _number: Number) -> Option<Cow<'_, Kept>> {
         None
     }
 
@@ -58,21 +60,18 @@ pub(in crate::engine) trait Store {
     }
 
     /// Everything that is kept.
-    fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+    fn all_kept(&self) -> impl Iterator<Item = Cow<'_, Kept>> {
         std::iter::empty()
     }
 
-    /// One is kept no longer.
-    fn forget_kept(&mut self, _number: Number) {}
-
-    /// The same; it is freed by who has it then.
+    /// One is kept no longer; it is freed by who has it then.
     fn take_kept(&mut self, _number: Number) -> Option<Kept> {
         None
     }
 
     /// Has what is kept stand closer, where much has been forgotten between the oldest and the last; answers who stands
     /// under another number now.
-    fn close_up(&mut self) -> impl Iterator<Item = (Number, &Kept)> {
+    fn close_up(&mut self) -> impl Iterator<Item = (Number, Place)> {
         std::iter::empty()
     }
 

@@ -7,12 +7,25 @@ use zato_core::Cid;
 use super::held::{Held, Waiting};
 use super::kept::Number;
 use crate::cid::ByCid;
+use crate::record::Lease;
 
 /// Where one stands, until it is forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) struct Place(pub(super) u32);
+pub(in crate::engine) struct Place(u32);
 
 const NOWHERE: Place = Place(u32::MAX);
+
+impl Place {
+    /// The right to settle what is handed out from there.
+    pub(in crate::engine) fn lease(self, number: u64) -> Lease {
+        Lease { number, place: self.0 }
+    }
+
+    /// Where that stands which a lease is for.
+    pub(in crate::engine) fn of(lease: Lease) -> Self {
+        Self(lease.place)
+    }
+}
 
 /// Who stands in a place.
 #[derive(Debug)]
@@ -26,6 +39,7 @@ pub(in crate::engine) enum Node {
     Free(Place),
 }
 
+/// It is no larger than a line of the cache.
 #[derive(Debug)]
 struct Entry {
     node: Node,
@@ -260,6 +274,11 @@ mod tests {
             Node::Free(_) => "free".to_owned(),
         };
         table.below(place).map(|(_, node)| name(node)).collect()
+    }
+
+    #[test]
+    fn an_entry_is_no_larger_than_a_line_of_the_cache() {
+        assert!(size_of::<Entry>() <= 64, "{} bytes", size_of::<Entry>());
     }
 
     #[test]

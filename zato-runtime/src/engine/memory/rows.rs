@@ -1,0 +1,163 @@
+//! What has completed and took few words, as it is kept: one after the other, and nothing in it that has to be freed.
+//!
+//! Most of what ends is never asked for again. It is written once, and forgotten without being read: memory that nobody
+//! has touched for long would have to come from far away, which takes longer than all else that is done for an end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, ServiceName};
+
+use crate::record::Ended;
+
+/// Up to so many bytes a request and a response each are kept here.
+const FEW_BYTES: usize = 1_024;
+
+/// What has completed, in the order in which it did. Each has a number.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    all: VecDeque<Row>,
+    /// Their requests and responses.
+    texts: VecDeque<u8>,
+    /// How many have gone from the front, in all: the number of the first.
+    first: u64,
+    /// The same of the bytes.
+    first_text: u64,
+}
+
+/// One that has completed, but for its payloads.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    cid: Cid,
+    root: Cid,
+    parent: Option<Cid>,
+    channel: Channel,
+    service: ServiceName,
+    caller: Option<ServiceName>,
+    callback: Option<ServiceName>,
+    on_failure: Option<ServiceName>,
+    called_at: Moment,
+    started_at: Option<Moment>,
+    ended_at: Moment,
+    depth: u32,
+    attempts: u32,
+    request: Text,
+    response: Text,
+    /// The number of the first byte of its payloads.
+    text: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Text {
+    kind: Kind,
+    len: u32,
+}
+
+impl Text {
+    /// None where it is too long.
+    #[inline]
+    fn of(payload: &Payload) -> Option<Self> {
+        let len = payload.len();
+        (len <= FEW_BYTES).then(|| Self { kind: payload.kind(), len: u32::try_from(len).unwrap_or_default() })
+    }
+}
+
+impl Row {
+    /// None where there is more to say than fits.
+    #[inline]
+    fn of(ended: &Ended) -> Option<Self> {
+        let Ended { invocation, outcome, attempts, started_at, ended_at, before } = ended;
+        let Invocation { due: None, deadline: None, options: None, slot: None, .. } = **invocation else {
+            return None;
+        };
+        let (Outcome::Completed(response), None) = (outcome, before) else { return None };
+        if invocation.callbacks.len() > 1 || invocation.on_failure.len() > 1 {
+            return None;
+        }
+        Some(Self {
+            cid: invocation.cid,
+            root: invocation.root,
+            parent: invocation.parent,
+            channel: invocation.channel,
+            service: invocation.service,
+            caller: invocation.caller,
+            callback: invocation.callbacks.first().copied(),
+            on_failure: invocation.on_failure.first().copied(),
+            called_at: invocation.called_at,
+            started_at: *started_at,
+            ended_at: *ended_at,
+            depth: invocation.depth,
+            attempts: *attempts,
+            request: Text::of(&invocation.payload)?,
+            response: Text::of(response)?,
+            text: 0,
+        })
+    }
+
+    fn texts_len(&self) -> usize {
+        self.request.len as usize + self.response.len as usize
+    }
+}
+
+impl Rows {
+    /// Keeps one, of `most` or about so many, and answers its number; none where there is more to say than fits.
+    #[inline]
+    pub(super) fn push(&mut self, ended: &Ended, most: usize) -> Option<u64> {
+        let mut row = Row::of(ended)?;
+        row.text = self.first_text + self.texts.len() as u64;
+        self.texts.extend(ended.invocation.payload.as_bytes());
+        self.texts.extend(ended.outcome.payload().map(Payload::as_bytes).unwrap_or_default());
+        grow(&mut self.all, most);
+        self.all.push_back(row);
+        Some(self.first + self.all.len() as u64 - 1)
+    }
+
+    /// Forgets the first, whose number is this and whose payloads have so many bytes.
+    #[inline]
+    pub(super) fn pop(&mut self, number: u64, bytes: usize) {
+        debug_assert_eq!(number, self.first, "they go in the order in which they came");
+        if self.all.pop_front().is_some() {
+            self.first += 1;
+            self.first_text += bytes as u64;
+            drop(self.texts.drain(..bytes.min(self.texts.len())));
+        }
+    }
+
+    /// One that is there.
+    pub(super) fn get(&self, number: u64) -> Option<Ended> {
+        let row = self.all.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;
+        let from = usize::try_from(row.text.checked_sub(self.first_text)?).ok()?;
+        let mut texts = self.texts.range(from..from + row.texts_len()).copied();
+        let mut next = |text: Text| {
+            let bytes: Vec<u8> = texts.by_ref().take(text.len as usize).collect();
+            Payload::from_parts(text.kind, bytes)
+        };
+        let (request, response) = (next(row.request)?, next(row.response)?);
+        let names = |name: Option<ServiceName>| name.into_iter().collect::<SmallVec<_>>();
+        let mut invocation = Invocation::root_at(row.cid, row.service, request, row.channel, row.called_at);
+        invocation.root = row.root;
+        invocation.parent = row.parent;
+        invocation.caller = row.caller;
+        invocation.depth = row.depth;
+        invocation.callbacks = names(row.callback);
+        invocation.on_failure = names(row.on_failure);
+        Some(Ended {
+            invocation: Arc::new(invocation),
+            outcome: Outcome::Completed(response),
+            attempts: row.attempts,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            before: None,
+        })
+    }
+}
+
+/// Makes room for one more; at the end for `most` and one, since a ring goes round in all the room that it has.
+#[inline]
+pub(super) fn grow<T>(ring: &mut VecDeque<T>, most: usize) {
+    let len = ring.len();
+    if len == ring.capacity() {
+        ring.reserve_exact(most.saturating_sub(len).saturating_add(1).clamp(1, len.max(4)));
+    }
+}
