@@ -58,6 +58,10 @@ impl Store for Nowhere {
         Number::new(self.of_mut(is_dead).push(place, ended, again, hidden_by), is_dead)
     }
 
+    fn most_kept(&self) -> usize {
+        self.remembered.most()
+    }
+
     #[inline]
     fn surplus(&mut self) -> Option<Oldest> {
         self.remembered.surplus(self.now, false).or_else(|| self.dead.surplus(self.now, true))

@@ -68,6 +68,11 @@ impl Remembered {
         }
     }
 
+    /// How many are remembered at the most.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Answers its number.
     #[inline]
     pub(super) fn push(
@@ -280,10 +285,10 @@ mod tests {
             of(4, &|one| one.callbacks = [name].into_iter().collect(), "c"),
             of(5, &|one| one.on_failure = [name].into_iter().collect(), "d"),
             of(6, &|one| one.payload = Payload::text("x".repeat(500)), &"y".repeat(700)),
+            of(7, &|one| one.deadline = Some(seconds(99).into()), "e"),
+            of(8, &|one| one.slot = Some(Slot { group: cid(1), index: 2 }), "f"),
             // These are kept whole.
-            of(7, &|one| one.callbacks = [name, name].into_iter().collect(), "e"),
-            of(8, &|one| one.deadline = Some(seconds(99).into()), "f"),
-            of(9, &|one| one.slot = Some(Slot { group: cid(1), index: 2 }), "g"),
+            of(9, &|one| one.callbacks = [name, name].into_iter().collect(), "g"),
             of(10, &|one| one.options = Some(Box::default()), "h"),
             of(11, &|one| one.payload = Payload::text("x".repeat(5_000)), "i"),
             of(12, &|_| {}, "the last"),
@@ -291,7 +296,7 @@ mod tests {
         let mut remembered = Remembered::new(all.len(), usize::MAX, Duration::MAX);
         let numbers: Vec<_> = all.iter().map(|one| remembered.push_one(one.clone())).collect();
         let rows = remembered.heads.iter().filter(|head| matches!(head.stands, Stands::Row(_))).count();
-        assert_eq!((rows, remembered.whole.len()), (7, 5));
+        assert_eq!((rows, remembered.whole.len()), (9, 3));
         for (kept, number) in numbers.iter().enumerate() {
             let shown = |ended: &Ended| {
                 let response = ended.outcome.payload().map(Payload::to_string);

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, ServiceName};
+use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, ServiceName, Slot};
 
 use crate::record::Ended;
 
@@ -32,12 +32,14 @@ struct Row {
     cid: Cid,
     root: Cid,
     parent: Option<Cid>,
+    slot: Option<Slot>,
     channel: Channel,
     service: ServiceName,
     caller: Option<ServiceName>,
     callback: Option<ServiceName>,
     on_failure: Option<ServiceName>,
     called_at: Moment,
+    deadline: Option<Moment>,
     started_at: Option<Moment>,
     ended_at: Moment,
     depth: u32,
@@ -68,9 +70,7 @@ impl Row {
     #[inline]
     fn of(ended: &Ended) -> Option<Self> {
         let Ended { invocation, outcome, attempts, started_at, ended_at, before } = ended;
-        let Invocation { due: None, deadline: None, options: None, slot: None, .. } = **invocation else {
-            return None;
-        };
+        let Invocation { due: None, options: None, .. } = **invocation else { return None };
         let (Outcome::Completed(response), None) = (outcome, before) else { return None };
         if invocation.callbacks.len() > 1 || invocation.on_failure.len() > 1 {
             return None;
@@ -85,6 +85,8 @@ impl Row {
             callback: invocation.callbacks.first().copied(),
             on_failure: invocation.on_failure.first().copied(),
             called_at: invocation.called_at,
+            deadline: invocation.deadline,
+            slot: invocation.slot,
             started_at: *started_at,
             ended_at: *ended_at,
             depth: invocation.depth,
@@ -140,6 +142,8 @@ impl Rows {
         invocation.parent = row.parent;
         invocation.caller = row.caller;
         invocation.depth = row.depth;
+        invocation.deadline = row.deadline;
+        invocation.slot = row.slot;
         invocation.callbacks = names(row.callback);
         invocation.on_failure = names(row.on_failure);
         Some(Ended {

@@ -202,6 +202,7 @@ impl<S: Store> State<S> {
             is_behind: false,
         });
         let staged = self.groups.unstage(group.cid);
+        self.held.reserve(staged.len());
         let cids = staged.iter().map(|member| member.cid).collect();
         for member in staged {
             self.hold(member, None);

@@ -202,8 +202,16 @@ impl<S: Store> State<S> {
                 _ => None,
             })
             .collect();
+        let kept = put_off.iter().filter(|(_, ended, _)| !ended.is_dead()).count();
+        let mut surplus = kept.saturating_sub(self.store.most_kept());
         for (place, ended, again) in put_off {
-            self.keep_at(place, Ended::clone(&ended), again);
+            if surplus > 0 && !ended.is_dead() && self.held.below(place).next().is_none() {
+                // It would be kept to be forgotten at once.
+                surplus -= 1;
+                self.leave_gap(place, ended.invocation.cid);
+            } else {
+                self.keep_at(place, Ended::clone(&ended), again);
+            }
         }
         while let Some(oldest) = self.store.surplus() {
             self.forget_oldest(oldest);
@@ -229,13 +237,18 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// Forgets one that was kept.
-    fn drop_kept(&mut self, Oldest { number, place, cid, bytes }: Oldest) {
+    /// Forgets what stands there.
+    fn leave_gap(&mut self, place: Place, cid: Cid) {
         self.held.put(place, Node::Gap(cid));
         self.held.close(place);
         if !self.hidden.is_empty() {
             self.hidden.remove(&cid);
         }
+    }
+
+    /// Forgets one that was kept.
+    fn drop_kept(&mut self, Oldest { number, place, cid, bytes }: Oldest) {
+        self.leave_gap(place, cid);
         let kept = self.store.take_kept(number);
         if bytes > FREED_AT_ONCE {
             self.aftermath.kept.extend(kept);

@@ -44,6 +44,11 @@ pub(in crate::engine) trait Store {
         Number::default()
     }
 
+    /// How many are kept at the most, dead letters apart.
+    fn most_kept(&self) -> usize {
+        usize::MAX
+    }
+
     /// The oldest that is kept, as long as more are than should be.
     fn surplus(&mut self) -> Option<Oldest> {
         None

@@ -141,6 +141,12 @@ impl Table {
         })
     }
 
+    /// Has room for so many more, which come at once.
+    pub(in crate::engine) fn reserve(&mut self, more: usize) {
+        self.places.reserve(more);
+        self.entries.reserve((self.places.len() + more).saturating_sub(self.entries.len()));
+    }
+
     /// How many are held.
     pub(in crate::engine) fn len(&self) -> usize {
         self.held
