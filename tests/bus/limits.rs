@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use zato_core::{CallError, Context, Result, service};
-use zato_runtime::{Builder, Error};
+use zato_core::{CallError, Context, Failure, Result, service};
+use zato_runtime::{Builder, Error, Filter};
 
-use crate::builder::{self, finish};
+use crate::builder::{self, finish, is_durable};
 use crate::journal::Journal;
 
 /// A gate that handlers wait at.
@@ -199,5 +199,30 @@ async fn what_ended_is_remembered_up_to_a_number() -> Result<(), Error> {
     for cid in &cids[1..] {
         assert!(runtime.outcome(*cid).await?.is_completed());
     }
+    finish(&runtime).await
+}
+
+/// Fails for `fail`.
+#[service(name = "limits.fails")]
+async fn fails(_: &Context, text: String) -> Result<()> {
+    if text == "fail" { Err(Failure::permanent("as it was asked to")) } else { Ok(()) }
+}
+
+#[tokio::test]
+async fn of_a_group_larger_than_what_is_remembered_the_last_are_and_its_dead_letters() -> Result<(), Error> {
+    if is_durable() {
+        // What is swept there is swept by and by.
+        return Ok(());
+    }
+    let runtime = builder::builder().services([fails::service().erased()]).keep_ended(3).start().await?;
+    let before = runtime.invoke_async("zato.ping", ()).await?;
+    runtime.outcome(before).await?;
+    let texts = ["fail", "a", "b", "c", "fail", "d", "e"].map(|text| ("limits.fails", text));
+    let group = runtime.parallel(texts).await?;
+    assert!(runtime.outcome(group).await?.is_completed());
+    let held = runtime.list(Filter::default()).await?;
+    let held: Vec<_> = held.iter().map(|found| found.invocation.payload.to_string()).collect();
+    assert_eq!(held, ["e", "d", "fail", "c", "fail"], "the newest first");
+    assert!(matches!(runtime.outcome(before).await, Err(Error::NotHeld(_))));
     finish(&runtime).await
 }
