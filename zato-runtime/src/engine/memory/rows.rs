@@ -108,8 +108,12 @@ impl Rows {
     pub(super) fn push(&mut self, ended: &Ended, most: usize) -> Option<u64> {
         let mut row = Row::of(ended)?;
         row.text = self.first_text + self.texts.len() as u64;
-        self.texts.extend(ended.invocation.payload.as_bytes());
-        self.texts.extend(ended.outcome.payload().map(Payload::as_bytes).unwrap_or_default());
+        let response = ended.outcome.payload().map(Payload::as_bytes).unwrap_or_default();
+        for text in [ended.invocation.payload.as_bytes(), response] {
+            if !text.is_empty() {
+                self.texts.extend(text);
+            }
+        }
         grow(&mut self.all, most);
         self.all.push_back(row);
         Some(self.first + self.all.len() as u64 - 1)
@@ -122,7 +126,9 @@ impl Rows {
         if self.all.pop_front().is_some() {
             self.first += 1;
             self.first_text += bytes as u64;
-            drop(self.texts.drain(..bytes.min(self.texts.len())));
+            if bytes > 0 {
+                drop(self.texts.drain(..bytes.min(self.texts.len())));
+            }
         }
     }
 
