@@ -76,8 +76,9 @@ CREATE INDEX invocation_parent ON invocation (parent) WHERE parent IS NOT NULL;
 CREATE INDEX invocation_slot ON invocation (slot_group, slot_index) WHERE slot_group IS NOT NULL;
 CREATE INDEX invocation_hidden ON invocation (hidden_by) WHERE hidden_by IS NOT NULL;
 
--- What has not ended, in accept order: what runs, and the groups that are open, is what a restart reads.
-CREATE INDEX invocation_live ON invocation (state, accept) WHERE state < 3;
+-- What has not ended, in accept order: what runs, and the groups that are open, is what a restart reads. It adds up how
+-- many bytes wait without reading a row.
+CREATE INDEX invocation_live ON invocation (state, accept, length(payload)) WHERE state < 3;
 
 -- What waits, in the order in which it starts. What has a key and stands behind another stands in nobody's way.
 CREATE INDEX invocation_line ON invocation (service, rank, line_at, accept) WHERE state = 0 AND in_lane IS NULL;
