@@ -113,7 +113,7 @@ impl Hasher for Hash<'_> {
     }
 }
 
-/// So many CIDs stand side by side, as a power of two: what fills some pages.
+/// So many CIDs stand side by side, as a power of two: what fills some lines of the cache.
 const BLOCK: u32 = 6;
 
 /// The finalizer of `splitmix64`: every input has an output of its own.
