@@ -20,7 +20,7 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         return Err(not_dead(&found));
     }
     let first = found.invocation;
-    let again = first.again(cid::mint(), shared.config.clock.now().into());
+    let again = first.again(cid::mint(), shared.config.clock.moment());
     match first.channel {
         Channel::Chain => {
             let step =

@@ -39,7 +39,7 @@ pub(crate) async fn accept_group(
         None => Invocation::root(cid, name, Payload::empty(), call.channel),
         Some(context) => context.invocation().child(cid, name, Payload::empty(), call.channel),
     };
-    group.called_at = shared.config.clock.now().into();
+    group.called_at = shared.config.clock.moment();
     (group.callbacks, group.on_failure) = (callbacks, on_failure);
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
     let is_chain = call.channel == Channel::Chain;

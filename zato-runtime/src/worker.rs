@@ -42,6 +42,9 @@ const LONG: Duration = Duration::from_millis(1);
 /// How long a worker that has nothing to do leaves alone what another has in hand.
 const PATIENCE: Duration = Duration::from_millis(1);
 
+/// What a settle started, once it is recorded.
+type Recorded = Step<'static, Batch<Delivery>>;
+
 /// All workers of a runtime.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
@@ -205,7 +208,11 @@ impl Workers {
             };
             match recorded {
                 Step::Now(started) => granted = started.unwrap_or_default(),
-                Step::Later(recorded) => self.run_when(recorded),
+                later @ Step::Later(_) => {
+                    if let Some(follows) = self.follows(later) {
+                        tokio::spawn(follows);
+                    }
+                }
             }
         }
     }
@@ -266,23 +273,14 @@ impl Workers {
             "the attempt is over, but its handler could not be dropped, and keeps its place until it is: it blocks its \
              thread, or others block all of them; what blocks belongs into `tokio::task::spawn_blocking`"
         );
-        let recorded = self.conclude(delivery.clone(), brings, true);
-        let workers = self.clone();
         // This is no thread of tokio's.
-        match recorded {
-            Step::Now(None) => {}
-            Step::Now(Some(granted)) if granted.is_empty() => {}
-            recorded => drop(tokio.spawn(async move { workers.run_granted(recorded.await).await })),
+        if let Some(follows) = self.follows(self.conclude(delivery.clone(), brings, true)) {
+            tokio.spawn(follows);
         }
     }
 
     /// Records what follows from an attempt.
-    fn conclude(
-        &self,
-        delivery: Delivery,
-        brought: Brought,
-        lingers: bool,
-    ) -> Step<'static, Batch<Delivery>> {
+    fn conclude(&self, delivery: Delivery, brought: Brought, lingers: bool) -> Recorded {
         let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
             Brought::Completed(response) => {
@@ -323,30 +321,28 @@ impl Workers {
                 let brought = (&mut within).await;
                 drop((within, watched));
                 workers.shared.config.clock.look();
-                match workers.conclude(delivery, brought, false) {
-                    Step::Now(None) => {}
-                    Step::Now(Some(granted)) if granted.is_empty() => {}
-                    // Seldom, so that the task need not have room for it.
-                    recorded => Box::pin(async move { workers.run_granted(recorded.await).await }).await,
+                if let Some(follows) = workers.follows(workers.conclude(delivery, brought, false)) {
+                    follows.await;
                 }
             });
             task.abort_handle()
         });
     }
 
-    /// Runs what a settle started outside of a worker.
-    async fn run_granted(self: &Arc<Self>, granted: Batch<Delivery>) {
-        if !granted.is_empty() {
-            let hand = Hand::default();
-            hand.put_first(granted);
-            self.run_all(&hand, &self.desk).await;
+    /// Runs what a settle started outside of a worker, once it is recorded; none where it has started nothing. That is
+    /// nearly always, so who awaits it need not have room for it.
+    fn follows(self: &Arc<Self>, recorded: Recorded) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        if let Step::Now(started) = &recorded
+            && started.as_ref().is_none_or(Batch::is_empty)
+        {
+            return None;
         }
-    }
-
-    /// Runs what a settle started, once it is recorded.
-    fn run_when(self: &Arc<Self>, recorded: impl Future<Output = Batch<Delivery>> + Send + 'static) {
         let workers = self.clone();
-        tokio::spawn(async move { workers.run_granted(recorded.await).await });
+        Some(Box::pin(async move {
+            let hand = Hand::default();
+            hand.put_first(recorded.await);
+            workers.run_all(&hand, &workers.desk).await;
+        }))
     }
 }
 

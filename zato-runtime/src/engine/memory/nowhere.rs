@@ -1,14 +1,12 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
-use std::borrow::Cow;
-
 use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
 use crate::config::Config;
 use crate::engine::contract::Refused;
-use crate::engine::state::{Kept, Number, Oldest, Place, Store};
+use crate::engine::state::{Number, Oldest, Past, Place, Store};
 use crate::record::{Ended, Key};
 
 /// Which ended invocations are remembered, and the idempotency keys.
@@ -67,15 +65,15 @@ impl Store for Nowhere {
         self.remembered.surplus(self.now, false).or_else(|| self.dead.surplus(self.now, true))
     }
 
-    fn kept(&self, number: Number) -> Option<Cow<'_, Kept>> {
+    fn kept(&self, number: Number) -> Option<Past> {
         self.of(number.is_dead()).get(number.get())
     }
 
-    fn kept_mut(&mut self, number: Number) -> Option<&mut Kept> {
+    fn kept_mut(&mut self, number: Number) -> Option<&mut Past> {
         self.of_mut(number.is_dead()).get_mut(number.get())
     }
 
-    fn all_kept(&self) -> impl Iterator<Item = Cow<'_, Kept>> {
+    fn all_kept(&self) -> impl Iterator<Item = Past> {
         self.remembered.all().chain(self.dead.all())
     }
 
@@ -85,7 +83,7 @@ impl Store for Nowhere {
     }
 
     #[inline]
-    fn take_kept(&mut self, number: Number) -> Option<Kept> {
+    fn take_kept(&mut self, number: Number) -> Option<Past> {
         self.of_mut(number.is_dead()).take(number.get())
     }
 

@@ -1,13 +1,13 @@
 //! What has ended and is remembered: the last so many, with so many bytes, for so long.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use zato_core::{Cid, Moment};
 
 use super::rows::{Rows, grow};
-use crate::engine::state::{Kept, Number, Oldest, Place};
+use crate::engine::state::{Number, Oldest, Past, Place};
 use crate::record::Ended;
 
 /// So many places of those that were discarded are left empty, beside as many as are filled.
@@ -21,7 +21,7 @@ pub(super) struct Remembered {
     /// The first of those that took few words stands first here.
     rows: Rows,
     /// The others.
-    whole: HashMap<u64, Kept, foldhash::fast::RandomState>,
+    whole: HashMap<u64, Past, foldhash::fast::RandomState>,
     /// What the last of these was put under.
     last_whole: u64,
     /// How many have gone from the front, in all: the number of the first.
@@ -88,7 +88,7 @@ impl Remembered {
             Stands::Row(row)
         } else {
             self.last_whole += 1;
-            self.whole.insert(self.last_whole, Kept { place, ended, again, hidden_by });
+            self.whole.insert(self.last_whole, Past { ended: Arc::new(ended), again, hidden_by });
             Stands::Whole(self.last_whole)
         };
         self.bytes += bytes;
@@ -123,37 +123,36 @@ impl Remembered {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<Cow<'_, Kept>> {
-        self.kept(self.head(number)?)
+    pub(super) fn get(&self, number: u64) -> Option<Past> {
+        self.past(self.head(number)?)
     }
 
-    fn kept(&self, head: &Head) -> Option<Cow<'_, Kept>> {
+    fn past(&self, head: &Head) -> Option<Past> {
         match head.stands {
-            Stands::Whole(key) => self.whole.get(&key).map(Cow::Borrowed),
-            Stands::Row(row) => self
-                .rows
-                .get(row)
-                .map(|ended| Cow::Owned(Kept { place: head.place, ended, again: None, hidden_by: None })),
+            Stands::Whole(key) => self.whole.get(&key).cloned(),
+            Stands::Row(row) => {
+                Some(Past { ended: Arc::new(self.rows.get(row)?), again: None, hidden_by: None })
+            }
             Stands::Gone => None,
         }
     }
 
     /// One that was called again, if it may be.
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Kept> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Past> {
         match self.head(number)?.stands {
             Stands::Whole(key) => self.whole.get_mut(&key),
             Stands::Row(_) | Stands::Gone => None,
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Cow<'_, Kept>> {
-        self.heads.iter().filter_map(|head| self.kept(head))
+    pub(super) fn all(&self) -> impl Iterator<Item = Past> {
+        self.heads.iter().filter_map(|head| self.past(head))
     }
 
     /// Forgets one, if it is there; it is freed by who has it then. Of those that took few words only the first is ever
     /// forgotten.
     #[inline]
-    pub(super) fn take(&mut self, number: u64) -> Option<Kept> {
+    pub(super) fn take(&mut self, number: u64) -> Option<Past> {
         let at = self.at(number)?;
         let head = self.heads.get_mut(at)?;
         let (stands, bytes) = (std::mem::replace(&mut head.stands, Stands::Gone), head.bytes);
@@ -184,7 +183,6 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use zato_core::{Channel, Cid, Ending, Invocation, Outcome, Payload, ServiceName, Slot};
@@ -208,7 +206,7 @@ mod tests {
         }
 
         fn cids(&self) -> Vec<Cid> {
-            self.all().map(|kept| kept.invocation().cid).collect()
+            self.all().map(|past| past.ended.invocation.cid).collect()
         }
     }
 
@@ -262,7 +260,7 @@ mod tests {
         assert!(remembered.heads.len() < 100, "{} stand there", remembered.heads.len());
         let last = remembered.push_one(dead(10_000, "last"));
         assert_eq!(remembered.cids(), [cid(1), cid(10_000)]);
-        let at = |number| remembered.get(number).map(|kept| kept.invocation().cid);
+        let at = |number| remembered.get(number).map(|past| past.ended.invocation.cid);
         assert_eq!([first, last].map(at), [Some(cid(1)), Some(cid(10_000))]);
         assert_eq!(remembered.bytes, 9);
     }
@@ -302,7 +300,7 @@ mod tests {
                 let response = ended.outcome.payload().map(Payload::to_string);
                 format!("{ended:?} {} {response:?}", ended.invocation.payload)
             };
-            let read: Vec<_> = remembered.all().map(|kept| shown(&kept.ended)).collect();
+            let read: Vec<_> = remembered.all().map(|past| shown(&past.ended)).collect();
             assert_eq!(read, all[kept..].iter().map(shown).collect::<Vec<_>>());
             remembered.take(*number);
         }

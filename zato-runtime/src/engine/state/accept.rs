@@ -326,7 +326,7 @@ impl<S: Store> State<S> {
 /// One that has ended and is not held: it is kept, or written down.
 fn gone<S: Store>(held: &Table, store: &S, cid: Cid) -> Result<Option<Past>, StoreFault> {
     match held.kept(&cid) {
-        Some(number) => Ok(store.kept(number).map(|kept| kept.past())),
+        Some(number) => Ok(store.kept(number)),
         None => store.past(cid),
     }
 }

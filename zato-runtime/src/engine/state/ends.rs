@@ -7,7 +7,7 @@ use zato_core::{Cid, Ending, Invocation, Outcome, Slot};
 
 use super::groups::Full;
 use super::held::{Cancel, Delivered, Held, Waiting};
-use super::kept::{Kept, Oldest};
+use super::kept::Oldest;
 use super::queues::{Queues, Ticket};
 use super::state::State;
 use super::store::{Past, Store};
@@ -25,7 +25,7 @@ const FREED_AT_ONCE: usize = 1_024;
 #[must_use = "waiters are told when it is finished"]
 pub(in crate::engine) struct Aftermath {
     forgotten: Vec<Held>,
-    kept: Vec<Kept>,
+    kept: Vec<Past>,
     told: Vec<(oneshot::Sender<Outcome>, Outcome)>,
 }
 
@@ -98,7 +98,7 @@ impl<S: Store> State<S> {
                 let with_tree = with_tree || delivered.cancel == Cancel::WithTree;
                 delivered.cancel = if with_tree { Cancel::WithTree } else { Cancel::Alone };
                 self.store.cancelled(cid, with_tree);
-                CancelAnswer::Noted(Box::new(delivered.delivery(place)))
+                CancelAnswer::Noted(Box::new(delivered.delivery(place.lease(delivered.number))))
             }
             Held::Open(_) => {
                 self.groups.cancel(cid);
@@ -228,7 +228,7 @@ impl<S: Store> State<S> {
     fn forget_oldest(&mut self, oldest: Oldest) {
         let Oldest { number, place, .. } = oldest;
         if self.is_below_open(place) {
-            if let Some(Past { ended, again, .. }) = self.store.kept(number).map(|kept| kept.past()) {
+            if let Some(Past { ended, again, .. }) = self.store.kept(number) {
                 self.held.put(place, Node::Held(Held::Ended { ended, again }));
             }
             drop(self.store.take_kept(number));
@@ -257,10 +257,9 @@ impl<S: Store> State<S> {
 
     /// Forgets a dead letter that was kept; answers whether it was.
     pub(in crate::engine) fn discard_kept(&mut self, cid: Cid) -> bool {
-        let Some(number) = self.held.kept(&cid) else { return false };
-        let there = self.store.kept(number).map(|kept| (kept.place, kept.ended.bytes()));
-        if let Some((place, bytes)) = there {
-            self.drop_kept(Oldest { number, place, cid, bytes });
+        let (Some(place), Some(number)) = (self.held.place(&cid), self.held.kept(&cid)) else { return false };
+        if let Some(past) = self.store.kept(number) {
+            self.drop_kept(Oldest { number, place, cid, bytes: past.ended.bytes() });
         }
         for (number, place) in self.store.close_up() {
             self.held.put(place, Node::Kept(number));

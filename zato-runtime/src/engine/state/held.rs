@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Moment};
 
-use super::table::Place;
-use crate::record::{Delivery, Ended, Progress, Task};
+use crate::record::{Delivery, Ended, Lease, Progress, Task};
 
 /// An invocation and where it stands.
 #[derive(Debug)]
@@ -82,14 +81,14 @@ impl Delivered {
         self.before.as_ref().map_or(0, |before| before.attempts) + u32::from(self.runs)
     }
 
-    /// What was handed out; it stands in this place.
-    pub(in crate::engine) fn delivery(&self, place: Place) -> Delivery {
+    /// What was handed out under this lease.
+    pub(in crate::engine) fn delivery(&self, lease: Lease) -> Delivery {
         Delivery {
             invocation: self.invocation.clone(),
             attempt: self.attempt(),
             before: self.before.clone(),
             started_at: self.started_at,
-            lease: place.lease(self.number),
+            lease,
             task: Task::Run,
         }
     }

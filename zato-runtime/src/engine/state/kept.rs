@@ -1,12 +1,8 @@
 //! What has ended and is kept in memory for a while.
 
-use std::sync::Arc;
+use zato_core::Cid;
 
-use zato_core::{Cid, Invocation};
-
-use super::store::Past;
 use super::table::Place;
-use crate::record::Ended;
 
 /// Under what one is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,27 +34,4 @@ pub(in crate::engine) struct Oldest {
     pub(in crate::engine) cid: Cid,
     /// How many bytes it holds.
     pub(in crate::engine) bytes: usize,
-}
-
-/// One that has ended.
-#[derive(Debug, Clone)]
-pub(in crate::engine) struct Kept {
-    /// Where it stands in the table.
-    pub(in crate::engine) place: Place,
-    pub(in crate::engine) ended: Ended,
-    /// The invocation that runs it again.
-    pub(in crate::engine) again: Option<Cid>,
-    /// Whose attempt it was made in, where its parent is a synchronous call in that attempt.
-    pub(in crate::engine) hidden_by: Option<Cid>,
-}
-
-impl Kept {
-    pub(in crate::engine) fn invocation(&self) -> &Arc<Invocation> {
-        &self.ended.invocation
-    }
-
-    /// As it is shown.
-    pub(in crate::engine) fn past(&self) -> Past {
-        Past { ended: Arc::new(self.ended.clone()), again: self.again, hidden_by: self.hidden_by }
-    }
 }

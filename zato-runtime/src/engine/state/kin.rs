@@ -1,20 +1,17 @@
 //! Who comes from whom, so that a tree is walked and not searched for.
 
-use std::borrow::Cow;
-
 use zato_core::{Cid, Invocation};
 
 use super::held::Held;
-use super::kept::Kept;
 use super::state::State;
-use super::store::Store;
+use super::store::{Past, Store};
 use super::table::{Node, Place};
 
 /// One that is below another.
 #[derive(Debug)]
 pub(in crate::engine) enum Below<'a> {
     Held(&'a Held),
-    Kept(Cow<'a, Kept>),
+    Kept(Past),
     /// It is forgotten.
     Gap,
 }
@@ -23,7 +20,7 @@ impl Below<'_> {
     pub(in crate::engine) fn invocation(&self) -> Option<&Invocation> {
         match self {
             Self::Held(held) => Some(held.invocation()),
-            Self::Kept(kept) => Some(kept.invocation()),
+            Self::Kept(past) => Some(&past.ended.invocation),
             Self::Gap => None,
         }
     }

@@ -4,7 +4,6 @@ use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
 use super::held::{Cancel, Held, Hold, Waiting};
-use super::kept::Kept;
 use super::kin::Below;
 use super::restore::Left;
 use super::state::State;
@@ -56,8 +55,8 @@ impl<S: Store> State<S> {
         if let Some(held) = self.held.get(&cid) {
             return Ok(Some(self.found(held)));
         }
-        if let Some(Past { ended, again, .. }) = self.gone(cid)? {
-            return Ok(Some(self.found(&Held::Ended { ended, again })));
+        if let Some(past) = self.gone(cid)? {
+            return Ok(Some(self.found_past(past)));
         }
         Ok(self.store.left(cid)?.map(|left| self.found_left(left)))
     }
@@ -88,8 +87,7 @@ impl<S: Store> State<S> {
         Found { lingers: !self.lingering.is_empty() && self.lingering.contains_key(&id), ..found }
     }
 
-    fn found_kept(&self, kept: &Kept) -> Found {
-        let Past { ended, again, .. } = kept.past();
+    fn found_past(&self, Past { ended, again, .. }: Past) -> Found {
         self.found(&Held::Ended { ended, again })
     }
 
@@ -161,13 +159,13 @@ impl<S: Store> State<S> {
         let mut tree = Tree { found: Vec::new(), swept: 0 };
         match self.remembered(root) {
             Below::Held(held) if held.invocation().root == root => tree.found.push(self.found(held)),
-            Below::Kept(kept) if kept.invocation().root == root => tree.found.push(self.found_kept(&kept)),
+            Below::Kept(past) if past.ended.invocation.root == root => tree.found.push(self.found_past(past)),
             Below::Gap => tree.swept += 1,
             _ => return tree,
         }
         self.walk(root, root, true, |below| match below {
             Below::Held(held) => tree.found.push(self.found(held)),
-            Below::Kept(kept) => tree.found.push(self.found_kept(&kept)),
+            Below::Kept(past) => tree.found.push(self.found_past(past)),
             Below::Gap => tree.swept += 1,
         });
         tree.found.sort_unstable_by_key(Found::cid);
@@ -186,7 +184,7 @@ impl<S: Store> State<S> {
             (Some(Stage::Dead), Below::Held(held)) => {
                 matches!(held, Held::Ended { ended, again: None } if ended.is_dead())
             }
-            (Some(Stage::Dead), Below::Kept(kept)) => kept.again.is_none() && kept.ended.is_dead(),
+            (Some(Stage::Dead), Below::Kept(past)) => past.again.is_none() && past.ended.is_dead(),
             (Some(Stage::Waiting | Stage::Running), Below::Kept(_)) | (Some(_), Below::Gap) => false,
         };
         let passes = |one: &Below<'_>| {
@@ -207,7 +205,7 @@ impl<S: Store> State<S> {
         all.sort_unstable_by_key(newest_first);
         let found = |one| match one {
             Below::Held(held) => Some(self.found(held)),
-            Below::Kept(kept) => Some(self.found_kept(&kept)),
+            Below::Kept(past) => Some(self.found_past(past)),
             Below::Gap => None,
         };
         all.into_iter().filter_map(found).collect()
@@ -235,7 +233,7 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
         let root = match self.remembered(cid) {
             Below::Held(held) => held.invocation().root,
-            Below::Kept(kept) => kept.invocation().root,
+            Below::Kept(past) => past.ended.invocation.root,
             Below::Gap => return Vec::new(),
         };
         let mut open = Vec::new();

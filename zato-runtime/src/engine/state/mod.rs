@@ -32,7 +32,7 @@ mod lookup;
 pub(super) use accept::NotTaken;
 pub(super) use ends::Aftermath;
 pub(super) use held::Held;
-pub(super) use kept::{Kept, Number, Oldest};
+pub(super) use kept::{Number, Oldest};
 pub(super) use keyed::key_of;
 pub(super) use restore::Left;
 pub(super) use state::State;

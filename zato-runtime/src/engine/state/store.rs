@@ -1,11 +1,10 @@
 //! What a state tells of every change, in the step that makes it, and asks of what it does not hold itself.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
-use super::kept::{Kept, Number, Oldest};
+use super::kept::{Number, Oldest};
 use super::restore::Left;
 use super::table::Place;
 use crate::engine::contract::{Refused, StoreFault};
@@ -55,22 +54,22 @@ pub(in crate::engine) trait Store {
     }
 
     /// One that is kept.
-    fn kept(&self, _number: Number) -> Option<Cow<'_, Kept>> {
+    fn kept(&self, _number: Number) -> Option<Past> {
         None
     }
 
     /// The same, to be changed.
-    fn kept_mut(&mut self, _number: Number) -> Option<&mut Kept> {
+    fn kept_mut(&mut self, _number: Number) -> Option<&mut Past> {
         None
     }
 
     /// Everything that is kept.
-    fn all_kept(&self) -> impl Iterator<Item = Cow<'_, Kept>> {
+    fn all_kept(&self) -> impl Iterator<Item = Past> {
         std::iter::empty()
     }
 
     /// One is kept no longer; it is freed by who has it then.
-    fn take_kept(&mut self, _number: Number) -> Option<Kept> {
+    fn take_kept(&mut self, _number: Number) -> Option<Past> {
         None
     }
 
