@@ -25,6 +25,7 @@ mod blocking;
 mod keys;
 mod rate;
 mod pause;
+mod passing;
 mod limits;
 mod retention;
 mod formerly;

@@ -110,6 +110,10 @@ impl Hands {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(crate) fn of(&self, worker: usize) -> &Hand {
         &self.all[worker]
     }
@@ -119,8 +123,13 @@ impl Hands {
         let is_several = batch.len() > 1;
         self.of(worker).put_first(batch);
         if is_several {
-            self.filled.notify_one();
+            self.tell_of_several();
         }
+    }
+
+    /// Lets one of those that have nothing to do know that another has several in hand.
+    pub(crate) fn tell_of_several(&self) {
+        self.filled.notify_one();
     }
 
     /// Waits for something to do, so that others know when the worker has been woken.
@@ -165,12 +174,18 @@ impl Hands {
         Look(self.all.iter().map(|hand| hand.begun.load(Ordering::Relaxed)).collect())
     }
 
+    /// The other workers that have begun nothing since that look.
+    pub(crate) fn stuck<'a>(&'a self, worker: usize, since: &'a Look) -> impl Iterator<Item = usize> + 'a {
+        (0..self.all.len()).filter(move |other| {
+            *other != worker && since.0.get(*other) == Some(&self.all[*other].begun.load(Ordering::Relaxed))
+        })
+    }
+
     /// What a worker has in hand that has begun nothing since that look.
     pub(crate) fn take_over(&self, worker: usize, since: &Look) -> Batch<Delivery> {
-        for (other, hand) in self.all.iter().enumerate() {
-            let has_come_on =
-                since.0.get(other).is_none_or(|begun| *begun != hand.begun.load(Ordering::Relaxed));
-            if other != worker && !has_come_on && hand.count.load(Ordering::Acquire) > 0 {
+        for other in self.stuck(worker, since) {
+            let hand = &self.all[other];
+            if hand.count.load(Ordering::Acquire) > 0 {
                 let taken = hand.change(std::mem::take);
                 if !taken.is_empty() {
                     return taken.into_iter().collect();

@@ -11,7 +11,7 @@ use zato_core::{
     CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, ServiceName, When,
 };
 
-use crate::engine::{Accepted, Refused};
+use crate::engine::{Accepted, Plain, Refused};
 use crate::observer::Observer;
 use crate::record::{Accept, AttemptId, digest, key};
 use crate::registry::Entry;
@@ -151,10 +151,48 @@ pub(crate) fn hand_over<'a>(
     invocation: Invocation,
     beside: Beside,
 ) -> Receipt<'a> {
-    let invocation = Arc::new(invocation);
+    if from.is_none() && is_greedy() {
+        // A loop of calls that never wait would keep its thread from everything else.
+        return Step::later(async move {
+            tokio::task::yield_now().await;
+            enter(shared, from, invocation, beside).await
+        });
+    }
+    enter(shared, from, invocation, beside)
+}
+
+/// Has a call from outside that asks for nothing pass by what the engine holds.
+///
+/// # Errors
+///
+/// It comes back where it may not.
+fn pass(shared: &Shared, invocation: Arc<Invocation>) -> Result<(), Arc<Invocation>> {
+    let (Some(express), Some(service)) = (shared.engine.express(), shared.passes(&invocation)) else {
+        return Err(invocation);
+    };
+    express.push(Plain::new(invocation, service)).map_err(|plain| plain.invocation)
+}
+
+fn enter<'a>(
+    shared: &'a Shared,
+    from: Option<&'a Context>,
+    invocation: Invocation,
+    beside: Beside,
+) -> Receipt<'a> {
+    let mut invocation = Arc::new(invocation);
+    let entering = Entering::new(shared, &invocation);
+    if let (None, Beside { tell: None, brings_cid: false, members: None }) = (from, &beside) {
+        let cid = invocation.cid;
+        invocation = match pass(shared, invocation) {
+            Ok(()) => {
+                entering.taken();
+                return Step::now(Ok(cid));
+            }
+            Err(invocation) => invocation,
+        };
+    }
     let by = from.map(AttemptId::around);
     let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
-    let entering = Entering::new(shared, &invocation);
     let Beside { tell, brings_cid, members } = beside;
     let digest = from.filter(|context| shared.compares_calls(context)).map(|_| digest(&invocation));
     let key = key(&invocation);
@@ -180,13 +218,6 @@ pub(crate) fn hand_over<'a>(
         Err(Refused::Store(fault)) => Err(fault.of_call(Some(cid))),
         Err(refused) => Err(why(&refused, from)),
     };
-    if from.is_none() && is_greedy() {
-        // A loop of calls that never wait would keep its thread from everything else.
-        return Step::later(async move {
-            tokio::task::yield_now().await;
-            answered(shared.engine.accept_one(accept).await)
-        });
-    }
     match shared.engine.accept_one(accept) {
         Step::Now(answer) => Step::now(answered(answer.unwrap_or(Err(Refused::Draining)))),
         Step::Later(answer) => Step::later(async move { answered(answer.await) }),

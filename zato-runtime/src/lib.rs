@@ -60,6 +60,7 @@ mod desk;
 mod hands;
 mod within;
 mod worker;
+mod passing;
 mod standing;
 mod explain;
 mod builder;

@@ -43,15 +43,15 @@ const LONG: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a settle started, once it is recorded.
-type Recorded = Step<'static, Batch<Delivery>>;
+pub(crate) type Recorded = Step<'static, Batch<Delivery>>;
 
 /// All workers of a runtime.
 pub(crate) struct Workers {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// How many workers there are; written when one is dropped.
     live: AtomicUsize,
     /// What each of them has taken and not begun.
-    hands: Hands,
+    pub(crate) hands: Hands,
     /// Through which handlers call whose attempts are begun outside of a worker.
     desk: Arc<dyn Bus>,
 }
@@ -79,6 +79,9 @@ impl Drop for Alive {
 impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
+        if let Some(express) = shared.engine.express() {
+            express.set_up(count, &shared.registry.names());
+        }
         let workers = Arc::new(Self {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
@@ -108,8 +111,9 @@ impl Workers {
             let batch = self.take(worker, most, &bell).await;
             // It may have been rung once more while the wait was given up.
             bell.hush();
-            let (count, began) = (batch.len(), Instant::now());
+            let (count, began) = (batch.len() + self.passing(worker), Instant::now());
             self.hands.fill(worker, batch);
+            self.run_passing(worker, &desk).await;
             self.run_all(hand, &desk).await;
             let took = began.elapsed();
             let each = (took.as_nanos() / count.max(1) as u128).max(1);
@@ -131,6 +135,15 @@ impl Workers {
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread.
     async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
+        if let Some(express) = self.shared.engine.express() {
+            let taken = express.refill(worker, most);
+            if taken > 1 {
+                self.hands.tell_of_several();
+            }
+            if taken > 0 {
+                return Batch::new();
+            }
+        }
         match self.shared.engine.deliver(most) {
             Step::Now(batch) => batch.unwrap_or_default(),
             later @ Step::Later(_) => self.hands.wait(bell, self.take_later(worker, later)).await,
@@ -139,13 +152,13 @@ impl Workers {
 
     async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
         loop {
-            if self.hands.others_hold(worker) {
+            if self.hands.others_hold(worker) || self.others_have_passing(worker) {
                 let look = self.hands.look();
                 if let Ok(batch) = timeout(PATIENCE, &mut delivered).await {
                     return batch;
                 }
                 let batch = self.hands.take_over(worker, &look);
-                if !batch.is_empty() {
+                if !batch.is_empty() || self.put_back_passing(worker, &look) {
                     return batch;
                 }
                 continue;
@@ -163,7 +176,7 @@ impl Workers {
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
-    async fn run_all(self: &Arc<Self>, hand: &Hand, desk: &Arc<dyn Bus>) {
+    pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, desk: &Arc<dyn Bus>) {
         let mut granted = Batch::new();
         loop {
             let someone_is_woken = self.hands.anyone_is_woken();
@@ -206,13 +219,19 @@ impl Workers {
                     }
                 }
             };
-            match recorded {
-                Step::Now(started) => granted = started.unwrap_or_default(),
-                later @ Step::Later(_) => {
-                    if let Some(follows) = self.follows(later) {
-                        tokio::spawn(follows);
-                    }
+            granted = self.started_by(recorded);
+        }
+    }
+
+    /// What a settle has started, if it is recorded already; else that is run once it is.
+    pub(crate) fn started_by(self: &Arc<Self>, recorded: Recorded) -> Batch<Delivery> {
+        match recorded {
+            Step::Now(started) => started.unwrap_or_default(),
+            later @ Step::Later(_) => {
+                if let Some(follows) = self.follows(later) {
+                    tokio::spawn(follows);
                 }
+                Batch::new()
             }
         }
     }
@@ -280,7 +299,7 @@ impl Workers {
     }
 
     /// Records what follows from an attempt.
-    fn conclude(&self, delivery: Delivery, brought: Brought, lingers: bool) -> Recorded {
+    pub(crate) fn conclude(&self, delivery: Delivery, brought: Brought, lingers: bool) -> Recorded {
         let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
             Brought::Completed(response) => {
@@ -305,7 +324,7 @@ impl Workers {
     }
 
     /// Gives an attempt that waits for something a task of its own, and its limits.
-    fn see_through(
+    pub(crate) fn see_through(
         self: &Arc<Self>,
         delivery: Delivery,
         running: Running,
@@ -349,7 +368,7 @@ impl Workers {
 /// Lets whatever else waits for this thread run first: another worker that this one has woken, for one. Tokio keeps
 /// that for this thread, where nobody else can take it, and a handler may block the thread; this one can be taken over
 /// by another thread.
-async fn step_aside() {
+pub(crate) async fn step_aside() {
     let mut is_back = false;
     poll_fn(|cx| {
         if is_back {

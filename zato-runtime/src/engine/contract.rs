@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zato_core::bus::Step;
 use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
+use super::express::Express;
 use crate::found::{Counts, DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
@@ -132,7 +133,8 @@ pub trait Engine: LookUps {
         Step::later(async move { answers.await.pop().unwrap_or(Err(Refused::Draining)) })
     }
 
-    /// Hands out at least one and at most `most` attempts that are to be made now; waits until there is one.
+    /// Hands out at least one and at most `most` attempts that are to be made now; waits until there is one. Answers with
+    /// none where something waits on the way [past it](Self::express).
     ///
     /// What can be handed out is handed out by the call itself, so its answer must be awaited; dropping a wait
     /// loses nothing.
@@ -196,6 +198,11 @@ pub trait Engine: LookUps {
     ///
     /// [`StoreFault`] if that cannot be recorded: whether they are forgotten is unknown then.
     fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>>;
+
+    /// The way by which simple calls pass by what is held, if there is one.
+    fn express(&self) -> Option<&dyn Express> {
+        None
+    }
 
     /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended.
     fn drain(&self) -> Step<'_, ()>;

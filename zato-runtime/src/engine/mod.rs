@@ -1,5 +1,6 @@
 //! What holds invocations between the caller and the worker.
 
+mod express;
 mod contract;
 mod rate;
 mod state;
@@ -10,6 +11,7 @@ mod sqlite;
 mod url;
 
 pub use contract::{Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
+pub use express::{Express, Passed, Plain};
 pub(crate) use url::check;
 #[cfg(feature = "cli")]
 pub(crate) use url::keeps;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use zato_core::{Handler, Registration, Resources, ServiceName, UnknownService};
+use zato_core::{Handler, Registration, Resources, ServiceName, Settings, UnknownService};
 
 use super::faults::{Fault, Faults};
 use super::pairing::{CALLBACK, ON_FAILURE};
@@ -23,6 +23,10 @@ pub(crate) struct Entry {
     pub(crate) registration: Registration,
     /// Whether it came with the runtime.
     pub(crate) is_built_in: bool,
+    /// Its number among all.
+    pub(crate) number: u32,
+    /// Whether its invocations have no limits but those that they ask for.
+    pub(crate) is_plain: bool,
 }
 
 /// Every service of a runtime.
@@ -30,6 +34,7 @@ pub(crate) struct Registry {
     by_name: HashMap<&'static str, Arc<Entry>, foldhash::fast::RandomState>,
     /// The same by where the name stands, which is told without reading it.
     by_place: HashMap<(usize, usize), Arc<Entry>, foldhash::fast::RandomState>,
+    by_number: Vec<Arc<Entry>>,
     /// Whether the user named the services that are to run, so that others may be linked.
     is_chosen: bool,
 }
@@ -71,7 +76,7 @@ impl Registry {
         }
         let mut by_name =
             HashMap::with_capacity_and_hasher(known.len(), foldhash::fast::RandomState::default());
-        let mut by_place = HashMap::default();
+        let (mut by_place, mut by_number) = (HashMap::default(), Vec::with_capacity(known.len()));
         for (index, registration) in all().enumerate() {
             let name = registration.name();
             let handler = registration.build(resources).map_err(|missing| {
@@ -87,12 +92,18 @@ impl Registry {
                 on_failure: failure_callbacks.get(name).copied().map(ServiceName::linked),
                 registration: *registration,
                 is_built_in: index < built_in.len(),
+                number: u32::try_from(index).unwrap_or(u32::MAX),
+                is_plain: {
+                    let Settings { timeout, concurrency, rate, .. } = registration.settings();
+                    timeout.is_none() && concurrency.is_none() && rate.is_none()
+                },
             };
             let entry = Arc::new(entry);
+            by_number.push(entry.clone());
             by_place.insert(entry.name.place(), entry.clone());
             by_name.insert(name, entry);
         }
-        Ok(Self { by_name, by_place, is_chosen: !must_have_users })
+        Ok(Self { by_name, by_place, by_number, is_chosen: !must_have_users })
     }
 
     /// The service of that name.
@@ -103,6 +114,16 @@ impl Registry {
     /// The same for a name that has been looked up before, as all do that are on their way.
     pub(crate) fn of(&self, name: &ServiceName) -> Option<&Entry> {
         self.by_place.get(&name.place()).map(|entry| &**entry).or_else(|| self.get(name))
+    }
+
+    /// The service with that number.
+    pub(crate) fn numbered(&self, number: u32) -> Option<&Entry> {
+        self.by_number.get(number as usize).map(|entry| &**entry)
+    }
+
+    /// The names of all services, in the order of their numbers.
+    pub(crate) fn names(&self) -> Vec<ServiceName> {
+        self.by_number.iter().map(|entry| entry.name).collect()
     }
 
     /// All services, in the order of their names.

@@ -4,6 +4,9 @@ mod keys;
 mod rows;
 mod remembered;
 mod nowhere;
+mod track;
 mod engine;
+mod passing;
+mod verbs;
 
 pub(crate) use engine::Memory;

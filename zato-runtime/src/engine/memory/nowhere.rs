@@ -4,6 +4,7 @@ use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
+use super::rows::Rows;
 use crate::config::Config;
 use crate::engine::contract::Refused;
 use crate::engine::state::{Number, Oldest, Past, Place, Store};
@@ -37,6 +38,29 @@ impl Nowhere {
 }
 
 impl Nowhere {
+    /// Remembers what has completed and is not entered.
+    pub(super) fn append(&mut self, rows: &mut Rows) {
+        if let Some(last) = rows.last_end() {
+            self.now = self.now.max(last);
+        }
+        self.remembered.append(rows);
+    }
+
+    /// The first that is not entered, and what it stands below.
+    pub(super) fn to_enter(&self) -> Option<(Cid, Option<Cid>)> {
+        self.remembered.to_enter()
+    }
+
+    /// Enters that, where it stands from now on.
+    pub(super) fn enter(&mut self, place: Place) -> Option<Number> {
+        self.remembered.enter(place).map(|number| Number::new(number, false))
+    }
+
+    /// Forgets the first that is not entered, if it is the oldest and surplus; answers whether it was.
+    pub(super) fn forget_unentered(&mut self) -> bool {
+        self.remembered.forget_unentered(self.now)
+    }
+
     fn of(&self, is_dead: bool) -> &Remembered {
         if is_dead { &self.dead } else { &self.remembered }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zato_core::{Cid, Moment};
 
-use super::rows::{Rows, grow};
+use super::rows::{Brief, Rows, grow};
 use crate::engine::state::{Number, Oldest, Past, Place};
 use crate::record::Ended;
 
@@ -20,6 +20,8 @@ pub(super) struct Remembered {
     heads: VecDeque<Head>,
     /// The first of those that took few words stands first here.
     rows: Rows,
+    /// How many rows have been entered, in all; those after them have no heads.
+    entered: u64,
     /// The others.
     whole: HashMap<u64, Past, foldhash::fast::RandomState>,
     /// What the last of these was put under.
@@ -57,6 +59,7 @@ impl Remembered {
         Self {
             heads: VecDeque::new(),
             rows: Rows::default(),
+            entered: 0,
             whole: HashMap::default(),
             last_whole: 0,
             first: 0,
@@ -85,6 +88,8 @@ impl Remembered {
         let (cid, ended_at, bytes) = (ended.invocation.cid, ended.ended_at, ended.bytes());
         let row = if again.or(hidden_by).is_none() { self.rows.push(&ended, self.most) } else { None };
         let stands = if let Some(row) = row {
+            debug_assert_eq!(self.entered, row, "what came before is entered first");
+            self.entered = row + 1;
             Stands::Row(row)
         } else {
             self.last_whole += 1;
@@ -93,9 +98,51 @@ impl Remembered {
         };
         self.bytes += bytes;
         self.count += 1;
+        self.push_head(Head { cid, place, ended_at, bytes, stands })
+    }
+
+    fn push_head(&mut self, head: Head) -> u64 {
         grow(&mut self.heads, self.most);
-        self.heads.push_back(Head { cid, place, ended_at, bytes, stands });
+        self.heads.push_back(head);
         self.first + self.heads.len() as u64 - 1
+    }
+
+    /// Remembers what has ended and is not entered.
+    pub(super) fn append(&mut self, rows: &mut Rows) {
+        let (count, bytes) = (rows.len(), rows.bytes());
+        self.rows.append(rows, self.most);
+        self.count += count;
+        self.bytes += bytes;
+    }
+
+    /// The first that is not entered, and what it stands below.
+    pub(super) fn to_enter(&self) -> Option<(Cid, Option<Cid>)> {
+        self.rows.brief(self.entered).map(|row| (row.cid, row.parent))
+    }
+
+    /// Enters that, where it stands from now on; answers its number.
+    pub(super) fn enter(&mut self, place: Place) -> Option<u64> {
+        let (row, Brief { cid, ended_at, bytes, .. }) = (self.entered, self.rows.brief(self.entered)?);
+        self.entered += 1;
+        Some(self.push_head(Head { cid, place, ended_at, bytes, stands: Stands::Row(row) }))
+    }
+
+    /// Forgets the first that is not entered, if nothing else is remembered and it is too much or too old; answers whether it
+    /// was.
+    pub(super) fn forget_unentered(&mut self, now: Moment) -> bool {
+        let first = self.rows.brief(self.entered).filter(|_| self.heads.is_empty());
+        let Some(Brief { bytes, .. }) = first.filter(|first| self.is_surplus(first.ended_at, now)) else {
+            return false;
+        };
+        self.rows.pop(self.entered, bytes);
+        self.entered += 1;
+        self.count -= 1;
+        self.bytes -= bytes;
+        true
+    }
+
+    fn is_surplus(&self, ended_at: Moment, now: Moment) -> bool {
+        self.count > self.most || self.bytes > self.most_bytes || now.since(ended_at) > self.longest
     }
 
     /// The oldest, as long as there are too many, or it is too old. What is here may be dead.
@@ -106,8 +153,7 @@ impl Remembered {
             self.first += 1;
         }
         let Head { cid, place, ended_at, bytes, .. } = *self.heads.front()?;
-        let is_surplus = self.count > self.most || self.bytes > self.most_bytes;
-        (is_surplus || now.since(ended_at) > self.longest).then(|| Oldest {
+        self.is_surplus(ended_at, now).then(|| Oldest {
             number: Number::new(self.first, is_dead),
             place,
             cid,

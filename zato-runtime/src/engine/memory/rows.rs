@@ -12,7 +12,7 @@ use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, Servic
 use crate::record::Ended;
 
 /// Up to so many bytes a request and a response each are kept here.
-const FEW_BYTES: usize = 1_024;
+pub(super) const FEW_BYTES: usize = 1_024;
 
 /// What has completed, in the order in which it did. Each has a number.
 #[derive(Debug, Default)]
@@ -48,6 +48,15 @@ struct Row {
     response: Text,
     /// The number of the first byte of its payloads.
     text: u64,
+}
+
+/// What must be known of one to enter it, or to forget it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Brief {
+    pub(super) cid: Cid,
+    pub(super) parent: Option<Cid>,
+    pub(super) ended_at: Moment,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +125,46 @@ impl Rows {
         }
         grow(&mut self.all, most);
         self.all.push_back(row);
-        Some(self.first + self.all.len() as u64 - 1)
+        Some(self.end() - 1)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many bytes their payloads have.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// When the last has ended.
+    pub(super) fn last_end(&self) -> Option<Moment> {
+        self.all.back().map(|row| row.ended_at)
+    }
+
+    /// The number that the next is given.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.all.len() as u64
+    }
+
+    /// Takes all that others have, of `most` or about so many.
+    pub(super) fn append(&mut self, others: &mut Self, most: usize) {
+        // Wherever the texts of the others begin, they begin at the end of these now.
+        let moved = (self.first_text + self.texts.len() as u64).wrapping_sub(others.first_text);
+        for row in others.all.drain(..) {
+            grow(&mut self.all, most);
+            self.all.push_back(Row { text: row.text.wrapping_add(moved), ..row });
+        }
+        self.texts.append(&mut others.texts);
+        (others.first, others.first_text) = (0, 0);
+    }
+
+    /// What must be known of one to enter it, or to forget it.
+    pub(super) fn brief(&self, number: u64) -> Option<Brief> {
+        let row = self.all.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;
+        let Row { cid, parent, ended_at, .. } = *row;
+        Some(Brief { cid, parent, ended_at, bytes: row.texts_len() })
     }
 
     /// Forgets the first, whose number is this and whose payloads have so many bytes.

@@ -148,7 +148,12 @@ impl<S: Store> State<S> {
     }
 
     /// Whether so many more may wait, within so many times the bounds.
-    fn has_room(&self, more: usize, more_bytes: usize, within: usize) -> Result<(), Refused> {
+    pub(in crate::engine) fn has_room(
+        &self,
+        more: usize,
+        more_bytes: usize,
+        within: usize,
+    ) -> Result<(), Refused> {
         let (staged, staged_bytes) = self.groups.staged();
         let at_least_none = |count: i64| usize::try_from(count).unwrap_or_default();
         let waiting = at_least_none(self.waiting) + staged;

@@ -213,6 +213,11 @@ impl<S: Store> State<S> {
                 self.keep_at(place, Ended::clone(&ended), again);
             }
         }
+        self.forget_surplus();
+    }
+
+    /// Forgets what is kept beyond what is to be.
+    pub(in crate::engine) fn forget_surplus(&mut self) {
         while let Some(oldest) = self.store.surplus() {
             self.forget_oldest(oldest);
         }

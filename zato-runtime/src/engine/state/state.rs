@@ -181,19 +181,29 @@ impl<S: Store> State<S> {
         Some(delivery)
     }
 
+    /// Takes over one that has been started elsewhere and has never waited here.
+    pub(in crate::engine) fn take_started(
+        &mut self,
+        invocation: Arc<Invocation>,
+        started_at: Moment,
+    ) -> Delivery {
+        let service = self.queues.number(&invocation.service);
+        self.start(invocation, service, started_at, None)
+    }
+
     /// Starts one that has never waited.
     fn start(
         &mut self,
         invocation: Arc<Invocation>,
         service: u32,
         now: Moment,
-        near: (Cid, Place),
+        near: Option<(Cid, Place)>,
     ) -> Delivery {
         let place = self.held.place_of(invocation.cid);
         let lease = place.lease(self.next_number());
         let (delivered, delivery) = begun(invocation, service, None, lease, Task::Run, now);
         self.held.put(place, Node::Held(Held::Delivered(delivered)));
-        self.link(place, self.above(&delivery.invocation), Some(near));
+        self.link(place, self.above(&delivery.invocation), near);
         self.note_start(service, &delivery);
         delivery
     }
@@ -276,7 +286,7 @@ impl<S: Store> State<S> {
                             priority,
                             is_behind: false,
                         });
-                        settled.granted.push(self.start(callback, service, ended_at, (id.cid, place)));
+                        settled.granted.push(self.start(callback, service, ended_at, Some((id.cid, place))));
                     } else {
                         self.hold(callback, Some((id.cid, place)));
                     }
@@ -322,6 +332,18 @@ impl<S: Store> State<S> {
     /// Whether a worker that waits should look.
     pub(in crate::engine) fn can_deliver(&self) -> bool {
         !self.to_end.is_empty() || (!self.queues.is_empty() && self.running < self.max_running)
+    }
+
+    /// Whether so many that are not held here may wait, and so many run: nothing that is held is overtaken, and all of it
+    /// would fit.
+    pub(in crate::engine) fn lets_pass(&self, waiting: usize, bytes: usize, running: usize) -> bool {
+        !self.draining
+            && !self.closed
+            && !self.holds_back
+            && !self.can_deliver()
+            && self.running + running <= self.max_running
+            && bytes <= self.max_waiting_bytes
+            && self.has_room(waiting, bytes, 1).is_ok()
     }
 
     /// How many can be started at the most.

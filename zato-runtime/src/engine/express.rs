@@ -1,0 +1,75 @@
+//! What an engine offers that lets simple calls pass by what it holds.
+
+use std::sync::Arc;
+
+use zato_core::{Invocation, Moment, ServiceName};
+
+use crate::record::{Delivery, Ended};
+
+/// An invocation that asks for nothing but to be run: of a service without limits, due at once, without a deadline,
+/// options, a group, or somebody who waits for it.
+#[derive(Debug, Clone)]
+pub struct Plain {
+    /// What to run.
+    pub invocation: Arc<Invocation>,
+    /// The number of its service, as they were [set up](Express::set_up).
+    pub service: u32,
+    /// Its place in the order in which these came; given by the engine.
+    pub(crate) order: u64,
+}
+
+impl Plain {
+    /// One on its way.
+    pub fn new(invocation: Arc<Invocation>, service: u32) -> Self {
+        Self { invocation, service, order: 0 }
+    }
+}
+
+/// What became of one that has ended on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// It is recorded, and so is its callback if it has one, which waits.
+    Recorded,
+    /// It is recorded, and its callback is begun by the worker that has ended it.
+    Next,
+    /// Nothing is recorded: somebody has looked meanwhile, or its callback may not pass. It is to be
+    /// [promoted](Express::promote) and settled.
+    Barred,
+}
+
+/// The way past the state of an engine.
+///
+/// As long as nobody looks, an invocation that asks for nothing need not be entered where everything is found, counted,
+/// held up and cancelled: it goes from its caller to a worker, and what it came to is written down when it has ended. All of
+/// it is still held. Whoever asks the engine for anything has it entered first, in the order in which it came, so that nothing
+/// that can be asked or done tells one way from the other; what is entered goes on as everything else does. The way is
+/// closed while anything waits that could be started, so that nothing overtakes.
+pub trait Express: Send + Sync {
+    /// Says how many workers there are, and of which services plain invocations may come. Called once, before any does.
+    fn set_up(&self, workers: usize, services: &[ServiceName]);
+
+    /// Takes one from outside.
+    ///
+    /// # Errors
+    ///
+    /// It comes back where the way is closed, or full: it is to be accepted.
+    fn push(&self, plain: Plain) -> Result<(), Plain>;
+
+    /// Gives a worker that has nothing in hand up to `most`; answers how many. None where something else is due.
+    fn refill(&self, worker: usize, most: usize) -> usize;
+
+    /// The next that a worker has in hand; it runs from `now` on.
+    fn begin(&self, worker: usize, now: Moment) -> Option<Plain>;
+
+    /// Records that the one which a worker has begun has completed, with its callback.
+    fn end(&self, worker: usize, ended: &Ended, callback: Option<&Plain>) -> Passed;
+
+    /// Enters the one which a worker has begun, which goes on as a delivery does.
+    fn promote(&self, worker: usize) -> Option<Delivery>;
+
+    /// How many a worker has in hand and has not begun.
+    fn in_hand(&self, worker: usize) -> usize;
+
+    /// Has others take what a worker has in hand and has not begun; answers whether there was anything.
+    fn put_back(&self, worker: usize) -> bool;
+}

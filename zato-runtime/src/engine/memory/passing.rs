@@ -1,0 +1,143 @@
+//! How what passes by the state is taken, ended, and entered where somebody looks.
+
+use zato_core::{Moment, ServiceName};
+
+use super::engine::Memory;
+use super::nowhere::Nowhere;
+use super::rows::FEW_BYTES;
+use super::track::Track;
+use crate::engine::express::{Express, Passed, Plain};
+use crate::engine::state::{Node, State};
+use crate::record::{Delivery, Ended};
+
+impl State<Nowhere> {
+    /// Enters all that has completed on its way, in the order in which it has.
+    pub(super) fn enter_ended(&mut self) {
+        while let Some((cid, above)) = self.store.to_enter() {
+            let place = self.held.place_of(cid);
+            let Some(number) = self.store.enter(place) else { return };
+            self.held.put(place, Node::Kept(number));
+            self.link(place, above, None);
+        }
+    }
+
+    /// Forgets what is remembered beyond what is to be, entered or not.
+    fn forget_oldest_ended(&mut self) {
+        self.forget_surplus();
+        while self.store.forget_unentered() {}
+    }
+}
+
+impl Memory {
+    /// Whether anything may be on its way.
+    pub(super) fn is_passable(&self) -> bool {
+        self.track.get().is_some_and(Track::is_open)
+    }
+
+    /// Whether anything on its way waits for a worker.
+    pub(super) fn has_passing(&self) -> bool {
+        self.track.get().is_some_and(|track| !track.is_empty())
+    }
+
+    pub(super) fn pause_passing(&self, service: &ServiceName, paused: bool) {
+        if let Some(track) = self.track.get() {
+            track.pause(service, paused);
+        }
+    }
+
+    /// Enters all that is on its way, and closes the way.
+    pub(super) fn enter_passing(&self, state: &mut State<Nowhere>) {
+        let Some(track) = self.track.get().filter(|track| track.is_open()) else { return };
+        let waiting = track.close();
+        for slot in track.slots() {
+            let mut taken = slot.taken();
+            state.store.append(&mut taken.rows);
+            if let Some((invocation, started_at)) = taken.take_current() {
+                taken.entered = Some(state.take_started(invocation, started_at));
+            }
+        }
+        state.forget_oldest_ended();
+        if !waiting.is_empty() {
+            for plain in waiting {
+                state.hold(plain.invocation, None);
+            }
+            self.wake_worker();
+        }
+    }
+
+    /// Opens the way, or closes it. Called whenever the state is released.
+    pub(super) fn let_pass_or_not(&self, state: &mut State<Nowhere>) {
+        let Some(track) = self.track.get() else { return };
+        track.note_ring(state.next_ring());
+        let (waiting, running) = (track.most(), track.slots().len());
+        match (track.is_open(), state.lets_pass(waiting, waiting * FEW_BYTES, running)) {
+            (false, true) => track.open(),
+            (true, false) => self.enter_passing(state),
+            _ => {}
+        }
+    }
+}
+
+impl Express for Memory {
+    fn set_up(&self, workers: usize, services: &[ServiceName]) {
+        let state = self.state();
+        // Once: whoever comes second finds it set up.
+        let _ = self.track.set(Track::new(workers, services, self.max_waiting));
+        drop(state);
+    }
+
+    fn push(&self, plain: Plain) -> Result<(), Plain> {
+        match self.track.get() {
+            Some(track) if plain.invocation.payload.len() <= FEW_BYTES => track.push(plain)?,
+            _ => return Err(plain),
+        }
+        self.wake_worker();
+        Ok(())
+    }
+
+    fn refill(&self, worker: usize, most: usize) -> usize {
+        let (taken, left) = self.track.get().map_or((0, 0), |track| track.refill(worker, most));
+        if left > 0 {
+            // Whoever starts some of many wakes the next.
+            self.wake_worker();
+        }
+        taken
+    }
+
+    fn begin(&self, worker: usize, now: Moment) -> Option<Plain> {
+        self.track.get()?.begin(worker, now)
+    }
+
+    fn end(&self, worker: usize, ended: &Ended, callback: Option<&Plain>) -> Passed {
+        let Some(track) = self.track.get() else { return Passed::Barred };
+        let (passed, is_full) = track.end(worker, ended, callback);
+        if is_full {
+            let mut state = self.state();
+            state.store.append(&mut track.slots()[worker].taken().rows);
+            state.forget_oldest_ended();
+        }
+        passed
+    }
+
+    fn promote(&self, worker: usize) -> Option<Delivery> {
+        let mut state = self.state();
+        let mut taken = self.track.get()?.slots()[worker].taken();
+        let entered = taken.entered.take();
+        entered.or_else(|| {
+            let (invocation, started_at) = taken.take_current()?;
+            Some(state.take_started(invocation, started_at))
+        })
+    }
+
+    fn in_hand(&self, worker: usize) -> usize {
+        self.track.get().map_or(0, |track| track.in_hand(worker))
+    }
+
+    fn put_back(&self, worker: usize) -> bool {
+        let is_some = self.track.get().is_some_and(|track| track.put_back(worker));
+        if is_some {
+            self.wake_worker();
+        }
+        is_some
+    }
+}

@@ -1,0 +1,321 @@
+//! Where plain invocations are on their way past the state: in a queue, in the hands of workers, and as rows of what has
+//! come of them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use zato_core::{Invocation, Moment, ServiceName};
+
+use super::rows::Rows;
+use crate::engine::express::{Passed, Plain};
+use crate::record::{Delivery, Ended};
+
+/// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
+const MOST_WAITING: usize = 10_000;
+
+/// How many rows a worker writes before it hands them over.
+const ROWS: usize = 32;
+
+/// Set in the count of a service that is paused.
+const PAUSED: usize = 1 << (usize::BITS - 1);
+
+/// No timer rings.
+const NEVER: u64 = u64::MAX;
+
+pub(super) struct Track {
+    waiting: Mutex<Waiting>,
+    slots: Box<[Slot]>,
+    names: Box<[ServiceName]>,
+    /// How many of each service wait here, and whether it is paused. Written under the lock of what waits.
+    counts: Box<[AtomicUsize]>,
+    /// Whether anything may be on its way. Written under the lock of the state alone.
+    is_open: AtomicBool,
+    /// When something rings in the state, in nanoseconds from the start on. Written under the lock of the state.
+    rings_at: AtomicU64,
+    start: Instant,
+}
+
+/// What no worker has taken.
+struct Waiting {
+    is_open: bool,
+    services: Box<[VecDeque<Plain>]>,
+    /// The services of which some wait, in the order of their turns.
+    turns: VecDeque<u32>,
+    len: usize,
+    most: usize,
+    /// How many have come, in all.
+    order: u64,
+}
+
+/// What one worker has taken. Each stands in cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Slot {
+    taken: Mutex<Taken>,
+    /// How many are in hand; written under the lock.
+    count: AtomicUsize,
+}
+
+#[derive(Default)]
+pub(super) struct Taken {
+    in_hand: VecDeque<Plain>,
+    /// The one that is run, and since when.
+    current: Option<(Arc<Invocation>, Moment)>,
+    /// The same once it has been entered.
+    pub(super) entered: Option<Delivery>,
+    /// What has come of those that were run.
+    pub(super) rows: Rows,
+}
+
+impl Slot {
+    pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, taken: &Taken) {
+        self.count.store(taken.in_hand.len(), Ordering::Release);
+    }
+}
+
+impl Taken {
+    pub(super) fn take_current(&mut self) -> Option<(Arc<Invocation>, Moment)> {
+        self.current.take()
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, mut plain: Plain, counts: &[AtomicUsize]) {
+        let service = plain.service as usize;
+        plain.order = self.order;
+        self.order += 1;
+        let queue = &mut self.services[service];
+        if queue.is_empty() {
+            self.turns.push_back(plain.service);
+        }
+        queue.push_back(plain);
+        self.len += 1;
+        counts[service].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn put_back(&mut self, plain: Plain, counts: &[AtomicUsize]) {
+        let service = plain.service as usize;
+        let queue = &mut self.services[service];
+        if queue.is_empty() {
+            self.turns.push_front(plain.service);
+        }
+        queue.push_front(plain);
+        self.len += 1;
+        counts[service].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn pop(&mut self, counts: &[AtomicUsize]) -> Option<Plain> {
+        let service = self.turns.pop_front()?;
+        let queue = &mut self.services[service as usize];
+        let plain = queue.pop_front()?;
+        if !queue.is_empty() {
+            self.turns.push_back(service);
+        }
+        self.len -= 1;
+        counts[service as usize].fetch_sub(1, Ordering::Relaxed);
+        Some(plain)
+    }
+}
+
+impl Track {
+    /// For so many workers, where so many may wait in all.
+    pub(super) fn new(workers: usize, names: &[ServiceName], max_waiting: usize) -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                is_open: false,
+                services: names.iter().map(|_| VecDeque::new()).collect(),
+                turns: VecDeque::new(),
+                len: 0,
+                most: MOST_WAITING.min(max_waiting / 4),
+                order: 0,
+            }),
+            slots: (0..workers).map(|_| Slot::default()).collect(),
+            names: names.into(),
+            counts: names.iter().map(|_| AtomicUsize::new(0)).collect(),
+            is_open: AtomicBool::new(false),
+            rings_at: AtomicU64::new(NEVER),
+            start: Instant::now(),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// How many may wait here.
+    pub(super) fn most(&self) -> usize {
+        self.waiting().most
+    }
+
+    /// Whether anything may be on its way.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting().len == 0
+    }
+
+    pub(super) fn open(&self) {
+        self.is_open.store(true, Ordering::Relaxed);
+        self.waiting().is_open = true;
+    }
+
+    /// Lets nobody in any more; answers all that nobody has begun, in the order in which it came.
+    pub(super) fn close(&self) -> Vec<Plain> {
+        self.is_open.store(false, Ordering::Relaxed);
+        let mut waiting = self.waiting();
+        waiting.is_open = false;
+        let mut all = Vec::with_capacity(waiting.len);
+        while let Some(plain) = waiting.pop(&self.counts) {
+            all.push(plain);
+        }
+        drop(waiting);
+        for slot in &self.slots {
+            let mut taken = slot.taken();
+            all.extend(taken.in_hand.drain(..));
+            slot.count(&taken);
+        }
+        all.sort_unstable_by_key(|plain| plain.order);
+        all
+    }
+
+    /// Something rings in the state then.
+    pub(super) fn note_ring(&self, at: Option<Instant>) {
+        let nanos =
+            |at: Instant| u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(NEVER);
+        let at = at.map_or(NEVER, nanos);
+        if self.rings_at.load(Ordering::Relaxed) != at {
+            self.rings_at.store(at, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the state is to be looked at first.
+    fn rings(&self) -> bool {
+        let at = self.rings_at.load(Ordering::Relaxed);
+        at != NEVER && self.start.elapsed() >= Duration::from_nanos(at)
+    }
+
+    /// Whether anything waits here of a service, or nothing of it may start.
+    fn is_barred(&self, service: u32) -> bool {
+        self.counts[service as usize].load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether anything waits here of a service.
+    pub(super) fn has_waiting(&self, service: &ServiceName) -> bool {
+        let named = self.names.iter().position(|name| name == service);
+        named.is_some_and(|service| self.counts[service].load(Ordering::Relaxed) & !PAUSED != 0)
+    }
+
+    pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
+        let Some(service) = self.names.iter().position(|name| name == service) else { return };
+        let _waiting = self.waiting();
+        if paused {
+            self.counts[service].fetch_or(PAUSED, Ordering::Relaxed);
+        } else {
+            self.counts[service].fetch_and(!PAUSED, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn push(&self, plain: Plain) -> Result<(), Plain> {
+        let mut waiting = self.waiting();
+        let is_paused = || self.counts[plain.service as usize].load(Ordering::Relaxed) & PAUSED != 0;
+        if !waiting.is_open || waiting.len >= waiting.most || is_paused() {
+            return Err(plain);
+        }
+        waiting.push(plain, &self.counts);
+        Ok(())
+    }
+
+    /// Answers how many were taken, and how many are left.
+    pub(super) fn refill(&self, worker: usize, most: usize) -> (usize, usize) {
+        if self.rings() {
+            return (0, 0);
+        }
+        let slot = &self.slots[worker];
+        let mut taken = slot.taken();
+        let mut waiting = self.waiting();
+        // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
+        let most = most.min(1 + waiting.len / 4);
+        while taken.in_hand.len() < most
+            && let Some(plain) = waiting.pop(&self.counts)
+        {
+            taken.in_hand.push_back(plain);
+        }
+        slot.count(&taken);
+        (taken.in_hand.len(), waiting.len)
+    }
+
+    pub(super) fn begin(&self, worker: usize, now: Moment) -> Option<Plain> {
+        let slot = &self.slots[worker];
+        let mut taken = slot.taken();
+        let plain = taken.in_hand.pop_front()?;
+        slot.count(&taken);
+        taken.current = Some((plain.invocation.clone(), now));
+        Some(plain)
+    }
+
+    /// Answers whether the rows are to be handed over, too.
+    pub(super) fn end(&self, worker: usize, ended: &Ended, callback: Option<&Plain>) -> (Passed, bool) {
+        let mut taken = self.slots[worker].taken();
+        if taken.current.is_none() {
+            return (Passed::Barred, false);
+        }
+        let mut passed = Passed::Recorded;
+        let mut behind = None;
+        if let Some(callback) = callback {
+            if self.is_barred(callback.service) {
+                let waiting = self.waiting();
+                let is_paused = self.counts[callback.service as usize].load(Ordering::Relaxed) & PAUSED != 0;
+                if !waiting.is_open || is_paused {
+                    return (Passed::Barred, false);
+                }
+                behind = Some((waiting, callback));
+            } else {
+                passed = Passed::Next;
+            }
+        }
+        if taken.rows.push(ended, ROWS).is_none() {
+            return (Passed::Barred, false);
+        }
+        if let Some((mut waiting, callback)) = behind {
+            waiting.push(callback.clone(), &self.counts);
+        }
+        taken.current = match callback {
+            Some(callback) if passed == Passed::Next => Some((callback.invocation.clone(), ended.ended_at)),
+            _ => None,
+        };
+        (passed, taken.rows.len() >= ROWS)
+    }
+
+    pub(super) fn in_hand(&self, worker: usize) -> usize {
+        self.slots.get(worker).map_or(0, |slot| slot.count.load(Ordering::Acquire))
+    }
+
+    /// Puts back what a worker has in hand, before all else that waits; answers whether there was anything.
+    pub(super) fn put_back(&self, worker: usize) -> bool {
+        let slot = &self.slots[worker];
+        let mut taken = slot.taken();
+        let mut waiting = self.waiting();
+        // Who closes the way takes it out of the hand.
+        if !waiting.is_open || taken.in_hand.is_empty() {
+            return false;
+        }
+        while let Some(plain) = taken.in_hand.pop_back() {
+            waiting.put_back(plain, &self.counts);
+        }
+        slot.count(&taken);
+        true
+    }
+}

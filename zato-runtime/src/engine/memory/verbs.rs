@@ -1,0 +1,219 @@
+//! The verbs of the memory engine.
+
+use std::sync::Arc;
+
+use tokio::time::timeout_at;
+use zato_core::bus::Step;
+use zato_core::{Cid, Invocation, Outcome, ServiceName};
+
+use super::engine::Memory;
+use crate::engine::contract::{
+    Accepted, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault,
+};
+use crate::engine::express::Express;
+use crate::engine::state::{NotTaken, State};
+use crate::found::{DiscardAnswer, Filter, Found, Tree};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
+
+impl LookUps for Memory {
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
+        let state = self.whole();
+        Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
+    }
+
+    fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>> {
+        Step::now(Ok(self.whole().tree(root)))
+    }
+
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
+        Step::now(Ok(self.whole().list(filter)))
+    }
+}
+
+impl Engine for Memory {
+    fn url(&self) -> &'static str {
+        "memory:"
+    }
+
+    fn capabilities(&self) -> &[Capability] {
+        &[]
+    }
+
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
+        self.whole().announce(services, join);
+        Ok(())
+    }
+
+    fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
+        Step::now(self.whole().stage(group, members))
+    }
+
+    fn room(&self, members: usize, bytes: usize) -> Step<'_, ()> {
+        let has_room = move || self.whole().has_room_outside(members, bytes);
+        if self.line.is_empty() && has_room() {
+            return Step::now(());
+        }
+        Step::later(self.line.wait_until(has_room))
+    }
+
+    fn unstage(&self, group: Cid) -> Step<'_, ()> {
+        let dropped = self.whole().unstage(group);
+        drop(dropped);
+        self.line.wake();
+        Step::now(())
+    }
+
+    fn accept(&self, batch: Batch<Accept>) -> Step<'_, Batch<Result<Accepted, Refused>>> {
+        let mut answers = Batch::with_capacity(batch.len());
+        let mut left = batch.into_iter();
+        for accept in left.by_ref() {
+            match self.take_in_turn(accept) {
+                Ok(accepted) => answers.push(Ok(accepted)),
+                Err(NotTaken::Refused(refused)) => answers.push(Err(refused)),
+                Err(NotTaken::NoRoom(accept)) => {
+                    let accept = *accept;
+                    return Step::later(async move {
+                        answers.push(self.line.wait(accept, |accept| self.take(accept)).await);
+                        for accept in left {
+                            answers.push(self.line.wait(accept, |accept| self.take(accept)).await);
+                        }
+                        answers
+                    });
+                }
+            }
+        }
+        Step::now(answers)
+    }
+
+    fn accept_one(&self, accept: Accept) -> Step<'_, Result<Accepted, Refused>> {
+        match self.take_in_turn(accept) {
+            Ok(accepted) => Step::now(Ok(accepted)),
+            Err(NotTaken::Refused(refused)) => Step::now(Err(refused)),
+            Err(NotTaken::NoRoom(accept)) => Step::later(self.line.wait(*accept, |accept| self.take(accept))),
+        }
+    }
+
+    fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
+        let mut rings = match self.hand_out(most, true) {
+            Ok(batch) => return Step::now(batch),
+            Err(rings) => rings,
+        };
+        let asleep = self.asleep();
+        if self.has_passing() {
+            return Step::now(Batch::new());
+        }
+        Step::later(async move {
+            let _asleep = asleep;
+            loop {
+                // A word that has come since the look is kept for whoever waits first.
+                let startable = self.startable.notified();
+                match rings {
+                    // Whoever accepts what rings earlier wakes a worker, and that one waits for the earlier.
+                    Some(rings) => {
+                        let _ = timeout_at(rings, startable).await;
+                    }
+                    None => startable.await,
+                }
+                match self.hand_out(most, false) {
+                    Ok(batch) => return batch,
+                    Err(_) if self.has_passing() => return Batch::new(),
+                    Err(next) => rings = next,
+                }
+            }
+        })
+    }
+
+    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
+        let state = self.whole();
+        Step::now(
+            self.settle_and_wake(state, |state| {
+                batch.into_iter().map(|settle| state.settle(settle)).collect()
+            }),
+        )
+    }
+
+    fn settle_one(&self, settle: Settle) -> Step<'static, Result<Settled, LeaseLost>> {
+        let state = self.state_to_settle(&settle);
+        Step::now(self.settle_and_wake(state, |state| state.settle(settle)))
+    }
+
+    fn release(&self, attempt: AttemptId) {
+        let mut state = self.whole();
+        state.release(attempt);
+        let idle = state.is_idle();
+        drop(state);
+        self.wake(idle, true);
+    }
+
+    fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, Result<(), StoreFault>> {
+        let mut state = self.whole();
+        state.pause(service, paused);
+        self.pause_passing(service, paused);
+        let idle = state.is_idle();
+        drop(state);
+        self.wake(idle, !paused);
+        Step::now(Ok(()))
+    }
+
+    fn cancel(
+        &self,
+        batch: Batch<Cid>,
+        with_tree: bool,
+    ) -> Step<'_, Result<Batch<Option<CancelAnswer>>, StoreFault>> {
+        let mut state = self.whole();
+        let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
+        drop(state);
+        self.wake_worker();
+        Step::now(answers)
+    }
+
+    fn below(&self, cid: Cid) -> Step<'_, Result<Vec<Cid>, StoreFault>> {
+        Step::now(Ok(self.whole().below(cid)))
+    }
+
+    fn is_running(&self, attempt: AttemptId) -> bool {
+        self.whole().is_running(attempt)
+    }
+
+    fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
+        match self.whole().outcome(cid) {
+            Err(fault) => Step::now(Err(fault)),
+            Ok(None) => Step::now(Ok(None)),
+            Ok(Some(Ok(outcome))) => Step::now(Ok(Some(outcome))),
+            Ok(Some(Err(told))) => Step::later(async move { Ok(told.await.ok()) }),
+        }
+    }
+
+    fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>> {
+        let mut state = self.whole();
+        Step::now(batch.into_iter().map(|cid| state.discard(cid)).collect())
+    }
+
+    fn express(&self) -> Option<&dyn Express> {
+        Some(self)
+    }
+
+    fn drain(&self) -> Step<'_, ()> {
+        self.whole().draining = true;
+        self.line.wake_all();
+        Step::later(async move {
+            loop {
+                let idle = self.idle.notified();
+                tokio::pin!(idle);
+                // Listening must begin before the look, or a change between the two would be missed.
+                idle.as_mut().enable();
+                if self.whole().is_idle() {
+                    return;
+                }
+                idle.await;
+            }
+        })
+    }
+
+    fn close(&self) -> usize {
+        let ended = self.whole().change(State::close);
+        self.line.wake_all();
+        self.idle.notify_waiters();
+        ended
+    }
+}
