@@ -37,7 +37,7 @@ impl Registration {
             needs: S::NEEDS,
             request: type_name::<S::Request>,
             response: type_name::<S::Response>,
-            build: |resources| Ok(Arc::new(Typed(S::build(resources)?))),
+            build: |resources| Ok(Arc::new(Typed(Arc::new(S::build(resources)?)))),
         }
     }
 
@@ -122,9 +122,13 @@ pub enum Reply {
 pub trait Handler: Send + Sync {
     /// Reads the context's payload, runs the service on it and writes the response.
     fn run(self: Arc<Self>, ctx: Context) -> Attempt;
+
+    /// The same service, counted apart: an attempt holds on to what runs it, and whoever shares that counts up and down in
+    /// the same place.
+    fn apart(&self) -> Arc<dyn Handler>;
 }
 
-struct Typed<S>(S);
+struct Typed<S>(Arc<S>);
 
 impl<S: Service> Handler for Typed<S> {
     fn run(self: Arc<Self>, ctx: Context) -> Attempt {
@@ -141,5 +145,9 @@ impl<S: Service> Handler for Typed<S> {
                 Err(failure) => Reply::Failed(failure),
             }
         })
+    }
+
+    fn apart(&self) -> Arc<dyn Handler> {
+        Arc::new(Self(self.0.clone()))
     }
 }

@@ -1,20 +1,35 @@
-//! A door of a worker's own, through which the handlers call that it runs.
+//! A door of a worker's own, through which the handlers call that it runs, and these handlers.
 //!
-//! A context holds on to its door. If all held the one, workers would count up and down in the same place for every
-//! attempt, and wait for each other there.
+//! An attempt holds on to its door and its handler. If all held the one, workers would count up and down in the same place
+//! for every attempt, and wait for each other there.
 
 use std::sync::Arc;
 
 use zato_core::bus::{Bus, Call, GroupCall, Step};
-use zato_core::{CallError, Cancellation, Cid, Context, Payload};
+use zato_core::{CallError, Cancellation, Cid, Context, Handler, Invocation, Payload};
 
+use crate::dispatch::Running;
 use crate::shared::Shared;
 
-pub(crate) struct Desk(Arc<Shared>);
+struct Desk(Arc<Shared>);
 
-impl Desk {
-    pub(crate) fn of(shared: &Arc<Shared>) -> Arc<dyn Bus> {
-        Arc::new(Self(shared.clone()))
+/// What attempts hold on to, of a worker's own.
+pub(crate) struct Own {
+    desk: Arc<dyn Bus>,
+    /// By the numbers of the services.
+    handlers: Vec<Arc<dyn Handler>>,
+}
+
+impl Own {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        let handlers = shared.registry.numbered().map(|entry| entry.handler.apart()).collect();
+        Self { desk: Arc::new(Desk(shared.clone())), handlers }
+    }
+
+    /// Begins an attempt of a service.
+    pub(crate) fn begin(&self, service: u32, invocation: &Arc<Invocation>, attempt: u32) -> Option<Running> {
+        let handler = self.handlers.get(service as usize)?;
+        Some(Running::new(handler.clone(), Context::new(invocation.clone(), attempt, self.desk.clone())))
     }
 }
 

@@ -11,24 +11,24 @@ use zato_core::{
     CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, ServiceName, When,
 };
 
-use crate::engine::{Accepted, Plain, Refused};
+use crate::engine::{Accepted, Refused};
 use crate::observer::Observer;
 use crate::record::{Accept, AttemptId, digest, key};
 use crate::registry::Entry;
 use crate::shared::Shared;
 
-/// Checks everything about a call that can be checked before it runs. Afterwards it is an invocation.
+/// Checks everything about a call that can be checked before it runs. Afterwards it is an invocation, of this service.
 ///
 /// # Errors
 ///
 /// [`CallError`] if the target or a callback is unknown, the payload cannot be sent, the tree is too deep or
 /// the context is over.
-pub(crate) fn check(
-    shared: &Shared,
+pub(crate) fn check<'a>(
+    shared: &'a Shared,
     from: Option<&Context>,
     call: Call<'_>,
     channel: Channel,
-) -> Result<Invocation, CallError> {
+) -> Result<(Invocation, &'a Entry), CallError> {
     if let Some(context) = from.filter(|context| context.has_returned()) {
         return Err(over(context));
     }
@@ -83,7 +83,7 @@ pub(crate) fn check(
     }
     invocation.callbacks = callbacks;
     invocation.on_failure = on_failure;
-    Ok(invocation)
+    Ok((invocation, target))
 }
 
 /// Times become times of day, and a caller's earlier deadline holds.
@@ -116,9 +116,12 @@ pub(crate) type Receipt<'a> = Step<'a, Result<Cid, CallError>>;
 
 /// Accepts an asynchronous call.
 pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
-    let beside = Beside { brings_cid: call.cid.is_some(), ..Beside::default() };
+    let brings_cid = call.cid.is_some();
     match check(shared, from, call, Channel::InvokeAsync) {
-        Ok(invocation) => hand_over(shared, from, invocation, beside),
+        Ok((invocation, target)) => {
+            let passes = if from.is_none() && !brings_cid { target.passes(&invocation) } else { None };
+            hand_over(shared, from, invocation, Beside { brings_cid, passes, ..Beside::default() })
+        }
         Err(refused) => Step::now(Err(refused)),
     }
 }
@@ -128,7 +131,7 @@ pub(crate) fn accept_told<'a>(
     shared: &'a Shared,
     call: Call<'_>,
 ) -> Result<(Receipt<'a>, oneshot::Receiver<Outcome>), CallError> {
-    let invocation = check(shared, None, call, Channel::Invoke)?;
+    let (invocation, _) = check(shared, None, call, Channel::Invoke)?;
     let (tell, told) = oneshot::channel();
     Ok((hand_over(shared, None, invocation, Beside { tell: Some(tell), ..Beside::default() }), told))
 }
@@ -142,6 +145,8 @@ pub(crate) struct Beside {
     pub(crate) brings_cid: bool,
     /// For a group: how many members it has.
     pub(crate) members: Option<u32>,
+    /// The number of its service, if it may pass by what the engine holds.
+    pub(crate) passes: Option<u32>,
 }
 
 /// Has the engine accept an invocation, or a group of so many members.
@@ -161,39 +166,23 @@ pub(crate) fn hand_over<'a>(
     enter(shared, from, invocation, beside)
 }
 
-/// Has a call from outside that asks for nothing pass by what the engine holds.
-///
-/// # Errors
-///
-/// It comes back where it may not.
-fn pass(shared: &Shared, invocation: Arc<Invocation>) -> Result<(), Arc<Invocation>> {
-    let (Some(express), Some(service)) = (shared.engine.express(), shared.passes(&invocation)) else {
-        return Err(invocation);
-    };
-    express.push(Plain::new(invocation, service)).map_err(|plain| plain.invocation)
-}
-
 fn enter<'a>(
     shared: &'a Shared,
     from: Option<&'a Context>,
     invocation: Invocation,
     beside: Beside,
 ) -> Receipt<'a> {
-    let mut invocation = Arc::new(invocation);
     let entering = Entering::new(shared, &invocation);
-    if let (None, Beside { tell: None, brings_cid: false, members: None }) = (from, &beside) {
-        let cid = invocation.cid;
-        invocation = match pass(shared, invocation) {
-            Ok(()) => {
-                entering.taken();
-                return Step::now(Ok(cid));
-            }
-            Err(invocation) => invocation,
-        };
+    if let (Some(express), Some(service)) = (shared.engine.express(), beside.passes)
+        && express.push(service, &invocation)
+    {
+        entering.taken();
+        return Step::now(Ok(invocation.cid));
     }
+    let invocation = Arc::new(invocation);
     let by = from.map(AttemptId::around);
     let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
-    let Beside { tell, brings_cid, members } = beside;
+    let Beside { tell, brings_cid, members, .. } = beside;
     let digest = from.filter(|context| shared.compares_calls(context)).map(|_| digest(&invocation));
     let key = key(&invocation);
     let accept = Accept { invocation, by, tell, brings_cid, key, digest, members };
@@ -235,13 +224,13 @@ fn is_greedy() -> bool {
 
 /// An invocation that a door has been told of, until it is known whether the engine takes it. A caller may stop
 /// waiting before.
-pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Arc<Invocation>)>);
+pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Box<Invocation>)>);
 
 impl<'a> Entering<'a> {
-    pub(crate) fn new(shared: &'a Shared, invocation: &Arc<Invocation>) -> Self {
+    pub(crate) fn new(shared: &'a Shared, invocation: &Invocation) -> Self {
         Self(shared.observer.as_deref().map(|observer| {
             observer.entering(invocation);
-            (observer, invocation.clone())
+            (observer, Box::new(invocation.clone()))
         }))
     }
 

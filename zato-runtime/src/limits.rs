@@ -107,16 +107,6 @@ impl Shared {
         }
     }
 
-    /// The number of its service, if an invocation asks for nothing but to be run.
-    #[inline]
-    pub(crate) fn passes(&self, invocation: &Invocation) -> Option<u32> {
-        let Invocation { due: None, deadline: None, options: None, slot: None, .. } = invocation else {
-            return None;
-        };
-        let entry = self.registry.of(&invocation.service)?;
-        entry.is_plain.then_some(entry.number)
-    }
-
     /// When an attempt that has just started is over, whichever limit comes first.
     pub(crate) fn limit(&self, invocation: &Invocation, settings: &Settings) -> Option<Limit> {
         let options = invocation.options.as_deref();

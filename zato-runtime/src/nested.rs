@@ -31,15 +31,12 @@ pub(crate) struct Inner<'a> {
 impl<'a> Inner<'a> {
     /// Checks the call; nothing runs yet.
     pub(crate) fn enter(shared: &'a Shared, context: &Context, call: Call<'_>) -> Result<Self, CallError> {
-        let invocation = intake::check(shared, Some(context), call, Channel::Invoke)?;
+        let (invocation, entry) = intake::check(shared, Some(context), call, Channel::Invoke)?;
         let level = context.level() + 1;
         if level > MAX_NESTED {
             let service = invocation.service.to_string();
             return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
         }
-        let Some(entry) = shared.registry.of(&invocation.service) else {
-            return Err(shared.registry.unknown("target", &invocation.service).into());
-        };
         Ok(Self {
             shared,
             bus: context.bus(),

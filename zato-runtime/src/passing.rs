@@ -5,17 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use zato_core::bus::Bus;
-use zato_core::{Context, Moment, Outcome};
+use zato_core::Moment;
 
-use crate::dispatch::Running;
-use crate::engine::{Express, Passed, Plain};
-use crate::hands::Look;
-use crate::intake::Entering;
-use crate::record::{Batch, Delivery, Ended};
+use crate::desk::Own;
+use crate::engine::Express;
+use crate::hands::{Hands, Look};
+use crate::record::{Batch, Delivery};
 use crate::retry::Brought;
-use crate::settle::callbacks;
-use crate::worker::{Workers, step_aside};
+use crate::settle::{pass, settle};
+use crate::worker::{Recorded, Workers, step_aside};
 
 impl Workers {
     /// How many a worker has in hand that pass by.
@@ -36,21 +34,23 @@ impl Workers {
     }
 
     /// Runs all that a worker has in hand that passes by, with what follows from each.
-    pub(crate) async fn run_passing(self: &Arc<Self>, worker: usize, desk: &Arc<dyn Bus>) {
+    pub(crate) async fn run_passing(self: &Arc<Self>, worker: usize, own: &Own) {
         let Some(express) = self.shared.engine.express() else { return };
         let hand = self.hands.of(worker);
+        let mut track = Track { workers: self, express, worker, own, now: None };
         while express.in_hand(worker) > 0 {
-            if self.hands.anyone_is_woken() {
+            if Hands::has_woken() {
+                track.now = None;
                 step_aside().await;
             }
             if self.shared.attempts.is_closed() {
                 return;
             }
-            let track = Track { workers: self, express, worker, desk };
             let started = poll_fn(|cx| Poll::Ready(track.run(cx))).await;
             if !started.is_empty() {
+                track.now = None;
                 hand.put_first(started);
-                self.run_all(hand, desk).await;
+                self.run_all(hand, own).await;
             }
         }
     }
@@ -61,20 +61,22 @@ struct Track<'a> {
     workers: &'a Arc<Workers>,
     express: &'a dyn Express,
     worker: usize,
-    desk: &'a Arc<dyn Bus>,
+    own: &'a Own,
+    /// What time it is, where the last attempt has just ended.
+    now: Option<Moment>,
 }
 
 impl Track<'_> {
     /// Runs the next, and its callback if that passes as well; answers with what else is started.
-    fn run(&self, cx: &mut task::Context<'_>) -> Batch<Delivery> {
+    fn run(&mut self, cx: &mut task::Context<'_>) -> Batch<Delivery> {
         let shared = &self.workers.shared;
-        let mut started_at = shared.config.clock.moment();
+        let mut started_at = self.now.take().unwrap_or_else(|| shared.config.clock.moment());
         let Some(mut plain) = self.express.begin(self.worker, started_at) else { return Batch::new() };
         loop {
             self.workers.hands.of(self.worker).begins();
-            let Some(entry) = shared.registry.numbered(plain.service) else { return Batch::new() };
-            let context = Context::new(plain.invocation.clone(), 1, self.desk.clone());
-            let mut running = Running::new(entry.handler.clone(), context);
+            let Some(mut running) = self.own.begin(plain.service, &plain.invocation, 1) else {
+                unreachable!("each service has its number");
+            };
             let Poll::Ready(brought) = Pin::new(&mut running).poll(cx) else {
                 if let Some(delivery) = self.express.promote(self.worker) {
                     self.workers.see_through(delivery, running, None, None);
@@ -82,73 +84,27 @@ impl Track<'_> {
                 return Batch::new();
             };
             drop(running);
-            let brought = match self.end(plain, started_at, brought) {
-                Ok(None) => return Batch::new(),
-                Ok(Some((callback, ended_at))) => {
-                    (plain, started_at) = (callback, ended_at);
-                    continue;
-                }
-                Err(brought) => brought,
+            let response = match brought {
+                Brought::Completed(response) if response.len() <= shared.config.max_payload => response,
+                other => return self.settle(|workers, delivery| workers.conclude(delivery, other, false)),
             };
-            let Some(delivery) = self.express.promote(self.worker) else { return Batch::new() };
-            return self.workers.started_by(self.workers.conclude(delivery, brought, false));
+            let ended_at = shared.config.clock.moment();
+            self.now = Some(ended_at);
+            match pass(shared, self.express, self.worker, plain.invocation, response, (started_at, ended_at))
+            {
+                Ok(None) => return Batch::new(),
+                Ok(Some(callback)) => (plain, started_at) = (callback, ended_at),
+                Err(outcome) => {
+                    return self
+                        .settle(|workers, delivery| settle(&workers.shared, delivery, outcome, false));
+                }
+            }
         }
     }
 
-    /// Records what one has brought; answers with the callback that is begun, and when.
-    ///
-    /// # Errors
-    ///
-    /// It comes back where it is to be settled.
-    fn end(
-        &self,
-        plain: Plain,
-        started_at: Moment,
-        brought: Brought,
-    ) -> Result<Option<(Plain, Moment)>, Brought> {
-        let shared = &self.workers.shared;
-        let response = match brought {
-            Brought::Completed(response) if response.len() <= shared.config.max_payload => response,
-            other => return Err(other),
-        };
-        let ended_at = shared.config.clock.moment();
-        let (invocation, outcome) = (plain.invocation, Outcome::Completed(response));
-        let started_at = Some(started_at);
-        let ended = Ended { invocation, outcome, attempts: 1, started_at, ended_at, before: None };
-        let callback = match &ended.invocation.callbacks[..] {
-            [] => None,
-            [_] => match self.callback(&ended) {
-                None => return Err(barred(ended)),
-                callback => callback,
-            },
-            _ => return Err(barred(ended)),
-        };
-        let entering = callback.as_ref().map(|callback| Entering::new(shared, &callback.invocation));
-        let passed = self.express.end(self.worker, &ended, callback.as_ref());
-        if passed == Passed::Barred {
-            return Err(barred(ended));
-        }
-        if let Some(entering) = entering {
-            entering.taken();
-        }
-        if let Some(observer) = &shared.observer {
-            observer.ended(&ended);
-        }
-        Ok(callback.filter(|_| passed == Passed::Next).map(|callback| (callback, ended_at)))
-    }
-
-    /// The one callback of what has ended, if that passes as well.
-    fn callback(&self, ended: &Ended) -> Option<Plain> {
-        let callback = callbacks(ended, None, |at| self.workers.shared.mint(at)).pop()?;
-        let service = self.workers.shared.passes(&callback)?;
-        Some(Plain::new(callback, service))
-    }
-}
-
-/// What an attempt brought that may not pass.
-fn barred(ended: Ended) -> Brought {
-    match ended.outcome {
-        Outcome::Completed(response) => Brought::Completed(response),
-        _ => unreachable!("nothing else is on its way"),
+    /// Settles what has not passed; answers with what that has started.
+    fn settle(&self, settle: impl FnOnce(&Workers, Delivery) -> Recorded) -> Batch<Delivery> {
+        let delivery = self.express.promote(self.worker);
+        delivery.map(|delivery| self.workers.started_by(settle(self.workers, delivery))).unwrap_or_default()
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn accept_group(
     let channel = if is_chain { Channel::ChainStep } else { Channel::InvokeAsync };
     let mut members: Vec<Arc<Invocation>> = Vec::with_capacity(call.calls.len());
     for (index, call) in (0..count).zip(call.calls) {
-        let mut member = check(shared, from, call, channel)?;
+        let (mut member, _) = check(shared, from, call, channel)?;
         member.root = group.root;
         member.slot = Some(Slot { group: cid, index });
         if is_chain {

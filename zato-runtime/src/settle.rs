@@ -7,7 +7,8 @@ use zato_core::bus::Step;
 use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
-use crate::engine::{LeaseLost, Settled};
+use crate::engine::{Express, LeaseLost, Passed, Plain, Settled};
+use crate::intake::Entering;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 use crate::shared::Shared;
 use crate::words::rfc3339;
@@ -48,6 +49,49 @@ pub(crate) fn settle(
     let recorded = record(shared, by, Verdict::End { ended, callbacks }, told, lingers);
     drop(last);
     recorded
+}
+
+/// Records that an attempt has completed which passes by what the engine holds, with its callback; answers with that, if the
+/// worker is to run it now.
+///
+/// # Errors
+///
+/// The outcome comes back where it may not pass: nothing is recorded, and it is to be settled.
+pub(crate) fn pass(
+    shared: &Shared,
+    express: &dyn Express,
+    worker: usize,
+    invocation: Arc<Invocation>,
+    response: Payload,
+    (started_at, ended_at): (Moment, Moment),
+) -> Result<Option<Plain>, Outcome> {
+    let (outcome, started_at) = (Outcome::Completed(response), Some(started_at));
+    let ended = Ended { invocation, outcome, attempts: 1, started_at, ended_at, before: None };
+    let callback = match &ended.invocation.callbacks[..] {
+        [] => None,
+        [name] => {
+            let Some(entry) = shared.registry.of(name) else { return Err(ended.outcome) };
+            let created = callbacks(&ended, None, |at| shared.mint(at)).pop();
+            let plain = created.and_then(|one| Some(Plain { service: entry.passes(&one)?, invocation: one }));
+            if plain.is_none() {
+                return Err(ended.outcome);
+            }
+            plain
+        }
+        _ => return Err(ended.outcome),
+    };
+    let entering = callback.as_ref().map(|callback| Entering::new(shared, &callback.invocation));
+    let passed = express.end(worker, &ended, callback.as_ref());
+    if passed == Passed::Barred {
+        return Err(ended.outcome);
+    }
+    if let Some(entering) = entering {
+        entering.taken();
+    }
+    if let Some(observer) = &shared.observer {
+        observer.ended(&ended);
+    }
+    Ok(callback.filter(|_| passed == Passed::Next))
 }
 
 /// Who is to be told once it is recorded.

@@ -5,18 +5,18 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use zato_core::bus::{Bus, Step};
-use zato_core::{Context, Ending, Outcome};
+use zato_core::bus::Step;
+use zato_core::{Ending, Outcome};
 
-use crate::desk::Desk;
+use crate::desk::Own;
 use crate::dispatch::Running;
-use crate::hands::{Bell, Hand, Hands};
+use crate::hands::{Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
@@ -52,8 +52,8 @@ pub(crate) struct Workers {
     live: AtomicUsize,
     /// What each of them has taken and not begun.
     pub(crate) hands: Hands,
-    /// Through which handlers call whose attempts are begun outside of a worker.
-    desk: Arc<dyn Bus>,
+    /// What attempts hold on to that are begun outside of a worker.
+    own: Own,
 }
 
 /// A worker that is dropped. Workers are dropped by a shutdown, or with the tokio runtime that they run on.
@@ -80,13 +80,14 @@ impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
         if let Some(express) = shared.engine.express() {
-            express.set_up(count, &shared.registry.names());
+            let services: Vec<_> = shared.registry.numbered().map(|entry| entry.name).collect();
+            express.set_up(count, &services);
         }
         let workers = Arc::new(Self {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
             hands: Hands::new(count),
-            desk: Desk::of(shared),
+            own: Own::of(shared),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
         shared.watch.start(Arc::new(move |delivery, brings| {
@@ -106,15 +107,13 @@ impl Workers {
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
-        let (bell, desk) = (self.hands.bell().await, Desk::of(&self.shared));
+        let (bell, own) = (self.hands.bell().await, Own::of(&self.shared));
         loop {
             let batch = self.take(worker, most, &bell).await;
-            // It may have been rung once more while the wait was given up.
-            bell.hush();
             let (count, began) = (batch.len() + self.passing(worker), Instant::now());
             self.hands.fill(worker, batch);
-            self.run_passing(worker, &desk).await;
-            self.run_all(hand, &desk).await;
+            self.run_passing(worker, &own).await;
+            self.run_all(hand, &own).await;
             let took = began.elapsed();
             let each = (took.as_nanos() / count.max(1) as u128).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
@@ -134,7 +133,7 @@ impl Workers {
 
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread.
-    async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
+    async fn take(&self, worker: usize, most: usize, bell: &Waker) -> Batch<Delivery> {
         if let Some(express) = self.shared.engine.express() {
             let taken = express.refill(worker, most);
             if taken > 1 {
@@ -176,10 +175,10 @@ impl Workers {
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step goes on in a task of its own, and so does a settle that takes time.
-    pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, desk: &Arc<dyn Bus>) {
+    pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
         let mut granted = Batch::new();
         loop {
-            let someone_is_woken = self.hands.anyone_is_woken();
+            let someone_is_woken = Hands::has_woken();
             // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
             let mut delivery = match granted.pop() {
                 Some(delivery) if granted.is_empty() && !someone_is_woken => {
@@ -202,7 +201,7 @@ impl Workers {
                 return;
             }
             self.shared.see_in_time(&mut delivery);
-            let recorded = match self.begin(&delivery, desk) {
+            let recorded = match self.begin(&delivery, own) {
                 Err(outcome) => settle(&self.shared, delivery, outcome, false),
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
@@ -237,7 +236,7 @@ impl Workers {
     }
 
     /// Starts the attempt, unless the invocation is to end without one.
-    fn begin(&self, delivery: &Delivery, desk: &Arc<dyn Bus>) -> Result<(Running, Option<Limit>), Outcome> {
+    fn begin(&self, delivery: &Delivery, own: &Own) -> Result<(Running, Option<Limit>), Outcome> {
         let Delivery { invocation, attempt, task, .. } = delivery;
         match task {
             Task::Run => {}
@@ -268,9 +267,11 @@ impl Workers {
             let unknown = self.shared.registry.unknown("target", &invocation.service);
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
-        let context = Context::new(invocation.clone(), *attempt, desk.clone());
         let limit = self.shared.limit(invocation, entry.registration.settings());
-        Ok((Running::new(entry.handler.clone(), context), limit))
+        let Some(running) = own.begin(entry.number, invocation, *attempt) else {
+            unreachable!("each has its number")
+        };
+        Ok((running, limit))
     }
 
     /// Has an attempt that has a limit watched from outside.
@@ -360,7 +361,7 @@ impl Workers {
         Some(Box::pin(async move {
             let hand = Hand::default();
             hand.put_first(recorded.await);
-            workers.run_all(&hand, &workers.desk).await;
+            workers.run_all(&hand, &workers.own).await;
         }))
     }
 }

@@ -14,15 +14,6 @@ pub struct Plain {
     pub invocation: Arc<Invocation>,
     /// The number of its service, as they were [set up](Express::set_up).
     pub service: u32,
-    /// Its place in the order in which these came; given by the engine.
-    pub(crate) order: u64,
-}
-
-impl Plain {
-    /// One on its way.
-    pub fn new(invocation: Arc<Invocation>, service: u32) -> Self {
-        Self { invocation, service, order: 0 }
-    }
 }
 
 /// What became of one that has ended on its way.
@@ -48,12 +39,9 @@ pub trait Express: Send + Sync {
     /// Says how many workers there are, and of which services plain invocations may come. Called once, before any does.
     fn set_up(&self, workers: usize, services: &[ServiceName]);
 
-    /// Takes one from outside.
-    ///
-    /// # Errors
-    ///
-    /// It comes back where the way is closed, or full: it is to be accepted.
-    fn push(&self, plain: Plain) -> Result<(), Plain>;
+    /// Takes one from outside, of this service; answers whether it did. Where the way is closed, or full, it is to be
+    /// accepted.
+    fn push(&self, service: u32, invocation: &Invocation) -> bool;
 
     /// Gives a worker that has nothing in hand up to `most`; answers how many. None where something else is due.
     fn refill(&self, worker: usize, most: usize) -> usize;

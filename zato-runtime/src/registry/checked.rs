@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use zato_core::{Handler, Registration, Resources, ServiceName, Settings, UnknownService};
+use zato_core::{Handler, Invocation, Registration, Resources, ServiceName, Settings, UnknownService};
 
 use super::faults::{Fault, Faults};
 use super::pairing::{CALLBACK, ON_FAILURE};
@@ -27,6 +27,17 @@ pub(crate) struct Entry {
     pub(crate) number: u32,
     /// Whether its invocations have no limits but those that they ask for.
     pub(crate) is_plain: bool,
+}
+
+impl Entry {
+    /// The number of this service, if an invocation of it asks for nothing but to be run.
+    #[inline]
+    pub(crate) fn passes(&self, invocation: &Invocation) -> Option<u32> {
+        let Invocation { due: None, deadline: None, options: None, slot: None, .. } = invocation else {
+            return None;
+        };
+        self.is_plain.then_some(self.number)
+    }
 }
 
 /// Every service of a runtime.
@@ -116,14 +127,9 @@ impl Registry {
         self.by_place.get(&name.place()).map(|entry| &**entry).or_else(|| self.get(name))
     }
 
-    /// The service with that number.
-    pub(crate) fn numbered(&self, number: u32) -> Option<&Entry> {
-        self.by_number.get(number as usize).map(|entry| &**entry)
-    }
-
-    /// The names of all services, in the order of their numbers.
-    pub(crate) fn names(&self) -> Vec<ServiceName> {
-        self.by_number.iter().map(|entry| entry.name).collect()
+    /// All services, in the order of their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = &Entry> {
+        self.by_number.iter().map(|entry| &**entry)
     }
 
     /// All services, in the order of their names.

@@ -3,30 +3,28 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::lock::lock;
 use super::nowhere::Nowhere;
-use super::track::Track;
+use super::track::{Apart, Track};
 use crate::config::Config;
 use crate::engine::contract::Accepted;
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
 use crate::record::{Accept, Batch, Delivery, Settle, Verdict};
 
-/// How often a thread looks whether the lock is free before it goes to sleep: some microseconds.
-const LOOKS: u32 = 200;
-
 pub(crate) struct Memory {
-    state: Mutex<State<Nowhere>>,
+    state: Apart<Mutex<State<Nowhere>>>,
     /// What is on its way past the state; none before the runtime has said who takes it.
     pub(super) track: OnceLock<Track>,
     /// How many may wait, here and on their way.
     pub(super) max_waiting: usize,
     /// Woken once for everything that can be started.
-    pub(super) startable: Notify,
+    pub(super) startable: Apart<Notify>,
     /// How many workers wait; counted under the lock, when they have found nothing.
     sleepers: AtomicUsize,
     /// Calls from outside that wait for room.
@@ -94,34 +92,19 @@ impl Memory {
     pub(crate) fn new(config: &Config) -> Self {
         let max_waiting = config.max_waiting(false);
         Self {
-            state: Mutex::new(State::new(config, max_waiting, Nowhere::new(config))),
+            state: Apart(Mutex::new(State::new(config, max_waiting, Nowhere::new(config)))),
             track: OnceLock::new(),
             max_waiting,
-            startable: Notify::new(),
+            startable: Apart(Notify::new()),
             sleepers: AtomicUsize::new(0),
             line: Line::default(),
             idle: Notify::new(),
         }
     }
 
-    /// Nothing that panics is done under the lock, so a poisoned one guards a state that is whole.
-    ///
-    /// It is held for a fraction of a microsecond, and a thread that goes to sleep for it costs many: whoever finds
-    /// it taken looks again for a while.
-    fn lock(&self) -> MutexGuard<'_, State<Nowhere>> {
-        for _ in 0..LOOKS {
-            match self.state.try_lock() {
-                Ok(state) => return state,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
-            }
-        }
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The state without what passes by it: whoever takes this asks for nothing that may be on its way.
     pub(super) fn state(&self) -> Locked<'_> {
-        Locked { state: self.lock(), memory: self }
+        Locked { state: lock(&self.state.0), memory: self }
     }
 
     /// The state with everything in it.
@@ -194,7 +177,7 @@ impl Memory {
     /// that has looked before was counted under the same lock.
     pub(super) fn wake_worker(&self) {
         if self.sleepers.load(Ordering::Relaxed) > 0 {
-            self.startable.notify_one();
+            self.startable.0.notify_one();
         }
     }
 

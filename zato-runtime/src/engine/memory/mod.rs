@@ -1,9 +1,11 @@
 //! The engine that keeps nothing: bounded, with backpressure, for tests and for work that may be lost.
 
+mod lock;
 mod keys;
 mod rows;
 mod remembered;
 mod nowhere;
+mod came;
 mod track;
 mod engine;
 mod passing;

@@ -38,17 +38,17 @@ impl Nowhere {
 }
 
 impl Nowhere {
-    /// Remembers what has completed and is not entered.
-    pub(super) fn append(&mut self, rows: &mut Rows) {
+    /// Takes what has passed by as it is, and gives room for more.
+    pub(super) fn take_passed(&mut self, rows: &mut Rows) {
         if let Some(last) = rows.last_end() {
             self.now = self.now.max(last);
+            self.remembered.take_passed(rows);
         }
-        self.remembered.append(rows);
     }
 
-    /// The first that is not entered, and what it stands below.
-    pub(super) fn to_enter(&self) -> Option<(Cid, Option<Cid>)> {
-        self.remembered.to_enter()
+    /// The first that has passed by and is not entered, and what it stands below.
+    pub(super) fn next_to_enter(&mut self) -> Option<(Cid, Option<Cid>)> {
+        self.remembered.next_to_enter()
     }
 
     /// Enters that, where it stands from now on.
@@ -56,9 +56,9 @@ impl Nowhere {
         self.remembered.enter(place).map(|number| Number::new(number, false))
     }
 
-    /// Forgets the first that is not entered, if it is the oldest and surplus; answers whether it was.
-    pub(super) fn forget_unentered(&mut self) -> bool {
-        self.remembered.forget_unentered(self.now)
+    /// Forgets the oldest of what has passed by, if it is the oldest of all and surplus; answers whether it did.
+    pub(super) fn forget_passed(&mut self) -> bool {
+        self.remembered.forget_passed(self.now)
     }
 
     fn of(&self, is_dead: bool) -> &Remembered {

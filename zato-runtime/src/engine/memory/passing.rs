@@ -1,6 +1,6 @@
 //! How what passes by the state is taken, ended, and entered where somebody looks.
 
-use zato_core::{Moment, ServiceName};
+use zato_core::{Invocation, Moment, ServiceName};
 
 use super::engine::Memory;
 use super::nowhere::Nowhere;
@@ -13,18 +13,19 @@ use crate::record::{Delivery, Ended};
 impl State<Nowhere> {
     /// Enters all that has completed on its way, in the order in which it has.
     pub(super) fn enter_ended(&mut self) {
-        while let Some((cid, above)) = self.store.to_enter() {
+        while let Some((cid, above)) = self.store.next_to_enter() {
             let place = self.held.place_of(cid);
             let Some(number) = self.store.enter(place) else { return };
             self.held.put(place, Node::Kept(number));
             self.link(place, above, None);
         }
+        self.forget_surplus();
     }
 
     /// Forgets what is remembered beyond what is to be, entered or not.
     fn forget_oldest_ended(&mut self) {
         self.forget_surplus();
-        while self.store.forget_unentered() {}
+        while self.store.forget_passed() {}
     }
 }
 
@@ -51,15 +52,15 @@ impl Memory {
         let waiting = track.close();
         for slot in track.slots() {
             let mut taken = slot.taken();
-            state.store.append(&mut taken.rows);
+            state.store.take_passed(&mut taken.rows);
             if let Some((invocation, started_at)) = taken.take_current() {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
         }
         state.forget_oldest_ended();
-        if !waiting.is_empty() {
-            for plain in waiting {
-                state.hold(plain.invocation, None);
+        if waiting.len() > 0 {
+            for invocation in waiting {
+                state.hold(invocation, None);
             }
             self.wake_worker();
         }
@@ -86,13 +87,12 @@ impl Express for Memory {
         drop(state);
     }
 
-    fn push(&self, plain: Plain) -> Result<(), Plain> {
-        match self.track.get() {
-            Some(track) if plain.invocation.payload.len() <= FEW_BYTES => track.push(plain)?,
-            _ => return Err(plain),
+    fn push(&self, service: u32, invocation: &Invocation) -> bool {
+        let is_taken = self.track.get().is_some_and(|track| track.push(service, invocation));
+        if is_taken {
+            self.wake_worker();
         }
-        self.wake_worker();
-        Ok(())
+        is_taken
     }
 
     fn refill(&self, worker: usize, most: usize) -> usize {
@@ -113,7 +113,7 @@ impl Express for Memory {
         let (passed, is_full) = track.end(worker, ended, callback);
         if is_full {
             let mut state = self.state();
-            state.store.append(&mut track.slots()[worker].taken().rows);
+            state.store.take_passed(&mut track.slots()[worker].taken().rows);
             state.forget_oldest_ended();
         }
         passed

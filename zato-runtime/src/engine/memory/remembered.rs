@@ -13,6 +13,9 @@ use crate::record::Ended;
 /// So many places of those that were discarded are left empty, beside as many as are filled.
 const FEW: usize = 64;
 
+/// So much room is kept for what passes by: for as many workers as hand something over at once.
+const MOST_SPARE: usize = 16;
+
 /// What has ended, in that order; the oldest are forgotten first. Each has a number until others are closed up.
 #[derive(Debug)]
 pub(super) struct Remembered {
@@ -20,8 +23,12 @@ pub(super) struct Remembered {
     heads: VecDeque<Head>,
     /// The first of those that took few words stands first here.
     rows: Rows,
-    /// How many rows have been entered, in all; those after them have no heads.
+    /// The number of the first row that is not entered, and has no head.
     entered: u64,
+    /// What came after all rows, as it was handed over.
+    passed: VecDeque<Rows>,
+    /// Emptied, for the next.
+    spare: Vec<Rows>,
     /// The others.
     whole: HashMap<u64, Past, foldhash::fast::RandomState>,
     /// What the last of these was put under.
@@ -60,6 +67,8 @@ impl Remembered {
             heads: VecDeque::new(),
             rows: Rows::default(),
             entered: 0,
+            passed: VecDeque::new(),
+            spare: Vec::new(),
             whole: HashMap::default(),
             last_whole: 0,
             first: 0,
@@ -88,7 +97,7 @@ impl Remembered {
         let (cid, ended_at, bytes) = (ended.invocation.cid, ended.ended_at, ended.bytes());
         let row = if again.or(hidden_by).is_none() { self.rows.push(&ended, self.most) } else { None };
         let stands = if let Some(row) = row {
-            debug_assert_eq!(self.entered, row, "what came before is entered first");
+            debug_assert!(self.entered == row && self.passed.is_empty(), "what came before is entered first");
             self.entered = row + 1;
             Stands::Row(row)
         } else {
@@ -107,38 +116,52 @@ impl Remembered {
         self.first + self.heads.len() as u64 - 1
     }
 
-    /// Remembers what has ended and is not entered.
-    pub(super) fn append(&mut self, rows: &mut Rows) {
-        let (count, bytes) = (rows.len(), rows.bytes());
-        self.rows.append(rows, self.most);
-        self.count += count;
-        self.bytes += bytes;
+    /// Takes what has passed by as it is, and gives room for more.
+    pub(super) fn take_passed(&mut self, rows: &mut Rows) {
+        self.count += rows.len();
+        self.bytes += rows.bytes();
+        self.passed.push_back(std::mem::replace(rows, self.spare.pop().unwrap_or_default()));
     }
 
-    /// The first that is not entered, and what it stands below.
-    pub(super) fn to_enter(&self) -> Option<(Cid, Option<Cid>)> {
+    /// The first that has passed by and is not entered, and what it stands below.
+    pub(super) fn next_to_enter(&mut self) -> Option<(Cid, Option<Cid>)> {
+        while self.entered == self.rows.end() {
+            let mut rows = self.passed.pop_front()?;
+            self.rows.append(&mut rows, self.most);
+            self.keep_spare(rows);
+        }
         self.rows.brief(self.entered).map(|row| (row.cid, row.parent))
     }
 
     /// Enters that, where it stands from now on; answers its number.
     pub(super) fn enter(&mut self, place: Place) -> Option<u64> {
-        let (row, Brief { cid, ended_at, bytes, .. }) = (self.entered, self.rows.brief(self.entered)?);
+        let row = self.entered;
+        let Brief { cid, ended_at, bytes, .. } = self.rows.brief(row)?;
         self.entered += 1;
         Some(self.push_head(Head { cid, place, ended_at, bytes, stands: Stands::Row(row) }))
     }
 
-    /// Forgets the first that is not entered, if nothing else is remembered and it is too much or too old; answers whether it
-    /// was.
-    pub(super) fn forget_unentered(&mut self, now: Moment) -> bool {
-        let first = self.rows.brief(self.entered).filter(|_| self.heads.is_empty());
-        let Some(Brief { bytes, .. }) = first.filter(|first| self.is_surplus(first.ended_at, now)) else {
+    /// Forgets the oldest of what has passed by and is not entered, if nothing else is remembered and there is enough without;
+    /// answers whether it did.
+    pub(super) fn forget_passed(&mut self, now: Moment) -> bool {
+        let Some(first) = self.passed.front().filter(|_| self.heads.is_empty()) else { return false };
+        let (count, bytes) = (self.count - first.len(), self.bytes - first.bytes());
+        let is_old = first.last_end().is_none_or(|last| now.since(last) > self.longest);
+        if count < self.most && bytes < self.most_bytes && !is_old {
             return false;
-        };
-        self.rows.pop(self.entered, bytes);
-        self.entered += 1;
-        self.count -= 1;
-        self.bytes -= bytes;
+        }
+        (self.count, self.bytes) = (count, bytes);
+        if let Some(mut rows) = self.passed.pop_front() {
+            rows.clear();
+            self.keep_spare(rows);
+        }
         true
+    }
+
+    fn keep_spare(&mut self, rows: Rows) {
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(rows);
+        }
     }
 
     fn is_surplus(&self, ended_at: Moment, now: Moment) -> bool {

@@ -160,6 +160,13 @@ impl Rows {
         (others.first, others.first_text) = (0, 0);
     }
 
+    /// Forgets all, and keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.all.clear();
+        self.texts.clear();
+        (self.first, self.first_text) = (0, 0);
+    }
+
     /// What must be known of one to enter it, or to forget it.
     pub(super) fn brief(&self, number: u64) -> Option<Brief> {
         let row = self.all.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;

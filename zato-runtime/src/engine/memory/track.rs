@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use zato_core::{Invocation, Moment, ServiceName};
 
-use super::rows::Rows;
+use super::came::Came;
+use super::lock::lock;
+use super::rows::{FEW_BYTES, Rows};
 use crate::engine::express::{Passed, Plain};
 use crate::record::{Delivery, Ended};
 
@@ -26,11 +28,11 @@ const PAUSED: usize = 1 << (usize::BITS - 1);
 const NEVER: u64 = u64::MAX;
 
 pub(super) struct Track {
-    waiting: Mutex<Waiting>,
+    waiting: Apart<Mutex<Waiting>>,
     slots: Box<[Slot]>,
     names: Box<[ServiceName]>,
     /// How many of each service wait here, and whether it is paused. Written under the lock of what waits.
-    counts: Box<[AtomicUsize]>,
+    counts: Box<[Count]>,
     /// Whether anything may be on its way. Written under the lock of the state alone.
     is_open: AtomicBool,
     /// When something rings in the state, in nanoseconds from the start on. Written under the lock of the state.
@@ -38,10 +40,20 @@ pub(super) struct Track {
     start: Instant,
 }
 
+/// In lines of the cache of its own: others would come from another core again whenever it is written.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
+
+type Count = Apart<AtomicUsize>;
+
+/// One that nobody has begun, with its place in the order in which they came.
+type One = (u64, Came);
+
 /// What no worker has taken.
 struct Waiting {
     is_open: bool,
-    services: Box<[VecDeque<Plain>]>,
+    services: Box<[VecDeque<One>]>,
     /// The services of which some wait, in the order of their turns.
     turns: VecDeque<u32>,
     len: usize,
@@ -61,7 +73,8 @@ pub(super) struct Slot {
 
 #[derive(Default)]
 pub(super) struct Taken {
-    in_hand: VecDeque<Plain>,
+    /// Each with the number of its service.
+    in_hand: VecDeque<(u32, One)>,
     /// The one that is run, and since when.
     current: Option<(Arc<Invocation>, Moment)>,
     /// The same once it has been entered.
@@ -72,7 +85,7 @@ pub(super) struct Taken {
 
 impl Slot {
     pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 
     fn count(&self, taken: &Taken) {
@@ -87,40 +100,37 @@ impl Taken {
 }
 
 impl Waiting {
-    fn push(&mut self, mut plain: Plain, counts: &[AtomicUsize]) {
-        let service = plain.service as usize;
-        plain.order = self.order;
+    fn push(&mut self, service: u32, came: Came, counts: &[Count]) {
+        let queue = &mut self.services[service as usize];
+        if queue.is_empty() {
+            self.turns.push_back(service);
+        }
+        queue.push_back((self.order, came));
         self.order += 1;
-        let queue = &mut self.services[service];
-        if queue.is_empty() {
-            self.turns.push_back(plain.service);
-        }
-        queue.push_back(plain);
         self.len += 1;
-        counts[service].fetch_add(1, Ordering::Relaxed);
+        counts[service as usize].0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn put_back(&mut self, plain: Plain, counts: &[AtomicUsize]) {
-        let service = plain.service as usize;
-        let queue = &mut self.services[service];
+    fn put_back(&mut self, service: u32, one: One, counts: &[Count]) {
+        let queue = &mut self.services[service as usize];
         if queue.is_empty() {
-            self.turns.push_front(plain.service);
+            self.turns.push_front(service);
         }
-        queue.push_front(plain);
+        queue.push_front(one);
         self.len += 1;
-        counts[service].fetch_add(1, Ordering::Relaxed);
+        counts[service as usize].0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn pop(&mut self, counts: &[AtomicUsize]) -> Option<Plain> {
+    fn pop(&mut self, counts: &[Count]) -> Option<(u32, One)> {
         let service = self.turns.pop_front()?;
         let queue = &mut self.services[service as usize];
-        let plain = queue.pop_front()?;
+        let one = queue.pop_front()?;
         if !queue.is_empty() {
             self.turns.push_back(service);
         }
         self.len -= 1;
-        counts[service as usize].fetch_sub(1, Ordering::Relaxed);
-        Some(plain)
+        counts[service as usize].0.fetch_sub(1, Ordering::Relaxed);
+        Some((service, one))
     }
 }
 
@@ -128,17 +138,17 @@ impl Track {
     /// For so many workers, where so many may wait in all.
     pub(super) fn new(workers: usize, names: &[ServiceName], max_waiting: usize) -> Self {
         Self {
-            waiting: Mutex::new(Waiting {
+            waiting: Apart(Mutex::new(Waiting {
                 is_open: false,
                 services: names.iter().map(|_| VecDeque::new()).collect(),
                 turns: VecDeque::new(),
                 len: 0,
                 most: MOST_WAITING.min(max_waiting / 4),
                 order: 0,
-            }),
+            })),
             slots: (0..workers).map(|_| Slot::default()).collect(),
             names: names.into(),
-            counts: names.iter().map(|_| AtomicUsize::new(0)).collect(),
+            counts: names.iter().map(|_| Count::default()).collect(),
             is_open: AtomicBool::new(false),
             rings_at: AtomicU64::new(NEVER),
             start: Instant::now(),
@@ -146,7 +156,7 @@ impl Track {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting.0)
     }
 
     pub(super) fn slots(&self) -> &[Slot] {
@@ -173,13 +183,13 @@ impl Track {
     }
 
     /// Lets nobody in any more; answers all that nobody has begun, in the order in which it came.
-    pub(super) fn close(&self) -> Vec<Plain> {
+    pub(super) fn close(&self) -> impl ExactSizeIterator<Item = Arc<Invocation>> {
         self.is_open.store(false, Ordering::Relaxed);
         let mut waiting = self.waiting();
         waiting.is_open = false;
         let mut all = Vec::with_capacity(waiting.len);
-        while let Some(plain) = waiting.pop(&self.counts) {
-            all.push(plain);
+        while let Some(one) = waiting.pop(&self.counts) {
+            all.push(one);
         }
         drop(waiting);
         for slot in &self.slots {
@@ -187,8 +197,8 @@ impl Track {
             all.extend(taken.in_hand.drain(..));
             slot.count(&taken);
         }
-        all.sort_unstable_by_key(|plain| plain.order);
-        all
+        all.sort_unstable_by_key(|(_, (order, _))| *order);
+        all.into_iter().map(|(service, (_, came))| came.invocation(self.names[service as usize]))
     }
 
     /// Something rings in the state then.
@@ -209,33 +219,37 @@ impl Track {
 
     /// Whether anything waits here of a service, or nothing of it may start.
     fn is_barred(&self, service: u32) -> bool {
-        self.counts[service as usize].load(Ordering::Relaxed) != 0
+        self.counts[service as usize].0.load(Ordering::Relaxed) != 0
     }
 
     /// Whether anything waits here of a service.
     pub(super) fn has_waiting(&self, service: &ServiceName) -> bool {
         let named = self.names.iter().position(|name| name == service);
-        named.is_some_and(|service| self.counts[service].load(Ordering::Relaxed) & !PAUSED != 0)
+        named.is_some_and(|service| self.counts[service].0.load(Ordering::Relaxed) & !PAUSED != 0)
     }
 
     pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
         let Some(service) = self.names.iter().position(|name| name == service) else { return };
         let _waiting = self.waiting();
         if paused {
-            self.counts[service].fetch_or(PAUSED, Ordering::Relaxed);
+            self.counts[service].0.fetch_or(PAUSED, Ordering::Relaxed);
         } else {
-            self.counts[service].fetch_and(!PAUSED, Ordering::Relaxed);
+            self.counts[service].0.fetch_and(!PAUSED, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn push(&self, plain: Plain) -> Result<(), Plain> {
-        let mut waiting = self.waiting();
-        let is_paused = || self.counts[plain.service as usize].load(Ordering::Relaxed) & PAUSED != 0;
-        if !waiting.is_open || waiting.len >= waiting.most || is_paused() {
-            return Err(plain);
+    /// Answers whether it was let in.
+    pub(super) fn push(&self, service: u32, invocation: &Invocation) -> bool {
+        let is_paused = || self.counts[service as usize].0.load(Ordering::Relaxed) & PAUSED != 0;
+        if invocation.payload.len() > FEW_BYTES {
+            return false;
         }
-        waiting.push(plain, &self.counts);
-        Ok(())
+        let mut waiting = self.waiting();
+        if !waiting.is_open || waiting.len >= waiting.most || is_paused() {
+            return false;
+        }
+        waiting.push(service, invocation.into(), &self.counts);
+        true
     }
 
     /// Answers how many were taken, and how many are left.
@@ -247,11 +261,11 @@ impl Track {
         let mut taken = slot.taken();
         let mut waiting = self.waiting();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
-        let most = most.min(1 + waiting.len / 4);
+        let most = most.min(1 + waiting.len / 2);
         while taken.in_hand.len() < most
-            && let Some(plain) = waiting.pop(&self.counts)
+            && let Some(one) = waiting.pop(&self.counts)
         {
-            taken.in_hand.push_back(plain);
+            taken.in_hand.push_back(one);
         }
         slot.count(&taken);
         (taken.in_hand.len(), waiting.len)
@@ -260,10 +274,11 @@ impl Track {
     pub(super) fn begin(&self, worker: usize, now: Moment) -> Option<Plain> {
         let slot = &self.slots[worker];
         let mut taken = slot.taken();
-        let plain = taken.in_hand.pop_front()?;
+        let (service, (_, came)) = taken.in_hand.pop_front()?;
         slot.count(&taken);
-        taken.current = Some((plain.invocation.clone(), now));
-        Some(plain)
+        let invocation = came.invocation(self.names[service as usize]);
+        taken.current = Some((invocation.clone(), now));
+        Some(Plain { invocation, service })
     }
 
     /// Answers whether the rows are to be handed over, too.
@@ -277,7 +292,8 @@ impl Track {
         if let Some(callback) = callback {
             if self.is_barred(callback.service) {
                 let waiting = self.waiting();
-                let is_paused = self.counts[callback.service as usize].load(Ordering::Relaxed) & PAUSED != 0;
+                let is_paused =
+                    self.counts[callback.service as usize].0.load(Ordering::Relaxed) & PAUSED != 0;
                 if !waiting.is_open || is_paused {
                     return (Passed::Barred, false);
                 }
@@ -290,7 +306,7 @@ impl Track {
             return (Passed::Barred, false);
         }
         if let Some((mut waiting, callback)) = behind {
-            waiting.push(callback.clone(), &self.counts);
+            waiting.push(callback.service, Came::Made(callback.invocation.clone()), &self.counts);
         }
         taken.current = match callback {
             Some(callback) if passed == Passed::Next => Some((callback.invocation.clone(), ended.ended_at)),
@@ -312,8 +328,8 @@ impl Track {
         if !waiting.is_open || taken.in_hand.is_empty() {
             return false;
         }
-        while let Some(plain) = taken.in_hand.pop_back() {
-            waiting.put_back(plain, &self.counts);
+        while let Some((service, one)) = taken.in_hand.pop_back() {
+            waiting.put_back(service, one, &self.counts);
         }
         slot.count(&taken);
         true
