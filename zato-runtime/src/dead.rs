@@ -34,7 +34,7 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         _ if shared.registry.get(&first.service).is_none() => {
             Err(shared.registry.unknown("target", &first.service).into())
         }
-        _ => hand_over(shared, None, again, Beside::default()).await,
+        _ => hand_over(shared, None, Arc::new(again), Beside::default()).await,
     }
 }
 

@@ -38,7 +38,7 @@ impl Join for FanIn {
         };
         let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service), |_| cid::mint());
         if let Some(observer) = &self.observer {
-            callbacks.iter().for_each(|callback| observer.entering(callback));
+            callbacks.iter().for_each(|callback| observer.entering(callback.cid, callback.channel));
         }
         (ended, callbacks)
     }

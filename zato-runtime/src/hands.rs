@@ -1,10 +1,9 @@
 //! What workers have taken and not begun: others take it over from one whose handler blocks its thread.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
 
@@ -63,21 +62,39 @@ pub(crate) struct Hands {
     all: Box<[Hand]>,
     /// Woken when a worker has more in hand than it begins now.
     filled: Notify,
+    /// How many workers have been woken and have not had their turn since.
+    woken: Arc<AtomicUsize>,
 }
 
-thread_local! {
-    /// Whether a worker has been woken by this thread since the last look: tokio may keep it for this thread, where nobody
-    /// else can take it.
-    static HAS_WOKEN: Cell<bool> = const { Cell::new(false) };
+/// What wakes one worker, and tells the others that it has been woken.
+pub(crate) struct Bell {
+    worker: Waker,
+    /// Whether it has rung since the worker last looked.
+    has_rung: AtomicBool,
+    woken: Arc<AtomicUsize>,
 }
 
-/// What wakes one worker, and lets one that runs on the same thread know.
-struct Bell(Waker);
+impl Bell {
+    /// The worker looks.
+    pub(crate) fn hush(&self) {
+        if self.has_rung.load(Ordering::SeqCst) && self.has_rung.swap(false, Ordering::SeqCst) {
+            self.woken.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        HAS_WOKEN.set(true);
-        self.0.wake_by_ref();
+        if !self.has_rung.swap(true, Ordering::SeqCst) {
+            self.woken.fetch_add(1, Ordering::SeqCst);
+        }
+        self.worker.wake_by_ref();
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.hush();
     }
 }
 
@@ -86,7 +103,11 @@ pub(crate) struct Look(Vec<u64>);
 
 impl Hands {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { all: (0..workers).map(|_| Hand::default()).collect(), filled: Notify::new() }
+        Self {
+            all: (0..workers).map(|_| Hand::default()).collect(),
+            filled: Notify::new(),
+            woken: Arc::default(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,21 +132,29 @@ impl Hands {
         self.filled.notify_one();
     }
 
-    /// Waits for something to do, so that one that runs on the thread that wakes it knows.
-    pub(crate) async fn wait<F: Future>(&self, bell: &Waker, something: F) -> F::Output {
-        let mut something = pin!(something);
-        poll_fn(|_| something.as_mut().poll(&mut task::Context::from_waker(bell))).await
+    /// Waits for something to do, so that others know when the worker has been woken.
+    pub(crate) async fn wait<F: Future>(&self, bell: &Arc<Bell>, something: F) -> F::Output {
+        let (mut something, waker) = (pin!(something), Waker::from(bell.clone()));
+        poll_fn(|_| {
+            bell.hush();
+            something.as_mut().poll(&mut task::Context::from_waker(&waker))
+        })
+        .await
     }
 
-    /// What wakes the worker whose task this is.
-    pub(crate) async fn bell(&self) -> Waker {
+    /// The bell of the worker whose task this is.
+    pub(crate) async fn bell(&self) -> Arc<Bell> {
         // A task's waker stays the same.
-        poll_fn(|cx| Poll::Ready(Waker::from(Arc::new(Bell(cx.waker().clone()))))).await
+        poll_fn(|cx| {
+            let (worker, woken) = (cx.waker().clone(), self.woken.clone());
+            Poll::Ready(Arc::new(Bell { worker, has_rung: AtomicBool::new(false), woken }))
+        })
+        .await
     }
 
-    /// Whether a worker has been woken by this thread since this was last asked.
-    pub(crate) fn has_woken() -> bool {
-        HAS_WOKEN.replace(false)
+    /// Whether a worker has been woken and has not had its turn since.
+    pub(crate) fn anyone_is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst) > 0
     }
 
     /// Resolves when a worker has more in hand than it begins at once; a word that comes before the wait is kept.

@@ -8,27 +8,40 @@ use smallvec::smallvec;
 use tokio::sync::oneshot;
 use zato_core::bus::{Call, Chosen, Step};
 use zato_core::{
-    CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, ServiceName, When,
+    CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, Payload, ServiceName, When,
 };
 
-use crate::engine::{Accepted, Refused};
+use crate::engine::{Accepted, Express, PlainCall, Refused};
 use crate::observer::Observer;
 use crate::record::{Accept, AttemptId, digest, key};
 use crate::registry::Entry;
 use crate::shared::Shared;
 
-/// Checks everything about a call that can be checked before it runs. Afterwards it is an invocation, of this service.
+/// A call that nothing more can be said against before it is an invocation.
+pub(crate) struct Checked<'a> {
+    /// The service that is to run it.
+    pub(crate) target: &'a Entry,
+    payload: Payload,
+    callbacks: Names,
+    on_failure: Names,
+    cid: Cid,
+    at: Moment,
+    brings_cid: bool,
+    new_root: bool,
+    options: Option<Box<Options>>,
+}
+
+/// Checks all of a call that can be checked before it runs, but for what it asks for beside.
 ///
 /// # Errors
 ///
-/// [`CallError`] if the target or a callback is unknown, the payload cannot be sent, the tree is too deep or
-/// the context is over.
+/// [`CallError`] if the target or a callback is unknown, the payload cannot be sent or the context is over.
 pub(crate) fn check<'a>(
     shared: &'a Shared,
     from: Option<&Context>,
     call: Call<'_>,
     channel: Channel,
-) -> Result<(Invocation, &'a Entry), CallError> {
+) -> Result<Checked<'a>, CallError> {
     if let Some(context) = from.filter(|context| context.has_returned()) {
         return Err(over(context));
     }
@@ -59,31 +72,74 @@ pub(crate) fn check<'a>(
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
-    let now = shared.config.clock.moment();
-    let cid = call.cid.unwrap_or_else(|| shared.mint(now));
-    let name = target.name;
-    let mut invocation = match from {
-        None => Invocation::root_at(cid, name, payload, channel, now),
-        Some(context) => context.invocation().child_at(cid, name, payload, channel, now),
-    };
-    if call.new_root {
-        invocation.root = cid;
-        invocation.depth = 0;
-        invocation.deadline = None;
+    let at = shared.config.clock.moment();
+    let brings_cid = call.cid.is_some();
+    let cid = call.cid.unwrap_or_else(|| shared.mint(at));
+    let (new_root, options) = (call.new_root, call.options);
+    Ok(Checked { target, payload, callbacks, on_failure, cid, at, brings_cid, new_root, options })
+}
+
+impl Checked<'_> {
+    /// The invocation that it becomes.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] if the tree is too deep, or it would be due after its deadline.
+    pub(crate) fn invocation(
+        self,
+        shared: &Shared,
+        from: Option<&Context>,
+        channel: Channel,
+    ) -> Result<Arc<Invocation>, CallError> {
+        let Self { target, payload, cid, at, .. } = self;
+        let mut invocation = match from {
+            None => Invocation::root_at(cid, target.name, payload, channel, at),
+            Some(context) => context.invocation().child_at(cid, target.name, payload, channel, at),
+        };
+        if self.new_root {
+            invocation.root = cid;
+            invocation.depth = 0;
+            invocation.deadline = None;
+        }
+        if invocation.depth > shared.config.max_depth {
+            return Err(CallError::TooDeep {
+                service: target.name.to_string(),
+                depth: invocation.depth,
+                limit: shared.config.max_depth,
+            });
+        }
+        if let Some(options) = self.options {
+            set_options(shared, &mut invocation, options)?;
+        }
+        invocation.callbacks = self.callbacks;
+        invocation.on_failure = self.on_failure;
+        Ok(Arc::new(invocation))
     }
-    if invocation.depth > shared.config.max_depth {
-        return Err(CallError::TooDeep {
-            service: target.name.to_string(),
-            depth: invocation.depth,
-            limit: shared.config.max_depth,
-        });
+
+    /// The number of its service, if it asks for nothing but to be run. It is one from outside.
+    fn passes(&self) -> Option<u32> {
+        let asks = self.brings_cid || self.options.is_some();
+        let is_plain = self.target.is_plain && !asks;
+        (is_plain && self.callbacks.len() <= 1 && self.on_failure.len() <= 1).then_some(self.target.number)
     }
-    if let Some(options) = call.options {
-        set_options(shared, &mut invocation, options)?;
+
+    /// Has it pass by what the engine holds; answers whether it may.
+    fn pass(&mut self, express: &dyn Express, service: u32) -> bool {
+        let call = PlainCall {
+            cid: self.cid,
+            called_at: self.at,
+            payload: std::mem::take(&mut self.payload),
+            callback: self.callbacks.first().copied(),
+            on_failure: self.on_failure.first().copied(),
+        };
+        match express.push(service, call) {
+            Ok(()) => true,
+            Err(call) => {
+                self.payload = call.payload;
+                false
+            }
+        }
     }
-    invocation.callbacks = callbacks;
-    invocation.on_failure = on_failure;
-    Ok((invocation, target))
 }
 
 /// Times become times of day, and a caller's earlier deadline holds.
@@ -116,12 +172,32 @@ pub(crate) type Receipt<'a> = Step<'a, Result<Cid, CallError>>;
 
 /// Accepts an asynchronous call.
 pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
-    let brings_cid = call.cid.is_some();
     match check(shared, from, call, Channel::InvokeAsync) {
-        Ok((invocation, target)) => {
-            let passes = if from.is_none() && !brings_cid { target.passes(&invocation) } else { None };
-            hand_over(shared, from, invocation, Beside { brings_cid, passes, ..Beside::default() })
+        Ok(checked) if is_greedy(from) => Step::later(async move {
+            tokio::task::yield_now().await;
+            accept_checked(shared, from, checked).await
+        }),
+        Ok(checked) => accept_checked(shared, from, checked),
+        Err(refused) => Step::now(Err(refused)),
+    }
+}
+
+fn accept_checked<'a>(
+    shared: &'a Shared,
+    from: Option<&'a Context>,
+    mut checked: Checked<'a>,
+) -> Receipt<'a> {
+    let cid = checked.cid;
+    if let (None, Some(express), Some(service)) = (from, shared.engine.express(), checked.passes()) {
+        let entering = Entering::new(shared, cid, Channel::InvokeAsync);
+        if checked.pass(express, service) {
+            entering.taken();
+            return Step::now(Ok(cid));
         }
+    }
+    let brings_cid = checked.brings_cid;
+    match checked.invocation(shared, from, Channel::InvokeAsync) {
+        Ok(invocation) => enter(shared, from, invocation, Beside { brings_cid, ..Beside::default() }),
         Err(refused) => Step::now(Err(refused)),
     }
 }
@@ -131,7 +207,7 @@ pub(crate) fn accept_told<'a>(
     shared: &'a Shared,
     call: Call<'_>,
 ) -> Result<(Receipt<'a>, oneshot::Receiver<Outcome>), CallError> {
-    let (invocation, _) = check(shared, None, call, Channel::Invoke)?;
+    let invocation = check(shared, None, call, Channel::Invoke)?.invocation(shared, None, Channel::Invoke)?;
     let (tell, told) = oneshot::channel();
     Ok((hand_over(shared, None, invocation, Beside { tell: Some(tell), ..Beside::default() }), told))
 }
@@ -145,19 +221,16 @@ pub(crate) struct Beside {
     pub(crate) brings_cid: bool,
     /// For a group: how many members it has.
     pub(crate) members: Option<u32>,
-    /// The number of its service, if it may pass by what the engine holds.
-    pub(crate) passes: Option<u32>,
 }
 
 /// Has the engine accept an invocation, or a group of so many members.
 pub(crate) fn hand_over<'a>(
     shared: &'a Shared,
     from: Option<&'a Context>,
-    invocation: Invocation,
+    invocation: Arc<Invocation>,
     beside: Beside,
 ) -> Receipt<'a> {
-    if from.is_none() && is_greedy() {
-        // A loop of calls that never wait would keep its thread from everything else.
+    if is_greedy(from) {
         return Step::later(async move {
             tokio::task::yield_now().await;
             enter(shared, from, invocation, beside).await
@@ -169,20 +242,13 @@ pub(crate) fn hand_over<'a>(
 fn enter<'a>(
     shared: &'a Shared,
     from: Option<&'a Context>,
-    invocation: Invocation,
+    invocation: Arc<Invocation>,
     beside: Beside,
 ) -> Receipt<'a> {
-    let entering = Entering::new(shared, &invocation);
-    if let (Some(express), Some(service)) = (shared.engine.express(), beside.passes)
-        && express.push(service, &invocation)
-    {
-        entering.taken();
-        return Step::now(Ok(invocation.cid));
-    }
-    let invocation = Arc::new(invocation);
+    let entering = Entering::new(shared, invocation.cid, invocation.channel);
     let by = from.map(AttemptId::around);
     let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
-    let Beside { tell, brings_cid, members, .. } = beside;
+    let Beside { tell, brings_cid, members } = beside;
     let digest = from.filter(|context| shared.compares_calls(context)).map(|_| digest(&invocation));
     let key = key(&invocation);
     let accept = Accept { invocation, by, tell, brings_cid, key, digest, members };
@@ -213,24 +279,26 @@ fn enter<'a>(
     }
 }
 
-/// Whether a thread has made so many calls from outside that it is somebody else's turn.
-fn is_greedy() -> bool {
+/// Whether a thread has made so many calls from outside that it is somebody else's turn: a loop of calls that never wait
+/// would keep its thread from everything else.
+fn is_greedy(from: Option<&Context>) -> bool {
     thread_local!(static CALLS: Cell<u8> = const { Cell::new(0) });
-    CALLS.with(|calls| {
-        calls.set(calls.get().wrapping_add(1));
-        calls.get() == 0
-    })
+    from.is_none()
+        && CALLS.with(|calls| {
+            calls.set(calls.get().wrapping_add(1));
+            calls.get() == 0
+        })
 }
 
 /// An invocation that a door has been told of, until it is known whether the engine takes it. A caller may stop
 /// waiting before.
-pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Box<Invocation>)>);
+pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Cid, Channel)>);
 
 impl<'a> Entering<'a> {
-    pub(crate) fn new(shared: &'a Shared, invocation: &Invocation) -> Self {
+    pub(crate) fn new(shared: &'a Shared, cid: Cid, channel: Channel) -> Self {
         Self(shared.observer.as_deref().map(|observer| {
-            observer.entering(invocation);
-            (observer, Box::new(invocation.clone()))
+            observer.entering(cid, channel);
+            (observer, cid, channel)
         }))
     }
 
@@ -242,8 +310,8 @@ impl<'a> Entering<'a> {
 
 impl Drop for Entering<'_> {
     fn drop(&mut self) {
-        if let Some((observer, invocation)) = &self.0 {
-            observer.refused(invocation);
+        if let Some((observer, cid, channel)) = self.0 {
+            observer.refused(cid, channel);
         }
     }
 }

@@ -31,7 +31,9 @@ pub(crate) struct Inner<'a> {
 impl<'a> Inner<'a> {
     /// Checks the call; nothing runs yet.
     pub(crate) fn enter(shared: &'a Shared, context: &Context, call: Call<'_>) -> Result<Self, CallError> {
-        let (invocation, entry) = intake::check(shared, Some(context), call, Channel::Invoke)?;
+        let checked = intake::check(shared, Some(context), call, Channel::Invoke)?;
+        let entry = checked.target;
+        let invocation = checked.invocation(shared, Some(context), Channel::Invoke)?;
         let level = context.level() + 1;
         if level > MAX_NESTED {
             let service = invocation.service.to_string();
@@ -40,7 +42,7 @@ impl<'a> Inner<'a> {
         Ok(Self {
             shared,
             bus: context.bus(),
-            invocation: Arc::new(invocation),
+            invocation,
             handler: entry.handler.clone(),
             anchor: AttemptId::around(context),
             level,

@@ -1,6 +1,6 @@
 //! How a door hears of what happens, without a queue in between.
 
-use zato_core::Invocation;
+use zato_core::{Channel, Cid};
 
 use crate::record::Ended;
 
@@ -9,10 +9,10 @@ use crate::record::Ended;
 /// `entering` comes before the engine is asked, so what has been told of never falls behind what has happened.
 pub(crate) trait Observer: Send + Sync {
     /// An engine is about to be asked to take this.
-    fn entering(&self, invocation: &Invocation);
+    fn entering(&self, cid: Cid, channel: Channel);
 
     /// The engine did not take it.
-    fn refused(&self, invocation: &Invocation);
+    fn refused(&self, cid: Cid, channel: Channel);
 
     /// Its outcome is recorded.
     fn ended(&self, ended: &Ended);

@@ -9,7 +9,7 @@ use zato_core::Moment;
 
 use crate::desk::Own;
 use crate::engine::Express;
-use crate::hands::{Hands, Look};
+use crate::hands::Look;
 use crate::record::{Batch, Delivery};
 use crate::retry::Brought;
 use crate::settle::{pass, settle};
@@ -39,7 +39,7 @@ impl Workers {
         let hand = self.hands.of(worker);
         let mut track = Track { workers: self, express, worker, own, now: None };
         while express.in_hand(worker) > 0 {
-            if Hands::has_woken() {
+            if self.hands.anyone_is_woken() {
                 track.now = None;
                 step_aside().await;
             }

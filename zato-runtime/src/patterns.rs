@@ -46,7 +46,9 @@ pub(crate) async fn accept_group(
     let channel = if is_chain { Channel::ChainStep } else { Channel::InvokeAsync };
     let mut members: Vec<Arc<Invocation>> = Vec::with_capacity(call.calls.len());
     for (index, call) in (0..count).zip(call.calls) {
-        let (mut member, _) = check(shared, from, call, channel)?;
+        let mut invocation = check(shared, from, call, channel)?.invocation(shared, from, channel)?;
+        // Nobody else has it yet.
+        let member = Arc::make_mut(&mut invocation);
         member.root = group.root;
         member.slot = Some(Slot { group: cid, index });
         if is_chain {
@@ -56,7 +58,7 @@ pub(crate) async fn accept_group(
             member.callbacks.clone_from(&on_target);
             member.on_failure.clone_from(&on_target);
         }
-        members.push(Arc::new(member));
+        members.push(invocation);
     }
     if is_chain {
         describe_chain(&mut group, &members);
@@ -82,7 +84,8 @@ pub(crate) async fn stage_and_accept(
         let bytes = members.iter().map(|member| member.payload.len()).sum();
         shared.engine.room(members.len(), bytes).await;
     }
-    let entering: Vec<_> = members.iter().map(|member| Entering::new(shared, member)).collect();
+    let entering: Vec<_> =
+        members.iter().map(|member| Entering::new(shared, member.cid, member.channel)).collect();
     let staged = Staged { shared, group: cid, is_taken: false };
     let mut members = members.into_iter();
     while members.len() > 0 {
@@ -90,7 +93,7 @@ pub(crate) async fn stage_and_accept(
         shared.engine.stage(cid, chunk).await.map_err(|refused| why(&refused, from))?;
     }
     let beside = Beside { members: Some(count), ..Beside::default() };
-    let accepted = hand_over(shared, from, group, beside).await?;
+    let accepted = hand_over(shared, from, Arc::new(group), beside).await?;
     // Else an earlier attempt has made this call, and what was staged is dropped.
     if accepted == cid {
         staged.taken();

@@ -39,7 +39,7 @@ pub(crate) fn settle(
     let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_told;
     let told = Told {
         observed: shared.observer.as_ref().map(|observer| {
-            callbacks.iter().for_each(|callback| observer.entering(callback));
+            callbacks.iter().for_each(|callback| observer.entering(callback.cid, callback.channel));
             (Arc::new(ended.clone()), callbacks.clone())
         }),
         dead: is_dead.then(|| Box::new(ended.clone())),
@@ -80,7 +80,9 @@ pub(crate) fn pass(
         }
         _ => return Err(ended.outcome),
     };
-    let entering = callback.as_ref().map(|callback| Entering::new(shared, &callback.invocation));
+    let entering = callback
+        .as_ref()
+        .map(|Plain { invocation, .. }| Entering::new(shared, invocation.cid, invocation.channel));
     let passed = express.end(worker, &ended, callback.as_ref());
     if passed == Passed::Barred {
         return Err(ended.outcome);
@@ -173,7 +175,7 @@ fn recorded(
                 observer.ended(&ended);
                 settled.joined.iter().for_each(|group| observer.ended(group));
             }
-            None => callbacks.iter().for_each(|callback| observer.refused(callback)),
+            None => callbacks.iter().for_each(|callback| observer.refused(callback.cid, callback.channel)),
         }
     }
     // Without an answer somebody else ended it, and told everyone.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use zato_core::{Ending, Outcome};
 
 use crate::desk::Own;
 use crate::dispatch::Running;
-use crate::hands::{Hand, Hands};
+use crate::hands::{Bell, Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
@@ -110,6 +110,8 @@ impl Workers {
         let (bell, own) = (self.hands.bell().await, Own::of(&self.shared));
         loop {
             let batch = self.take(worker, most, &bell).await;
+            // It may have been rung once more while the wait was given up.
+            bell.hush();
             let (count, began) = (batch.len() + self.passing(worker), Instant::now());
             self.hands.fill(worker, batch);
             self.run_passing(worker, &own).await;
@@ -133,7 +135,7 @@ impl Workers {
 
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread.
-    async fn take(&self, worker: usize, most: usize, bell: &Waker) -> Batch<Delivery> {
+    async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
         if let Some(express) = self.shared.engine.express() {
             let taken = express.refill(worker, most);
             if taken > 1 {
@@ -178,7 +180,7 @@ impl Workers {
     pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
         let mut granted = Batch::new();
         loop {
-            let someone_is_woken = Hands::has_woken();
+            let someone_is_woken = self.hands.anyone_is_woken();
             // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
             let mut delivery = match granted.pop() {
                 Some(delivery) if granted.is_empty() && !someone_is_woken => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use zato_core::{Cid, Invocation};
+use zato_core::{Channel, Cid};
 
 use super::output::Output;
 use crate::engine;
@@ -119,12 +119,12 @@ impl Follow {
 }
 
 impl Observer for Follow {
-    fn entering(&self, invocation: &Invocation) {
-        self.seen().live.insert(invocation.cid);
+    fn entering(&self, cid: Cid, _: Channel) {
+        self.seen().live.insert(cid);
     }
 
-    fn refused(&self, invocation: &Invocation) {
-        self.seen().live.remove(&invocation.cid);
+    fn refused(&self, cid: Cid, _: Channel) {
+        self.seen().live.remove(&cid);
         self.ended.notify_one();
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
-use zato_core::{Channel, Invocation};
+use zato_core::{Channel, Cid};
 
 use crate::observer::Observer;
 use crate::record::Ended;
@@ -62,15 +62,15 @@ impl Counts {
 }
 
 impl Observer for Counts {
-    fn entering(&self, invocation: &Invocation) {
+    fn entering(&self, _: Cid, channel: Channel) {
         self.accepted.fetch_add(1, Ordering::SeqCst);
-        if invocation.channel == Channel::InvokeAsyncCallback {
+        if channel == Channel::InvokeAsyncCallback {
             self.callbacks.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    fn refused(&self, invocation: &Invocation) {
-        if invocation.channel == Channel::InvokeAsyncCallback {
+    fn refused(&self, _: Cid, channel: Channel) {
+        if channel == Channel::InvokeAsyncCallback {
             self.callbacks.fetch_sub(1, Ordering::SeqCst);
         }
         self.end();

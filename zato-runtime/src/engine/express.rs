@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zato_core::{Invocation, Moment, ServiceName};
+use zato_core::{Channel, Cid, Invocation, Moment, Payload, ServiceName};
 
 use crate::record::{Delivery, Ended};
 
@@ -14,6 +14,35 @@ pub struct Plain {
     pub invocation: Arc<Invocation>,
     /// The number of its service, as they were [set up](Express::set_up).
     pub service: u32,
+}
+
+/// A call from outside that asks for nothing but to be run, and at most one service to be told of its response, and one of a
+/// failure.
+#[derive(Debug)]
+pub struct PlainCall {
+    /// What it is to run under.
+    pub cid: Cid,
+    /// When it was called.
+    pub called_at: Moment,
+    /// Its request.
+    pub payload: Payload,
+    /// Who receives its response.
+    pub callback: Option<ServiceName>,
+    /// Who is told if it ends in anything but success.
+    pub on_failure: Option<ServiceName>,
+}
+
+impl PlainCall {
+    /// The invocation that it becomes, of this service.
+    #[inline]
+    #[must_use]
+    pub fn invocation(self, service: ServiceName) -> Invocation {
+        let Self { cid, called_at, payload, callback, on_failure } = self;
+        let mut invocation = Invocation::root_at(cid, service, payload, Channel::InvokeAsync, called_at);
+        invocation.callbacks.extend(callback);
+        invocation.on_failure.extend(on_failure);
+        invocation
+    }
 }
 
 /// What became of one that has ended on its way.
@@ -39,9 +68,12 @@ pub trait Express: Send + Sync {
     /// Says how many workers there are, and of which services plain invocations may come. Called once, before any does.
     fn set_up(&self, workers: usize, services: &[ServiceName]);
 
-    /// Takes one from outside, of this service; answers whether it did. Where the way is closed, or full, it is to be
-    /// accepted.
-    fn push(&self, service: u32, invocation: &Invocation) -> bool;
+    /// Takes a call of this service.
+    ///
+    /// # Errors
+    ///
+    /// It comes back where the way is closed, or full: it is to be accepted.
+    fn push(&self, service: u32, call: PlainCall) -> Result<(), PlainCall>;
 
     /// Gives a worker that has nothing in hand up to `most`; answers how many. None where something else is due.
     fn refill(&self, worker: usize, most: usize) -> usize;

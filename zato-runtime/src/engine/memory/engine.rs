@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use zato_core::ServiceName;
 
 use super::lock::lock;
 use super::nowhere::Nowhere;
@@ -69,6 +70,14 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Locked<'_> {
+    /// Lets what has become due take its place, behind all that came before.
+    fn catch_up(&mut self) {
+        if self.memory.is_passable() && self.next_ring().is_some_and(|at| at <= Instant::now()) {
+            self.memory.enter_passing(&mut self.state);
+        }
+        self.state.catch_up();
+    }
+
     /// Changes the state in a way that may end invocations, and finishes what follows once the lock is released.
     pub(super) fn change<T>(mut self, change: impl FnOnce(&mut State<Nowhere>) -> T) -> T {
         self.catch_up();
@@ -115,31 +124,43 @@ impl Memory {
         state
     }
 
-    /// The state for one that has been handed out and is to be settled. What passes by is in nobody's way, unless a
-    /// callback of it would overtake others.
-    pub(super) fn state_to_settle(&self, settle: &Settle) -> Locked<'_> {
-        let overtakes = || match (&settle.verdict, self.track.get()) {
-            (Verdict::End { callbacks, .. }, Some(track)) => {
-                callbacks.iter().any(|callback| track.has_waiting(&callback.service))
-            }
-            _ => false,
-        };
+    /// The state for what neither looks for anything, nor has anything wait but invocations of these services. What passes by
+    /// is in nobody's way then, unless it would be overtaken.
+    fn state_for<'s>(&self, mut services: impl Iterator<Item = &'s ServiceName>) -> Locked<'_> {
+        let overtakes = |track: &Track| services.any(|service| track.has_waiting(service));
         let mut state = self.state();
-        if self.is_passable() && (overtakes() || !settle.inner.is_empty()) {
+        if self.track.get().filter(|track| track.is_open()).is_some_and(overtakes) {
             self.enter_passing(&mut state);
         }
+        state
+    }
+
+    /// The state for what has been handed out and is to be settled.
+    pub(super) fn state_to_settle(&self, settle: &Settle) -> Locked<'_> {
+        let mut state = match &settle.verdict {
+            Verdict::End { callbacks, .. } if settle.inner.is_empty() => {
+                self.state_for(callbacks.iter().map(|callback| &callback.service))
+            }
+            _ => self.whole(),
+        };
+        // What is kept is in the order in which it ended.
         state.enter_ended();
         state
+    }
+
+    /// The state for what comes.
+    fn state_to_accept(&self, accept: &Accept) -> Locked<'_> {
+        let looks = accept.by.is_some() || accept.brings_cid || accept.members.is_some();
+        if looks || accept.invocation.again_of().is_some() {
+            return self.whole();
+        }
+        self.state_for(std::iter::once(&accept.invocation.service))
     }
 
     /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings, and who asks
     /// is counted as one that sleeps if it `is_new`.
     pub(super) fn hand_out(&self, most: usize, is_new: bool) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
-        if self.is_passable() && state.next_ring().is_some_and(|at| at <= Instant::now()) {
-            // What has become due stands behind all that came before.
-            self.enter_passing(&mut state);
-        }
         state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + state.startable() / 4);
@@ -207,7 +228,7 @@ impl Memory {
     }
 
     pub(super) fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
-        let accepted = self.whole().change(|state| state.accept(accept))?;
+        let accepted = self.state_to_accept(&accept).change(|state| state.accept(accept))?;
         // Whoever starts some of many wakes the next.
         self.wake_worker();
         Ok(accepted)

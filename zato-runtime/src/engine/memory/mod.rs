@@ -5,7 +5,6 @@ mod keys;
 mod rows;
 mod remembered;
 mod nowhere;
-mod came;
 mod track;
 mod engine;
 mod passing;

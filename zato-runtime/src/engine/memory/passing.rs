@@ -1,12 +1,12 @@
 //! How what passes by the state is taken, ended, and entered where somebody looks.
 
-use zato_core::{Invocation, Moment, ServiceName};
+use zato_core::{Moment, ServiceName};
 
 use super::engine::Memory;
 use super::nowhere::Nowhere;
 use super::rows::FEW_BYTES;
 use super::track::Track;
-use crate::engine::express::{Express, Passed, Plain};
+use crate::engine::express::{Express, Passed, Plain, PlainCall};
 use crate::engine::state::{Node, State};
 use crate::record::{Delivery, Ended};
 
@@ -87,12 +87,13 @@ impl Express for Memory {
         drop(state);
     }
 
-    fn push(&self, service: u32, invocation: &Invocation) -> bool {
-        let is_taken = self.track.get().is_some_and(|track| track.push(service, invocation));
-        if is_taken {
-            self.wake_worker();
+    fn push(&self, service: u32, call: PlainCall) -> Result<(), PlainCall> {
+        match self.track.get() {
+            Some(track) => track.push(service, call)?,
+            None => return Err(call),
         }
-        is_taken
+        self.wake_worker();
+        Ok(())
     }
 
     fn refill(&self, worker: usize, most: usize) -> usize {

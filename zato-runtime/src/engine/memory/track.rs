@@ -1,7 +1,7 @@
 //! Where plain invocations are on their way past the state: in a queue, in the hands of workers, and as rows of what has
 //! come of them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -9,10 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zato_core::{Invocation, Moment, ServiceName};
 
-use super::came::Came;
 use super::lock::lock;
 use super::rows::{FEW_BYTES, Rows};
-use crate::engine::express::{Passed, Plain};
+use crate::engine::express::{Passed, Plain, PlainCall};
 use crate::record::{Delivery, Ended};
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
@@ -31,6 +30,8 @@ pub(super) struct Track {
     waiting: Apart<Mutex<Waiting>>,
     slots: Box<[Slot]>,
     names: Box<[ServiceName]>,
+    /// Their numbers, by where the names stand.
+    numbers: HashMap<(usize, usize), usize, foldhash::fast::RandomState>,
     /// How many of each service wait here, and whether it is paused. Written under the lock of what waits.
     counts: Box<[Count]>,
     /// Whether anything may be on its way. Written under the lock of the state alone.
@@ -49,6 +50,23 @@ type Count = Apart<AtomicUsize>;
 
 /// One that nobody has begun, with its place in the order in which they came.
 type One = (u64, Came);
+
+/// What has come. A call stands in as few lines of the cache as it can, since they are written by one core and read by
+/// another; who runs it makes its invocation.
+enum Came {
+    Call(PlainCall),
+    Made(Arc<Invocation>),
+}
+
+impl Came {
+    #[inline]
+    fn invocation(self, service: ServiceName) -> Arc<Invocation> {
+        match self {
+            Self::Call(call) => Arc::new(call.invocation(service)),
+            Self::Made(invocation) => invocation,
+        }
+    }
+}
 
 /// What no worker has taken.
 struct Waiting {
@@ -148,6 +166,7 @@ impl Track {
             })),
             slots: (0..workers).map(|_| Slot::default()).collect(),
             names: names.into(),
+            numbers: names.iter().enumerate().map(|(number, name)| (name.place(), number)).collect(),
             counts: names.iter().map(|_| Count::default()).collect(),
             is_open: AtomicBool::new(false),
             rings_at: AtomicU64::new(NEVER),
@@ -222,14 +241,20 @@ impl Track {
         self.counts[service as usize].0.load(Ordering::Relaxed) != 0
     }
 
+    /// A name that reads the same may stand elsewhere.
+    fn number(&self, service: &ServiceName) -> Option<usize> {
+        let number = self.numbers.get(&service.place()).copied();
+        number.or_else(|| self.names.iter().position(|name| name == service))
+    }
+
     /// Whether anything waits here of a service.
     pub(super) fn has_waiting(&self, service: &ServiceName) -> bool {
-        let named = self.names.iter().position(|name| name == service);
-        named.is_some_and(|service| self.counts[service].0.load(Ordering::Relaxed) & !PAUSED != 0)
+        self.number(service)
+            .is_some_and(|service| self.counts[service].0.load(Ordering::Relaxed) & !PAUSED != 0)
     }
 
     pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
-        let Some(service) = self.names.iter().position(|name| name == service) else { return };
+        let Some(service) = self.number(service) else { return };
         let _waiting = self.waiting();
         if paused {
             self.counts[service].0.fetch_or(PAUSED, Ordering::Relaxed);
@@ -238,18 +263,17 @@ impl Track {
         }
     }
 
-    /// Answers whether it was let in.
-    pub(super) fn push(&self, service: u32, invocation: &Invocation) -> bool {
+    pub(super) fn push(&self, service: u32, call: PlainCall) -> Result<(), PlainCall> {
         let is_paused = || self.counts[service as usize].0.load(Ordering::Relaxed) & PAUSED != 0;
-        if invocation.payload.len() > FEW_BYTES {
-            return false;
+        if call.payload.len() > FEW_BYTES {
+            return Err(call);
         }
         let mut waiting = self.waiting();
         if !waiting.is_open || waiting.len >= waiting.most || is_paused() {
-            return false;
+            return Err(call);
         }
-        waiting.push(service, invocation.into(), &self.counts);
-        true
+        waiting.push(service, Came::Call(call), &self.counts);
+        Ok(())
     }
 
     /// Answers how many were taken, and how many are left.
