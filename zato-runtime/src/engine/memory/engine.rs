@@ -120,7 +120,6 @@ impl Memory {
     pub(super) fn whole(&self) -> Locked<'_> {
         let mut state = self.state();
         self.enter_passing(&mut state);
-        state.enter_ended();
         state
     }
 

@@ -46,7 +46,7 @@ impl Memory {
         }
     }
 
-    /// Enters all that is on its way, and closes the way.
+    /// Enters all that is on its way, or has come of it, and closes the way.
     pub(super) fn enter_passing(&self, state: &mut State<Nowhere>) {
         let Some(track) = self.track.get().filter(|track| track.is_open()) else { return };
         let waiting = track.close();
@@ -57,7 +57,8 @@ impl Memory {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
         }
-        state.forget_oldest_ended();
+        // Whatever ends in the state from now on has ended later.
+        state.enter_ended();
         if waiting.len() > 0 {
             for invocation in waiting {
                 state.hold(invocation, None);
