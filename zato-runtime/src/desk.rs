@@ -26,10 +26,10 @@ impl Own {
         Self { desk: Arc::new(Desk(shared.clone())), handlers }
     }
 
-    /// Begins an attempt of a service.
-    pub(crate) fn begin(&self, service: u32, invocation: &Arc<Invocation>, attempt: u32) -> Option<Running> {
-        let handler = self.handlers.get(service as usize)?;
-        Some(Running::new(handler.clone(), Context::new(invocation.clone(), attempt, self.desk.clone())))
+    /// Begins an attempt of the service with this number in the registry.
+    pub(crate) fn begin(&self, service: u32, invocation: &Arc<Invocation>, attempt: u32) -> Running {
+        let handler = self.handlers[service as usize].clone();
+        Running::new(handler, Context::new(invocation.clone(), attempt, self.desk.clone()))
     }
 }
 

@@ -74,9 +74,7 @@ impl Track<'_> {
         let Some(mut plain) = self.express.begin(self.worker, started_at) else { return Batch::new() };
         loop {
             self.workers.hands.of(self.worker).begins();
-            let Some(mut running) = self.own.begin(plain.service, &plain.invocation, 1) else {
-                unreachable!("each service has its number");
-            };
+            let mut running = self.own.begin(plain.service, &plain.invocation, 1);
             let Poll::Ready(brought) = Pin::new(&mut running).poll(cx) else {
                 if let Some(delivery) = self.express.promote(self.worker) {
                     self.workers.see_through(delivery, running, None, None);

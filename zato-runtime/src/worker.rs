@@ -270,10 +270,7 @@ impl Workers {
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
         let limit = self.shared.limit(invocation, entry.registration.settings());
-        let Some(running) = own.begin(entry.number, invocation, *attempt) else {
-            unreachable!("each has its number")
-        };
-        Ok((running, limit))
+        Ok((own.begin(entry.number, invocation, *attempt), limit))
     }
 
     /// Has an attempt that has a limit watched from outside.

@@ -28,6 +28,8 @@ const NEVER: u64 = u64::MAX;
 
 pub(super) struct Track {
     waiting: Apart<Mutex<Waiting>>,
+    /// How many may wait here.
+    most: usize,
     slots: Box<[Slot]>,
     names: Box<[ServiceName]>,
     /// Their numbers, by where the names stand.
@@ -75,7 +77,6 @@ struct Waiting {
     /// The services of which some wait, in the order of their turns.
     turns: VecDeque<u32>,
     len: usize,
-    most: usize,
     /// How many have come, in all.
     order: u64,
 }
@@ -161,9 +162,9 @@ impl Track {
                 services: names.iter().map(|_| VecDeque::new()).collect(),
                 turns: VecDeque::new(),
                 len: 0,
-                most: MOST_WAITING.min(max_waiting / 4),
                 order: 0,
             })),
+            most: MOST_WAITING.min(max_waiting / 4),
             slots: (0..workers).map(|_| Slot::default()).collect(),
             names: names.into(),
             numbers: names.iter().enumerate().map(|(number, name)| (name.place(), number)).collect(),
@@ -184,7 +185,7 @@ impl Track {
 
     /// How many may wait here.
     pub(super) fn most(&self) -> usize {
-        self.waiting().most
+        self.most
     }
 
     /// Whether anything may be on its way.
@@ -241,6 +242,10 @@ impl Track {
         self.counts[service as usize].0.load(Ordering::Relaxed) != 0
     }
 
+    fn is_paused(&self, service: u32) -> bool {
+        self.counts[service as usize].0.load(Ordering::Relaxed) & PAUSED != 0
+    }
+
     /// A name that reads the same may stand elsewhere.
     fn number(&self, service: &ServiceName) -> Option<usize> {
         let number = self.numbers.get(&service.place()).copied();
@@ -264,12 +269,11 @@ impl Track {
     }
 
     pub(super) fn push(&self, service: u32, call: PlainCall) -> Result<(), PlainCall> {
-        let is_paused = || self.counts[service as usize].0.load(Ordering::Relaxed) & PAUSED != 0;
         if call.payload.len() > FEW_BYTES {
             return Err(call);
         }
         let mut waiting = self.waiting();
-        if !waiting.is_open || waiting.len >= waiting.most || is_paused() {
+        if !waiting.is_open || waiting.len >= self.most || self.is_paused(service) {
             return Err(call);
         }
         waiting.push(service, Came::Call(call), &self.counts);
@@ -284,7 +288,7 @@ impl Track {
         let slot = &self.slots[worker];
         let mut taken = slot.taken();
         let mut waiting = self.waiting();
-        // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
+        // A worker leaves half of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + waiting.len / 2);
         while taken.in_hand.len() < most
             && let Some(one) = waiting.pop(&self.counts)
@@ -316,9 +320,7 @@ impl Track {
         if let Some(callback) = callback {
             if self.is_barred(callback.service) {
                 let waiting = self.waiting();
-                let is_paused =
-                    self.counts[callback.service as usize].0.load(Ordering::Relaxed) & PAUSED != 0;
-                if !waiting.is_open || is_paused {
+                if !waiting.is_open || self.is_paused(callback.service) {
                     return (Passed::Barred, false);
                 }
                 behind = Some((waiting, callback));
