@@ -14,8 +14,9 @@ pub enum Cancellation {
     /// It waited, and has ended as `Cancelled`.
     Cancelled,
     /// It runs: its handler is told ([`Context::cancelled`]) and has a grace to end by itself. `Ok` is then
-    /// `Completed`, `Err` is `Cancelled`, and after the grace it is dropped. It is not tried again. A group ends
-    /// when its members have, which are all cancelled.
+    /// `Completed`, `Err` is `Cancelled`, and after the grace it is dropped. It is not tried again. Where a worker
+    /// was about to begin it, it ends as `Cancelled` without having run. A group ends when its members have, which are
+    /// all cancelled.
     Requested,
 }
 

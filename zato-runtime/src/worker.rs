@@ -39,6 +39,10 @@ const MOST_IN_A_ROW: Duration = Duration::from_micros(100);
 /// From when on what a worker has run has taken long.
 const LONG: Duration = Duration::from_millis(1);
 
+/// After so many steps of tasks a busy thread of tokio's sees to timers and sockets, unless told otherwise
+/// (`event_interval` of its builder).
+const TOKIO_LOOKS_EVERY: usize = 61;
+
 /// How long a worker that has nothing to do leaves alone what another has in hand.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -122,10 +126,9 @@ impl Workers {
             (in_a_row, busy) = (in_a_row + count, busy + took);
             if in_a_row >= MOST_AT_ONCE || busy >= MOST_IN_A_ROW {
                 // Whatever else runs on this thread gets its turn, and the handlers a new budget of tokio's. Where handlers
-                // take long, so do tokio's timers, which it sees to when a thread has nothing else to do.
-                if busy >= LONG {
-                    tokio::task::yield_now().await;
-                } else {
+                // take long, so do tokio's timers.
+                let steps = if busy >= LONG { TOKIO_LOOKS_EVERY } else { 1 };
+                for _ in 0..steps {
                     step_aside().await;
                 }
                 (in_a_row, busy) = (0, Duration::ZERO);
@@ -375,7 +378,8 @@ pub(crate) async fn step_aside() {
             return Poll::Ready(());
         }
         is_back = true;
-        // Unlike `yield_now`, which puts off being woken until the thread has nothing else to do.
+        // Unlike `yield_now`, which keeps this from all other threads until this one has nothing else to do, and a
+        // handler of another worker may block it before that.
         cx.waker().wake_by_ref();
         Poll::Pending
     })
