@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::slice;
 use std::task::{self, Poll};
-
-use smallvec::SmallVec;
 
 use crate::{CallError, Cancellation, Channel, Cid, Context, OptionError, Options, Payload, WriteError};
 
@@ -46,7 +45,7 @@ pub trait Bus: Send + Sync {
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;
 }
 
-/// A call on its way into the bus.
+/// A call on its way into the bus. It is moved now and then, so what is seldom asked for stands apart.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Call<'a> {
@@ -58,12 +57,20 @@ pub struct Call<'a> {
     pub callbacks: Chosen<'a>,
     /// Who is to be told of a failure.
     pub on_failure: Chosen<'a>,
+    /// What else it asks for; none where it asks for nothing.
+    pub options: Option<Box<Options>>,
+    /// What of that is not for the engine; none where there is none.
+    pub admission: Option<Box<Admission>>,
+}
+
+/// How a call is to be let in.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Admission {
     /// Whether it starts a tree of its own.
     pub new_root: bool,
     /// The CID that it is to run under; a new one where there is none.
     pub cid: Option<Cid>,
-    /// What else it asks for; none where it asks for nothing.
-    pub options: Option<Box<Options>>,
     /// The first option that it cannot be made with.
     pub refused: Option<OptionError>,
 }
@@ -90,7 +97,7 @@ impl<'a> GroupCall<'a> {
     /// A group without callbacks.
     pub fn new(channel: Channel, calls: Vec<Call<'a>>) -> Self {
         let (then, on_target) = (Vec::new(), Vec::new());
-        let none = || Chosen::These(SmallVec::new());
+        let none = || Chosen::These(Box::default());
         Self { channel, calls, then, on_target, callbacks: none(), on_failure: none() }
     }
 }
@@ -101,23 +108,29 @@ pub enum Chosen<'a> {
     /// The one that the caller's name leads to, if there is one.
     #[default]
     Convention,
+    /// This, and none by convention.
+    One(Cow<'a, str>),
     /// These, and none by convention.
-    These(SmallVec<[Cow<'a, str>; 1]>),
+    These(Box<[Cow<'a, str>]>),
 }
 
 impl<'a> Call<'a> {
     /// A call with no options.
+    #[inline]
     pub fn new(target: Cow<'a, str>, payload: Result<Payload, WriteError>) -> Self {
         Self {
             target,
             payload,
             callbacks: Chosen::Convention,
             on_failure: Chosen::Convention,
-            new_root: false,
-            cid: None,
             options: None,
-            refused: None,
+            admission: None,
         }
+    }
+
+    /// How it is to be let in, to be changed.
+    pub fn admission(&mut self) -> &mut Admission {
+        self.admission.get_or_insert_default()
     }
 
     /// The options, to be changed.
@@ -130,7 +143,7 @@ impl<'a> Call<'a> {
         match value {
             Ok(value) => set(self.options(), value),
             Err(error) => {
-                self.refused.get_or_insert(error);
+                self.admission().refused.get_or_insert(error);
             }
         }
     }
@@ -140,15 +153,26 @@ impl<'a> Chosen<'a> {
     /// None by convention; those that were named stay.
     pub fn without_convention(&mut self) {
         if matches!(self, Self::Convention) {
-            *self = Self::These(SmallVec::new());
+            *self = Self::These(Box::default());
         }
     }
 
     /// One more; the first replaces the convention.
+    #[inline]
     pub fn add(&mut self, name: Cow<'a, str>) {
+        *self = match std::mem::take(self) {
+            Self::Convention => Self::One(name),
+            Self::One(first) => Self::These([first, name].into()),
+            Self::These(names) => Self::These(names.into_iter().chain([name]).collect()),
+        };
+    }
+
+    /// Those that were named.
+    pub fn names(&self) -> &[Cow<'a, str>] {
         match self {
-            Self::Convention => *self = Self::These(SmallVec::from_buf([name])),
-            Self::These(names) => names.push(name),
+            Self::Convention => &[],
+            Self::One(name) => slice::from_ref(name),
+            Self::These(names) => names,
         }
     }
 }

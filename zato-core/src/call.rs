@@ -168,13 +168,13 @@ impl<'a, R> InvokeAsync<'a, R> {
 
     /// Runs under this CID instead of a new one; [`CallError::CidTaken`] if the engine holds it already.
     pub fn cid(mut self, cid: Cid) -> Self {
-        self.made.call.cid = Some(cid);
+        self.made.call.admission().cid = Some(cid);
         self
     }
 
     /// Starts a causal tree of its own, with a depth of its own, and without the caller's deadline.
     pub fn new_root(mut self) -> Self {
-        self.made.call.new_root = true;
+        self.made.call.admission().new_root = true;
         self
     }
 }
@@ -262,6 +262,7 @@ impl<'a, T> Lazy<'a, T> {
 impl Future for InvokeAsyncFuture<'_> {
     type Output = Result<Cid, CallError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         self.get_mut().step.poll(cx, |made| made.bus.accept(made.from, made.call))
     }

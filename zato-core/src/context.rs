@@ -42,6 +42,7 @@ pub struct Nested {
 
 impl Context {
     #[doc(hidden)]
+    #[inline]
     pub fn new(invocation: Arc<Invocation>, attempt: u32, bus: Arc<dyn Bus>) -> Self {
         Self { invocation, attempt, bus, nested: None }
     }

@@ -153,6 +153,7 @@ impl Invocation {
 
     /// The invocation of a callback that carries this one's outcome.
     #[must_use]
+    #[inline]
     pub fn callback(&self, cid: Cid, service: ServiceName, payload: Payload, called_at: Moment) -> Self {
         let channel = Channel::InvokeAsyncCallback;
         Self { deadline: None, ..self.child_at(cid, service, payload, channel, called_at) }

@@ -18,6 +18,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Moment(NonZeroU64);
 
 impl Moment {
+    /// So many nanoseconds after the beginning of 1970; the first where there are none.
+    #[inline]
+    pub fn from_nanos(nanos: u64) -> Self {
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+    }
+
     /// How long after `earlier` it is; nothing where it is before.
     #[inline]
     pub fn since(self, earlier: Self) -> Duration {
@@ -42,7 +48,7 @@ impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let nanos = since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into());
-        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+        Self::from_nanos(nanos)
     }
 }
 

@@ -27,9 +27,9 @@ impl Own {
     }
 
     /// Begins an attempt of the service with this number in the registry.
-    pub(crate) fn begin(&self, service: u32, invocation: &Arc<Invocation>, attempt: u32) -> Running {
+    pub(crate) fn begin(&self, service: u32, invocation: Arc<Invocation>, attempt: u32) -> Running {
         let handler = self.handlers[service as usize].clone();
-        Running::new(handler, Context::new(invocation.clone(), attempt, self.desk.clone()))
+        Running::new(handler, Context::new(invocation, attempt, self.desk.clone()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 use tokio::sync::oneshot;
-use zato_core::bus::{Call, Chosen, Step};
+use zato_core::bus::{Admission, Call, Chosen, Step};
 use zato_core::{
     CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, Payload, ServiceName, When,
 };
@@ -46,7 +46,9 @@ pub(crate) fn check<'a>(
         return Err(over(context));
     }
     let target = find(shared, "target", &call.target)?;
-    if let Some(refused) = call.refused {
+    let Admission { new_root, cid, refused, .. } =
+        call.admission.map_or_else(Admission::default, |admission| *admission);
+    if let Some(refused) = refused {
         return Err(refused.into());
     }
     let payload =
@@ -61,22 +63,33 @@ pub(crate) fn check<'a>(
     let caller = from.and_then(|context| shared.registry.get(context.service()));
     let callbacks = match channel {
         Channel::Invoke => Names::new(),
-        _ => resolve(shared, "callback", call.callbacks, caller.and_then(|caller| caller.callback.as_ref()))?,
+        _ => {
+            resolve(shared, "callback", &call.callbacks, caller.and_then(|caller| caller.callback.as_ref()))?
+        }
     };
     let on_failure = match channel {
         Channel::Invoke => Names::new(),
         _ => resolve(
             shared,
             "failure callback",
-            call.on_failure,
+            &call.on_failure,
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
     let at = shared.config.clock.moment();
-    let brings_cid = call.cid.is_some();
-    let cid = call.cid.unwrap_or_else(|| shared.mint(at));
-    let (new_root, options) = (call.new_root, call.options);
-    Ok(Checked { target, payload, callbacks, on_failure, cid, at, brings_cid, new_root, options })
+    let brings_cid = cid.is_some();
+    let cid = cid.unwrap_or_else(|| shared.mint(at));
+    Ok(Checked {
+        target,
+        payload,
+        callbacks,
+        on_failure,
+        cid,
+        at,
+        brings_cid,
+        new_root,
+        options: call.options,
+    })
 }
 
 impl Checked<'_> {
@@ -343,18 +356,14 @@ fn find<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a En
 pub(crate) fn resolve(
     shared: &Shared,
     role: &'static str,
-    chosen: Chosen<'_>,
+    chosen: &Chosen<'_>,
     convention: Option<&ServiceName>,
 ) -> Result<Names, CallError> {
+    let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name);
     match chosen {
         Chosen::Convention => Ok(convention.map_or_else(Names::new, |name| smallvec![*name])),
-        Chosen::These(names) => {
-            let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name);
-            match &names[..] {
-                // Nearly always: to collect one takes longer than to find it.
-                [name] => Ok(smallvec![known(name)?]),
-                names => names.iter().map(known).collect(),
-            }
-        }
+        // Nearly always: to collect one takes longer than to find it.
+        Chosen::One(name) => Ok(smallvec![known(name)?]),
+        Chosen::These(names) => names.iter().map(known).collect(),
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use zato_core::Moment;
+use zato_core::{Moment, Outcome};
 
 use crate::desk::Own;
 use crate::engine::Express;
@@ -70,11 +70,11 @@ impl Track<'_> {
     /// Runs the next, and its callback if that passes as well; answers with what else is started.
     fn run(&mut self, cx: &mut task::Context<'_>) -> Batch<Delivery> {
         let shared = &self.workers.shared;
-        let mut started_at = self.now.take().unwrap_or_else(|| shared.config.clock.moment());
-        let Some(mut plain) = self.express.begin(self.worker, started_at) else { return Batch::new() };
+        let now = self.now.take().unwrap_or_else(|| shared.config.clock.moment());
+        let Some(mut plain) = self.express.begin(self.worker, now) else { return Batch::new() };
         loop {
             self.workers.hands.of(self.worker).begins();
-            let mut running = self.own.begin(plain.service, &plain.invocation, 1);
+            let mut running = self.own.begin(plain.service, plain.invocation, 1);
             let Poll::Ready(brought) = Pin::new(&mut running).poll(cx) else {
                 if let Some(delivery) = self.express.promote(self.worker) {
                     self.workers.see_through(delivery, running, None, None);
@@ -86,13 +86,13 @@ impl Track<'_> {
                 Brought::Completed(response) if response.len() <= shared.config.max_payload => response,
                 other => return self.settle(|workers, delivery| workers.conclude(delivery, other, false)),
             };
-            let ended_at = shared.config.clock.moment();
-            self.now = Some(ended_at);
-            match pass(shared, self.express, self.worker, plain.invocation, response, (started_at, ended_at))
-            {
+            let now = shared.config.clock.moment();
+            self.now = Some(now);
+            match pass(shared, self.express, self.worker, response, now) {
                 Ok(None) => return Batch::new(),
-                Ok(Some(callback)) => (plain, started_at) = (callback, ended_at),
-                Err(outcome) => {
+                Ok(Some(callback)) => plain = callback,
+                Err(response) => {
+                    let outcome = Outcome::Completed(response);
                     return self
                         .settle(|workers, delivery| settle(&workers.shared, delivery, outcome, false));
                 }

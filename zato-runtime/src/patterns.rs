@@ -20,14 +20,14 @@ pub(crate) async fn accept_group(
     from: Option<&Context>,
     call: GroupCall<'_>,
 ) -> Result<Cid, CallError> {
-    let on_target = resolve(shared, "target's callback", Chosen::These(call.on_target.into()), None)?;
+    let on_target = resolve(shared, "target's callback", &Chosen::These(call.on_target.into()), None)?;
     let caller = from.and_then(|context| shared.registry.get(context.service()));
     let convention = caller.and_then(|caller| caller.callback.as_ref());
     let role = if call.channel == Channel::Chain { "callback" } else { "final callback" };
-    let callbacks = resolve(shared, role, call.callbacks, convention)?;
+    let callbacks = resolve(shared, role, &call.callbacks, convention)?;
     let convention = caller.and_then(|caller| caller.on_failure.as_ref());
-    let on_failure = resolve(shared, "failure callback", call.on_failure, convention)?;
-    let then = resolve(shared, "step", Chosen::These(call.then.into()), None)?;
+    let on_failure = resolve(shared, "failure callback", &call.on_failure, convention)?;
+    let then = resolve(shared, "step", &Chosen::These(call.then.into()), None)?;
     let cid = cid::mint();
     // The name is reserved, so no service has it.
     let name = ServiceName::linked(match call.channel {

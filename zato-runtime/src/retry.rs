@@ -27,6 +27,7 @@ pub(crate) enum Brought {
 }
 
 impl From<Reply> for Brought {
+    #[inline]
     fn from(reply: Reply) -> Self {
         match reply {
             Reply::Completed(response) => Self::Completed(response),

@@ -7,7 +7,7 @@ use zato_core::bus::Step;
 use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
-use crate::engine::{Express, LeaseLost, Passed, Plain, Settled};
+use crate::engine::{Begun, Express, Follows, LeaseLost, Plain, Settled};
 use crate::intake::Entering;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 use crate::shared::Shared;
@@ -51,49 +51,48 @@ pub(crate) fn settle(
     recorded
 }
 
-/// Records that an attempt has completed which passes by what the engine holds, with its callback; answers with that, if the
-/// worker is to run it now.
+/// Records that the attempt has completed which a worker has under way past what the engine holds, with its callback;
+/// answers with that, if the worker is to run it now.
 ///
 /// # Errors
 ///
-/// The outcome comes back where it may not pass: nothing is recorded, and it is to be settled.
+/// The response comes back where it may not pass: nothing is recorded, and it is to be settled.
 pub(crate) fn pass(
     shared: &Shared,
     express: &dyn Express,
     worker: usize,
-    invocation: Arc<Invocation>,
     response: Payload,
-    (started_at, ended_at): (Moment, Moment),
-) -> Result<Option<Plain>, Outcome> {
-    let (outcome, started_at) = (Outcome::Completed(response), Some(started_at));
-    let ended = Ended { invocation, outcome, attempts: 1, started_at, ended_at, before: None };
-    let callback = match &ended.invocation.callbacks[..] {
-        [] => None,
-        [name] => {
-            let Some(entry) = shared.registry.of(name) else { return Err(ended.outcome) };
-            let created = callbacks(&ended, None, |at| shared.mint(at)).pop();
-            let plain = created.and_then(|one| Some(Plain { service: entry.passes(&one)?, invocation: one }));
-            if plain.is_none() {
-                return Err(ended.outcome);
-            }
-            plain
-        }
-        _ => return Err(ended.outcome),
-    };
-    let entering = callback
-        .as_ref()
-        .map(|Plain { invocation, .. }| Entering::new(shared, invocation.cid, invocation.channel));
-    let passed = express.end(worker, &ended, callback.as_ref());
-    if passed == Passed::Barred {
-        return Err(ended.outcome);
-    }
+    at: Moment,
+) -> Result<Option<Plain>, Payload> {
+    let observer = shared.observer.as_deref();
+    let (mut entering, mut ended) = (None, None);
+    let next = express.end(worker, response, at, &mut |Begun { invocation, started_at }, response| {
+        ended = observer.map(|_| Ended {
+            invocation: invocation.clone(),
+            outcome: Outcome::Completed(response.clone()),
+            attempts: 1,
+            started_at: Some(*started_at),
+            ended_at: at,
+            before: None,
+        });
+        let entry = match &invocation.callbacks[..] {
+            [] => return Follows::Nothing(response),
+            [name] => shared.registry.of(name),
+            _ => None,
+        };
+        let Some(entry) = entry else { return Follows::Barred(response) };
+        let callback = invocation.callback(shared.mint(at), entry.name, response, at);
+        let Some(service) = entry.passes(&callback) else { return Follows::Barred(callback.payload) };
+        entering = Some(Entering::new(shared, callback.cid, callback.channel));
+        Follows::Callback(Plain { invocation: Arc::new(callback), service })
+    })?;
     if let Some(entering) = entering {
         entering.taken();
     }
-    if let Some(observer) = &shared.observer {
-        observer.ended(&ended);
+    if let (Some(observer), Some(ended)) = (observer, &ended) {
+        observer.ended(ended);
     }
-    Ok(callback.filter(|_| passed == Passed::Next))
+    Ok(next)
 }
 
 /// Who is to be told once it is recorded.

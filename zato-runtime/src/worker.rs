@@ -273,7 +273,7 @@ impl Workers {
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
         let limit = self.shared.limit(invocation, entry.registration.settings());
-        Ok((own.begin(entry.number, invocation, *attempt), limit))
+        Ok((own.begin(entry.number, invocation.clone(), *attempt), limit))
     }
 
     /// Has an attempt that has a limit watched from outside.

@@ -20,6 +20,7 @@ impl Held {
     pub(super) const EMPTY: Self = Self::Few { kind: Kind::Empty, len: 0, bytes: [0; FEW] };
 
     /// Bytes that stand somewhere else.
+    #[inline]
     pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {
         Self::few(kind, bytes).unwrap_or_else(|| Self::Many { kind, bytes: Bytes::copy_from_slice(bytes) })
     }

@@ -112,6 +112,7 @@ impl Payload {
     }
 
     /// The characters, unless the payload is [`Kind::Bytes`] that are not UTF-8.
+    #[inline]
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()
     }
@@ -149,6 +150,7 @@ impl Payload {
     }
 
     /// Bytes that stand somewhere else.
+    #[inline]
     pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {
         Self { held: Held::copied(kind, bytes) }
     }

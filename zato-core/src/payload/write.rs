@@ -21,6 +21,7 @@ impl Serialize for RawBytes<'_> {
     }
 }
 
+#[inline]
 pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Payload, WriteError> {
     let mut json = serde_json::Serializer::new(Vec::new());
     let mut plain = None;
@@ -40,6 +41,7 @@ struct TopLevel<'a> {
 }
 
 impl TopLevel<'_> {
+    #[inline]
     fn plain(self, kind: Kind, bytes: &[u8]) {
         *self.plain = Some(Payload::copied(kind, bytes));
     }
@@ -76,6 +78,7 @@ impl<'a> Serializer for TopLevel<'a> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<(), Self::Error> {
         self.plain(Kind::Text, value.as_bytes());
         Ok(())

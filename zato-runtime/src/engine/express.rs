@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zato_core::{Channel, Cid, Invocation, Moment, Payload, ServiceName};
 
-use crate::record::{Delivery, Ended};
+use crate::record::Delivery;
 
 /// An invocation that asks for nothing but to be run: of a service without limits, due at once, without a deadline,
 /// options, a group, or somebody who waits for it.
@@ -45,16 +45,24 @@ impl PlainCall {
     }
 }
 
-/// What became of one that has ended on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passed {
-    /// It is recorded, and so is its callback if it has one, which waits.
-    Recorded,
-    /// It is recorded, and its callback is begun by the worker that has ended it.
-    Next,
-    /// Nothing is recorded: somebody has looked meanwhile, or its callback may not pass. It is to be
-    /// [promoted](Express::promote) and settled.
-    Barred,
+/// What follows from one that has completed.
+#[derive(Debug)]
+pub enum Follows {
+    /// Nothing. This is its response.
+    Nothing(Payload),
+    /// This, which carries its response.
+    Callback(Plain),
+    /// Something that may not pass. This is its response.
+    Barred(Payload),
+}
+
+/// One that a worker has begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// What is run.
+    pub invocation: Arc<Invocation>,
+    /// Since when.
+    pub started_at: Moment,
 }
 
 /// The way past the state of an engine.
@@ -81,8 +89,21 @@ pub trait Express: Send + Sync {
     /// The next that a worker has in hand; it runs from `now` on.
     fn begin(&self, worker: usize, now: Moment) -> Option<Plain>;
 
-    /// Records that the one which a worker has begun has completed, with its callback.
-    fn end(&self, worker: usize, ended: &Ended, callback: Option<&Plain>) -> Passed;
+    /// Records that the one which a worker has begun has completed at a time with a response, together with what `follow`
+    /// says follows from that. Answers with its callback if that has no others before it: it runs from then on. `follow` is
+    /// asked under a lock, so it asks the engine for nothing.
+    ///
+    /// # Errors
+    ///
+    /// The response comes back, and nothing is recorded: somebody has looked meanwhile, or its callback may not pass. It is
+    /// to be [promoted](Express::promote) and settled.
+    fn end(
+        &self,
+        worker: usize,
+        response: Payload,
+        at: Moment,
+        follow: &mut dyn FnMut(&Begun, Payload) -> Follows,
+    ) -> Result<Option<Plain>, Payload>;
 
     /// Enters the one which a worker has begun, which goes on as a delivery does.
     fn promote(&self, worker: usize) -> Option<Delivery>;

@@ -1,14 +1,14 @@
 //! How what passes by the state is taken, ended, and entered where somebody looks.
 
-use zato_core::{Moment, ServiceName};
+use zato_core::{Moment, Payload, ServiceName};
 
 use super::engine::Memory;
 use super::nowhere::Nowhere;
 use super::rows::FEW_BYTES;
 use super::track::Track;
-use crate::engine::express::{Express, Passed, Plain, PlainCall};
+use crate::engine::express::{Begun, Express, Follows, Plain, PlainCall};
 use crate::engine::state::{Node, State};
-use crate::record::{Delivery, Ended};
+use crate::record::Delivery;
 
 impl State<Nowhere> {
     /// Enters all that has completed on its way, in the order in which it has.
@@ -53,7 +53,7 @@ impl Memory {
         for slot in track.slots() {
             let mut taken = slot.taken();
             state.store.take_passed(&mut taken.rows);
-            if let Some((invocation, started_at)) = taken.take_current() {
+            if let Some(Begun { invocation, started_at }) = taken.take_current() {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
         }
@@ -110,15 +110,21 @@ impl Express for Memory {
         self.track.get()?.begin(worker, now)
     }
 
-    fn end(&self, worker: usize, ended: &Ended, callback: Option<&Plain>) -> Passed {
-        let Some(track) = self.track.get() else { return Passed::Barred };
-        let (passed, is_full) = track.end(worker, ended, callback);
+    fn end(
+        &self,
+        worker: usize,
+        response: Payload,
+        at: Moment,
+        follow: &mut dyn FnMut(&Begun, Payload) -> Follows,
+    ) -> Result<Option<Plain>, Payload> {
+        let Some(track) = self.track.get() else { return Err(response) };
+        let (next, is_full) = track.end(worker, response, at, follow)?;
         if is_full {
             let mut state = self.state();
             state.store.take_passed(&mut track.slots()[worker].taken().rows);
             state.forget_oldest_ended();
         }
-        passed
+        Ok(next)
     }
 
     fn promote(&self, worker: usize) -> Option<Delivery> {
@@ -126,7 +132,7 @@ impl Express for Memory {
         let mut taken = self.track.get()?.slots()[worker].taken();
         let entered = taken.entered.take();
         entered.or_else(|| {
-            let (invocation, started_at) = taken.take_current()?;
+            let Begun { invocation, started_at } = taken.take_current()?;
             Some(state.take_started(invocation, started_at))
         })
     }

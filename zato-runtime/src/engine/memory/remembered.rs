@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zato_core::{Cid, Moment};
+use zato_core::{Cid, Moment, Outcome};
 
-use super::rows::{Brief, Rows, grow};
+use super::rows::{Brief, Completed, Rows, grow};
 use crate::engine::state::{Number, Oldest, Past, Place};
 use crate::record::Ended;
 
@@ -95,7 +95,15 @@ impl Remembered {
         hidden_by: Option<Cid>,
     ) -> u64 {
         let (cid, ended_at, bytes) = (ended.invocation.cid, ended.ended_at, ended.bytes());
-        let row = if again.or(hidden_by).is_none() { self.rows.push(&ended, self.most) } else { None };
+        let row = match &ended {
+            Ended { invocation, outcome: Outcome::Completed(response), before: None, .. }
+                if again.or(hidden_by).is_none() =>
+            {
+                let (attempts, started_at, ended_at) = (ended.attempts, ended.started_at, ended.ended_at);
+                self.rows.push(&Completed { invocation, response, attempts, started_at, ended_at }, self.most)
+            }
+            _ => None,
+        };
         let stands = if let Some(row) = row {
             debug_assert!(self.entered == row && self.passed.is_empty(), "what came before is entered first");
             self.entered = row + 1;

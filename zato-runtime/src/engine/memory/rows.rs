@@ -11,6 +11,15 @@ use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, Servic
 
 use crate::record::Ended;
 
+/// What has completed by its first attempt or a later one, without anything else to say of it.
+pub(super) struct Completed<'a> {
+    pub(super) invocation: &'a Invocation,
+    pub(super) response: &'a Payload,
+    pub(super) attempts: u32,
+    pub(super) started_at: Option<Moment>,
+    pub(super) ended_at: Moment,
+}
+
 /// Up to so many bytes a request and a response each are kept here.
 pub(super) const FEW_BYTES: usize = 1_024;
 
@@ -77,10 +86,9 @@ impl Text {
 impl Row {
     /// None where there is more to say than fits.
     #[inline]
-    fn of(ended: &Ended) -> Option<Self> {
-        let Ended { invocation, outcome, attempts, started_at, ended_at, before } = ended;
-        let Invocation { due: None, options: None, .. } = **invocation else { return None };
-        let (Outcome::Completed(response), None) = (outcome, before) else { return None };
+    fn of(completed: &Completed<'_>) -> Option<Self> {
+        let Completed { invocation, response, attempts, started_at, ended_at } = completed;
+        let Invocation { due: None, options: None, .. } = invocation else { return None };
         if invocation.callbacks.len() > 1 || invocation.on_failure.len() > 1 {
             return None;
         }
@@ -114,11 +122,10 @@ impl Row {
 impl Rows {
     /// Keeps one, of `most` or about so many, and answers its number; none where there is more to say than fits.
     #[inline]
-    pub(super) fn push(&mut self, ended: &Ended, most: usize) -> Option<u64> {
-        let mut row = Row::of(ended)?;
+    pub(super) fn push(&mut self, completed: &Completed<'_>, most: usize) -> Option<u64> {
+        let mut row = Row::of(completed)?;
         row.text = self.first_text + self.texts.len() as u64;
-        let response = ended.outcome.payload().map(Payload::as_bytes).unwrap_or_default();
-        for text in [ended.invocation.payload.as_bytes(), response] {
+        for text in [completed.invocation.payload.as_bytes(), completed.response.as_bytes()] {
             if !text.is_empty() {
                 self.texts.extend(text);
             }

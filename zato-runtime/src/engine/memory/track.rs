@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zato_core::{Invocation, Moment, ServiceName};
+use zato_core::{Invocation, Moment, Payload, ServiceName};
 
 use super::lock::lock;
-use super::rows::{FEW_BYTES, Rows};
-use crate::engine::express::{Passed, Plain, PlainCall};
-use crate::record::{Delivery, Ended};
+use super::rows::{Completed, FEW_BYTES, Rows};
+use crate::engine::express::{Begun, Follows, Plain, PlainCall};
+use crate::record::Delivery;
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
 const MOST_WAITING: usize = 10_000;
@@ -94,8 +94,8 @@ pub(super) struct Slot {
 pub(super) struct Taken {
     /// Each with the number of its service.
     in_hand: VecDeque<(u32, One)>,
-    /// The one that is run, and since when.
-    current: Option<(Arc<Invocation>, Moment)>,
+    /// The one that is run.
+    current: Option<Begun>,
     /// The same once it has been entered.
     pub(super) entered: Option<Delivery>,
     /// What has come of those that were run.
@@ -113,7 +113,7 @@ impl Slot {
 }
 
 impl Taken {
-    pub(super) fn take_current(&mut self) -> Option<(Arc<Invocation>, Moment)> {
+    pub(super) fn take_current(&mut self) -> Option<Begun> {
         self.current.take()
     }
 }
@@ -305,40 +305,51 @@ impl Track {
         let (service, (_, came)) = taken.in_hand.pop_front()?;
         slot.count(&taken);
         let invocation = came.invocation(self.names[service as usize]);
-        taken.current = Some((invocation.clone(), now));
+        taken.current = Some(Begun { invocation: invocation.clone(), started_at: now });
         Some(Plain { invocation, service })
     }
 
     /// Answers whether the rows are to be handed over, too.
-    pub(super) fn end(&self, worker: usize, ended: &Ended, callback: Option<&Plain>) -> (Passed, bool) {
+    pub(super) fn end(
+        &self,
+        worker: usize,
+        response: Payload,
+        at: Moment,
+        follow: &mut dyn FnMut(&Begun, Payload) -> Follows,
+    ) -> Result<(Option<Plain>, bool), Payload> {
         let mut taken = self.slots[worker].taken();
-        if taken.current.is_none() {
-            return (Passed::Barred, false);
-        }
-        let mut passed = Passed::Recorded;
-        let mut behind = None;
-        if let Some(callback) = callback {
-            if self.is_barred(callback.service) {
-                let waiting = self.waiting();
-                if !waiting.is_open || self.is_paused(callback.service) {
-                    return (Passed::Barred, false);
+        let Taken { current, rows, .. } = &mut *taken;
+        let Some(begun) = current else { return Err(response) };
+        let (callback, waiting) = match follow(begun, response) {
+            Follows::Barred(response) => return Err(response),
+            Follows::Nothing(response) => {
+                if !complete(rows, begun, &response, at) {
+                    return Err(response);
                 }
-                behind = Some((waiting, callback));
-            } else {
-                passed = Passed::Next;
+                *current = None;
+                return Ok((None, rows.len() >= ROWS));
             }
-        }
-        if taken.rows.push(ended, ROWS).is_none() {
-            return (Passed::Barred, false);
-        }
-        if let Some((mut waiting, callback)) = behind {
-            waiting.push(callback.service, Came::Made(callback.invocation.clone()), &self.counts);
-        }
-        taken.current = match callback {
-            Some(callback) if passed == Passed::Next => Some((callback.invocation.clone(), ended.ended_at)),
-            _ => None,
+            Follows::Callback(callback) => {
+                // What waits goes first.
+                let waiting = self.is_barred(callback.service).then(|| self.waiting());
+                let is_closed = waiting
+                    .as_ref()
+                    .is_some_and(|waiting| !waiting.is_open || self.is_paused(callback.service));
+                if is_closed || !complete(rows, begun, &callback.invocation.payload, at) {
+                    return Err(Arc::unwrap_or_clone(callback.invocation).payload);
+                }
+                (callback, waiting)
+            }
         };
-        (passed, taken.rows.len() >= ROWS)
+        let next = if let Some(mut waiting) = waiting {
+            waiting.push(callback.service, Came::Made(callback.invocation), &self.counts);
+            None
+        } else {
+            Some(callback)
+        };
+        let begun = |callback: &Plain| Begun { invocation: callback.invocation.clone(), started_at: at };
+        *current = next.as_ref().map(begun);
+        Ok((next, rows.len() >= ROWS))
     }
 
     pub(super) fn in_hand(&self, worker: usize) -> usize {
@@ -360,4 +371,12 @@ impl Track {
         slot.count(&taken);
         true
     }
+}
+
+/// Writes down that one has completed; answers whether it could be.
+#[inline]
+fn complete(rows: &mut Rows, begun: &Begun, response: &Payload, ended_at: Moment) -> bool {
+    let Begun { invocation, started_at } = begun;
+    let started_at = Some(*started_at);
+    rows.push(&Completed { invocation, response, attempts: 1, started_at, ended_at }, ROWS).is_some()
 }
