@@ -10,9 +10,11 @@ use foldhash::fast::FoldHasher;
 use uuid::Uuid;
 use zato_core::{Cid, Moment};
 
+use crate::apart::Apart;
+
 /// The last tick handed out: milliseconds since the Unix epoch in the upper 48 bits, a counter within the
 /// millisecond in the lower 16. Written by [`mint`] alone.
-static LAST: AtomicU64 = AtomicU64::new(0);
+static LAST: Apart<AtomicU64> = Apart(AtomicU64::new(0));
 
 /// What keeps the CIDs of two processes apart that mint in the same millisecond.
 static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));

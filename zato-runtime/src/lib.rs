@@ -32,6 +32,7 @@
 //! what follows, and `settle` hands the engine the outcome together with its callbacks. The `mod` lines stand
 //! lowest layer first: a module uses only what stands above its line.
 
+mod apart;
 mod clock;
 mod words;
 mod config;

@@ -11,7 +11,8 @@ use zato_core::ServiceName;
 
 use super::lock::lock;
 use super::nowhere::Nowhere;
-use super::track::{Apart, Track};
+use super::track::Track;
+use crate::apart::Apart;
 use crate::config::Config;
 use crate::engine::contract::Accepted;
 use crate::engine::line::Line;
@@ -113,7 +114,7 @@ impl Memory {
 
     /// The state without what passes by it: whoever takes this asks for nothing that may be on its way.
     pub(super) fn state(&self) -> Locked<'_> {
-        Locked { state: lock(&self.state.0), memory: self }
+        Locked { state: lock(&self.state), memory: self }
     }
 
     /// The state with everything in it.
@@ -197,7 +198,7 @@ impl Memory {
     /// that has looked before was counted under the same lock.
     pub(super) fn wake_worker(&self) {
         if self.sleepers.load(Ordering::Relaxed) > 0 {
-            self.startable.0.notify_one();
+            self.startable.notify_one();
         }
     }
 

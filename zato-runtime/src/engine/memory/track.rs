@@ -11,6 +11,7 @@ use zato_core::{Invocation, Moment, Payload, ServiceName};
 
 use super::lock::lock;
 use super::rows::{Completed, FEW_BYTES, Rows};
+use crate::apart::Apart;
 use crate::engine::express::{Begun, Follows, Plain, PlainCall};
 use crate::record::Delivery;
 
@@ -42,11 +43,6 @@ pub(super) struct Track {
     rings_at: AtomicU64,
     start: Instant,
 }
-
-/// In lines of the cache of its own: others would come from another core again whenever it is written.
-#[derive(Default)]
-#[repr(align(128))]
-pub(super) struct Apart<T>(pub(super) T);
 
 type Count = Apart<AtomicUsize>;
 
@@ -127,7 +123,7 @@ impl Waiting {
         queue.push_back((self.order, came));
         self.order += 1;
         self.len += 1;
-        counts[service as usize].0.fetch_add(1, Ordering::Relaxed);
+        counts[service as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     fn put_back(&mut self, service: u32, one: One, counts: &[Count]) {
@@ -137,7 +133,7 @@ impl Waiting {
         }
         queue.push_front(one);
         self.len += 1;
-        counts[service as usize].0.fetch_add(1, Ordering::Relaxed);
+        counts[service as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     fn pop(&mut self, counts: &[Count]) -> Option<(u32, One)> {
@@ -148,7 +144,7 @@ impl Waiting {
             self.turns.push_back(service);
         }
         self.len -= 1;
-        counts[service as usize].0.fetch_sub(1, Ordering::Relaxed);
+        counts[service as usize].fetch_sub(1, Ordering::Relaxed);
         Some((service, one))
     }
 }
@@ -176,7 +172,7 @@ impl Track {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        lock(&self.waiting.0)
+        lock(&self.waiting)
     }
 
     pub(super) fn slots(&self) -> &[Slot] {
@@ -239,11 +235,11 @@ impl Track {
 
     /// Whether anything waits here of a service, or nothing of it may start.
     fn is_barred(&self, service: u32) -> bool {
-        self.counts[service as usize].0.load(Ordering::Relaxed) != 0
+        self.counts[service as usize].load(Ordering::Relaxed) != 0
     }
 
     fn is_paused(&self, service: u32) -> bool {
-        self.counts[service as usize].0.load(Ordering::Relaxed) & PAUSED != 0
+        self.counts[service as usize].load(Ordering::Relaxed) & PAUSED != 0
     }
 
     /// A name that reads the same may stand elsewhere.
@@ -255,16 +251,16 @@ impl Track {
     /// Whether anything waits here of a service.
     pub(super) fn has_waiting(&self, service: &ServiceName) -> bool {
         self.number(service)
-            .is_some_and(|service| self.counts[service].0.load(Ordering::Relaxed) & !PAUSED != 0)
+            .is_some_and(|service| self.counts[service].load(Ordering::Relaxed) & !PAUSED != 0)
     }
 
     pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
         let Some(service) = self.number(service) else { return };
         let _waiting = self.waiting();
         if paused {
-            self.counts[service].0.fetch_or(PAUSED, Ordering::Relaxed);
+            self.counts[service].fetch_or(PAUSED, Ordering::Relaxed);
         } else {
-            self.counts[service].0.fetch_and(!PAUSED, Ordering::Relaxed);
+            self.counts[service].fetch_and(!PAUSED, Ordering::Relaxed);
         }
     }
 

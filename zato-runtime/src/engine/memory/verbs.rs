@@ -106,7 +106,7 @@ impl Engine for Memory {
             let _asleep = asleep;
             loop {
                 // A word that has come since the look is kept for whoever waits first.
-                let startable = self.startable.0.notified();
+                let startable = self.startable.notified();
                 match rings {
                     // Whoever accepts what rings earlier wakes a worker, and that one waits for the earlier.
                     Some(rings) => {
