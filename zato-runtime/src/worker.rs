@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -28,7 +28,7 @@ use crate::words::count;
 
 /// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
 /// visits to the engine; less lets another worker take what stands behind a slow handler.
-const TAKEN_AT_ONCE_NS: u128 = 20_000;
+const TAKEN_AT_ONCE_NS: u64 = 20_000;
 
 /// The most deliveries that a worker takes at once.
 const MOST_AT_ONCE: usize = 32;
@@ -116,12 +116,13 @@ impl Workers {
             let batch = self.take(worker, most, &bell).await;
             // It may have been rung once more while the wait was given up.
             bell.hush();
-            let (count, began) = (batch.len() + self.passing(worker), Instant::now());
+            let clock = &self.shared.config.clock;
+            let (count, began) = (batch.len() + self.passing(worker), clock.moment());
             self.hands.fill(worker, batch);
             self.run_passing(worker, &own).await;
             self.run_all(hand, &own).await;
-            let took = began.elapsed();
-            let each = (took.as_nanos() / count.max(1) as u128).max(1);
+            let took = clock.moment().since(began);
+            let each = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / count.max(1) as u64).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
             (in_a_row, busy) = (in_a_row + count, busy + took);
             if in_a_row >= MOST_AT_ONCE || busy >= MOST_IN_A_ROW {

@@ -24,25 +24,30 @@ pub(crate) fn bus(engine: &str, rounds: &Rounds) -> Builder {
     builder.provide(rounds.clone()).provide(Ran::default()).drain_limit(Duration::from_millis(1))
 }
 
-/// How a call says what it wants.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    Name,
-    Handle,
+/// Rounds in memory, called by name.
+pub(crate) async fn by_name(count: usize, in_flight: usize) -> Duration {
+    let call = async |runtime: &Runtime| {
+        runtime.invoke_async("bench.target", TEXT).callback("bench.callback").await.expect("it is accepted");
+    };
+    memory(count, in_flight, call).await
 }
 
-/// Rounds in memory.
-pub(crate) async fn memory(count: usize, in_flight: usize, by: By) -> Duration {
+/// Rounds in memory, called by handle.
+pub(crate) async fn by_handle(count: usize, in_flight: usize) -> Duration {
+    let call = async |runtime: &Runtime| {
+        let call = runtime.invoke_async(target::service(), TEXT).callback(callback::service());
+        call.await.expect("it is accepted");
+    };
+    memory(count, in_flight, call).await
+}
+
+async fn memory(count: usize, in_flight: usize, call: impl AsyncFn(&Runtime)) -> Duration {
     let rounds = Rounds::new(in_flight);
     let runtime = bus("memory:", &rounds).start().await.expect("it starts");
     let began = Instant::now();
     for _ in 0..count {
         rounds.begin().await;
-        let accepted = match by {
-            By::Name => runtime.invoke_async("bench.target", TEXT).callback("bench.callback").await,
-            By::Handle => runtime.invoke_async(target::service(), TEXT).callback(callback::service()).await,
-        };
-        accepted.expect("it is accepted");
+        call(&runtime).await;
     }
     rounds.all_ended().await;
     let took = began.elapsed();

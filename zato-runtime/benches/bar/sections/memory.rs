@@ -1,6 +1,6 @@
 //! Throughput in memory, against how many are in flight.
 
-use crate::bus::{By, memory, on_tokio};
+use crate::bus::{by_handle, by_name, on_tokio};
 use crate::floors::{alone, boxed, channels, spawns};
 use crate::interleave::{Contender, interleave};
 use crate::peers::IN_MEMORY;
@@ -20,8 +20,8 @@ fn with(scale: &Scale, in_flight: usize) -> Vec<Row> {
     let count = if in_flight == 1 { scale.rounds / 10 } else { scale.rounds };
     let mut contenders = vec![
         Contender::new("two bare spawns", || each(on_tokio(spawns(count, in_flight)), count)),
-        Contender::new("zato, by name", || each(on_tokio(memory(count, in_flight, By::Name)), count)),
-        Contender::new("zato, by handle", || each(on_tokio(memory(count, in_flight, By::Handle)), count)),
+        Contender::new("zato, by name", || each(on_tokio(by_name(count, in_flight)), count)),
+        Contender::new("zato, by handle", || each(on_tokio(by_handle(count, in_flight)), count)),
         Contender::new("two channel hops", || each(on_tokio(channels(count, in_flight)), count)),
     ];
     if in_flight == MANY {

@@ -164,10 +164,14 @@ impl Memory {
         state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + state.startable() / 4);
-        let (mut batch, now) = (Batch::new(), state.clock.moment());
-        while batch.len() < most {
-            let Some(delivery) = state.deliver_next(now) else { break };
-            batch.push(delivery);
+        let mut batch = Batch::new();
+        if state.can_deliver() {
+            let now = state.clock.moment();
+            while batch.len() < most
+                && let Some(delivery) = state.deliver_next(now)
+            {
+                batch.push(delivery);
+            }
         }
         let (more, next_ring) = (state.can_deliver(), state.next_ring());
         // What was to be ended and had ended by itself may be the last that a drain waits for.

@@ -2,7 +2,7 @@
 //! come of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -21,8 +21,11 @@ const MOST_WAITING: usize = 10_000;
 /// How many rows a worker writes before it hands them over.
 const ROWS: usize = 32;
 
-/// Set in the count of a service that is paused.
-const PAUSED: usize = 1 << (usize::BITS - 1);
+/// Some of the service wait here.
+const WAITS: u8 = 1;
+
+/// The service is paused.
+const PAUSED: u8 = 2;
 
 /// No timer rings.
 const NEVER: u64 = u64::MAX;
@@ -35,8 +38,8 @@ pub(super) struct Track {
     names: Box<[ServiceName]>,
     /// Their numbers, by where the names stand.
     numbers: HashMap<(usize, usize), usize, foldhash::fast::RandomState>,
-    /// How many of each service wait here, and whether it is paused. Written under the lock of what waits.
-    counts: Box<[Count]>,
+    /// Written under the lock of what waits.
+    signs: Box<[Sign]>,
     /// Whether anything may be on its way. Written under the lock of the state alone.
     is_open: AtomicBool,
     /// When something rings in the state, in nanoseconds from the start on. Written under the lock of the state.
@@ -44,7 +47,9 @@ pub(super) struct Track {
     start: Instant,
 }
 
-type Count = Apart<AtomicUsize>;
+/// What is to be known of a service by who does not hold the lock. Written when that changes, which is seldom where many
+/// wait.
+type Sign = Apart<AtomicU8>;
 
 /// One that nobody has begun, with its place in the order in which they came.
 type One = (u64, Came);
@@ -115,36 +120,37 @@ impl Taken {
 }
 
 impl Waiting {
-    fn push(&mut self, service: u32, came: Came, counts: &[Count]) {
+    fn push(&mut self, service: u32, came: Came, signs: &[Sign]) {
         let queue = &mut self.services[service as usize];
         if queue.is_empty() {
             self.turns.push_back(service);
+            signs[service as usize].fetch_or(WAITS, Ordering::Relaxed);
         }
         queue.push_back((self.order, came));
         self.order += 1;
         self.len += 1;
-        counts[service as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    fn put_back(&mut self, service: u32, one: One, counts: &[Count]) {
+    fn put_back(&mut self, service: u32, one: One, signs: &[Sign]) {
         let queue = &mut self.services[service as usize];
         if queue.is_empty() {
             self.turns.push_front(service);
+            signs[service as usize].fetch_or(WAITS, Ordering::Relaxed);
         }
         queue.push_front(one);
         self.len += 1;
-        counts[service as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    fn pop(&mut self, counts: &[Count]) -> Option<(u32, One)> {
+    fn pop(&mut self, signs: &[Sign]) -> Option<(u32, One)> {
         let service = self.turns.pop_front()?;
         let queue = &mut self.services[service as usize];
         let one = queue.pop_front()?;
-        if !queue.is_empty() {
+        if queue.is_empty() {
+            signs[service as usize].fetch_and(!WAITS, Ordering::Relaxed);
+        } else {
             self.turns.push_back(service);
         }
         self.len -= 1;
-        counts[service as usize].fetch_sub(1, Ordering::Relaxed);
         Some((service, one))
     }
 }
@@ -164,7 +170,7 @@ impl Track {
             slots: (0..workers).map(|_| Slot::default()).collect(),
             names: names.into(),
             numbers: names.iter().enumerate().map(|(number, name)| (name.place(), number)).collect(),
-            counts: names.iter().map(|_| Count::default()).collect(),
+            signs: names.iter().map(|_| Sign::default()).collect(),
             is_open: AtomicBool::new(false),
             rings_at: AtomicU64::new(NEVER),
             start: Instant::now(),
@@ -204,7 +210,7 @@ impl Track {
         let mut waiting = self.waiting();
         waiting.is_open = false;
         let mut all = Vec::with_capacity(waiting.len);
-        while let Some(one) = waiting.pop(&self.counts) {
+        while let Some(one) = waiting.pop(&self.signs) {
             all.push(one);
         }
         drop(waiting);
@@ -235,11 +241,11 @@ impl Track {
 
     /// Whether anything waits here of a service, or nothing of it may start.
     fn is_barred(&self, service: u32) -> bool {
-        self.counts[service as usize].load(Ordering::Relaxed) != 0
+        self.signs[service as usize].load(Ordering::Relaxed) != 0
     }
 
     fn is_paused(&self, service: u32) -> bool {
-        self.counts[service as usize].load(Ordering::Relaxed) & PAUSED != 0
+        self.signs[service as usize].load(Ordering::Relaxed) & PAUSED != 0
     }
 
     /// A name that reads the same may stand elsewhere.
@@ -250,17 +256,16 @@ impl Track {
 
     /// Whether anything waits here of a service.
     pub(super) fn has_waiting(&self, service: &ServiceName) -> bool {
-        self.number(service)
-            .is_some_and(|service| self.counts[service].load(Ordering::Relaxed) & !PAUSED != 0)
+        self.number(service).is_some_and(|service| self.signs[service].load(Ordering::Relaxed) & WAITS != 0)
     }
 
     pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
         let Some(service) = self.number(service) else { return };
         let _waiting = self.waiting();
         if paused {
-            self.counts[service].fetch_or(PAUSED, Ordering::Relaxed);
+            self.signs[service].fetch_or(PAUSED, Ordering::Relaxed);
         } else {
-            self.counts[service].fetch_and(!PAUSED, Ordering::Relaxed);
+            self.signs[service].fetch_and(!PAUSED, Ordering::Relaxed);
         }
     }
 
@@ -272,7 +277,7 @@ impl Track {
         if !waiting.is_open || waiting.len >= self.most || self.is_paused(service) {
             return Err(call);
         }
-        waiting.push(service, Came::Call(call), &self.counts);
+        waiting.push(service, Came::Call(call), &self.signs);
         Ok(())
     }
 
@@ -287,7 +292,7 @@ impl Track {
         // A worker leaves half of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + waiting.len / 2);
         while taken.in_hand.len() < most
-            && let Some(one) = waiting.pop(&self.counts)
+            && let Some(one) = waiting.pop(&self.signs)
         {
             taken.in_hand.push_back(one);
         }
@@ -338,7 +343,7 @@ impl Track {
             }
         };
         let next = if let Some(mut waiting) = waiting {
-            waiting.push(callback.service, Came::Made(callback.invocation), &self.counts);
+            waiting.push(callback.service, Came::Made(callback.invocation), &self.signs);
             None
         } else {
             Some(callback)
@@ -362,7 +367,7 @@ impl Track {
             return false;
         }
         while let Some((service, one)) = taken.in_hand.pop_back() {
-            waiting.put_back(service, one, &self.counts);
+            waiting.put_back(service, one, &self.signs);
         }
         slot.count(&taken);
         true
