@@ -80,7 +80,9 @@ impl Facts {
                 };
                 // What a worker has taken and not begun is taken for one that runs, and so is what is on its way to or
                 // from a disk.
-                let is_taken = node.runs.is_empty() && matches!(outcome, Some(Outcome::Cancelled(_)));
+                let is_over = |run: &Attempt| run.left.is_some_and(|(left, _)| left.seq < cancel.when.seq);
+                let is_taken =
+                    node.runs.iter().all(is_over) && matches!(outcome, Some(Outcome::Cancelled(_)));
                 let is_unseen =
                     (self.world.is_durable || is_taken) && at.is_some_and(|at| near(at, cancel.when.at));
                 node.is_many() || is_unseen || node.runs.iter().any(runs)

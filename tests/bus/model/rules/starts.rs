@@ -1,5 +1,7 @@
 //! What may hold up a start, and what must not: keys, pauses and rates.
 
+use zato_runtime::Outcome;
+
 use crate::model::facts::{Checked, Facts, Kind, Node, Restart, SLOP, When, must};
 use crate::model::script::RATE;
 
@@ -32,8 +34,7 @@ impl Facts {
     /// From when on it could start that is due, as far as the log before `until` says; never, if it is paused to the
     /// end. It waits for its key once: that stays with it through its attempts.
     pub(super) fn ready(&self, node: &Node, index: usize, due: u64, until: When) -> u64 {
-        if self.world.is_durable && node.service == RATE.0 && !self.cancels.is_empty() {
-            // What is handed out on its way to the disk, and cancelled meanwhile, has taken of the rate and is not seen.
+        if node.service == RATE.0 && self.may_have_taken_unseen() {
             return u64::MAX;
         }
         let waits = index == 0 && !self.world.ignores_keys;
@@ -41,6 +42,17 @@ impl Facts {
         let free = self.may_be_ahead(node).filter(|_| waits).filter_map(ended).max();
         let resumed = self.resumed(&node.service, due.max(free.unwrap_or_default()));
         self.resumed(&node.service, resumed.max(self.allowed(node, until, true)))
+    }
+
+    /// What a worker has taken, and what is on its way to the disk, may be cancelled before its first step: it has taken of
+    /// the rate then, and is not seen.
+    fn may_have_taken_unseen(&self) -> bool {
+        let mut rated = self.nodes.values().filter(|node| node.service == RATE.0);
+        let is_cancelled = |node: &Node| {
+            let mut ends = node.ended.iter().filter_map(|(_, outcome)| outcome.as_ref());
+            node.runs.is_empty() && ends.any(|outcome| matches!(outcome, Outcome::Cancelled(_)))
+        };
+        if self.world.is_durable { !self.cancels.is_empty() } else { rated.any(is_cancelled) }
     }
 
     /// When a service starts again what could start at this time.
