@@ -100,6 +100,11 @@ impl Invocation {
         self.options.as_deref()?.again_of
     }
 
+    /// Whether it runs a dead letter again that is a root: it stands where that stood, which is nowhere, and so below it.
+    pub fn stands_below_what_it_runs_again(&self) -> bool {
+        self.again_of().is_some() && self.parent.is_none() && self.slot.is_none()
+    }
+
     /// An invocation that this one's handler makes.
     #[must_use]
     pub fn child(&self, cid: Cid, service: ServiceName, payload: Payload, channel: Channel) -> Self {

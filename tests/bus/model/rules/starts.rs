@@ -49,7 +49,8 @@ impl Facts {
     fn may_have_taken_unseen(&self) -> bool {
         let mut rated = self.nodes.values().filter(|node| node.service == RATE.0);
         let is_cancelled = |node: &Node| {
-            let mut ends = node.ended.iter().filter_map(|(_, outcome)| outcome.as_ref());
+            let told = node.ended.iter().filter_map(|(_, outcome)| outcome.as_ref());
+            let mut ends = told.chain(&node.remembered);
             node.runs.is_empty() && ends.any(|outcome| matches!(outcome, Outcome::Cancelled(_)))
         };
         if self.world.is_durable { !self.cancels.is_empty() } else { rated.any(is_cancelled) }

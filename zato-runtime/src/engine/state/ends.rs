@@ -208,7 +208,7 @@ impl<S: Store> State<S> {
             if surplus > 0 && !ended.is_dead() && self.held.below(place).next().is_none() {
                 // It would be kept to be forgotten at once.
                 surplus -= 1;
-                self.leave_gap(place, ended.invocation.cid);
+                self.leave_gap(place, ended.invocation.cid, false);
             } else {
                 self.keep_at(place, Ended::clone(&ended), again);
             }
@@ -243,8 +243,8 @@ impl<S: Store> State<S> {
     }
 
     /// Forgets what stands there.
-    fn leave_gap(&mut self, place: Place, cid: Cid) {
-        self.held.put(place, Node::Gap(cid));
+    fn leave_gap(&mut self, place: Place, cid: Cid, ran_again: bool) {
+        self.held.put(place, Node::Gap { cid, ran_again });
         self.held.close(place);
         if !self.hidden.is_empty() {
             self.hidden.remove(&cid);
@@ -253,8 +253,10 @@ impl<S: Store> State<S> {
 
     /// Forgets one that was kept.
     fn drop_kept(&mut self, Oldest { number, place, cid, bytes }: Oldest) {
-        self.leave_gap(place, cid);
         let kept = self.store.take_kept(number);
+        let ran_again =
+            kept.as_ref().is_some_and(|past| past.ended.invocation.stands_below_what_it_runs_again());
+        self.leave_gap(place, cid, ran_again);
         if bytes > FREED_AT_ONCE {
             self.aftermath.kept.extend(kept);
         }

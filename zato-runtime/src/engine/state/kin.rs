@@ -54,7 +54,7 @@ impl<S: Store> State<S> {
         match node {
             Node::Held(held) => Below::Held(held),
             Node::Kept(number) => self.store.kept(*number).map_or(Below::Gap, Below::Kept),
-            Node::Gap(_) | Node::Free(_) => Below::Gap,
+            Node::Gap { .. } | Node::Free(_) => Below::Gap,
         }
     }
 
@@ -81,7 +81,7 @@ impl<S: Store> State<S> {
                 let cid = match (below.invocation(), node) {
                     (Some(invocation), _) if !with_reruns && invocation.again_of() == Some(above) => continue,
                     (Some(invocation), _) if invocation.root == root => invocation.cid,
-                    (None, Node::Gap(cid)) => *cid,
+                    (None, Node::Gap { cid, ran_again }) if with_reruns || !ran_again => *cid,
                     _ => continue,
                 };
                 see(below);

@@ -33,8 +33,11 @@ pub(in crate::engine) enum Node {
     Held(Held),
     /// It has ended, and is kept under this number.
     Kept(Number),
-    /// It is not held, and something below it is.
-    Gap(Cid),
+    /// It is not held, and something below it is. It may have run again what it stands below.
+    Gap {
+        cid: Cid,
+        ran_again: bool,
+    },
     /// Nobody; the next that is free.
     Free(Place),
 }
@@ -176,7 +179,7 @@ impl Table {
             AtCid::Occupied(occupied) => return *occupied.get(),
             AtCid::Vacant(vacant) => vacant,
         };
-        let (place, entry) = (self.free, Entry::new(Node::Gap(cid)));
+        let (place, entry) = (self.free, Entry::new(Node::Gap { cid, ran_again: false }));
         if let Some(free) = self.entries.get_mut(place.0 as usize) {
             if let Node::Free(next) = free.node {
                 self.free = next;
@@ -206,7 +209,9 @@ impl Table {
     pub(in crate::engine) fn forget(&mut self, cid: Cid) -> Option<Held> {
         let place = self.place(&cid)?;
         let entry = &mut self.entries[place.0 as usize];
-        let node = std::mem::replace(&mut entry.node, Node::Gap(cid));
+        let ran_again =
+            matches!(&entry.node, Node::Held(held) if held.invocation().stands_below_what_it_runs_again());
+        let node = std::mem::replace(&mut entry.node, Node::Gap { cid, ran_again });
         self.held -= usize::from(matches!(node, Node::Held(_)));
         self.close(place);
         match node {
@@ -219,7 +224,7 @@ impl Table {
     #[inline]
     pub(in crate::engine) fn close(&mut self, gap: Place) {
         let mut next = gap;
-        while let Some(Entry { node: Node::Gap(cid), first: NOWHERE, above, before, after, .. }) =
+        while let Some(Entry { node: Node::Gap { cid, .. }, first: NOWHERE, above, before, after, .. }) =
             self.entry(next)
         {
             let (cid, above, before, after) = (*cid, *above, *before, *after);
@@ -276,7 +281,7 @@ mod tests {
         let name = |node: &Node| match node {
             Node::Held(held) => format!("held {}", &held.invocation().cid.to_string()[35..]),
             Node::Kept(_) => "kept".to_owned(),
-            Node::Gap(cid) => format!("gap {}", &cid.to_string()[35..]),
+            Node::Gap { cid, .. } => format!("gap {}", &cid.to_string()[35..]),
             Node::Free(_) => "free".to_owned(),
         };
         table.below(place).map(|(_, node)| name(node)).collect()
@@ -331,6 +336,6 @@ mod tests {
         assert_eq!((table.kept(&cid(1)), table.len()), (Some(Number::new(7, true)), 1));
         assert!(matches!(table.above(child), Some(Node::Kept(_))));
         assert!(table.forget(cid(1)).is_none());
-        assert!(matches!(table.above(child), Some(Node::Gap(gap)) if *gap == cid(1)));
+        assert!(matches!(table.above(child), Some(Node::Gap { cid: gap, .. }) if *gap == cid(1)));
     }
 }
