@@ -6,8 +6,9 @@
 //! $ cargo bench -p zato-runtime --bench instructions -- --where "memory, by name"   # where they go
 //! ```
 //!
-//! This program runs itself under valgrind, once with few rounds and once with many: the difference is what the rounds
-//! took, without the start and the end. (gungraun would do it with a runner of its own version that everyone must
+//! This program runs itself under valgrind, once with few rounds and once with many, and has counted what happens in the
+//! rounds and where a store writes: the difference is what the rounds took. All else is left out, since a start looks at
+//! clocks for as long as it takes to trust them. (gungraun would do it with a runner of its own version that everyone must
 //! install, and keeps what it compares with outside the tree.)
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so")]
@@ -26,6 +27,9 @@ const MORE: usize = 256;
 
 /// Where `--where` writes to.
 const WRITTEN_TO: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/instructions.callgrind");
+
+/// What is counted: the rounds, and what a store's own thread writes for them.
+const COUNTED: [&str; 2] = ["*counted_rounds*", "*write_all*"];
 
 /// Asks this program for so many rounds of a path, and nothing else.
 const ROUNDS: &str = "--rounds";
@@ -66,7 +70,8 @@ fn count(path: Path) -> f64 {
 fn under_valgrind(path: Path, rounds: usize, written_to: &str) -> u64 {
     let program = std::env::current_exe().expect("this program has a path");
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={written_to}")]).arg(program);
+    valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={written_to}")]);
+    valgrind.args(COUNTED.map(|name| format!("--toggle-collect={name}"))).arg(program);
     let ran = valgrind.args([ROUNDS, &rounds.to_string(), path.name()]).output().expect("valgrind runs");
     let said = String::from_utf8_lossy(&ran.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : "));

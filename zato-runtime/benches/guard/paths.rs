@@ -59,18 +59,24 @@ impl Path {
     pub(crate) fn count(self, rounds: usize, counter: impl Fn() -> u64) -> f64 {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let tokio = tokio.expect("tokio starts");
-        let grown = tokio.block_on(async {
+        let bench = tokio.block_on(async {
             let bench = Bench::start(self).await;
             bench.go(self, if self == Self::Large { 16 } else { WARM_UP }).await;
-            let before = counter();
-            bench.go(self, rounds).await;
-            let grown = counter() - before;
-            bench.runtime.shutdown().await.expect("it ends");
-            grown
+            bench
         });
+        let before = counter();
+        counted_rounds(&tokio, &bench, self, rounds);
+        let grown = counter() - before;
+        tokio.block_on(bench.runtime.shutdown()).expect("it ends");
         f64::from(u32::try_from(grown).expect("not that many"))
             / f64::from(u32::try_from(rounds).expect("nor these"))
     }
+}
+
+/// Who counts instructions is told this name, and counts what happens in here.
+#[inline(never)]
+fn counted_rounds(tokio: &tokio::runtime::Runtime, bench: &Bench, path: Path, rounds: usize) {
+    tokio.block_on(bench.go(path, rounds));
 }
 
 /// Hears of rounds that have ended.
