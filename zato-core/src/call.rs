@@ -250,7 +250,11 @@ impl<'a, T> Lazy<'a, T> {
     {
         if let Self::Unmade(made) = self {
             let Some(made) = made.take() else { return Poll::Pending };
-            *self = Self::Made(enter(made));
+            match enter(made) {
+                // Nearly always: it is not kept to be taken at once.
+                Step::Now(Some(answer)) => return Poll::Ready(answer),
+                step => *self = Self::Made(step),
+            }
         }
         match self {
             Self::Made(step) => Pin::new(step).poll(cx),
