@@ -14,7 +14,7 @@ use zato_core::__private::Named;
 use zato_core::{Context, MissingResource, Origin, Registered, Registration, Resources, Result, Service};
 use zato_runtime::Runtime;
 
-const REPEATS: usize = 7;
+const REPEATS: usize = 15;
 
 const ROUNDS: u32 = 20_000;
 

@@ -1,7 +1,7 @@
 //! Runs what is compared in turn, so that the machine's mood is in all of it.
 
 use crate::results::Row;
-use crate::stats::Spread;
+use crate::stats::{Spread, paired};
 
 /// One of those that are compared: measures once, or says why it cannot.
 pub(crate) struct Contender<'a> {
@@ -22,7 +22,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Runs all in turn, so many times over. What one of them is compared with is the first, if it says of what: its note is
+/// Runs all in turn, so many times over, each time from the next on: what one leaves behind in memory and caches is for
+/// another each time. What one of them is compared with is the first, if it says of what: its note is
 /// then their ratio.
 pub(crate) fn interleave(
     repeats: usize,
@@ -32,26 +33,27 @@ pub(crate) fn interleave(
 ) -> Vec<Row> {
     let mut values = vec![Vec::new(); contenders.len()];
     let mut failed = vec![None; contenders.len()];
-    for _ in 0..repeats {
-        for (index, contender) in contenders.iter_mut().enumerate() {
+    let count = contenders.len();
+    for repeat in 0..repeats {
+        for index in (0..count).map(|step| (repeat + step) % count) {
             if failed[index].is_none() {
-                match (contender.measure)() {
+                match (contenders[index].measure)() {
                     Ok(value) => values[index].push(value),
                     Err(why) => failed[index] = Some(why),
                 }
             }
         }
     }
-    let spreads: Vec<_> = values.into_iter().map(Spread::of).collect();
-    let first = spreads.first().copied().flatten();
-    let rows = contenders.into_iter().zip(spreads).zip(failed).enumerate();
-    rows.map(|(index, ((contender, spread), failed))| match (failed, first, spread, compared) {
-        (Some(why), ..) => Row::missing(contender.name, why),
-        (None, Some(first), Some(spread), Some(compared)) if index > 0 => {
-            let ratio = format!("{:.2} x {compared}", spread.median / first.median);
-            Row::new(contender.name, unit, Some(spread)).note(ratio)
+    // As they stand there: in the order of the repeats, whoever began.
+    let first = values.first().cloned().unwrap_or_default();
+    let rows = contenders.into_iter().zip(values).zip(failed).enumerate();
+    rows.map(|(index, ((contender, values), failed))| {
+        if let Some(why) = failed {
+            return Row::missing(contender.name, why);
         }
-        (None, ..) => Row::new(contender.name, unit, spread),
+        let ratio = compared.filter(|_| index > 0).zip(paired(&values, &first));
+        let note = ratio.map(|(compared, ratio)| format!("{ratio:.2} x {compared}")).unwrap_or_default();
+        Row::new(contender.name, unit, Spread::of(values.clone())).runs(values).note(note)
     })
     .collect()
 }

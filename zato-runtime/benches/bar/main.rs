@@ -39,6 +39,9 @@ use crate::scale::Scale;
 use crate::sections::{CHILDREN, SECTIONS};
 
 fn main() {
+    if std::env::args().any(|argument| matches!(&*argument, "--help" | "-h")) {
+        return help();
+    }
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
     if let Some(child) = process::asked() {
         let run = CHILDREN.iter().find(|(name, _)| *name == child).expect("there is such a child").1;
@@ -64,4 +67,17 @@ fn main() {
         }
     }
     report::write(&results);
+}
+
+fn help() {
+    println!(
+        "Measures this runtime beside floors and peers, and writes BENCHMARKS.md and benchmarks/.\n\n\
+         Usage: cargo bench -p zato-runtime --bench bar -- [quick|full] [SECTION...]\n\n\
+         quick  a few rounds of each: some minutes for all of it\n\
+         full   ten million waiting and ended where the usual has one million\n\n\
+         Sections, all unless some are named:"
+    );
+    for section in &SECTIONS {
+        println!("  {}", section.name);
+    }
 }

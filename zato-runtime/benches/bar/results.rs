@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::place;
 use crate::scale::Scale;
-use crate::stats::Spread;
+use crate::stats::{Spread, paired};
 
 /// One figure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,13 +20,17 @@ pub(crate) struct Row {
     pub(crate) unit: String,
     /// `None` where it could not be measured.
     pub(crate) spread: Option<Spread>,
+    /// What each run has brought, where others were measured beside it: in the order of the runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) runs: Vec<f64>,
     /// How it compares: a ratio, or why it could not be measured.
     pub(crate) note: String,
 }
 
 impl Row {
     pub(crate) fn new(name: impl Into<String>, unit: &str, spread: Option<Spread>) -> Self {
-        Self { name: name.into(), at: None, unit: unit.to_owned(), spread, note: String::new() }
+        let (runs, note) = (Vec::new(), String::new());
+        Self { name: name.into(), at: None, unit: unit.to_owned(), spread, runs, note }
     }
 
     pub(crate) fn once(name: impl Into<String>, unit: &str, value: f64) -> Self {
@@ -39,6 +43,11 @@ impl Row {
 
     pub(crate) fn at(mut self, at: usize) -> Self {
         self.at = Some(at as f64);
+        self
+    }
+
+    pub(crate) fn runs(mut self, runs: Vec<f64>) -> Self {
+        self.runs = runs;
         self
     }
 
@@ -96,9 +105,23 @@ impl Results {
         self.sections.get(section).map_or(&[], |section| &section.rows)
     }
 
+    fn row(&self, section: &str, name: &str, at: Option<f64>) -> Option<&Row> {
+        self.rows(section).iter().find(|row| row.name == name && (at.is_none() || row.at == at))
+    }
+
     /// The median of one figure.
     pub(crate) fn median(&self, section: &str, name: &str, at: Option<f64>) -> Option<f64> {
-        let row = self.rows(section).iter().find(|row| row.name == name && (at.is_none() || row.at == at))?;
-        Some(row.spread?.median)
+        Some(self.row(section, name, at)?.spread?.median)
+    }
+
+    /// How many times as much one figure is as another.
+    pub(crate) fn ratio(
+        &self,
+        section: &str,
+        (one, at): (&str, Option<f64>),
+        (other, other_at): (&str, Option<f64>),
+    ) -> Option<f64> {
+        let (one, other) = (self.row(section, one, at)?, self.row(section, other, other_at)?);
+        paired(&one.runs, &other.runs).or(Some(one.spread?.median / other.spread?.median))
     }
 }

@@ -23,6 +23,14 @@ impl Spread {
     }
 }
 
+/// How many times as much the ones are as the others that were measured beside them, one by one: the median of that. In
+/// runs beside one another the machine was in the same mood; the medians of two bands of runs may be of two moods.
+pub(crate) fn paired(ones: &[f64], others: &[f64]) -> Option<f64> {
+    let is_paired = ones.len() == others.len();
+    let ratios = ones.iter().zip(others).map(|(one, other)| one / other).collect();
+    Spread::of(ratios).filter(|_| is_paired).map(|ratios| ratios.median)
+}
+
 /// Nanoseconds of each of so many.
 pub(crate) fn each(took: Duration, count: usize) -> f64 {
     took.as_nanos() as f64 / count as f64

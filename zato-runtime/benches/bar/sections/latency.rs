@@ -13,7 +13,7 @@ use crate::results::Row;
 use crate::rounds::TEXT;
 use crate::scale::Scale;
 use crate::services::target;
-use crate::stats::{Spread, permille};
+use crate::stats::{Spread, paired, permille};
 
 /// Of each thousand, how many were faster.
 const PERMILLES: [usize; 4] = [500, 900, 990, 999];
@@ -123,13 +123,13 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (name, runs) in ["two bare spawns", "two channel hops", "zato, by name"].into_iter().zip(times) {
         for of in PERMILLES {
-            let spread = Spread::of(runs.iter().map(|times| permille(times, of)).collect());
+            let runs: Vec<_> = runs.iter().map(|times| permille(times, of)).collect();
             let name = format!("{name}, p{}", of as f64 / 10.0);
             let spawns =
                 rows.iter().find(|row| row.name.starts_with("two bare") && row.at == Some(of as f64));
-            let ratio = spawns.and_then(|row| Some(spread?.median / row.spread?.median));
+            let ratio = spawns.and_then(|row| paired(&runs, &row.runs));
             let note = ratio.map(|ratio| format!("{ratio:.2} x two spawns")).unwrap_or_default();
-            rows.push(Row::new(name, "ns", spread).at(of).note(note));
+            rows.push(Row::new(name, "ns", Spread::of(runs.clone())).runs(runs).at(of).note(note));
         }
     }
     rows

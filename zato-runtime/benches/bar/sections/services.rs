@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::place;
 use crate::results::Row;
 use crate::scale::Scale;
-use crate::stats::Spread;
+use crate::stats::{Spread, paired};
 
 /// What that program prints.
 #[derive(Deserialize)]
@@ -25,11 +25,12 @@ pub(crate) fn run(_: &Scale) -> Vec<Row> {
     let Some(Printed { check, few, many }) = printed else {
         return vec![Row::missing("10,000 services", "`cargo bench --bench thousands` says nothing")];
     };
-    let (few, many) = (Spread::of(few), Spread::of(many));
-    let ratio = few.zip(many).map(|(few, many)| format!("{:.2} x ten", many.median / few.median));
+    let ratio = paired(&many, &few).map(|ratio| format!("{ratio:.2} x ten")).unwrap_or_default();
+    let round =
+        |runs: Vec<f64>| Row::new("a round, one worker", "ns a round", Spread::of(runs.clone())).runs(runs);
     vec![
-        Row::new("a round, one worker", "ns a round", few).at(10),
-        Row::new("a round, one worker", "ns a round", many).at(10_000).note(ratio.unwrap_or_default()),
+        round(few).at(10),
+        round(many).at(10_000).note(ratio),
         Row::new("10,000 services checked and made", "ms", Spread::of(check)),
     ]
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
         Contender::new("one producer, sixteen services", of(1, 16)),
         Contender::new("four producers, sixteen services", of(4, 16)),
     ];
-    let mut rows = interleave(scale.repeats, "ns a round", Some("one and one"), contenders);
+    let mut rows = interleave(3 * scale.repeats, "ns a round", Some("one and one"), contenders);
     let count = scale.rounds / 2;
     let contenders = vec![
         Contender::new("10,000 tasks that sleep for 1 ms", || {
