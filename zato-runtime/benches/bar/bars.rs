@@ -98,13 +98,13 @@ fn durable(results: &Results) -> Vec<Held> {
 }
 
 fn backlog(results: &Results) -> Vec<Held> {
-    let at = |name: &str, at: f64| results.median("backlog", name, Some(at));
     // Of the largest number for which there is such a row.
-    let last = |name: &str| {
+    let most = |name: &str| {
         let rows = results.rows("backlog").iter().filter(|row| row.name == name);
-        Some(rows.max_by(|a, b| a.at.unwrap_or(0.0).total_cmp(&b.at.unwrap_or(0.0)))?.spread?.median)
+        rows.filter_map(|row| row.at).max_by(f64::total_cmp)
     };
-    let rate = |name, few| at(name, few).zip(last(name)).map(|(few, many)| few / many);
+    let last = |name: &str| results.median("backlog", name, most(name));
+    let rate = |name: &str, few| results.ratio("backlog", (name, Some(few)), (name, most(name)));
     let waiting = rate("waiting: rounds", 1_000.0);
     let ended = rate("ended: rounds", 0.0);
     let restart = last("waiting: from the start to the first that is run");

@@ -1,12 +1,16 @@
 //! Millions that wait, and millions that have ended and are kept, on disk. Each step is a process of its own, so that what
 //! is measured is what a program has that is started with such a file.
 
+use std::cell::Cell;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use zato_runtime::Runtime;
 
 use crate::bus::{bus, tasks, tokio};
+use crate::interleave::{Contender, interleave};
 use crate::place;
 use crate::process::{child, resident, tell};
 use crate::results::Row;
@@ -22,37 +26,66 @@ const WRITTEN_IN: Duration = Duration::from_millis(100);
 const IN_FLIGHT: usize = 256;
 
 pub(crate) fn run(scale: &Scale) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (word, few) in [("waiting", 1_000), ("ended", 0)] {
-        for count in [few, scale.backlog / 10, scale.backlog] {
-            match with(scale, word, count) {
-                Ok(of) => rows.extend(of.into_iter().map(|row| row.at(count))),
-                Err(why) => rows.push(Row::missing(format!("{word}: rounds"), why).at(count)),
-            }
-        }
-    }
+    let counts = |few| [few, scale.backlog / 10, scale.backlog];
+    let mut rows = of(scale, "waiting", counts(1_000));
+    rows.extend(of(scale, "ended", counts(0)));
     rows
 }
 
-fn with(scale: &Scale, word: &str, count: usize) -> Result<Vec<Row>, String> {
-    let directory = place::directory();
-    let path = directory.path().join("zato.db").display().to_string();
-    let file = [path, word.to_owned(), count.to_string()];
-    child("fill", &file)?;
-    let rounds = [&file[..], &[scale.disk_rounds.to_string()]].concat();
-    let mut runs =
-        (0..scale.repeats.min(3)).map(|_| child("rounds", &rounds)).collect::<Result<Vec<_>, _>>()?;
-    runs.sort_by(|a, b| a[0].total_cmp(&b[0]));
-    let median = &runs[runs.len() / 2];
-    let mut rows = vec![
-        Row::once(format!("{word}: rounds"), "ns a round", median[0]),
-        Row::once(format!("{word}: resident memory"), "MiB", median[1]),
-    ];
-    if word == "waiting" && count > 0 {
-        let restart = child("restart", &file)?;
-        rows.push(Row::once("waiting: from the start to the first that is run", "ms", restart[0]));
+/// A file with so many that wait or have ended.
+struct Filled {
+    arguments: [String; 3],
+    count: usize,
+    /// Mebibytes that the last run of rounds took.
+    resident: Cell<f64>,
+    _directory: TempDir,
+}
+
+impl Filled {
+    fn new(word: &str, count: usize) -> Result<Self, String> {
+        let directory = place::directory();
+        let path = directory.path().join("zato.db").display().to_string();
+        let arguments = [path, word.to_owned(), count.to_string()];
+        child("fill", &arguments)?;
+        // Nothing of it is on its way to the disk any more when others are measured.
+        let synced = Command::new("sync").status().map_err(|error| error.to_string())?;
+        assert!(synced.success(), "the disk is synced");
+        Ok(Self { arguments, count, resident: Cell::new(0.0), _directory: directory })
     }
-    Ok(rows)
+
+    fn rounds(&self, count: usize) -> Result<f64, String> {
+        let told = child("rounds", &[&self.arguments[..], &[count.to_string()]].concat())?;
+        self.resident.set(told[1]);
+        Ok(told[0])
+    }
+}
+
+fn of(scale: &Scale, word: &str, counts: [usize; 3]) -> Vec<Row> {
+    let filled = counts.map(|count| Filled::new(word, count)).into_iter().collect::<Result<Vec<_>, _>>();
+    let filled = match filled {
+        Ok(filled) => filled,
+        Err(why) => return vec![Row::missing(format!("{word}: rounds"), why)],
+    };
+    let rounds = |file| {
+        let measure = move || Filled::rounds(file, scale.disk_rounds);
+        Contender::fallible(format!("{word}: rounds"), measure)
+    };
+    let few = format!("{} {word}", counts[0]);
+    let rounds = filled.iter().map(rounds).collect();
+    let measured = interleave(scale.repeats.min(5), "ns a round", Some(&few), rounds);
+    let mut rows = Vec::new();
+    for (row, file) in measured.into_iter().zip(&filled) {
+        rows.push(row.at(file.count));
+        rows.push(Row::once(format!("{word}: resident memory"), "MiB", file.resident.get()).at(file.count));
+        if word == "waiting" {
+            let name = "waiting: from the start to the first that is run";
+            rows.push(match child("restart", &file.arguments) {
+                Ok(told) => Row::once(name, "ms", told[0]).at(file.count),
+                Err(why) => Row::missing(name, why).at(file.count),
+            });
+        }
+    }
+    rows
 }
 
 /// Opens a file that keeps as many as have ended, so that sweeping is on.
