@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::slice;
 use std::task::{self, Poll};
 
 use crate::{CallError, Cancellation, Channel, Cid, Context, OptionError, Options, Payload, WriteError};
@@ -165,15 +164,6 @@ impl<'a> Chosen<'a> {
             Self::One(first) => Self::These([first, name].into()),
             Self::These(names) => Self::These(names.into_iter().chain([name]).collect()),
         };
-    }
-
-    /// Those that were named.
-    pub fn names(&self) -> &[Cow<'a, str>] {
-        match self {
-            Self::Convention => &[],
-            Self::One(name) => slice::from_ref(name),
-            Self::These(names) => names,
-        }
     }
 }
 

@@ -65,6 +65,9 @@ pub struct Begun {
     pub started_at: Moment,
 }
 
+/// Asked what follows from one that has completed with a response.
+pub type Follow<'a> = &'a mut dyn FnMut(&Begun, Payload) -> Follows;
+
 /// The way past the state of an engine.
 ///
 /// As long as nobody looks, an invocation that asks for nothing need not be entered where everything is found, counted,
@@ -102,7 +105,7 @@ pub trait Express: Send + Sync {
         worker: usize,
         response: Payload,
         at: Moment,
-        follow: &mut dyn FnMut(&Begun, Payload) -> Follows,
+        follow: Follow<'_>,
     ) -> Result<Option<Plain>, Payload>;
 
     /// Enters the one which a worker has begun, which goes on as a delivery does.

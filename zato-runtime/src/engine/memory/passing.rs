@@ -6,7 +6,7 @@ use super::engine::Memory;
 use super::nowhere::Nowhere;
 use super::rows::FEW_BYTES;
 use super::track::Track;
-use crate::engine::express::{Begun, Express, Follows, Plain, PlainCall};
+use crate::engine::express::{Begun, Express, Follow, Plain, PlainCall};
 use crate::engine::state::{Node, State};
 use crate::record::Delivery;
 
@@ -115,7 +115,7 @@ impl Express for Memory {
         worker: usize,
         response: Payload,
         at: Moment,
-        follow: &mut dyn FnMut(&Begun, Payload) -> Follows,
+        follow: Follow<'_>,
     ) -> Result<Option<Plain>, Payload> {
         let Some(track) = self.track.get() else { return Err(response) };
         let (next, is_full) = track.end(worker, response, at, follow)?;

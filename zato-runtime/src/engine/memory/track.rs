@@ -12,7 +12,7 @@ use zato_core::{Invocation, Moment, Payload, ServiceName};
 use super::lock::lock;
 use super::rows::{Completed, FEW_BYTES, Rows};
 use crate::apart::Apart;
-use crate::engine::express::{Begun, Follows, Plain, PlainCall};
+use crate::engine::express::{Begun, Follow, Follows, Plain, PlainCall};
 use crate::record::Delivery;
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
@@ -316,7 +316,7 @@ impl Track {
         worker: usize,
         response: Payload,
         at: Moment,
-        follow: &mut dyn FnMut(&Begun, Payload) -> Follows,
+        follow: Follow<'_>,
     ) -> Result<(Option<Plain>, bool), Payload> {
         let mut taken = self.slots[worker].taken();
         let Taken { current, rows, .. } = &mut *taken;
