@@ -15,8 +15,8 @@ pub enum Cancellation {
     Cancelled,
     /// It runs: its handler is told ([`Context::cancelled`]) and has a grace to end by itself. `Ok` is then
     /// `Completed`, `Err` is `Cancelled`, and after the grace it is dropped. It is not tried again. Where a worker
-    /// was about to begin it, it ends as `Cancelled` without having run. A group ends when its members have, which are
-    /// all cancelled.
+    /// was about to begin it, it ends without having run: as `Cancelled`, or as `Expired` or `TimedOut` where its time
+    /// was up. A group ends when its members have, which are all cancelled.
     Requested,
 }
 

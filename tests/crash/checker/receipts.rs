@@ -53,8 +53,9 @@ impl World<'_> {
                     let is_group = found.is_some_and(Row::is_group);
                     let is_so = match answer.as_str() {
                         "cancelled" => outcome == Some("Cancelled"),
-                        // Its last attempt may have failed before it was told.
-                        "requested" if !is_group => !matches!(outcome, None | Some("Expired" | "Lost")),
+                        // Its last attempt may have failed before it was told, or a worker may have found that it had
+                        // expired before it began.
+                        "requested" if !is_group => !matches!(outcome, None | Some("Lost")),
                         _ => found.is_some(),
                     };
                     faults.must(Rule::Told, is_so, || {
