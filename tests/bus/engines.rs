@@ -19,7 +19,8 @@ use tokio::time::{Instant, timeout};
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
 use zato_runtime::engine::{Engine, Refused, Settled, open};
 use zato_runtime::record::{
-    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Tried, Verdict,
+    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Member, Settle, Told, Tried,
+    Verdict,
 };
 use zato_runtime::{Config, Found, Status, Waits};
 
@@ -28,7 +29,20 @@ struct Joined;
 
 impl Join for Joined {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
-        let text: Vec<_> = rows.iter().map(|row| row.outcome.to_string()).collect();
+        self.join_members(group, &mut rows.iter().map(|row| Member::of(row)))
+    }
+
+    fn join_members(
+        &self,
+        group: &Arc<Invocation>,
+        members: &mut dyn Iterator<Item = Member<'_>>,
+    ) -> (Ended, Batch<Arc<Invocation>>) {
+        let text: Vec<_> = members
+            .map(|member| match member.told {
+                Told::Response(_, response) => format!("Completed: {}", String::from_utf8_lossy(response)),
+                Told::Failure(outcome) => outcome.to_string(),
+            })
+            .collect();
         let outcome = Outcome::Completed(Payload::text(text.join(", ")));
         let callback = group.callback(
             cid(999),

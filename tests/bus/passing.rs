@@ -1,6 +1,8 @@
 //! What asks for nothing goes from its caller to a worker as long as nobody looks. Somebody looks, cancels, pauses and
 //! calls in all ways at random, in several threads at once: nothing must tell one way from the other.
 
+mod groups;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +49,8 @@ async fn work(ctx: &Context, number: u64, ran: &Ran) -> Result<u64> {
         2 => return Err(Failure::permanent("as it should")),
         3 => drop(ctx.invoke(child::service(), number).await?),
         4 => tokio::time::sleep(Duration::from_micros(200)).await,
+        // So long that others take what this worker has in hand.
+        5 if number % 64 == 37 => std::thread::sleep(Duration::from_millis(3)),
         _ => {}
     }
     Ok(number)

@@ -25,7 +25,7 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         Channel::Chain => {
             let step =
                 first_step(&again).ok_or(CallError::NotDead { cid, why: "it has no steps".to_owned() })?;
-            stage_and_accept(shared, None, again, vec![Arc::new(step)]).await
+            stage_and_accept(shared, None, Arc::new(again), vec![Arc::new(step)]).await
         }
         Channel::FanOut | Channel::Parallel => {
             let why = "it is a group: run those of its members again that are dead letters".to_owned();

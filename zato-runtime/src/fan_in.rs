@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use serde_json::to_writer;
-use zato_core::{Channel, Ending, Invocation, Kind, Moment, Outcome, Payload, WriteError};
+use serde_json::value::RawValue;
+use zato_core::{Channel, Ending, Invocation, Kind, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
 use crate::observer::Observer;
-use crate::record::{Batch, Ended, Join};
+use crate::record::{Batch, Ended, Join, Member, Told};
 use crate::settle::callbacks;
 use crate::words::rfc3339;
 
@@ -23,20 +23,44 @@ pub(crate) struct FanIn {
 
 impl Join for FanIn {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
-        let last_step = rows.first().filter(|_| group.channel == Channel::Chain);
+        match rows.first().filter(|_| group.channel == Channel::Chain) {
+            Some(step) => {
+                let Ended { attempts, started_at, ended_at, .. } = **step;
+                let (invocation, outcome, before) = (group.clone(), of_chain(group, step), None);
+                let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before };
+                self.with_callbacks(ended, Some(&step.invocation.service))
+            }
+            None => self.join_members(group, &mut rows.iter().map(|row| Member::of(row))),
+        }
+    }
+
+    fn join_members(
+        &self,
+        group: &Arc<Invocation>,
+        members: &mut dyn Iterator<Item = Member<'_>>,
+    ) -> (Ended, Batch<Arc<Invocation>>) {
+        let mut rows = Rows::default();
+        let written = rows.write_all(members);
+        let outcome = match written.map(|()| rows.payload()) {
+            Ok(payload) => Outcome::Completed(payload),
+            Err(error) => Outcome::Failed(Ending::new(format!("its rows are lost: {error}"), true)),
+        };
         let ended = Ended {
             invocation: group.clone(),
-            outcome: match last_step {
-                Some(step) => of_chain(group, step),
-                None => of_rows(rows),
-            },
-            attempts: last_step.map_or(0, |step| step.attempts),
-            started_at: rows.iter().filter_map(|row| row.started_at).min(),
+            outcome,
+            attempts: 0,
+            started_at: rows.started_at,
             // One without members ends with its call.
-            ended_at: rows.iter().map(|row| row.ended_at).max().unwrap_or(group.called_at),
+            ended_at: rows.ended_at.unwrap_or(group.called_at),
             before: None,
         };
-        let callbacks = callbacks(&ended, last_step.map(|step| &*step.invocation.service), |_| cid::mint());
+        self.with_callbacks(ended, None)
+    }
+}
+
+impl FanIn {
+    fn with_callbacks(&self, ended: Ended, step: Option<&str>) -> (Ended, Batch<Arc<Invocation>>) {
+        let callbacks = callbacks(&ended, step, |_| cid::mint());
         if let Some(observer) = &self.observer {
             callbacks.iter().for_each(|callback| observer.entering(callback.cid, callback.channel));
         }
@@ -55,114 +79,152 @@ fn of_chain(chain: &Invocation, step: &Ended) -> Outcome {
     })
 }
 
-fn of_rows(rows: &[Arc<Ended>]) -> Outcome {
-    match payload(rows) {
-        Ok(payload) => Outcome::Completed(payload),
-        Err(error) => Outcome::Failed(Ending::new(format!("its rows are lost: {error}"), true)),
-    }
-}
-
-/// An array with an object for each. There may be a hundred thousand, and the engine waits: what needs no escape is
+/// An array with an object for each member. There may be a hundred thousand, and the engine waits: what needs no escape is
 /// written as it stands.
-fn payload(all: &[Arc<Ended>]) -> Result<Payload, WriteError> {
-    let (mut json, mut times, mut repeated) = (b"[".to_vec(), Times::default(), 0);
-    for (index, ended) in all.iter().enumerate() {
-        if index > 0 {
-            json.push(b',');
+#[derive(Default)]
+struct Rows {
+    json: String,
+    service: Repeated<ServiceName>,
+    times: [Repeated<u64>; 2],
+    /// How many bytes of responses there were.
+    repeated: usize,
+    /// When the first of them started, and the last ended.
+    started_at: Option<Moment>,
+    ended_at: Option<Moment>,
+}
+
+impl Rows {
+    fn write_all(&mut self, members: &mut dyn Iterator<Item = Member<'_>>) -> Result<(), serde_json::Error> {
+        while let Some(member) = members.next() {
+            let before = self.json.len();
+            self.json.push(if before == 0 { '[' } else { ',' });
+            self.write(&member)?;
+            if before == 0 {
+                // The others are about as long.
+                self.json.reserve(self.json.len().saturating_mul(members.size_hint().1.unwrap_or_default()));
+            }
+            self.started_at = self.started_at.into_iter().chain(member.started_at).min();
+            self.ended_at = self.ended_at.max(Some(member.ended_at));
         }
-        write_row(&mut json, ended, &mut times, &mut repeated)?;
+        Ok(())
     }
-    json.push(b']');
-    match Payload::from_parts(Kind::Json, json) {
-        Some(payload) => Ok(payload),
-        None => unreachable!("serde_json writes UTF-8"),
+
+    fn payload(&mut self) -> Payload {
+        if self.json.is_empty() {
+            self.json.push('[');
+        }
+        self.json.push(']');
+        Payload::json_document(std::mem::take(&mut self.json))
+    }
+
+    /// How one member ended.
+    fn write(&mut self, member: &Member<'_>) -> Result<(), serde_json::Error> {
+        let Self { json, service, times: [started, ended], .. } = self;
+        json.push_str(r#"{"service":"#);
+        json.push_str(service.written(member.service, |service| quoted(service)));
+        json.push_str(r#","cid":""#);
+        json.push_str(member.cid.as_uuid().hyphenated().encode_lower(&mut [0; 36]));
+        match member.told {
+            Told::Response(kind, response) => {
+                json.push_str(r#"","ok":true,"#);
+                self.repeated = self.repeated.saturating_add(response.len());
+                write_response(json, (kind, response), self.repeated > MAX_RESPONSES)?;
+            }
+            Told::Failure(outcome) => {
+                json.push_str(r#"","ok":false,"outcome":"#);
+                write_text(json, outcome.name());
+                json.push_str(r#","error":"#);
+                write_text(json, outcome.error().unwrap_or_default());
+            }
+        }
+        json.push_str(r#","attempts":"#);
+        match member.attempts {
+            1 => json.push('1'),
+            many => json.push_str(&many.to_string()),
+        }
+        json.push_str(r#","started_at":"#);
+        match member.started_at {
+            Some(at) => json.push_str(started.written(at.millis(), |_| quoted(&rfc3339(at)))),
+            None => json.push_str("null"),
+        }
+        json.push_str(r#","ended_at":"#);
+        let at = member.ended_at;
+        json.push_str(ended.written(at.millis(), |_| quoted(&rfc3339(at))));
+        json.push('}');
+        Ok(())
     }
 }
 
-/// How one member ended.
-fn write_row(
-    json: &mut Vec<u8>,
-    ended: &Ended,
-    times: &mut Times,
-    repeated: &mut usize,
+/// What a row tells of a response.
+fn write_response(
+    json: &mut String,
+    (kind, response): (Kind, &[u8]),
+    is_omitted: bool,
 ) -> Result<(), serde_json::Error> {
-    let Ended { invocation, outcome, attempts, started_at, ended_at, .. } = ended;
-    json.extend_from_slice(br#"{"service":"#);
-    to_writer(&mut *json, &*invocation.service)?;
-    json.extend_from_slice(br#","cid":""#);
-    json.extend_from_slice(invocation.cid.as_uuid().hyphenated().encode_lower(&mut [0; 36]).as_bytes());
-    json.extend_from_slice(br#"","ok":"#);
-    to_writer(&mut *json, &outcome.is_completed())?;
-    write_result(json, outcome, repeated)?;
-    json.extend_from_slice(br#","attempts":"#);
-    to_writer(&mut *json, attempts)?;
-    json.extend_from_slice(br#","started_at":"#);
-    match started_at {
-        Some(started_at) => times.write(json, *started_at),
-        None => json.extend_from_slice(b"null"),
+    if is_omitted {
+        json.push_str(r#""response":null,"omitted_bytes":"#);
+        json.push_str(&response.len().to_string());
+        return Ok(());
     }
-    json.extend_from_slice(br#","ended_at":"#);
-    times.write(json, *ended_at);
-    json.push(b'}');
+    match (kind, std::str::from_utf8(response)) {
+        (Kind::Bytes, Err(_)) => {
+            json.push_str(r#""response_base64":"#);
+            write_text(json, &Payload::bytes(response.to_vec()).to_string());
+        }
+        (Kind::Text | Kind::Bytes, Ok(text)) => {
+            json.push_str(r#""response":"#);
+            write_text(json, text);
+        }
+        (Kind::Json, Ok(text)) => {
+            json.push_str(r#""response":"#);
+            json.push_str(serde_json::from_str::<&RawValue>(text)?.get());
+        }
+        (Kind::Empty | Kind::Text | Kind::Json, _) => json.push_str(r#""response":null"#),
+    }
     Ok(())
 }
 
-/// What a row tells of a response or an error.
-fn write_result(
-    json: &mut Vec<u8>,
-    outcome: &Outcome,
-    repeated: &mut usize,
-) -> Result<(), serde_json::Error> {
-    let Outcome::Completed(response) = outcome else {
-        json.extend_from_slice(br#","outcome":"#);
-        to_writer(&mut *json, outcome.name())?;
-        json.extend_from_slice(br#","error":"#);
-        return to_writer(json, outcome.error().unwrap_or_default());
-    };
-    *repeated = repeated.saturating_add(response.len());
-    if *repeated > MAX_RESPONSES {
-        json.extend_from_slice(br#","response":null,"omitted_bytes":"#);
-        return to_writer(json, &response.len());
-    }
-    match (response.kind(), response.as_str()) {
-        (Kind::Bytes, None) => {
-            json.extend_from_slice(br#","response_base64":"#);
-            to_writer(json, &response.to_string())
-        }
-        (Kind::Bytes, Some(text)) => {
-            json.extend_from_slice(br#","response":"#);
-            to_writer(json, text)
-        }
-        _ => {
-            json.extend_from_slice(br#","response":"#);
-            to_writer(json, response)
-        }
+/// Writes a string in quotes. Most need no escape.
+fn write_text(json: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 
-/// Times as rows tell them. Most are in the same millisecond as the one before.
-#[derive(Default)]
-struct Times {
-    last: Option<(u64, String)>,
+fn quoted(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    write_text(&mut json, text);
+    json
 }
 
-impl Times {
-    fn write(&mut self, json: &mut Vec<u8>, time: Moment) {
-        let millis = time.millis();
+/// How something is written that is nearly always the same as the time before: the name of a service, a millisecond.
+struct Repeated<T> {
+    last: Option<(T, String)>,
+}
+
+impl<T> Default for Repeated<T> {
+    fn default() -> Self {
+        Self { last: None }
+    }
+}
+
+impl<T: PartialEq + Copy> Repeated<T> {
+    fn written(&mut self, what: T, write: impl FnOnce(&T) -> String) -> &str {
         let (_, text) = match self.last.take() {
-            Some(last) if last.0 == millis => self.last.insert(last),
-            _ => self.last.insert((millis, rfc3339(time))),
+            Some(last) if last.0 == what => self.last.insert(last),
+            _ => self.last.insert((what, write(&what))),
         };
-        json.push(b'"');
-        json.extend_from_slice(text.as_bytes());
-        json.push(b'"');
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use zato_core::ServiceName;
 
     use super::*;
 
@@ -181,8 +243,9 @@ mod tests {
     }
 
     fn rows(outcomes: impl IntoIterator<Item = Outcome>) -> Vec<Value> {
-        let rows: Vec<_> = outcomes.into_iter().map(ended).collect();
-        payload(&rows).expect("rows can be written").decode().expect("rows are JSON")
+        let (all, mut rows): (Vec<_>, _) = (outcomes.into_iter().map(ended).collect(), Rows::default());
+        rows.write_all(&mut all.iter().map(|one| Member::of(one))).expect("rows can be written");
+        rows.payload().decode().expect("rows are JSON")
     }
 
     #[test]

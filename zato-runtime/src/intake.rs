@@ -11,7 +11,7 @@ use zato_core::{
     CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, Payload, ServiceName, When,
 };
 
-use crate::engine::{Accepted, Express, PlainCall, Refused};
+use crate::engine::{Accepted, Express, PlainCall, PlainMember, Refused};
 use crate::observer::Observer;
 use crate::record::{Accept, AttemptId, digest, key};
 use crate::registry::Entry;
@@ -130,10 +130,16 @@ impl Checked<'_> {
     }
 
     /// The number of its service, if it asks for nothing but to be run. It is one from outside.
-    fn passes(&self) -> Option<u32> {
+    pub(crate) fn passes(&self) -> Option<u32> {
         let asks = self.brings_cid || self.options.is_some();
         let is_plain = self.target.is_plain && !asks;
         (is_plain && self.callbacks.len() <= 1 && self.on_failure.len() <= 1).then_some(self.target.number)
+    }
+
+    /// The member of a group that it becomes, of the service with this number: who is `told` of how it ends is told of
+    /// nothing else.
+    pub(crate) fn member(self, service: u32, told: Option<ServiceName>) -> PlainMember {
+        PlainMember { cid: self.cid, called_at: self.at, payload: self.payload, told, service }
     }
 
     /// Has it pass by what the engine holds; answers whether it may.

@@ -8,7 +8,7 @@ use std::task::{self, Poll};
 use zato_core::{Moment, Outcome};
 
 use crate::desk::Own;
-use crate::engine::Express;
+use crate::engine::{Express, PutBack};
 use crate::hands::Look;
 use crate::record::{Batch, Delivery};
 use crate::retry::Brought;
@@ -30,7 +30,15 @@ impl Workers {
     /// Has others take what workers have in hand that have begun nothing since that look.
     pub(crate) fn put_back_passing(&self, worker: usize, since: &Look) -> bool {
         let Some(express) = self.shared.engine.express() else { return false };
-        self.hands.stuck(worker, since).any(|other| express.put_back(other))
+        let Some(PutBack { joined }) =
+            self.hands.stuck(worker, since).find_map(|other| express.put_back(other))
+        else {
+            return false;
+        };
+        if let (Some(observer), Some(group)) = (&self.shared.observer, &joined) {
+            observer.ended(group);
+        }
+        true
     }
 
     /// Runs all that a worker has in hand that passes by, with what follows from each.

@@ -7,6 +7,7 @@ use zato_core::bus::{Chosen, GroupCall};
 use zato_core::{CallError, Channel, Cid, Context, Invocation, Options, Payload, ServiceName, Slot};
 
 use crate::cid;
+use crate::engine::{Express, PlainMember};
 use crate::intake::{Beside, Entering, check, hand_over, resolve, why};
 use crate::record::hash_call;
 use crate::shared::Shared;
@@ -44,9 +45,24 @@ pub(crate) async fn accept_group(
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
     let is_chain = call.channel == Channel::Chain;
     let channel = if is_chain { Channel::ChainStep } else { Channel::InvokeAsync };
-    let mut members: Vec<Arc<Invocation>> = Vec::with_capacity(call.calls.len());
+    let passes = from.is_none() && !is_chain && on_target.len() <= 1;
+    let (mut express, mut plain) = (shared.engine.express().filter(|_| passes), Vec::new());
+    let mut members: Vec<Arc<Invocation>> = Vec::new();
+    if express.is_some() {
+        plain.reserve_exact(call.calls.len());
+    } else {
+        members.reserve_exact(call.calls.len());
+    }
     for (index, call) in (0..count).zip(call.calls) {
-        let mut invocation = check(shared, from, call, channel)?.invocation(shared, from, channel)?;
+        let checked = check(shared, from, call, channel)?;
+        if let Some(service) = express.and(checked.passes()) {
+            plain.push(checked.member(service, on_target.first().copied()));
+            continue;
+        }
+        if express.take().is_some() {
+            members = made_whole(shared, cid, std::mem::take(&mut plain));
+        }
+        let mut invocation = checked.invocation(shared, from, channel)?;
         // Nobody else has it yet.
         let member = Arc::make_mut(&mut invocation);
         member.root = group.root;
@@ -63,16 +79,50 @@ pub(crate) async fn accept_group(
     if is_chain {
         describe_chain(&mut group, &members);
     } else {
-        describe_members(&mut group, &members, from.is_some());
+        let is_compared = from.is_some();
+        describe_members(&mut group, plain.len() + members.len(), is_compared.then_some(&members));
+    }
+    let group = Arc::new(group);
+    if let Some(express) = express {
+        match pass(shared, express, &group, plain) {
+            Ok(()) => return Ok(cid),
+            Err(plain) => members = made_whole(shared, cid, plain),
+        }
     }
     stage_and_accept(shared, from, group, members).await
+}
+
+/// Has a group pass by what the engine holds.
+fn pass(
+    shared: &Shared,
+    express: &dyn Express,
+    group: &Arc<Invocation>,
+    members: Vec<PlainMember>,
+) -> Result<(), Vec<PlainMember>> {
+    let mut entering = Vec::new();
+    if shared.observer.is_some() {
+        let members = members.iter().map(|member| Entering::new(shared, member.cid, Channel::InvokeAsync));
+        entering.extend(members.chain([Entering::new(shared, group.cid, group.channel)]));
+    }
+    express.push_group(group, members)?;
+    entering.into_iter().for_each(Entering::taken);
+    Ok(())
+}
+
+/// The invocations of members that may not pass by, or of which one may not.
+fn made_whole(shared: &Shared, group: Cid, members: Vec<PlainMember>) -> Vec<Arc<Invocation>> {
+    let whole = |(index, member): (u32, PlainMember)| {
+        let service = shared.registry.at(member.service)?.name;
+        Some(Arc::new(member.invocation(service, Slot { group, index })))
+    };
+    (0..).zip(members).filter_map(whole).collect()
 }
 
 /// Has the engine accept a group with all its members, or nothing.
 pub(crate) async fn stage_and_accept(
     shared: &Shared,
     from: Option<&Context>,
-    group: Invocation,
+    group: Arc<Invocation>,
     members: Vec<Arc<Invocation>>,
 ) -> Result<Cid, CallError> {
     let (cid, count) = (group.cid, u32::try_from(members.len()).unwrap_or(u32::MAX));
@@ -93,7 +143,7 @@ pub(crate) async fn stage_and_accept(
         shared.engine.stage(cid, chunk).await.map_err(|refused| why(&refused, from))?;
     }
     let beside = Beside { members: Some(count), ..Beside::default() };
-    let accepted = hand_over(shared, from, Arc::new(group), beside).await?;
+    let accepted = hand_over(shared, from, group, beside).await?;
     // Else an earlier attempt has made this call, and what was staged is dropped.
     if accepted == cid {
         staged.taken();
@@ -112,16 +162,16 @@ fn describe_chain(chain: &mut Invocation, members: &[Arc<Invocation>]) {
 }
 
 /// Equal groups have equal members; nobody asks whether two are that were not called by a handler.
-fn describe_members(group: &mut Invocation, members: &[Arc<Invocation>], is_compared: bool) {
-    if !is_compared {
-        group.payload = Payload::text(format!("{} members", members.len()));
+fn describe_members(group: &mut Invocation, count: usize, compared: Option<&Vec<Arc<Invocation>>>) {
+    let Some(members) = compared else {
+        group.payload = Payload::text(format!("{count} members"));
         return;
-    }
+    };
     let mut hasher = DefaultHasher::new();
     for member in members {
         hash_call(member, &mut hasher);
     }
-    group.payload = Payload::text(format!("{} members, {:016x}", members.len(), hasher.finish()));
+    group.payload = Payload::text(format!("{count} members, {:016x}", hasher.finish()));
 }
 
 /// Members that are staged, until their group is taken. A caller may stop waiting before.

@@ -7,7 +7,7 @@ use zato_core::bus::Step;
 use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
-use crate::engine::{Begun, Express, Follows, LeaseLost, Plain, Settled};
+use crate::engine::{Begun, Express, Follows, LeaseLost, Passed, Plain, Settled};
 use crate::intake::Entering;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 use crate::shared::Shared;
@@ -66,31 +66,34 @@ pub(crate) fn pass(
 ) -> Result<Option<Plain>, Payload> {
     let observer = shared.observer.as_deref();
     let (mut entering, mut ended) = (None, None);
-    let next = express.end(worker, response, at, &mut |Begun { invocation, started_at }, response| {
-        ended = observer.map(|_| Ended {
-            invocation: invocation.clone(),
-            outcome: Outcome::Completed(response.clone()),
-            attempts: 1,
-            started_at: Some(*started_at),
-            ended_at: at,
-            before: None,
-        });
-        let entry = match &invocation.callbacks[..] {
-            [] => return Follows::Nothing(response),
-            [name] => shared.registry.of(name),
-            _ => None,
-        };
-        let Some(entry) = entry else { return Follows::Barred(response) };
-        let callback = invocation.callback(shared.mint(at), entry.name, response, at);
-        let Some(service) = entry.passes(&callback) else { return Follows::Barred(callback.payload) };
-        entering = Some(Entering::new(shared, callback.cid, callback.channel));
-        Follows::Callback(Plain { invocation: Arc::new(callback), service })
-    })?;
+    let Passed { next, joined } =
+        express.end(worker, response, at, &mut |Begun { invocation, started_at }, response| {
+            ended = observer.map(|_| Ended {
+                invocation: invocation.clone(),
+                outcome: Outcome::Completed(response.clone()),
+                attempts: 1,
+                started_at: Some(*started_at),
+                ended_at: at,
+                before: None,
+            });
+            let entry = match &invocation.callbacks[..] {
+                [] => return Follows::Nothing(response),
+                [name] => shared.registry.of(name),
+                _ => None,
+            };
+            let Some(entry) = entry else { return Follows::Barred(response) };
+            let callback = invocation.callback(shared.mint(at), entry.name, response, at);
+            let Some(service) = entry.passes(&callback) else { return Follows::Barred(callback.payload) };
+            entering = Some(Entering::new(shared, callback.cid, callback.channel));
+            Follows::Callback(Plain { invocation: Arc::new(callback), service })
+        })?;
     if let Some(entering) = entering {
         entering.taken();
     }
-    if let (Some(observer), Some(ended)) = (observer, &ended) {
-        observer.ended(ended);
+    if let Some(observer) = observer {
+        for ended in ended.iter().chain(joined.as_deref()) {
+            observer.ended(ended);
+        }
     }
     Ok(next)
 }

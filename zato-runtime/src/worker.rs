@@ -84,7 +84,8 @@ impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
         if let Some(express) = shared.engine.express() {
-            let services: Vec<_> = shared.registry.numbered().map(|entry| entry.name).collect();
+            let services: Vec<_> =
+                shared.registry.numbered().map(|entry| (entry.name, entry.is_plain)).collect();
             express.set_up(count, &services);
         }
         let workers = Arc::new(Self {

@@ -149,6 +149,12 @@ impl Payload {
         is_one.then(|| Self { held: Held::of_bytes(kind, bytes) })
     }
 
+    /// A JSON document; whether it is well-formed is seen when it is read.
+    #[doc(hidden)]
+    pub fn json_document(json: String) -> Self {
+        Self { held: Held::of_bytes(Kind::Json, json.into()) }
+    }
+
     /// Bytes that stand somewhere else.
     #[inline]
     pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {

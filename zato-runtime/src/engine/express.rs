@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use zato_core::{Channel, Cid, Invocation, Moment, Payload, ServiceName};
+use zato_core::{Channel, Cid, Invocation, Moment, Payload, ServiceName, Slot};
 
-use crate::record::Delivery;
+use crate::record::{Delivery, Ended};
 
 /// An invocation that asks for nothing but to be run: of a service without limits, due at once, without a deadline,
 /// options, a group, or somebody who waits for it.
@@ -45,6 +45,37 @@ impl PlainCall {
     }
 }
 
+/// A member of a group from outside that asks for nothing but to be run, and at most one service to be told of how it
+/// ended.
+#[derive(Debug)]
+pub struct PlainMember {
+    /// What it is to run under.
+    pub cid: Cid,
+    /// When it was called.
+    pub called_at: Moment,
+    /// Its request.
+    pub payload: Payload,
+    /// Who is told of its outcome, whatever that is.
+    pub told: Option<ServiceName>,
+    /// The number of its service.
+    pub service: u32,
+}
+
+impl PlainMember {
+    /// The invocation that it becomes, of this service.
+    #[inline]
+    #[must_use]
+    pub fn invocation(self, service: ServiceName, slot: Slot) -> Invocation {
+        let Self { cid, called_at, payload, told, .. } = self;
+        let mut invocation = Invocation::root_at(cid, service, payload, Channel::InvokeAsync, called_at);
+        invocation.root = slot.group;
+        invocation.slot = Some(slot);
+        invocation.callbacks.extend(told);
+        invocation.on_failure.extend(told);
+        invocation
+    }
+}
+
 /// What follows from one that has completed.
 #[derive(Debug)]
 pub enum Follows {
@@ -68,6 +99,22 @@ pub struct Begun {
 /// Asked what follows from one that has completed with a response.
 pub type Follow<'a> = &'a mut dyn FnMut(&Begun, Payload) -> Follows;
 
+/// What one that has completed has led to.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// This runs from now on.
+    pub next: Option<Plain>,
+    /// The group has ended of which it was the last member.
+    pub joined: Option<Arc<Ended>>,
+}
+
+/// What a worker had in hand was put back.
+#[derive(Debug)]
+pub struct PutBack {
+    /// The group has ended of which the worker had run the last member before.
+    pub joined: Option<Arc<Ended>>,
+}
+
 /// The way past the state of an engine.
 ///
 /// As long as nobody looks, an invocation that asks for nothing need not be entered where everything is found, counted,
@@ -76,8 +123,9 @@ pub type Follow<'a> = &'a mut dyn FnMut(&Begun, Payload) -> Follows;
 /// that can be asked or done tells one way from the other; what is entered goes on as everything else does. The way is
 /// closed while anything waits that could be started, so that nothing overtakes.
 pub trait Express: Send + Sync {
-    /// Says how many workers there are, and of which services plain invocations may come. Called once, before any does.
-    fn set_up(&self, workers: usize, services: &[ServiceName]);
+    /// Says how many workers there are, and which services there are: each with whether plain invocations of it may come.
+    /// Called once, before any does.
+    fn set_up(&self, workers: usize, services: &[(ServiceName, bool)]);
 
     /// Takes a call of this service.
     ///
@@ -86,6 +134,13 @@ pub trait Express: Send + Sync {
     /// It comes back where the way is closed, or full: it is to be accepted.
     fn push(&self, service: u32, call: PlainCall) -> Result<(), PlainCall>;
 
+    /// Takes a group from outside with its members, in the order of their slots.
+    ///
+    /// # Errors
+    ///
+    /// They come back where the way is closed, or there is no room for them: the group is to be accepted.
+    fn push_group(&self, group: &Arc<Invocation>, members: Vec<PlainMember>) -> Result<(), Vec<PlainMember>>;
+
     /// Gives a worker that has nothing in hand up to `most`; answers how many. None where something else is due.
     fn refill(&self, worker: usize, most: usize) -> usize;
 
@@ -93,7 +148,7 @@ pub trait Express: Send + Sync {
     fn begin(&self, worker: usize, now: Moment) -> Option<Plain>;
 
     /// Records that the one which a worker has begun has completed at a time with a response, together with what `follow`
-    /// says follows from that. Answers with its callback if that has no others before it: it runs from then on. `follow` is
+    /// says follows from that: its callback runs from then on, if that has no others before it. `follow` is
     /// asked under a lock, so it asks the engine for nothing.
     ///
     /// # Errors
@@ -106,7 +161,7 @@ pub trait Express: Send + Sync {
         response: Payload,
         at: Moment,
         follow: Follow<'_>,
-    ) -> Result<Option<Plain>, Payload>;
+    ) -> Result<Passed, Payload>;
 
     /// Enters the one which a worker has begun, which goes on as a delivery does.
     fn promote(&self, worker: usize) -> Option<Delivery>;
@@ -114,6 +169,6 @@ pub trait Express: Send + Sync {
     /// How many a worker has in hand and has not begun.
     fn in_hand(&self, worker: usize) -> usize;
 
-    /// Has others take what a worker has in hand and has not begun; answers whether there was anything.
-    fn put_back(&self, worker: usize) -> bool;
+    /// Has others take what a worker has in hand and has not begun; none where there is nothing.
+    fn put_back(&self, worker: usize) -> Option<PutBack>;
 }

@@ -11,7 +11,7 @@ mod sqlite;
 mod url;
 
 pub use contract::{Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
-pub use express::{Begun, Express, Follow, Follows, Plain, PlainCall};
+pub use express::{Begun, Express, Follow, Follows, Passed, Plain, PlainCall, PlainMember, PutBack};
 pub(crate) use url::check;
 #[cfg(feature = "cli")]
 pub(crate) use url::keeps;

@@ -127,6 +127,11 @@ impl Registry {
         self.by_place.get(&name.place()).map(|entry| &**entry).or_else(|| self.get(name))
     }
 
+    /// The service of this number.
+    pub(crate) fn at(&self, number: u32) -> Option<&Entry> {
+        self.by_number.get(number as usize).map(|entry| &**entry)
+    }
+
     /// All services, in the order of their numbers.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = &Entry> {
         self.by_number.iter().map(|entry| &**entry)

@@ -114,7 +114,9 @@ impl Memory {
 
     /// The state without what passes by it: whoever takes this asks for nothing that may be on its way.
     pub(super) fn state(&self) -> Locked<'_> {
-        Locked { state: lock(&self.state), memory: self }
+        let mut state = lock(&self.state);
+        state.beside = self.track.get().map_or((0, 0), Track::beside);
+        Locked { state, memory: self }
     }
 
     /// The state with everything in it.

@@ -5,9 +5,14 @@ mod keys;
 mod rows;
 mod remembered;
 mod nowhere;
+mod members;
+mod in_hand;
+mod waiting;
+mod taken;
 mod track;
 mod engine;
 mod passing;
+mod joining;
 mod verbs;
 
 pub(crate) use engine::Memory;

@@ -1,5 +1,7 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
+use std::sync::Arc;
+
 use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
@@ -18,6 +20,8 @@ pub(super) struct Nowhere {
     /// What has ended in anything but success.
     dead: Remembered,
     keys: Keys,
+    /// Groups that were joined while who has run their last members was on the way to it.
+    pub(super) joined: Vec<Arc<Ended>>,
     /// When the last has ended.
     now: Moment,
 }
@@ -32,6 +36,7 @@ impl Nowhere {
             ),
             dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
             keys: Keys::new(config.keep_keys),
+            joined: Vec::new(),
             now: config.clock.moment(),
         }
     }

@@ -1,12 +1,15 @@
 //! How what passes by the state is taken, ended, and entered where somebody looks.
 
-use zato_core::{Moment, Payload, ServiceName};
+use std::sync::Arc;
+
+use zato_core::{Invocation, Moment, Payload, ServiceName};
 
 use super::engine::Memory;
 use super::nowhere::Nowhere;
 use super::rows::FEW_BYTES;
+use super::taken::Over;
 use super::track::Track;
-use crate::engine::express::{Begun, Express, Follow, Plain, PlainCall};
+use crate::engine::express::{Begun, Express, Follow, Passed, Plain, PlainCall, PlainMember, PutBack};
 use crate::engine::state::{Node, State};
 use crate::record::Delivery;
 
@@ -23,7 +26,7 @@ impl State<Nowhere> {
     }
 
     /// Forgets what is remembered beyond what is to be, entered or not.
-    fn forget_oldest_ended(&mut self) {
+    pub(super) fn forget_oldest_ended(&mut self) {
         self.forget_surplus();
         while self.store.forget_passed() {}
     }
@@ -49,20 +52,24 @@ impl Memory {
     /// Enters all that is on its way, or has come of it, and closes the way.
     pub(super) fn enter_passing(&self, state: &mut State<Nowhere>) {
         let Some(track) = self.track.get().filter(|track| track.is_open()) else { return };
-        let waiting = track.close();
+        let (waiting, mut members) = (track.close(), Vec::new());
         for slot in track.slots() {
             let mut taken = slot.taken();
             state.store.take_passed(&mut taken.rows);
+            members.extend(taken.members.take_all());
             if let Some(Begun { invocation, started_at }) = taken.take_current() {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
         }
+        state.beside = (0, 0);
         // Whatever ends in the state from now on has ended later.
         state.enter_ended();
-        if waiting.len() > 0 {
-            for invocation in waiting {
-                state.hold(invocation, None);
-            }
+        let before = state.last_number;
+        for invocation in waiting {
+            state.hold(invocation, None);
+        }
+        state.enter_members(members);
+        if state.last_number > before {
             self.wake_worker();
         }
     }
@@ -81,7 +88,7 @@ impl Memory {
 }
 
 impl Express for Memory {
-    fn set_up(&self, workers: usize, services: &[ServiceName]) {
+    fn set_up(&self, workers: usize, services: &[(ServiceName, bool)]) {
         let state = self.state();
         // Once: whoever comes second finds it set up.
         let _ = self.track.set(Track::new(workers, services, self.max_waiting));
@@ -95,6 +102,10 @@ impl Express for Memory {
         }
         self.wake_worker();
         Ok(())
+    }
+
+    fn push_group(&self, group: &Arc<Invocation>, members: Vec<PlainMember>) -> Result<(), Vec<PlainMember>> {
+        self.take_passing(group, members)
     }
 
     fn refill(&self, worker: usize, most: usize) -> usize {
@@ -116,36 +127,48 @@ impl Express for Memory {
         response: Payload,
         at: Moment,
         follow: Follow<'_>,
-    ) -> Result<Option<Plain>, Payload> {
+    ) -> Result<Passed, Payload> {
         let Some(track) = self.track.get() else { return Err(response) };
-        let (next, is_full) = track.end(worker, response, at, follow)?;
-        if is_full {
+        let Over { next, has_many, group } = track.end(worker, response, at, follow)?;
+        if has_many {
             let mut state = self.state();
             state.store.take_passed(&mut track.slots()[worker].taken().rows);
             state.forget_oldest_ended();
         }
-        Ok(next)
+        Ok(Passed { next, joined: group.and_then(|group| self.join_passed(group)) })
     }
 
     fn promote(&self, worker: usize) -> Option<Delivery> {
-        let mut state = self.state();
-        let mut taken = self.track.get()?.slots()[worker].taken();
-        let entered = taken.entered.take();
-        entered.or_else(|| {
-            let Begun { invocation, started_at } = taken.take_current()?;
-            Some(state.take_started(invocation, started_at))
-        })
+        let (mut state, track) = (self.state(), self.track.get()?);
+        let mut taken = track.slots()[worker].taken();
+        if let Some(entered) = taken.entered.take() {
+            return Some(entered);
+        }
+        let Begun { invocation, started_at } = taken.take_current()?;
+        let group = invocation.slot.and_then(|slot| {
+            let untold = taken.untold.take().map_or(0, |(_, untold)| untold);
+            track.leave(slot.group, untold + 1)
+        });
+        drop(taken);
+        let delivery = state.take_started(invocation, started_at);
+        if let Some(group) = group {
+            // All others that were on their way have ended there.
+            state.enter_ended();
+            state.enter_members(track.take_members(group));
+        }
+        Some(delivery)
     }
 
     fn in_hand(&self, worker: usize) -> usize {
         self.track.get().map_or(0, |track| track.in_hand(worker))
     }
 
-    fn put_back(&self, worker: usize) -> bool {
-        let is_some = self.track.get().is_some_and(|track| track.put_back(worker));
-        if is_some {
-            self.wake_worker();
+    fn put_back(&self, worker: usize) -> Option<PutBack> {
+        let (was_any, group) = self.track.get()?.put_back(worker);
+        if !was_any {
+            return None;
         }
-        is_some
+        self.wake_worker();
+        Some(PutBack { joined: group.and_then(|group| self.join_passed(group)) })
     }
 }

@@ -138,7 +138,7 @@ impl Remembered {
             self.rows.append(&mut rows, self.most);
             self.keep_spare(rows);
         }
-        self.rows.brief(self.entered).map(|row| (row.cid, row.parent))
+        self.rows.brief(self.entered).map(|row| (row.cid, row.above))
     }
 
     /// Enters that, where it stands from now on; answers its number.

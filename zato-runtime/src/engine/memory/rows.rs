@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, ServiceName, Slot};
 
-use crate::record::Ended;
+use crate::record::{Ended, Member, Told};
 
 /// What has completed by its first attempt or a later one, without anything else to say of it.
 pub(super) struct Completed<'a> {
@@ -63,7 +63,8 @@ struct Row {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Brief {
     pub(super) cid: Cid,
-    pub(super) parent: Option<Cid>,
+    /// What it stands below.
+    pub(super) above: Option<Cid>,
     pub(super) ended_at: Moment,
     pub(super) bytes: usize,
 }
@@ -177,8 +178,36 @@ impl Rows {
     /// What must be known of one to enter it, or to forget it.
     pub(super) fn brief(&self, number: u64) -> Option<Brief> {
         let row = self.all.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;
-        let Row { cid, parent, ended_at, .. } = *row;
-        Some(Brief { cid, parent, ended_at, bytes: row.texts_len() })
+        let Row { cid, parent, slot, ended_at, .. } = *row;
+        let above = slot.map(|slot| slot.group).or(parent);
+        Some(Brief { cid, above, ended_at, bytes: row.texts_len() })
+    }
+
+    /// The slots of all, in their order.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Option<Slot>> {
+        self.all.iter().map(|row| row.slot)
+    }
+
+    /// Lets [`member`](Self::member) read what stands here.
+    pub(super) fn straighten(&mut self) {
+        self.texts.make_contiguous();
+    }
+
+    /// How one has ended, by how many stand before it, once these have been [straightened](Self::straighten).
+    #[inline]
+    pub(super) fn member(&self, at: usize) -> Option<Member<'_>> {
+        let Row { cid, service, attempts, started_at, ended_at, request, response, text, .. } =
+            self.all.get(at)?;
+        let from = usize::try_from(text + u64::from(request.len)).ok()?;
+        let (texts, _) = self.texts.as_slices();
+        Some(Member {
+            cid: *cid,
+            service: *service,
+            told: Told::Response(response.kind, texts.get(from..from + response.len as usize)?),
+            attempts: *attempts,
+            started_at: *started_at,
+            ended_at: *ended_at,
+        })
     }
 
     /// Forgets the first, whose number is this and whose payloads have so many bytes.

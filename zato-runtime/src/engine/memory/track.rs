@@ -1,182 +1,73 @@
 //! Where plain invocations are on their way past the state: in a queue, in the hands of workers, and as rows of what has
 //! come of them.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zato_core::{Invocation, Moment, Payload, ServiceName};
+use zato_core::{Cid, Invocation, Moment, Payload, ServiceName, Slot as Seat};
 
+use super::in_hand::{Came, InHand, Untaken};
 use super::lock::lock;
-use super::rows::{Completed, FEW_BYTES, Rows};
+use super::members::Groups;
+use super::rows::{FEW_BYTES, Rows};
+use super::taken::{Over, ROWS, Slot, Taken};
+use super::waiting::{PAUSED, Sign, WAITS, Waiting};
 use crate::apart::Apart;
-use crate::engine::express::{Begun, Follow, Follows, Plain, PlainCall};
-use crate::record::Delivery;
+use crate::engine::express::{Begun, Follow, Follows, Plain, PlainCall, PlainMember};
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
 const MOST_WAITING: usize = 10_000;
-
-/// How many rows a worker writes before it hands them over.
-const ROWS: usize = 32;
-
-/// Some of the service wait here.
-const WAITS: u8 = 1;
-
-/// The service is paused.
-const PAUSED: u8 = 2;
 
 /// No timer rings.
 const NEVER: u64 = u64::MAX;
 
 pub(super) struct Track {
     waiting: Apart<Mutex<Waiting>>,
+    /// Locked after all others here.
+    groups: Apart<Mutex<Groups>>,
     /// How many may wait here.
     most: usize,
     slots: Box<[Slot]>,
     names: Box<[ServiceName]>,
     /// Their numbers, by where the names stand.
     numbers: HashMap<(usize, usize), usize, foldhash::fast::RandomState>,
+    /// Whether invocations of them may be on their way.
+    are_plain: Box<[bool]>,
     /// Written under the lock of what waits.
     signs: Box<[Sign]>,
     /// Whether anything may be on its way. Written under the lock of the state alone.
     is_open: AtomicBool,
+    /// Whether more may wait than room is kept for.
+    has_beside: AtomicBool,
     /// When something rings in the state, in nanoseconds from the start on. Written under the lock of the state.
     rings_at: AtomicU64,
     start: Instant,
 }
 
-/// What is to be known of a service by who does not hold the lock. Written when that changes, which is seldom where many
-/// wait.
-type Sign = Apart<AtomicU8>;
-
-/// One that nobody has begun, with its place in the order in which they came.
-type One = (u64, Came);
-
-/// What has come. A call stands in as few lines of the cache as it can, since they are written by one core and read by
-/// another; who runs it makes its invocation.
-enum Came {
-    Call(PlainCall),
-    Made(Arc<Invocation>),
-}
-
-impl Came {
-    #[inline]
-    fn invocation(self, service: ServiceName) -> Arc<Invocation> {
-        match self {
-            Self::Call(call) => Arc::new(call.invocation(service)),
-            Self::Made(invocation) => invocation,
-        }
-    }
-}
-
-/// What no worker has taken.
-struct Waiting {
-    is_open: bool,
-    services: Box<[VecDeque<One>]>,
-    /// The services of which some wait, in the order of their turns.
-    turns: VecDeque<u32>,
-    len: usize,
-    /// How many have come, in all.
-    order: u64,
-}
-
-/// What one worker has taken. Each stands in cache lines of its own.
-#[derive(Default)]
-#[repr(align(128))]
-pub(super) struct Slot {
-    taken: Mutex<Taken>,
-    /// How many are in hand; written under the lock.
-    count: AtomicUsize,
-}
-
-#[derive(Default)]
-pub(super) struct Taken {
-    /// Each with the number of its service.
-    in_hand: VecDeque<(u32, One)>,
-    /// The one that is run.
-    current: Option<Begun>,
-    /// The same once it has been entered.
-    pub(super) entered: Option<Delivery>,
-    /// What has come of those that were run.
-    pub(super) rows: Rows,
-}
-
-impl Slot {
-    pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
-        lock(&self.taken)
-    }
-
-    fn count(&self, taken: &Taken) {
-        self.count.store(taken.in_hand.len(), Ordering::Release);
-    }
-}
-
-impl Taken {
-    pub(super) fn take_current(&mut self) -> Option<Begun> {
-        self.current.take()
-    }
-}
-
-impl Waiting {
-    fn push(&mut self, service: u32, came: Came, signs: &[Sign]) {
-        let queue = &mut self.services[service as usize];
-        if queue.is_empty() {
-            self.turns.push_back(service);
-            signs[service as usize].fetch_or(WAITS, Ordering::Relaxed);
-        }
-        queue.push_back((self.order, came));
-        self.order += 1;
-        self.len += 1;
-    }
-
-    fn put_back(&mut self, service: u32, one: One, signs: &[Sign]) {
-        let queue = &mut self.services[service as usize];
-        if queue.is_empty() {
-            self.turns.push_front(service);
-            signs[service as usize].fetch_or(WAITS, Ordering::Relaxed);
-        }
-        queue.push_front(one);
-        self.len += 1;
-    }
-
-    fn pop(&mut self, signs: &[Sign]) -> Option<(u32, One)> {
-        let service = self.turns.pop_front()?;
-        let queue = &mut self.services[service as usize];
-        let one = queue.pop_front()?;
-        if queue.is_empty() {
-            signs[service as usize].fetch_and(!WAITS, Ordering::Relaxed);
-        } else {
-            self.turns.push_back(service);
-        }
-        self.len -= 1;
-        Some((service, one))
-    }
-}
-
 impl Track {
     /// For so many workers, where so many may wait in all.
-    pub(super) fn new(workers: usize, names: &[ServiceName], max_waiting: usize) -> Self {
+    pub(super) fn new(workers: usize, services: &[(ServiceName, bool)], max_waiting: usize) -> Self {
+        let names = || services.iter().map(|(name, _)| *name);
         Self {
-            waiting: Apart(Mutex::new(Waiting {
-                is_open: false,
-                services: names.iter().map(|_| VecDeque::new()).collect(),
-                turns: VecDeque::new(),
-                len: 0,
-                order: 0,
-            })),
+            waiting: Apart(Mutex::new(Waiting::new(services.len()))),
+            groups: Apart::default(),
             most: MOST_WAITING.min(max_waiting / 4),
             slots: (0..workers).map(|_| Slot::default()).collect(),
-            names: names.into(),
-            numbers: names.iter().enumerate().map(|(number, name)| (name.place(), number)).collect(),
-            signs: names.iter().map(|_| Sign::default()).collect(),
+            names: names().collect(),
+            numbers: names().enumerate().map(|(number, name)| (name.place(), number)).collect(),
+            are_plain: services.iter().map(|(_, is_plain)| *is_plain).collect(),
+            signs: names().map(|_| Sign::default()).collect(),
             is_open: AtomicBool::new(false),
+            has_beside: AtomicBool::new(false),
             rings_at: AtomicU64::new(NEVER),
             start: Instant::now(),
         }
     }
 
+    #[inline]
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
     }
@@ -205,22 +96,30 @@ impl Track {
     }
 
     /// Lets nobody in any more; answers all that nobody has begun, in the order in which it came.
-    pub(super) fn close(&self) -> impl ExactSizeIterator<Item = Arc<Invocation>> {
+    pub(super) fn close(&self) -> impl Iterator<Item = Arc<Invocation>> {
         self.is_open.store(false, Ordering::Relaxed);
         let mut waiting = self.waiting();
         waiting.is_open = false;
         let mut all = Vec::with_capacity(waiting.len);
-        while let Some(one) = waiting.pop(&self.signs) {
-            all.push(one);
-        }
+        let mut hand = InHand::default();
+        while waiting.pop(&mut hand, &self.signs) {}
+        all.extend(hand.drain(&self.names));
         drop(waiting);
+        self.has_beside.store(false, Ordering::Relaxed);
         for slot in &self.slots {
             let mut taken = slot.taken();
-            all.extend(taken.in_hand.drain(..));
+            all.extend(taken.in_hand.drain(&self.names));
+            taken.untold = None;
             slot.count(&taken);
         }
+        lock(&self.groups).clear();
         all.sort_unstable_by_key(|(_, (order, _))| *order);
-        all.into_iter().map(|(service, (_, came))| came.invocation(self.names[service as usize]))
+        all.into_iter().filter_map(|(service, (_, came))| came.invocation(self.names[service as usize]))
+    }
+
+    /// How many wait that room is not kept for, and how many bytes of payload they have.
+    pub(super) fn beside(&self) -> (usize, usize) {
+        if self.has_beside.load(Ordering::Relaxed) { self.waiting().beside() } else { (0, 0) }
     }
 
     /// Something rings in the state then.
@@ -240,10 +139,12 @@ impl Track {
     }
 
     /// Whether anything waits here of a service, or nothing of it may start.
+    #[inline]
     fn is_barred(&self, service: u32) -> bool {
         self.signs[service as usize].load(Ordering::Relaxed) != 0
     }
 
+    #[inline]
     fn is_paused(&self, service: u32) -> bool {
         self.signs[service as usize].load(Ordering::Relaxed) & PAUSED != 0
     }
@@ -269,16 +170,67 @@ impl Track {
         }
     }
 
+    #[inline]
     pub(super) fn push(&self, service: u32, call: PlainCall) -> Result<(), PlainCall> {
         if call.payload.len() > FEW_BYTES {
             return Err(call);
         }
         let mut waiting = self.waiting();
-        if !waiting.is_open || waiting.len >= self.most || self.is_paused(service) {
+        if !waiting.is_open || waiting.len - waiting.beside().0 >= self.most || self.is_paused(service) {
             return Err(call);
         }
         waiting.push(service, Came::Call(call), &self.signs);
         Ok(())
+    }
+
+    /// An invocation that asks for nothing but to be run, if it may be on its way.
+    pub(super) fn plain(&self, invocation: &Arc<Invocation>) -> Option<Plain> {
+        let asks = invocation.due.is_some() || invocation.deadline.is_some() || invocation.options.is_some();
+        let number = self.number(&invocation.service).filter(|number| !asks && self.are_plain[*number])?;
+        Some(Plain { invocation: invocation.clone(), service: u32::try_from(number).ok()? })
+    }
+
+    /// Takes what follows from a group, if it may; answers whether it has.
+    pub(super) fn push_beside(&self, all: &[Plain]) -> bool {
+        let mut waiting = self.waiting();
+        if !waiting.is_open || all.iter().any(|one| self.is_paused(one.service)) {
+            return false;
+        }
+        for Plain { invocation, service } in all {
+            waiting.push(*service, Came::beside(invocation.clone()), &self.signs);
+        }
+        self.has_beside.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether all of these may be on their way, which is open.
+    pub(super) fn takes(&self, members: &[PlainMember]) -> bool {
+        members.iter().all(|member| !self.is_paused(member.service))
+    }
+
+    /// Takes the members of a group that may be, and for which room has been found.
+    pub(super) fn push_members(&self, group: Cid, members: Vec<PlainMember>) {
+        lock(&self.groups).enter(group, members.len());
+        let mut waiting = self.waiting();
+        match members.first().map(|first| first.service) {
+            Some(service) if members.iter().all(|member| member.service == service) => {
+                let members = Came::Members(Box::new(Untaken::new(group, members)));
+                waiting.push(service, members, &self.signs);
+            }
+            _ => {
+                for (index, member) in (0..).zip(members) {
+                    let service = member.service;
+                    let invocation = member.invocation(self.names[service as usize], Seat { group, index });
+                    waiting.push(service, Came::beside(Arc::new(invocation)), &self.signs);
+                }
+            }
+        }
+        self.has_beside.store(true, Ordering::Relaxed);
+    }
+
+    /// So many members of a group are on their way no more; answers with it if none is.
+    pub(super) fn leave(&self, group: Cid, members: usize) -> Option<Cid> {
+        lock(&self.groups).leave(group, members).then_some(group)
     }
 
     /// Answers how many were taken, and how many are left.
@@ -291,44 +243,41 @@ impl Track {
         let mut waiting = self.waiting();
         // A worker leaves half of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + waiting.len / 2);
-        while taken.in_hand.len() < most
-            && let Some(one) = waiting.pop(&self.signs)
-        {
-            taken.in_hand.push_back(one);
-        }
+        while taken.in_hand.len() < most && waiting.pop(&mut taken.in_hand, &self.signs) {}
         slot.count(&taken);
+        if waiting.beside().0 == 0 && self.has_beside.load(Ordering::Relaxed) {
+            self.has_beside.store(false, Ordering::Relaxed);
+        }
         (taken.in_hand.len(), waiting.len)
     }
 
+    #[inline]
     pub(super) fn begin(&self, worker: usize, now: Moment) -> Option<Plain> {
         let slot = &self.slots[worker];
         let mut taken = slot.taken();
-        let (service, (_, came)) = taken.in_hand.pop_front()?;
+        let (service, invocation) = taken.in_hand.next(&self.names)?;
         slot.count(&taken);
-        let invocation = came.invocation(self.names[service as usize]);
         taken.current = Some(Begun { invocation: invocation.clone(), started_at: now });
         Some(Plain { invocation, service })
     }
 
-    /// Answers whether the rows are to be handed over, too.
+    #[inline]
     pub(super) fn end(
         &self,
         worker: usize,
         response: Payload,
         at: Moment,
         follow: Follow<'_>,
-    ) -> Result<(Option<Plain>, bool), Payload> {
+    ) -> Result<Over, Payload> {
         let mut taken = self.slots[worker].taken();
-        let Taken { current, rows, .. } = &mut *taken;
-        let Some(begun) = current else { return Err(response) };
-        let (callback, waiting) = match follow(begun, response) {
+        let Some(begun) = &taken.current else { return Err(response) };
+        let next = match follow(begun, response) {
             Follows::Barred(response) => return Err(response),
             Follows::Nothing(response) => {
-                if !complete(rows, begun, &response, at) {
+                if !taken.complete(&response, at) {
                     return Err(response);
                 }
-                *current = None;
-                return Ok((None, rows.len() >= ROWS));
+                None
             }
             Follows::Callback(callback) => {
                 // What waits goes first.
@@ -336,48 +285,61 @@ impl Track {
                 let is_closed = waiting
                     .as_ref()
                     .is_some_and(|waiting| !waiting.is_open || self.is_paused(callback.service));
-                if is_closed || !complete(rows, begun, &callback.invocation.payload, at) {
+                if is_closed || !taken.complete(&callback.invocation.payload, at) {
                     return Err(Arc::unwrap_or_clone(callback.invocation).payload);
                 }
-                (callback, waiting)
+                match waiting {
+                    Some(mut waiting) => {
+                        waiting.push(callback.service, Came::Made(callback.invocation), &self.signs);
+                        None
+                    }
+                    None => Some(callback),
+                }
             }
         };
-        let next = if let Some(mut waiting) = waiting {
-            waiting.push(callback.service, Came::Made(callback.invocation), &self.signs);
-            None
-        } else {
-            Some(callback)
-        };
-        let begun = |callback: &Plain| Begun { invocation: callback.invocation.clone(), started_at: at };
-        *current = next.as_ref().map(begun);
-        Ok((next, rows.len() >= ROWS))
+        let begun = |next: &Plain| Begun { invocation: next.invocation.clone(), started_at: at };
+        taken.current = next.as_ref().map(begun);
+        let group = if taken.untold.is_some() { self.tell(&mut taken) } else { None };
+        Ok(Over { next, has_many: taken.rows.len() >= ROWS, group })
+    }
+
+    /// Tells of members of a group that have ended, unless another of it is run next: whatever else is may take its time.
+    fn tell(&self, taken: &mut Taken) -> Option<Cid> {
+        let (group, untold) = taken.untold?;
+        if taken.current.is_none() && taken.in_hand.next_group() == Some(group) {
+            return None;
+        }
+        taken.untold = None;
+        self.leave(group, untold)
+    }
+
+    /// Takes what has come of the members of a group.
+    pub(super) fn take_members(&self, group: Cid) -> Vec<Rows> {
+        self.slots.iter().flat_map(|slot| slot.taken().members.take(group)).collect()
     }
 
     pub(super) fn in_hand(&self, worker: usize) -> usize {
         self.slots.get(worker).map_or(0, |slot| slot.count.load(Ordering::Acquire))
     }
 
-    /// Puts back what a worker has in hand, before all else that waits; answers whether there was anything.
-    pub(super) fn put_back(&self, worker: usize) -> bool {
+    /// Puts back what a worker has in hand, before all else that waits; answers whether there was anything, and with
+    /// the group of which it had run the last member.
+    pub(super) fn put_back(&self, worker: usize) -> (bool, Option<Cid>) {
         let slot = &self.slots[worker];
         let mut taken = slot.taken();
         let mut waiting = self.waiting();
         // Who closes the way takes it out of the hand.
-        if !waiting.is_open || taken.in_hand.is_empty() {
-            return false;
+        if !waiting.is_open || taken.in_hand.len() == 0 {
+            return (false, None);
         }
-        while let Some((service, one)) = taken.in_hand.pop_back() {
+        let mut all: Vec<_> = taken.in_hand.drain(&self.names).collect();
+        all.sort_unstable_by_key(|(_, (order, _))| *order);
+        for (service, one) in all.into_iter().rev() {
             waiting.put_back(service, one, &self.signs);
         }
         slot.count(&taken);
-        true
+        drop(waiting);
+        // Whoever runs another of that group will say so.
+        (true, if taken.current.is_none() { self.tell(&mut taken) } else { None })
     }
-}
-
-/// Writes down that one has completed; answers whether it could be.
-#[inline]
-fn complete(rows: &mut Rows, begun: &Begun, response: &Payload, ended_at: Moment) -> bool {
-    let Begun { invocation, started_at } = begun;
-    let started_at = Some(*started_at);
-    rows.push(&Completed { invocation, response, attempts: 1, started_at, ended_at }, ROWS).is_some()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, ServiceName};
 
+use super::groups::Full;
 use super::held::{Held, Hold, Waiting};
 use super::lanes::Entered;
 use super::queues::Ticket;
@@ -154,10 +155,10 @@ impl<S: Store> State<S> {
         more_bytes: usize,
         within: usize,
     ) -> Result<(), Refused> {
-        let (staged, staged_bytes) = self.groups.staged();
+        let ((staged, staged_bytes), (beside, beside_bytes)) = (self.groups.staged(), self.beside);
         let at_least_none = |count: i64| usize::try_from(count).unwrap_or_default();
-        let waiting = at_least_none(self.waiting) + staged;
-        let bytes = at_least_none(self.waiting_bytes) + staged_bytes;
+        let waiting = at_least_none(self.waiting) + staged + beside;
+        let bytes = at_least_none(self.waiting_bytes) + staged_bytes + beside_bytes;
         // A payload above the bound is taken when nothing else waits: otherwise it could never run.
         let fits = waiting + more <= self.max_waiting.saturating_mul(within)
             && (waiting == 0 || bytes + more_bytes <= self.max_waiting_bytes.saturating_mul(within));
@@ -166,7 +167,7 @@ impl<S: Store> State<S> {
 
     /// Whether so many more may come from outside.
     pub(in crate::engine) fn has_room_outside(&self, more: usize, bytes: usize) -> bool {
-        let is_empty = self.waiting <= 0 && self.groups.staged().0 == 0;
+        let is_empty = self.waiting <= 0 && self.groups.staged().0 == 0 && self.beside.0 == 0;
         self.draining || is_empty || self.has_room(more, bytes, 1).is_ok()
     }
 
@@ -212,10 +213,8 @@ impl<S: Store> State<S> {
         for member in staged {
             self.hold(member, None);
         }
-        let place = self.held.insert(group.cid, Held::Open(group.clone()));
-        self.link(place, self.above(&group), None);
         let mut ended = None;
-        if let Some(full) = self.groups.open(group, cids) {
+        if let Some(full) = self.open(group, cids) {
             let (group, callbacks) = self.end_group(&full);
             callbacks.into_iter().for_each(|callback| self.hold(callback, None));
             ended = Some(group);
@@ -227,6 +226,13 @@ impl<S: Store> State<S> {
             }
         }
         Ok(Accepted::new(false, ended))
+    }
+
+    /// Holds a group until these members of it have ended; answers with it if there are none.
+    pub(in crate::engine) fn open(&mut self, group: Arc<Invocation>, members: Vec<Cid>) -> Option<Full> {
+        let place = self.held.insert(group.cid, Held::Open(group.clone()));
+        self.link(place, self.above(&group), None);
+        self.groups.open(group, members)
     }
 
     /// Holds an invocation until it may start.

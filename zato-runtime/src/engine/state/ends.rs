@@ -14,7 +14,7 @@ use super::store::{Past, Store};
 use super::table::{Node, Place};
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
-use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Member, Task};
 
 /// What holds fewer bytes is freed at once.
 const FREED_AT_ONCE: usize = 1_024;
@@ -115,10 +115,26 @@ impl<S: Store> State<S> {
     ) -> (Arc<Ended>, Batch<Arc<Invocation>>) {
         let (ended, callbacks) = match &self.join {
             Some(join) => join.join(group, rows),
-            None => (self.cancelled(group.clone(), "no one joins its members"), Batch::new()),
+            None => self.not_joined(group),
         };
         let place = self.held.place_of(group.cid);
         (self.end_shared(place, ended), callbacks)
+    }
+
+    /// What ends a group that is no chain, whose members have all ended, and its callbacks.
+    pub(in crate::engine) fn join_members(
+        &self,
+        group: &Arc<Invocation>,
+        members: &mut dyn Iterator<Item = Member<'_>>,
+    ) -> (Ended, Batch<Arc<Invocation>>) {
+        match &self.join {
+            Some(join) => join.join_members(group, members),
+            None => self.not_joined(group),
+        }
+    }
+
+    fn not_joined(&self, group: &Arc<Invocation>) -> (Ended, Batch<Arc<Invocation>>) {
+        (self.cancelled(group.clone(), "no one joins its members"), Batch::new())
     }
 
     /// Ends a member of a group; answers with all of its group, if it is the last of them.
@@ -138,7 +154,7 @@ impl<S: Store> State<S> {
     }
 
     /// Ends one that somebody else looks at as well.
-    fn end_shared(&mut self, place: Place, ended: Ended) -> Arc<Ended> {
+    pub(in crate::engine) fn end_shared(&mut self, place: Place, ended: Ended) -> Arc<Ended> {
         self.note_end(&ended);
         let ended = Arc::new(ended);
         if S::WRITES_DOWN {

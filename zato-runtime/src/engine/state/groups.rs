@@ -20,11 +20,14 @@ pub(in crate::engine) struct Groups {
 struct Open {
     invocation: Arc<Invocation>,
     members: Vec<Cid>,
-    rows: Vec<Option<Arc<Ended>>>,
+    rows: Rows,
     left: u32,
     /// Whether what a member passes its slot on to is to be cancelled.
     is_cancelled: bool,
 }
+
+/// How those members have ended that have, in the order of their slots.
+pub(in crate::engine) type Rows = Vec<Option<Arc<Ended>>>;
 
 /// A group whose members have all ended: itself, and how they ended in the order of their slots.
 pub(in crate::engine) type Full = (Arc<Invocation>, Vec<Arc<Ended>>);
@@ -97,6 +100,18 @@ impl Groups {
         }
         let open = self.open.remove(&slot.group)?;
         Some((open.invocation, open.rows.into_iter().flatten().collect()))
+    }
+
+    /// Takes a group whose members have all ended but for so many, and how those ended, in the order of their slots.
+    pub(in crate::engine) fn take_if_left(
+        &mut self,
+        group: Cid,
+        left: usize,
+    ) -> Option<(Arc<Invocation>, Rows)> {
+        if self.left(group).is_none_or(|open| open as usize != left) {
+            return None;
+        }
+        self.open.remove(&group).map(|open| (open.invocation, open.rows))
     }
 
     /// How many members of a group have not ended; `None` if it is not open.

@@ -49,6 +49,8 @@ pub(in crate::engine) struct State<S> {
     /// than none while what an earlier process has left is being counted.
     pub(in crate::engine) waiting: i64,
     pub(in crate::engine) waiting_bytes: i64,
+    /// The same of what waits elsewhere and has come in here.
+    pub(in crate::engine) beside: (usize, usize),
     /// How many have been delivered and are not settled, and how many linger.
     pub(in crate::engine) running: usize,
     /// Who is to be told of an outcome that is not there yet.
@@ -104,6 +106,7 @@ impl<S: Store> State<S> {
             join: None,
             waiting: 0,
             waiting_bytes: 0,
+            beside: (0, 0),
             running: 0,
             tell: ByCid::default(),
             aftermath: Aftermath::default(),

@@ -1,0 +1,82 @@
+//! Members of groups on their way past the state: what has come of each, until the last of its group has ended.
+
+use std::sync::Arc;
+
+use zato_core::Cid;
+
+use super::rows::{Completed, Rows};
+use crate::cid::ByCid;
+use crate::record::{Ended, Member};
+
+/// So many stand together, so that none is moved where a group is large.
+const TOGETHER: usize = 256;
+
+/// The groups of which some are on their way, each with how many. Who says that the last of them are on it no more has the
+/// group joined.
+#[derive(Debug, Default)]
+pub(super) struct Groups(ByCid<usize>);
+
+impl Groups {
+    /// So many members of a group are on their way.
+    pub(super) fn enter(&mut self, group: Cid, members: usize) {
+        self.0.insert(group, members);
+    }
+
+    /// So many are on it no more; answers whether they were the last.
+    pub(super) fn leave(&mut self, group: Cid, members: usize) -> bool {
+        let Some(left) = self.0.get_mut(&group) else { return false };
+        *left = left.saturating_sub(members);
+        *left == 0 && self.0.remove(&group).is_some()
+    }
+
+    /// None are any more.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// What has come of the members that one worker has run, by their groups.
+#[derive(Default)]
+pub(super) struct Members(ByCid<Vec<Rows>>);
+
+impl Members {
+    /// Keeps one that has completed; answers whether it could, as it cannot where there is more to say than fits.
+    pub(super) fn push(&mut self, group: Cid, completed: &Completed<'_>) -> bool {
+        let all = self.0.entry(group).or_default();
+        if all.last().is_none_or(|rows| rows.len() >= TOGETHER) {
+            all.push(Rows::default());
+        }
+        all.last_mut().is_some_and(|rows| rows.push(completed, TOGETHER).is_some())
+    }
+
+    /// Takes those of one group.
+    pub(super) fn take(&mut self, group: Cid) -> Vec<Rows> {
+        let mut all = self.0.remove(&group).unwrap_or_default();
+        all.iter_mut().for_each(Rows::straighten);
+        all
+    }
+
+    /// Takes those of all groups.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Rows> {
+        std::mem::take(&mut self.0).into_values().flatten()
+    }
+}
+
+/// All members of a group in the order of their slots: those that have passed by, and those that have ended in the state.
+pub(super) fn in_order<'a>(
+    passed: &'a [Rows],
+    ended: &'a [Option<Arc<Ended>>],
+) -> impl Iterator<Item = Member<'a>> {
+    let mut places = vec![(u32::MAX, 0_u32); ended.len()];
+    for (part, rows) in (0..).zip(passed) {
+        for (row, slot) in (0..).zip(rows.slots()) {
+            if let Some(place) = slot.and_then(|slot| places.get_mut(slot.index as usize)) {
+                *place = (part, row);
+            }
+        }
+    }
+    places.into_iter().zip(ended).filter_map(|((part, row), ended)| match ended {
+        Some(ended) => Some(Member::of(ended)),
+        None => passed.get(part as usize)?.member(row as usize),
+    })
+}

@@ -1,0 +1,83 @@
+//! What each worker has taken of what passes by, and what has come of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use zato_core::{Cid, Moment, Payload};
+
+use super::in_hand::InHand;
+use super::lock::lock;
+use super::members::Members;
+use super::rows::{Completed, Rows};
+use crate::engine::express::{Begun, Plain};
+use crate::record::Delivery;
+
+/// How many rows a worker writes before it hands them over.
+pub(super) const ROWS: usize = 32;
+
+/// What one worker has taken. Each stands in cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Slot {
+    taken: Mutex<Taken>,
+    /// How many are in hand; written under the lock.
+    pub(super) count: AtomicUsize,
+}
+
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) in_hand: InHand,
+    /// The one that is run.
+    pub(super) current: Option<Begun>,
+    /// The same once it has been entered.
+    pub(super) entered: Option<Delivery>,
+    /// What has come of those that were run.
+    pub(super) rows: Rows,
+    /// The same of members of groups that others are on their way of.
+    pub(super) members: Members,
+    /// How many members of a group have ended of which nobody knows elsewhere: as long as it runs another of them.
+    pub(super) untold: Option<(Cid, usize)>,
+}
+
+/// What is to be done once one has ended.
+pub(super) struct Over {
+    /// This is to be run.
+    pub(super) next: Option<Plain>,
+    /// The rows are to be handed over.
+    pub(super) has_many: bool,
+    /// This group is to be joined: none of it is on its way any more.
+    pub(super) group: Option<Cid>,
+}
+
+impl Slot {
+    #[inline]
+    pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
+        lock(&self.taken)
+    }
+
+    #[inline]
+    pub(super) fn count(&self, taken: &Taken) {
+        self.count.store(taken.in_hand.len(), Ordering::Release);
+    }
+}
+
+impl Taken {
+    /// The one that is run, which goes elsewhere.
+    pub(super) fn take_current(&mut self) -> Option<Begun> {
+        self.current.take()
+    }
+
+    /// Writes down that the one which is run has completed; answers whether it could be.
+    #[inline]
+    pub(super) fn complete(&mut self, response: &Payload, ended_at: Moment) -> bool {
+        let Some(Begun { invocation, started_at }) = &self.current else { return false };
+        let completed =
+            Completed { invocation, response, attempts: 1, started_at: Some(*started_at), ended_at };
+        let Some(slot) = invocation.slot else { return self.rows.push(&completed, ROWS).is_some() };
+        let is_kept = self.members.push(slot.group, &completed);
+        if is_kept {
+            self.untold = Some((slot.group, self.untold.map_or(0, |(_, untold)| untold) + 1));
+        }
+        is_kept
+    }
+}
