@@ -1,7 +1,7 @@
 //! Millions that wait, and millions that have ended and are kept, on disk. Each step is a process of its own, so that what
 //! is measured is what a program has that is started with such a file.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,10 +17,13 @@ use crate::results::Row;
 use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
 use crate::services::Ran;
-use crate::stats::each;
+use crate::stats::{Spread, each};
 
 /// In this time the end of what has been run is on disk.
 const WRITTEN_IN: Duration = Duration::from_millis(100);
+
+/// In this time after a start what waits has been counted, which a thread does beside all else.
+const COUNTED_IN: Duration = Duration::from_secs(4);
 
 /// How many rounds are under way at once.
 const IN_FLIGHT: usize = 256;
@@ -38,6 +41,8 @@ struct Filled {
     count: usize,
     /// Mebibytes that the last run of rounds took.
     resident: Cell<f64>,
+    /// Nanoseconds of each of the first rounds after a start.
+    first: RefCell<Vec<f64>>,
     _directory: TempDir,
 }
 
@@ -50,13 +55,15 @@ impl Filled {
         // Nothing of it is on its way to the disk any more when others are measured.
         let synced = Command::new("sync").status().map_err(|error| error.to_string())?;
         assert!(synced.success(), "the disk is synced");
-        Ok(Self { arguments, count, resident: Cell::new(0.0), _directory: directory })
+        let (resident, first) = (Cell::new(0.0), RefCell::default());
+        Ok(Self { arguments, count, resident, first, _directory: directory })
     }
 
     fn rounds(&self, count: usize) -> Result<f64, String> {
         let told = child("rounds", &[&self.arguments[..], &[count.to_string()]].concat())?;
-        self.resident.set(told[1]);
-        Ok(told[0])
+        self.first.borrow_mut().push(told[0]);
+        self.resident.set(told[2]);
+        Ok(told[1])
     }
 }
 
@@ -76,6 +83,10 @@ fn of(scale: &Scale, word: &str, counts: [usize; 3]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (row, file) in measured.into_iter().zip(&filled) {
         rows.push(row.at(file.count));
+        let first = Spread::of(file.first.take());
+        rows.push(
+            Row::new(format!("{word}: the first rounds after a start"), "ns a round", first).at(file.count),
+        );
         rows.push(Row::once(format!("{word}: resident memory"), "MiB", file.resident.get()).at(file.count));
         if word == "waiting" {
             let name = "waiting: from the start to the first that is run";
@@ -124,17 +135,21 @@ pub(crate) fn child_fill(arguments: &[String]) {
     });
 }
 
-/// Rounds on such a file: nanoseconds of each, and mebibytes of memory.
+/// Rounds on such a file: nanoseconds of each, at first and when what waits has been counted, and mebibytes of memory.
 pub(crate) fn child_rounds(arguments: &[String]) {
     let count: usize = arguments[3].parse().expect("a number");
     tokio().block_on(async {
         let rounds = Rounds::new(IN_FLIGHT);
         let runtime = open(arguments, &rounds, &Ran::default()).await;
-        tasks(&runtime, &rounds, count / 10).await;
+        let (began, few) = (Instant::now(), (count / 10).max(1));
+        let first = tasks(&runtime, &rounds, few).await;
+        while began.elapsed() < COUNTED_IN {
+            tasks(&runtime, &rounds, few).await;
+        }
         let took = tasks(&runtime, &rounds, count).await;
         let resident = resident() as f64 / f64::from(1 << 20);
         runtime.shutdown().await.expect("it ends");
-        tell(&[each(took, count), resident])
+        tell(&[each(first, few), each(took, count), resident])
     });
 }
 
