@@ -2,34 +2,42 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 use zato_core::Payload;
 
 use crate::rounds::{Rounds, TEXT};
+
+/// So many that have ended are kept, as a bus does that is told nothing.
+const KEPT: usize = 10_000;
 
 /// A payload that is written and read, and a UUIDv7: what no bus can leave out.
 pub(crate) fn alone(count: usize) -> Duration {
     let began = Instant::now();
     for number in 0..count as u64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
-        let millis = u64::try_from(since.as_millis()).expect("it is not that late");
-        let mut noise = [0; 10];
-        noise[2..].copy_from_slice(&number.to_be_bytes());
-        black_box(Builder::from_unix_timestamp_millis(millis, &noise).into_uuid());
+        black_box(uuid(number));
         let payload = Payload::text(TEXT);
         black_box(payload.decode::<String>().expect("it is text"));
     }
     began.elapsed()
+}
+
+/// A UUIDv7.
+fn uuid(number: u64) -> Uuid {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
+    let millis = u64::try_from(since.as_millis()).expect("it is not that late");
+    let mut noise = [0; 10];
+    noise[2..].copy_from_slice(&number.to_be_bytes());
+    Builder::from_unix_timestamp_millis(millis, &noise).into_uuid()
 }
 
 /// Two tasks, one after the other.
@@ -121,6 +129,49 @@ pub(crate) async fn boxed(count: usize, in_flight: usize) -> Duration {
                 let _ = black_box(caught(handler(text)).await);
             });
         });
+    }
+    rounds.all_ended().await;
+    began.elapsed()
+}
+
+/// Tasks that sleep, with what a bus needs at the least that can say what runs, stop it, and say what came of it: a payload
+/// and an ID, a look-up by name, a boxed handler, panics that are caught, a map of what is under way and a list of what has
+/// ended.
+pub(crate) async fn kept_sleeps(count: usize, in_flight: usize) -> Duration {
+    let rounds = Rounds::new(in_flight);
+    let mut handlers = Handlers::new();
+    let sleeps = |text| -> Boxed {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            text
+        })
+    };
+    handlers.insert("bench.sleep".to_owned(), Box::new(sleeps));
+    let handlers = Arc::new(handlers);
+    let under_way = Arc::new(Mutex::new(HashMap::new()));
+    let ended = Arc::new(Mutex::new(VecDeque::new()));
+    let began = Instant::now();
+    for number in 0..count as u64 {
+        rounds.begin().await;
+        let (id, payload) = (uuid(number), Payload::text(TEXT));
+        let (rounds, handlers) = (rounds.clone(), handlers.clone());
+        let (running, ended) = (under_way.clone(), ended.clone());
+        // Whoever ends at once has been entered before.
+        let mut entered = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = tokio::spawn(async move {
+            let handler = handlers.get("bench.sleep").expect("it is there");
+            let text = payload.decode::<String>().expect("it is text");
+            let outcome = caught(handler(text)).await.ok().map(Payload::text);
+            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push_back((id, payload, outcome));
+            if ended.len() > KEPT {
+                ended.pop_front();
+            }
+            drop(ended);
+            rounds.end();
+        });
+        entered.insert(id, task.abort_handle());
     }
     rounds.all_ended().await;
     began.elapsed()

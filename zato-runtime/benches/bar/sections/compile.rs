@@ -29,7 +29,7 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
         Contender::fallible("cargo check, 1,000 services by hand", || checked(&hand)),
         Contender::fallible("cargo check, 1,000 services with `#[service]`", || checked(&attribute)),
     ];
-    let mut rows = interleave(scale.repeats.min(5), "ms", Some("by hand"), contenders);
+    let mut rows = interleave(2 * scale.repeats, "ms", Some("by hand"), contenders);
     let one = made("hello", Written::Attribute, 1);
     match size(&one) {
         Ok(bytes) => {

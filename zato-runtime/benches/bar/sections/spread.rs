@@ -29,6 +29,9 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
         Contender::new("10,000 tasks that sleep for 1 ms", || {
             each(on_tokio(floors::sleeps(count, ASLEEP)), count)
         }),
+        Contender::new("10,000 tasks that sleep, looked up, caught and kept", || {
+            each(on_tokio(floors::kept_sleeps(count, ASLEEP)), count)
+        }),
         Contender::new("10,000 handlers that sleep for 1 ms", || each(on_tokio(sleeps(count)), count)),
     ];
     rows.extend(interleave(scale.repeats, "ns each", Some("tasks"), contenders));
