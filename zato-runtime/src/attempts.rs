@@ -48,8 +48,16 @@ pub(crate) struct Stop {
     task: AtomicWaker,
     /// Set when the handler has learnt that the runtime shuts down.
     is_told_of_shutdown: AtomicBool,
+    seen_through: Mutex<SeenThrough>,
     /// Set when the attempt is over: whoever still waits to be asked waits for nothing.
     is_over: AtomicBool,
+}
+
+/// The task that sees an attempt through, and which it is, once it is noted: where it had a task before that.
+#[derive(Debug, Default)]
+struct SeenThrough {
+    id: Option<AttemptId>,
+    task: Option<AbortHandle>,
 }
 
 /// What an attempt that is over had been told.
@@ -62,13 +70,17 @@ pub(crate) struct Told {
 }
 
 impl Stop {
+    fn seen_through(&self) -> MutexGuard<'_, SeenThrough> {
+        self.seen_through.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
         self.asked.notify_waiters();
         self.task.wake();
     }
 
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
         self.asked.notify_waiters();
     }
@@ -139,6 +151,29 @@ impl Attempts {
     /// Asks an attempt to stop.
     pub(crate) fn ask(&self, id: AttemptId) {
         self.stop(id).ask();
+    }
+
+    /// Notes an attempt that is under way already, and may be asked to stop from now on.
+    pub(crate) fn enter(&self, id: AttemptId, stop: &Arc<Stop>) {
+        let mut seen_through = stop.seen_through();
+        seen_through.id = Some(id);
+        let entry = Entry { stop: stop.clone(), task: seen_through.task.clone() };
+        self.of(id).change(|entries| drop(entries.insert(id, entry)));
+    }
+
+    /// Notes the task that sees an attempt through which may be entered at any time, or has been.
+    pub(crate) fn note_task(&self, stop: &Stop, task: AbortHandle) {
+        let mut seen_through = stop.seen_through();
+        seen_through.task = Some(task.clone());
+        let entered = seen_through.id;
+        drop(seen_through);
+        if let Some(id) = entered {
+            self.of(id).change(|entries| match entries.get_mut(&id) {
+                Some(entry) => entry.task = Some(task),
+                // It has ended, or all have been dropped.
+                None => task.abort(),
+            });
+        }
     }
 
     /// Notes the task that sees an attempt through. `spawn` is called under the lock, so that the task cannot

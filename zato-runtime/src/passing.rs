@@ -7,13 +7,16 @@ use std::task::{self, Poll};
 
 use zato_core::{Moment, Outcome};
 
+use crate::attempts::Stop;
 use crate::desk::Own;
-use crate::engine::{Express, PutBack};
+use crate::dispatch::Running;
+use crate::engine::{Express, Follow, Place, PutBack, SetOut};
 use crate::hands::Look;
-use crate::record::{Batch, Delivery};
+use crate::record::{Batch, Delivery, Ended};
 use crate::retry::Brought;
 use crate::settle::{pass, settle};
-use crate::worker::{Recorded, Workers, step_aside};
+use crate::within::Within;
+use crate::worker::{Recorded, Rest, Workers, step_aside};
 
 impl Workers {
     /// How many a worker has in hand that pass by.
@@ -35,9 +38,7 @@ impl Workers {
         else {
             return false;
         };
-        if let (Some(observer), Some(group)) = (&self.shared.observer, &joined) {
-            observer.ended(group);
-        }
+        self.tell_of(joined.as_deref());
         true
     }
 
@@ -64,6 +65,58 @@ impl Workers {
     }
 }
 
+impl Workers {
+    /// Gives an attempt that waits for something, and passes by, a task of its own.
+    fn set_out(self: &Arc<Self>, express: &dyn Express, worker: usize, running: Running) {
+        let stop = Arc::new(Stop::default());
+        let Some(SetOut { place, joined }) = express.set_out(worker, stop.clone()) else {
+            if let Some(delivery) = express.promote(worker) {
+                self.see_through(delivery, running, None, None);
+            }
+            return;
+        };
+        self.tell_of(joined.as_deref());
+        let workers = self.clone();
+        let mut within = Within::new(running, None, stop.clone(), self.shared.config.cancel_grace);
+        let task = tokio::spawn(async move {
+            // By reference, since what is awaited would stand beside what is captured.
+            let brought = (&mut within).await;
+            within.end();
+            if let Some(rest) = workers.conclude_outside(place, brought) {
+                rest.await;
+            }
+        });
+        self.shared.attempts.note_task(&stop, task.abort_handle());
+    }
+
+    /// Records what follows from an attempt that went on by itself; answers with what is left to do.
+    fn conclude_outside(self: &Arc<Self>, place: Place, brought: Brought) -> Option<Rest> {
+        let shared = &self.shared;
+        let express = shared.engine.express()?;
+        shared.config.clock.look();
+        let brought = match brought {
+            Brought::Completed(response) if response.len() <= shared.config.max_payload => {
+                let now = shared.config.clock.moment();
+                let end = |follow: Follow<'_>| express.end_outside(place, response, now, follow);
+                match pass(shared, end, now) {
+                    Ok(_) => return None,
+                    Err(response) => Brought::Completed(response),
+                }
+            }
+            other => other,
+        };
+        let delivery = express.promote_outside(place)?;
+        self.follows(self.conclude(delivery, brought, false))
+    }
+
+    /// A door hears of a group that has ended.
+    fn tell_of(&self, joined: Option<&Ended>) {
+        if let (Some(observer), Some(group)) = (&self.shared.observer, joined) {
+            observer.ended(group);
+        }
+    }
+}
+
 /// The way of one worker.
 struct Track<'a> {
     workers: &'a Arc<Workers>,
@@ -84,9 +137,7 @@ impl Track<'_> {
             self.workers.hands.of(self.worker).begins();
             let mut running = self.own.begin(plain.service, plain.invocation, 1);
             let Poll::Ready(brought) = Pin::new(&mut running).poll(cx) else {
-                if let Some(delivery) = self.express.promote(self.worker) {
-                    self.workers.see_through(delivery, running, None, None);
-                }
+                self.workers.set_out(self.express, self.worker, running);
                 return Batch::new();
             };
             drop(running);
@@ -96,7 +147,8 @@ impl Track<'_> {
             };
             let now = shared.config.clock.moment();
             self.now = Some(now);
-            match pass(shared, self.express, self.worker, response, now) {
+            let end = |follow: Follow<'_>| self.express.end(self.worker, response, now, follow);
+            match pass(shared, end, now) {
                 Ok(None) => return Batch::new(),
                 Ok(Some(callback)) => plain = callback,
                 Err(response) => {

@@ -28,6 +28,11 @@ impl Within {
         let limit = limit.map(|Limit { at, brings }| (Box::pin(sleep_until(at)), brings));
         Self { running, limit, stop, grace, stopped: None }
     }
+
+    /// It has brought something; whoever still waits for it to be asked to stop waits for nothing.
+    pub(crate) fn end(self) {
+        self.stop.end();
+    }
 }
 
 impl Future for Within {

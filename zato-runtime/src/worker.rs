@@ -16,6 +16,7 @@ use zato_core::{Ending, Outcome};
 
 use crate::desk::Own;
 use crate::dispatch::Running;
+use crate::engine::OnEntered;
 use crate::hands::{Bell, Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
@@ -48,6 +49,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a settle started, once it is recorded.
 pub(crate) type Recorded = Step<'static, Batch<Delivery>>;
+
+/// What is left to do for that.
+pub(crate) type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// All workers of a runtime.
 pub(crate) struct Workers {
@@ -86,7 +90,13 @@ impl Workers {
         if let Some(express) = shared.engine.express() {
             let services: Vec<_> =
                 shared.registry.numbered().map(|entry| (entry.name, entry.is_plain)).collect();
-            express.set_up(count, &services);
+            let weak = Arc::downgrade(shared);
+            let on_entered: Box<OnEntered> = Box::new(move |attempt, stop| {
+                if let (Some(shared), Ok(stop)) = (weak.upgrade(), stop.downcast()) {
+                    shared.attempts.enter(attempt, &stop);
+                }
+            });
+            express.set_up(count, &services, on_entered);
         }
         let workers = Arc::new(Self {
             shared: shared.clone(),
@@ -355,7 +365,7 @@ impl Workers {
 
     /// Runs what a settle started outside of a worker, once it is recorded; none where it has started nothing. That is
     /// nearly always, so who awaits it need not have room for it.
-    fn follows(self: &Arc<Self>, recorded: Recorded) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    pub(crate) fn follows(self: &Arc<Self>, recorded: Recorded) -> Option<Rest> {
         if let Step::Now(started) = &recorded
             && started.as_ref().is_none_or(Batch::is_empty)
         {

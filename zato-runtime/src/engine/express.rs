@@ -1,10 +1,11 @@
 //! What an engine offers that lets simple calls pass by what it holds.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use zato_core::{Channel, Cid, Invocation, Moment, Payload, ServiceName, Slot};
 
-use crate::record::{Delivery, Ended};
+use crate::record::{AttemptId, Delivery, Ended};
 
 /// An invocation that asks for nothing but to be run: of a service without limits, due at once, without a deadline,
 /// options, a group, or somebody who waits for it.
@@ -115,6 +116,27 @@ pub struct PutBack {
     pub joined: Option<Arc<Ended>>,
 }
 
+/// One that goes on outside of the worker that has begun it.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// That worker.
+    pub worker: usize,
+    /// Its number there.
+    pub number: u32,
+}
+
+/// One goes on outside of the worker that has begun it.
+#[derive(Debug)]
+pub struct SetOut {
+    /// Where it is found.
+    pub place: Place,
+    /// The group has ended of which the worker had run the last member before.
+    pub joined: Option<Arc<Ended>>,
+}
+
+/// Hears of each that goes on and is entered: it may be asked to stop from then on. Called under a lock.
+pub type OnEntered = dyn Fn(AttemptId, Arc<dyn Any + Send + Sync>) + Send + Sync;
+
 /// The way past the state of an engine.
 ///
 /// As long as nobody looks, an invocation that asks for nothing need not be entered where everything is found, counted,
@@ -125,7 +147,7 @@ pub struct PutBack {
 pub trait Express: Send + Sync {
     /// Says how many workers there are, and which services there are: each with whether plain invocations of it may come.
     /// Called once, before any does.
-    fn set_up(&self, workers: usize, services: &[(ServiceName, bool)]);
+    fn set_up(&self, workers: usize, services: &[(ServiceName, bool)], on_entered: Box<OnEntered>);
 
     /// Takes a call of this service.
     ///
@@ -162,6 +184,26 @@ pub trait Express: Send + Sync {
         at: Moment,
         follow: Follow<'_>,
     ) -> Result<Passed, Payload>;
+
+    /// Has the one which a worker has begun go on by itself, since it waits for something; [`OnEntered`] is handed `whom` if
+    /// it is entered before it has ended. None where it may not: it is to be [promoted](Express::promote).
+    fn set_out(&self, worker: usize, whom: Arc<dyn Any + Send + Sync>) -> Option<SetOut>;
+
+    /// The same as [`end`](Express::end) for one that went on by itself. Whatever follows is for the workers.
+    ///
+    /// # Errors
+    ///
+    /// The response comes back, and nothing is recorded. It is to be [promoted](Express::promote_outside) and settled.
+    fn end_outside(
+        &self,
+        place: Place,
+        response: Payload,
+        at: Moment,
+        follow: Follow<'_>,
+    ) -> Result<Passed, Payload>;
+
+    /// Enters one that went on by itself and has ended, or answers with what it was entered as.
+    fn promote_outside(&self, place: Place) -> Option<Delivery>;
 
     /// Enters the one which a worker has begun, which goes on as a delivery does.
     fn promote(&self, worker: usize) -> Option<Delivery>;

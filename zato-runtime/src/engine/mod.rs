@@ -11,7 +11,9 @@ mod sqlite;
 mod url;
 
 pub use contract::{Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
-pub use express::{Begun, Express, Follow, Follows, Passed, Plain, PlainCall, PlainMember, PutBack};
+pub use express::{
+    Begun, Express, Follow, Follows, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
+};
 pub(crate) use url::check;
 #[cfg(feature = "cli")]
 pub(crate) use url::keeps;

@@ -1,15 +1,19 @@
 //! How what passes by the state is taken, ended, and entered where somebody looks.
 
+use std::any::Any;
 use std::sync::Arc;
 
-use zato_core::{Invocation, Moment, Payload, ServiceName};
+use zato_core::{Cid, Invocation, Moment, Payload, ServiceName};
 
 use super::engine::Memory;
 use super::nowhere::Nowhere;
+use super::outside::Outside;
 use super::rows::FEW_BYTES;
 use super::taken::Over;
 use super::track::Track;
-use crate::engine::express::{Begun, Express, Follow, Passed, Plain, PlainCall, PlainMember, PutBack};
+use crate::engine::express::{
+    Begun, Express, Follow, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
+};
 use crate::engine::state::{Node, State};
 use crate::record::Delivery;
 
@@ -60,6 +64,10 @@ impl Memory {
             if let Some(Begun { invocation, started_at }) = taken.take_current() {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
+            let enter = |begun: &Begun| state.take_started(begun.invocation.clone(), begun.started_at);
+            if let Some(on_entered) = self.on_entered.get() {
+                track.came_in(taken.outside.enter(enter, on_entered));
+            }
         }
         state.beside = (0, 0);
         // Whatever ends in the state from now on has ended later.
@@ -74,12 +82,36 @@ impl Memory {
         }
     }
 
+    /// What is to be done once one has ended on its way.
+    #[inline]
+    fn over(&self, track: &Track, worker: usize, over: Over) -> Passed {
+        let Over { next, has_many, group } = over;
+        if has_many {
+            let mut state = self.state();
+            state.store.take_passed(&mut track.slots()[worker].taken().rows);
+            state.forget_oldest_ended();
+        }
+        Passed { next, joined: group.and_then(|group| self.join_passed(group)) }
+    }
+
+    /// Enters one that goes on in the state, and the members of a group of which no other is on its way.
+    fn take_over(&self, state: &mut State<Nowhere>, begun: Begun, group: Option<Cid>) -> Delivery {
+        let delivery = state.take_started(begun.invocation, begun.started_at);
+        if let (Some(group), Some(track)) = (group, self.track.get()) {
+            state.enter_ended();
+            state.enter_members(track.take_members(group));
+        }
+        delivery
+    }
+
     /// Opens the way, or closes it. Called whenever the state is released.
     pub(super) fn let_pass_or_not(&self, state: &mut State<Nowhere>) {
         let Some(track) = self.track.get() else { return };
         track.note_ring(state.next_ring());
         let (waiting, running) = (track.most(), track.slots().len());
-        match (track.is_open(), state.lets_pass(waiting, waiting * FEW_BYTES, running)) {
+        let lets_pass = state.lets_pass(waiting, waiting * FEW_BYTES, running + track.outside());
+        track.let_outside(state.max_running.saturating_sub(state.running + running));
+        match (track.is_open(), lets_pass) {
             (false, true) => track.open(),
             (true, false) => self.enter_passing(state),
             _ => {}
@@ -88,8 +120,9 @@ impl Memory {
 }
 
 impl Express for Memory {
-    fn set_up(&self, workers: usize, services: &[(ServiceName, bool)]) {
+    fn set_up(&self, workers: usize, services: &[(ServiceName, bool)], on_entered: Box<OnEntered>) {
         let state = self.state();
+        let _ = self.on_entered.set(on_entered);
         // Once: whoever comes second finds it set up.
         let _ = self.track.set(Track::new(workers, services, self.max_waiting));
         drop(state);
@@ -129,13 +162,40 @@ impl Express for Memory {
         follow: Follow<'_>,
     ) -> Result<Passed, Payload> {
         let Some(track) = self.track.get() else { return Err(response) };
-        let Over { next, has_many, group } = track.end(worker, response, at, follow)?;
-        if has_many {
-            let mut state = self.state();
-            state.store.take_passed(&mut track.slots()[worker].taken().rows);
-            state.forget_oldest_ended();
+        let over = track.end(worker, response, at, follow)?;
+        Ok(self.over(track, worker, over))
+    }
+
+    fn set_out(&self, worker: usize, whom: Arc<dyn Any + Send + Sync>) -> Option<SetOut> {
+        let (place, group) = self.track.get()?.set_out(worker, whom)?;
+        Some(SetOut { place, joined: group.and_then(|group| self.join_passed(group)) })
+    }
+
+    fn end_outside(
+        &self,
+        place: Place,
+        response: Payload,
+        at: Moment,
+        follow: Follow<'_>,
+    ) -> Result<Passed, Payload> {
+        let Some(track) = self.track.get() else { return Err(response) };
+        let over = track.end_outside(place, response, at, follow)?;
+        // Its callback waits, if it has one.
+        self.wake_worker();
+        Ok(self.over(track, place.worker, over))
+    }
+
+    fn promote_outside(&self, place: Place) -> Option<Delivery> {
+        let (mut state, track) = (self.state(), self.track.get()?);
+        let taken = track.slots()[place.worker].taken().outside.take(place.number)?;
+        match taken {
+            Outside::Entered(delivery) => Some(delivery),
+            Outside::Passes(begun, _) => {
+                track.came_in(1);
+                let group = begun.invocation.slot.and_then(|slot| track.leave(slot.group, 1));
+                Some(self.take_over(&mut state, begun, group))
+            }
         }
-        Ok(Passed { next, joined: group.and_then(|group| self.join_passed(group)) })
     }
 
     fn promote(&self, worker: usize) -> Option<Delivery> {
@@ -150,13 +210,7 @@ impl Express for Memory {
             track.leave(slot.group, untold + 1)
         });
         drop(taken);
-        let delivery = state.take_started(invocation, started_at);
-        if let Some(group) = group {
-            // All others that were on their way have ended there.
-            state.enter_ended();
-            state.enter_members(track.take_members(group));
-        }
-        Some(delivery)
+        Some(self.take_over(&mut state, Begun { invocation, started_at }, group))
     }
 
     fn in_hand(&self, worker: usize) -> usize {

@@ -8,6 +8,7 @@ use zato_core::{Cid, Moment, Payload};
 use super::in_hand::InHand;
 use super::lock::lock;
 use super::members::Members;
+use super::outside::Outsiders;
 use super::rows::{Completed, Rows};
 use crate::engine::express::{Begun, Plain};
 use crate::record::Delivery;
@@ -35,6 +36,8 @@ pub(super) struct Taken {
     pub(super) rows: Rows,
     /// The same of members of groups that others are on their way of.
     pub(super) members: Members,
+    /// What goes on by itself.
+    pub(super) outside: Outsiders,
     /// How many members of a group have ended of which nobody knows elsewhere: as long as it runs another of them.
     pub(super) untold: Option<(Cid, usize)>,
 }
@@ -70,14 +73,34 @@ impl Taken {
     /// Writes down that the one which is run has completed; answers whether it could be.
     #[inline]
     pub(super) fn complete(&mut self, response: &Payload, ended_at: Moment) -> bool {
-        let Some(Begun { invocation, started_at }) = &self.current else { return false };
-        let completed =
-            Completed { invocation, response, attempts: 1, started_at: Some(*started_at), ended_at };
-        let Some(slot) = invocation.slot else { return self.rows.push(&completed, ROWS).is_some() };
-        let is_kept = self.members.push(slot.group, &completed);
-        if is_kept {
+        let Some(begun) = &self.current else { return false };
+        let is_written = write(&mut self.rows, &mut self.members, begun, response, ended_at);
+        if let Some(slot) = begun.invocation.slot.filter(|_| is_written) {
             self.untold = Some((slot.group, self.untold.map_or(0, |(_, untold)| untold) + 1));
         }
-        is_kept
+        is_written
+    }
+
+    /// The same for one that went on by itself.
+    pub(super) fn complete_outside(&mut self, number: u32, response: &Payload, ended_at: Moment) -> bool {
+        let Some(begun) = self.outside.passing(number) else { return false };
+        write(&mut self.rows, &mut self.members, begun, response, ended_at)
+    }
+}
+
+#[inline]
+fn write(
+    rows: &mut Rows,
+    members: &mut Members,
+    begun: &Begun,
+    response: &Payload,
+    ended_at: Moment,
+) -> bool {
+    let Begun { invocation, started_at } = begun;
+    let started_at = Some(*started_at);
+    let completed = Completed { invocation, response, attempts: 1, started_at, ended_at };
+    match invocation.slot {
+        None => rows.push(&completed, ROWS).is_some(),
+        Some(slot) => members.push(slot.group, &completed),
     }
 }

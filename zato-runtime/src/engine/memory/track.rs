@@ -12,6 +12,7 @@ use zato_core::{Cid, Invocation, Moment, Payload, ServiceName, Slot as Seat};
 use super::in_hand::{Came, InHand, Untaken};
 use super::lock::lock;
 use super::members::Groups;
+use super::outside::Counted;
 use super::rows::{FEW_BYTES, Rows};
 use super::taken::{Over, ROWS, Slot, Taken};
 use super::waiting::{PAUSED, Sign, WAITS, Waiting};
@@ -30,18 +31,19 @@ pub(super) struct Track {
     groups: Apart<Mutex<Groups>>,
     /// How many may wait here.
     most: usize,
-    slots: Box<[Slot]>,
+    pub(super) slots: Box<[Slot]>,
     names: Box<[ServiceName]>,
     /// Their numbers, by where the names stand.
     numbers: HashMap<(usize, usize), usize, foldhash::fast::RandomState>,
     /// Whether invocations of them may be on their way.
     are_plain: Box<[bool]>,
     /// Written under the lock of what waits.
-    signs: Box<[Sign]>,
+    pub(super) signs: Box<[Sign]>,
     /// Whether anything may be on its way. Written under the lock of the state alone.
     is_open: AtomicBool,
     /// Whether more may wait than room is kept for.
     has_beside: AtomicBool,
+    pub(super) outside: Apart<Counted>,
     /// When something rings in the state, in nanoseconds from the start on. Written under the lock of the state.
     rings_at: AtomicU64,
     start: Instant,
@@ -62,13 +64,14 @@ impl Track {
             signs: names().map(|_| Sign::default()).collect(),
             is_open: AtomicBool::new(false),
             has_beside: AtomicBool::new(false),
+            outside: Apart::default(),
             rings_at: AtomicU64::new(NEVER),
             start: Instant::now(),
         }
     }
 
     #[inline]
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
     }
 
@@ -145,7 +148,7 @@ impl Track {
     }
 
     #[inline]
-    fn is_paused(&self, service: u32) -> bool {
+    pub(super) fn is_paused(&self, service: u32) -> bool {
         self.signs[service as usize].load(Ordering::Relaxed) & PAUSED != 0
     }
 
@@ -304,7 +307,7 @@ impl Track {
     }
 
     /// Tells of members of a group that have ended, unless another of it is run next: whatever else is may take its time.
-    fn tell(&self, taken: &mut Taken) -> Option<Cid> {
+    pub(super) fn tell(&self, taken: &mut Taken) -> Option<Cid> {
         let (group, untold) = taken.untold?;
         if taken.current.is_none() && taken.in_hand.next_group() == Some(group) {
             return None;
