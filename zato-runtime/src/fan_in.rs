@@ -84,8 +84,10 @@ fn of_chain(chain: &Invocation, step: &Ended) -> Outcome {
 #[derive(Default)]
 struct Rows {
     json: String,
-    service: Repeated<ServiceName>,
-    times: [Repeated<u64>; 2],
+    /// What stands before a CID: the service.
+    front: Repeated<ServiceName>,
+    /// What stands behind a result: how many attempts, and in which milliseconds.
+    back: Repeated<(u32, Option<u64>, u64)>,
     /// How many bytes of responses there were.
     repeated: usize,
     /// When the first of them started, and the last ended.
@@ -119,16 +121,14 @@ impl Rows {
 
     /// How one member ended.
     fn write(&mut self, member: &Member<'_>) -> Result<(), serde_json::Error> {
-        let Self { json, service, times: [started, ended], .. } = self;
-        json.push_str(r#"{"service":"#);
-        json.push_str(service.written(member.service, |service| quoted(service)));
-        json.push_str(r#","cid":""#);
-        json.push_str(member.cid.as_uuid().hyphenated().encode_lower(&mut [0; 36]));
-        match member.told {
+        let Self { json, front, back, .. } = self;
+        let Member { cid, service, ref told, attempts, started_at, ended_at } = *member;
+        json.push_str(front.written(service, || format!(r#"{{"service":{},"cid":""#, quoted(&service))));
+        json.push_str(cid.as_uuid().hyphenated().encode_lower(&mut [0; 36]));
+        match told {
             Told::Response(kind, response) => {
-                json.push_str(r#"","ok":true,"#);
                 self.repeated = self.repeated.saturating_add(response.len());
-                write_response(json, (kind, response), self.repeated > MAX_RESPONSES)?;
+                write_response(json, (*kind, response), self.repeated > MAX_RESPONSES)?;
             }
             Told::Failure(outcome) => {
                 json.push_str(r#"","ok":false,"outcome":"#);
@@ -137,61 +137,55 @@ impl Rows {
                 write_text(json, outcome.error().unwrap_or_default());
             }
         }
-        json.push_str(r#","attempts":"#);
-        match member.attempts {
-            1 => json.push('1'),
-            many => json.push_str(&many.to_string()),
-        }
-        json.push_str(r#","started_at":"#);
-        match member.started_at {
-            Some(at) => json.push_str(started.written(at.millis(), |_| quoted(&rfc3339(at)))),
-            None => json.push_str("null"),
-        }
-        json.push_str(r#","ended_at":"#);
-        let at = member.ended_at;
-        json.push_str(ended.written(at.millis(), |_| quoted(&rfc3339(at))));
-        json.push('}');
+        let millis = (attempts, started_at.map(Moment::millis), ended_at.millis());
+        json.push_str(back.written(millis, || {
+            let started = started_at.map_or_else(|| "null".to_owned(), |at| quoted(&rfc3339(at)));
+            let ended = quoted(&rfc3339(ended_at));
+            format!(r#","attempts":{attempts},"started_at":{started},"ended_at":{ended}}}"#)
+        }));
         Ok(())
     }
 }
 
-/// What a row tells of a response.
+/// What a row tells of a response, from the end of its CID on.
 fn write_response(
     json: &mut String,
     (kind, response): (Kind, &[u8]),
     is_omitted: bool,
 ) -> Result<(), serde_json::Error> {
     if is_omitted {
-        json.push_str(r#""response":null,"omitted_bytes":"#);
+        json.push_str(r#"","ok":true,"response":null,"omitted_bytes":"#);
         json.push_str(&response.len().to_string());
         return Ok(());
     }
     match (kind, std::str::from_utf8(response)) {
         (Kind::Bytes, Err(_)) => {
-            json.push_str(r#""response_base64":"#);
+            json.push_str(r#"","ok":true,"response_base64":"#);
             write_text(json, &Payload::bytes(response.to_vec()).to_string());
         }
         (Kind::Text | Kind::Bytes, Ok(text)) => {
-            json.push_str(r#""response":"#);
+            json.push_str(r#"","ok":true,"response":"#);
             write_text(json, text);
         }
         (Kind::Json, Ok(text)) => {
-            json.push_str(r#""response":"#);
+            json.push_str(r#"","ok":true,"response":"#);
             json.push_str(serde_json::from_str::<&RawValue>(text)?.get());
         }
-        (Kind::Empty | Kind::Text | Kind::Json, _) => json.push_str(r#""response":null"#),
+        (Kind::Empty | Kind::Text | Kind::Json, _) => json.push_str(r#"","ok":true,"response":null"#),
     }
     Ok(())
 }
 
 /// Writes a string in quotes. Most need no escape.
 fn write_text(json: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    let needs_escape = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    // Without a branch for each byte.
+    if text.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    } else {
         json.push('"');
         json.push_str(text);
         json.push('"');
-    } else {
-        json.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 
@@ -201,7 +195,7 @@ fn quoted(text: &str) -> String {
     json
 }
 
-/// How something is written that is nearly always the same as the time before: the name of a service, a millisecond.
+/// How something is written that is nearly always the same as the time before.
 struct Repeated<T> {
     last: Option<(T, String)>,
 }
@@ -213,10 +207,10 @@ impl<T> Default for Repeated<T> {
 }
 
 impl<T: PartialEq + Copy> Repeated<T> {
-    fn written(&mut self, what: T, write: impl FnOnce(&T) -> String) -> &str {
+    fn written(&mut self, what: T, write: impl FnOnce() -> String) -> &str {
         let (_, text) = match self.last.take() {
             Some(last) if last.0 == what => self.last.insert(last),
-            _ => self.last.insert((what, write(&what))),
+            _ => self.last.insert((what, write())),
         };
         text
     }
