@@ -83,7 +83,9 @@ const MOMENT: [(&str, Damage, Rule); 4] = [
 ];
 
 /// What was called from outside, by itself.
-const ROOT: &str = "channel = 1 AND slot_group IS NULL AND parent IS NULL";
+/// What was called from outside, and runs no dead letter again.
+const ROOT: &str =
+    "channel = 1 AND slot_group IS NULL AND parent IS NULL AND options ->> '$.again_of' IS NULL";
 
 const REPORTS: &str = "channel = 2 AND service = (SELECT id FROM service WHERE name = 'crash.report')";
 
