@@ -17,6 +17,14 @@ pub struct Plain {
     pub service: u32,
 }
 
+impl Plain {
+    /// Whether an invocation asks for nothing but to be run.
+    #[inline]
+    pub fn is_one(invocation: &Invocation) -> bool {
+        matches!(invocation, Invocation { due: None, deadline: None, options: None, slot: None, .. })
+    }
+}
+
 /// A call from outside that asks for nothing but to be run, and at most one service to be told of its response, and one of a
 /// failure.
 #[derive(Debug)]

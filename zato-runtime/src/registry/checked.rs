@@ -8,6 +8,7 @@ use zato_core::{Handler, Invocation, Registration, Resources, ServiceName, Setti
 
 use super::faults::{Fault, Faults};
 use super::pairing::{CALLBACK, ON_FAILURE};
+use crate::engine::Plain;
 
 /// A service that can be run.
 pub(crate) struct Entry {
@@ -33,10 +34,7 @@ impl Entry {
     /// The number of this service, if an invocation of it asks for nothing but to be run.
     #[inline]
     pub(crate) fn passes(&self, invocation: &Invocation) -> Option<u32> {
-        let Invocation { due: None, deadline: None, options: None, slot: None, .. } = invocation else {
-            return None;
-        };
-        self.is_plain.then_some(self.number)
+        (self.is_plain && Plain::is_one(invocation)).then_some(self.number)
     }
 }
 

@@ -15,7 +15,6 @@ use super::track::Track;
 use crate::apart::Apart;
 use crate::config::Config;
 use crate::engine::contract::Accepted;
-use crate::engine::express::OnEntered;
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
 use crate::record::{Accept, Batch, Delivery, Settle, Verdict};
@@ -24,7 +23,6 @@ pub(crate) struct Memory {
     state: Apart<Mutex<State<Nowhere>>>,
     /// What is on its way past the state; none before the runtime has said who takes it.
     pub(super) track: OnceLock<Track>,
-    pub(super) on_entered: OnceLock<Box<OnEntered>>,
     /// How many may wait, here and on their way.
     pub(super) max_waiting: usize,
     /// Woken once for everything that can be started.
@@ -106,7 +104,6 @@ impl Memory {
         Self {
             state: Apart(Mutex::new(State::new(config, max_waiting, Nowhere::new(config)))),
             track: OnceLock::new(),
-            on_entered: OnceLock::new(),
             max_waiting,
             startable: Apart(Notify::new()),
             sleepers: AtomicUsize::new(0),

@@ -57,17 +57,15 @@ impl Memory {
     pub(super) fn enter_passing(&self, state: &mut State<Nowhere>) {
         let Some(track) = self.track.get().filter(|track| track.is_open()) else { return };
         let (waiting, mut members) = (track.close(), Vec::new());
-        for slot in track.slots() {
+        for slot in &track.slots {
             let mut taken = slot.taken();
             state.store.take_passed(&mut taken.rows);
             members.extend(taken.members.take_all());
-            if let Some(Begun { invocation, started_at }) = taken.take_current() {
+            if let Some(Begun { invocation, started_at }) = taken.current.take() {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
             let enter = |begun: &Begun| state.take_started(begun.invocation.clone(), begun.started_at);
-            if let Some(on_entered) = self.on_entered.get() {
-                track.came_in(taken.outside.enter(enter, on_entered));
-            }
+            track.came_in(taken.outside.enter(enter, &*track.on_entered));
         }
         state.beside = (0, 0);
         // Whatever ends in the state from now on has ended later.
@@ -88,7 +86,7 @@ impl Memory {
         let Over { next, has_many, group } = over;
         if has_many {
             let mut state = self.state();
-            state.store.take_passed(&mut track.slots()[worker].taken().rows);
+            state.store.take_passed(&mut track.slots[worker].taken().rows);
             state.forget_oldest_ended();
         }
         Passed { next, joined: group.and_then(|group| self.join_passed(group)) }
@@ -108,7 +106,7 @@ impl Memory {
     pub(super) fn let_pass_or_not(&self, state: &mut State<Nowhere>) {
         let Some(track) = self.track.get() else { return };
         track.note_ring(state.next_ring());
-        let (waiting, running) = (track.most(), track.slots().len());
+        let (waiting, running) = (track.most(), track.slots.len());
         let lets_pass = state.lets_pass(waiting, waiting * FEW_BYTES, running + track.outside());
         track.let_outside(state.max_running.saturating_sub(state.running + running));
         match (track.is_open(), lets_pass) {
@@ -122,9 +120,8 @@ impl Memory {
 impl Express for Memory {
     fn set_up(&self, workers: usize, services: &[(ServiceName, bool)], on_entered: Box<OnEntered>) {
         let state = self.state();
-        let _ = self.on_entered.set(on_entered);
         // Once: whoever comes second finds it set up.
-        let _ = self.track.set(Track::new(workers, services, self.max_waiting));
+        let _ = self.track.set(Track::new(workers, services, self.max_waiting, on_entered));
         drop(state);
     }
 
@@ -187,7 +184,7 @@ impl Express for Memory {
 
     fn promote_outside(&self, place: Place) -> Option<Delivery> {
         let (mut state, track) = (self.state(), self.track.get()?);
-        let taken = track.slots()[place.worker].taken().outside.take(place.number)?;
+        let taken = track.slots[place.worker].taken().outside.take(place.number)?;
         match taken {
             Outside::Entered(delivery) => Some(delivery),
             Outside::Passes(begun, _) => {
@@ -200,11 +197,11 @@ impl Express for Memory {
 
     fn promote(&self, worker: usize) -> Option<Delivery> {
         let (mut state, track) = (self.state(), self.track.get()?);
-        let mut taken = track.slots()[worker].taken();
+        let mut taken = track.slots[worker].taken();
         if let Some(entered) = taken.entered.take() {
             return Some(entered);
         }
-        let Begun { invocation, started_at } = taken.take_current()?;
+        let Begun { invocation, started_at } = taken.current.take()?;
         let group = invocation.slot.and_then(|slot| {
             let untold = taken.untold.take().map_or(0, |(_, untold)| untold);
             track.leave(slot.group, untold + 1)

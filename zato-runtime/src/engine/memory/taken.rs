@@ -65,11 +65,6 @@ impl Slot {
 }
 
 impl Taken {
-    /// The one that is run, which goes elsewhere.
-    pub(super) fn take_current(&mut self) -> Option<Begun> {
-        self.current.take()
-    }
-
     /// Writes down that the one which is run has completed; answers whether it could be.
     #[inline]
     pub(super) fn complete(&mut self, response: &Payload, ended_at: Moment) -> bool {

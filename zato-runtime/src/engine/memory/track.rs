@@ -17,7 +17,7 @@ use super::rows::{FEW_BYTES, Rows};
 use super::taken::{Over, ROWS, Slot, Taken};
 use super::waiting::{PAUSED, Sign, WAITS, Waiting};
 use crate::apart::Apart;
-use crate::engine::express::{Begun, Follow, Follows, Plain, PlainCall, PlainMember};
+use crate::engine::express::{Begun, Follow, Follows, OnEntered, Plain, PlainCall, PlainMember};
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
 const MOST_WAITING: usize = 10_000;
@@ -44,6 +44,8 @@ pub(super) struct Track {
     /// Whether more may wait than room is kept for.
     has_beside: AtomicBool,
     pub(super) outside: Apart<Counted>,
+    /// Hears of what goes on by itself and is entered.
+    pub(super) on_entered: Box<OnEntered>,
     /// When something rings in the state, in nanoseconds from the start on. Written under the lock of the state.
     rings_at: AtomicU64,
     start: Instant,
@@ -51,7 +53,12 @@ pub(super) struct Track {
 
 impl Track {
     /// For so many workers, where so many may wait in all.
-    pub(super) fn new(workers: usize, services: &[(ServiceName, bool)], max_waiting: usize) -> Self {
+    pub(super) fn new(
+        workers: usize,
+        services: &[(ServiceName, bool)],
+        max_waiting: usize,
+        on_entered: Box<OnEntered>,
+    ) -> Self {
         let names = || services.iter().map(|(name, _)| *name);
         Self {
             waiting: Apart(Mutex::new(Waiting::new(services.len()))),
@@ -65,6 +72,7 @@ impl Track {
             is_open: AtomicBool::new(false),
             has_beside: AtomicBool::new(false),
             outside: Apart::default(),
+            on_entered,
             rings_at: AtomicU64::new(NEVER),
             start: Instant::now(),
         }
@@ -73,10 +81,6 @@ impl Track {
     #[inline]
     pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
-    }
-
-    pub(super) fn slots(&self) -> &[Slot] {
-        &self.slots
     }
 
     /// How many may wait here.
@@ -188,9 +192,9 @@ impl Track {
 
     /// An invocation that asks for nothing but to be run, if it may be on its way.
     pub(super) fn plain(&self, invocation: &Arc<Invocation>) -> Option<Plain> {
-        let asks = invocation.due.is_some() || invocation.deadline.is_some() || invocation.options.is_some();
-        let number = self.number(&invocation.service).filter(|number| !asks && self.are_plain[*number])?;
-        Some(Plain { invocation: invocation.clone(), service: u32::try_from(number).ok()? })
+        let number = self.number(&invocation.service).filter(|number| self.are_plain[*number])?;
+        let service = u32::try_from(number).ok().filter(|_| Plain::is_one(invocation))?;
+        Some(Plain { invocation: invocation.clone(), service })
     }
 
     /// Takes what follows from a group, if it may; answers whether it has.
@@ -208,7 +212,9 @@ impl Track {
 
     /// Whether all of these may be on their way, which is open.
     pub(super) fn takes(&self, members: &[PlainMember]) -> bool {
-        members.iter().all(|member| !self.is_paused(member.service))
+        let takes =
+            |member: &PlainMember| member.payload.len() <= FEW_BYTES && !self.is_paused(member.service);
+        members.iter().all(takes)
     }
 
     /// Takes the members of a group that may be, and for which room has been found.
