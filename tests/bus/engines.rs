@@ -19,8 +19,7 @@ use tokio::time::{Instant, timeout};
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
 use zato_runtime::engine::{Engine, Refused, Settled, open};
 use zato_runtime::record::{
-    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Member, Settle, Told, Tried,
-    Verdict,
+    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Summary, Tried, Verdict,
 };
 use zato_runtime::{Config, Found, Status, Waits};
 
@@ -29,30 +28,27 @@ struct Joined;
 
 impl Join for Joined {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
-        self.join_members(group, &mut rows.iter().map(|row| Member::of(row)))
+        let all: Vec<_> = rows.iter().map(|row| row.outcome.to_string()).collect();
+        Self::of(group, Payload::text(all.join(", ")))
     }
 
-    fn join_members(
+    fn join_told(
         &self,
         group: &Arc<Invocation>,
-        members: &mut dyn Iterator<Item = Member<'_>>,
+        told: Result<Summary, serde_json::Error>,
     ) -> (Ended, Batch<Arc<Invocation>>) {
-        let text: Vec<_> = members
-            .map(|member| match member.told {
-                Told::Response(_, response) => format!("Completed: {}", String::from_utf8_lossy(response)),
-                Told::Failure(outcome) => outcome.to_string(),
-            })
-            .collect();
-        let outcome = Outcome::Completed(Payload::text(text.join(", ")));
-        let callback = group.callback(
-            cid(999),
-            ServiceName::linked("c"),
-            Payload::text(text.join(", ")),
-            SystemTime::now().into(),
-        );
+        let (rows, ..) = told.expect("all can be told").into_parts();
+        Self::of(group, rows)
+    }
+}
+
+impl Joined {
+    fn of(group: &Arc<Invocation>, rows: Payload) -> (Ended, Batch<Arc<Invocation>>) {
+        let callback =
+            group.callback(cid(999), ServiceName::linked("c"), rows.clone(), SystemTime::now().into());
         let ended = Ended {
             invocation: group.clone(),
-            outcome,
+            outcome: Outcome::Completed(rows),
             attempts: 0,
             started_at: None,
             ended_at: SystemTime::now().into(),

@@ -37,6 +37,7 @@ mod clock;
 mod words;
 mod config;
 mod cid;
+mod summary;
 pub mod record;
 mod found;
 mod retry;

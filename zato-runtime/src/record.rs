@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{
-    Channel, Cid, Context, Invocation, Kind, Moment, Options, Outcome, Payload, Rate, ServiceName,
-};
+use zato_core::{Channel, Cid, Context, Invocation, Moment, Options, Outcome, Payload, Rate, ServiceName};
+
+pub use crate::summary::{Member, Summary, Told};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -48,56 +48,12 @@ pub trait Join: Send + Sync {
     /// What ends the group, and the invocations of its callbacks. `rows` are in the order of the slots.
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>);
 
-    /// The same for a group that is no chain, of what has to be told of its members.
-    fn join_members(
+    /// The same for a group that is no chain, of what is told of its members.
+    fn join_told(
         &self,
         group: &Arc<Invocation>,
-        members: &mut dyn Iterator<Item = Member<'_>>,
+        told: Result<Summary, serde_json::Error>,
     ) -> (Ended, Batch<Arc<Invocation>>);
-}
-
-/// How a member of a group has ended, as the row says that tells of it.
-#[derive(Debug)]
-pub struct Member<'a> {
-    /// The member.
-    pub cid: Cid,
-    /// What was run.
-    pub service: ServiceName,
-    /// What came of it.
-    pub told: Told<'a>,
-    /// How many attempts were made.
-    pub attempts: u32,
-    /// When the last of them started.
-    pub started_at: Option<Moment>,
-    /// When it ended.
-    pub ended_at: Moment,
-}
-
-/// What came of a member.
-#[derive(Debug)]
-pub enum Told<'a> {
-    /// It has completed with this response.
-    Response(Kind, &'a [u8]),
-    /// It has ended in anything else.
-    Failure(&'a Outcome),
-}
-
-impl<'a> Member<'a> {
-    /// As it is told of one that has ended.
-    pub fn of(ended: &'a Ended) -> Self {
-        let Ended { invocation, outcome, attempts, started_at, ended_at, .. } = ended;
-        Self {
-            cid: invocation.cid,
-            service: invocation.service,
-            told: match outcome {
-                Outcome::Completed(response) => Told::Response(response.kind(), response.as_bytes()),
-                failure => Told::Failure(failure),
-            },
-            attempts: *attempts,
-            started_at: *started_at,
-            ended_at: *ended_at,
-        }
-    }
 }
 
 /// One attempt of one invocation.
@@ -260,6 +216,22 @@ impl Ended {
     pub fn is_dead(&self) -> bool {
         !self.outcome.is_completed()
             && !matches!(self.invocation.channel, Channel::Invoke | Channel::ChainStep)
+    }
+
+    /// What is told of it to its group.
+    pub(crate) fn member(&self) -> Member<'_> {
+        let Self { invocation, outcome, attempts, started_at, ended_at, .. } = self;
+        Member {
+            cid: invocation.cid,
+            service: invocation.service,
+            told: match outcome {
+                Outcome::Completed(response) => Told::Response(response.kind(), response.as_bytes()),
+                failure => Told::Failure(failure),
+            },
+            attempts: *attempts,
+            started_at: *started_at,
+            ended_at: *ended_at,
+        }
     }
 
     /// How many bytes it holds: its request, and its response or error.

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use zato_core::{Cid, Invocation};
+use zato_core::Invocation;
 
 use super::engine::Memory;
 use super::members::in_order;
 use super::nowhere::Nowhere;
 use super::rows::Rows;
+use super::told::Last;
 use crate::engine::express::PlainMember;
 use crate::engine::state::State;
 use crate::record::{Batch, Ended};
+use crate::summary::Summary;
 
 impl State<Nowhere> {
     /// Enters what has come of members of groups that have not ended. What has ended before is entered.
@@ -33,7 +35,8 @@ impl State<Nowhere> {
 
     /// Ends a group of which nothing is on its way any more, and this has come of those that were; answers with its
     /// callbacks. None where some of its members are in the state and have not ended.
-    fn join_passed(&mut self, group: Cid, passed: Vec<Rows>) -> Option<(Arc<Ended>, Batch<Arc<Invocation>>)> {
+    fn join_passed(&mut self, last: Last, passed: Vec<Rows>) -> Option<(Arc<Ended>, Batch<Arc<Invocation>>)> {
+        let Last { group, summary } = last;
         let count = passed.iter().map(Rows::len).sum();
         let Some((invocation, rows)) = self.groups.take_if_left(group, count) else {
             self.enter_ended();
@@ -42,7 +45,8 @@ impl State<Nowhere> {
             let at = self.store.joined.iter().position(|joined| joined.invocation.cid == group)?;
             return Some((self.store.joined.swap_remove(at), Batch::new()));
         };
-        let (ended, callbacks) = self.join_members(&invocation, &mut in_order(&passed, &rows));
+        let told = summary.map_or_else(|| Summary::of(&mut in_order(&passed, &rows)), Ok);
+        let (ended, callbacks) = self.join_told(&invocation, told);
         for mut rows in passed {
             self.store.take_passed(&mut rows);
         }
@@ -78,10 +82,11 @@ impl Memory {
 
     /// Joins a group of which nothing is on its way any more, if its other members have ended; its callbacks go on as what
     /// waits does.
-    pub(super) fn join_passed(&self, group: Cid) -> Option<Arc<Ended>> {
+    pub(super) fn join_passed(&self, last: Last) -> Option<Arc<Ended>> {
         let track = self.track.get()?;
         self.settle_and_wake(self.state(), |state| {
-            let (ended, callbacks) = state.join_passed(group, track.take_members(group))?;
+            let passed = track.take_members(last.group);
+            let (ended, callbacks) = state.join_passed(last, passed)?;
             let plain: Option<Vec<_>> = callbacks.iter().map(|callback| track.plain(callback)).collect();
             if plain.is_some_and(|plain| track.push_beside(&plain)) {
                 self.wake_worker();

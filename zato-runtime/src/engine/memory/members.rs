@@ -11,30 +11,6 @@ use crate::record::{Ended, Member};
 /// So many stand together, so that none is moved where a group is large.
 const TOGETHER: usize = 256;
 
-/// The groups of which some are on their way, each with how many. Who says that the last of them are on it no more has the
-/// group joined.
-#[derive(Debug, Default)]
-pub(super) struct Groups(ByCid<usize>);
-
-impl Groups {
-    /// So many members of a group are on their way.
-    pub(super) fn enter(&mut self, group: Cid, members: usize) {
-        self.0.insert(group, members);
-    }
-
-    /// So many are on it no more; answers whether they were the last.
-    pub(super) fn leave(&mut self, group: Cid, members: usize) -> bool {
-        let Some(left) = self.0.get_mut(&group) else { return false };
-        *left = left.saturating_sub(members);
-        *left == 0 && self.0.remove(&group).is_some()
-    }
-
-    /// None are any more.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
 /// What has come of the members that one worker has run, by their groups.
 #[derive(Default)]
 pub(super) struct Members(ByCid<Vec<Rows>>);
@@ -76,7 +52,7 @@ pub(super) fn in_order<'a>(
         }
     }
     places.into_iter().zip(ended).filter_map(|((part, row), ended)| match ended {
-        Some(ended) => Some(Member::of(ended)),
+        Some(ended) => Some(ended.member()),
         None => passed.get(part as usize)?.member(row as usize),
     })
 }

@@ -6,6 +6,7 @@ mod rows;
 mod remembered;
 mod nowhere;
 mod members;
+mod told;
 mod in_hand;
 mod outside;
 mod waiting;

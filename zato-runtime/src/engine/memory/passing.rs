@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use zato_core::{Cid, Invocation, Moment, Payload, ServiceName};
+use zato_core::{Invocation, Moment, Payload, ServiceName};
 
 use super::engine::Memory;
 use super::nowhere::Nowhere;
 use super::outside::Outside;
 use super::rows::FEW_BYTES;
 use super::taken::Over;
+use super::told::{Last, Untold};
 use super::track::Track;
 use crate::engine::express::{
     Begun, Express, Follow, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
@@ -83,21 +84,21 @@ impl Memory {
     /// What is to be done once one has ended on its way.
     #[inline]
     fn over(&self, track: &Track, worker: usize, over: Over) -> Passed {
-        let Over { next, has_many, group } = over;
+        let Over { next, has_many, last } = over;
         if has_many {
             let mut state = self.state();
             state.store.take_passed(&mut track.slots[worker].taken().rows);
             state.forget_oldest_ended();
         }
-        Passed { next, joined: group.and_then(|group| self.join_passed(group)) }
+        Passed { next, joined: last.and_then(|last| self.join_passed(last)) }
     }
 
     /// Enters one that goes on in the state, and the members of a group of which no other is on its way.
-    fn take_over(&self, state: &mut State<Nowhere>, begun: Begun, group: Option<Cid>) -> Delivery {
+    fn take_over(&self, state: &mut State<Nowhere>, begun: Begun, last: Option<Last>) -> Delivery {
         let delivery = state.take_started(begun.invocation, begun.started_at);
-        if let (Some(group), Some(track)) = (group, self.track.get()) {
+        if let (Some(last), Some(track)) = (last, self.track.get()) {
             state.enter_ended();
-            state.enter_members(track.take_members(group));
+            state.enter_members(track.take_members(last.group));
         }
         delivery
     }
@@ -164,8 +165,8 @@ impl Express for Memory {
     }
 
     fn set_out(&self, worker: usize, whom: Arc<dyn Any + Send + Sync>) -> Option<SetOut> {
-        let (place, group) = self.track.get()?.set_out(worker, whom)?;
-        Some(SetOut { place, joined: group.and_then(|group| self.join_passed(group)) })
+        let (place, last) = self.track.get()?.set_out(worker, whom)?;
+        Some(SetOut { place, joined: last.and_then(|last| self.join_passed(last)) })
     }
 
     fn end_outside(
@@ -189,8 +190,8 @@ impl Express for Memory {
             Outside::Entered(delivery) => Some(delivery),
             Outside::Passes(begun, _) => {
                 track.came_in(1);
-                let group = begun.invocation.slot.and_then(|slot| track.leave(slot.group, 1));
-                Some(self.take_over(&mut state, begun, group))
+                let last = begun.invocation.slot.and_then(|slot| track.leave(Untold::one(slot.group)));
+                Some(self.take_over(&mut state, begun, last))
             }
         }
     }
@@ -202,12 +203,12 @@ impl Express for Memory {
             return Some(entered);
         }
         let Begun { invocation, started_at } = taken.current.take()?;
-        let group = invocation.slot.and_then(|slot| {
-            let untold = taken.untold.take().map_or(0, |(_, untold)| untold);
-            track.leave(slot.group, untold + 1)
+        let last = invocation.slot.and_then(|slot| {
+            let untold = taken.untold.take();
+            track.leave(untold.map_or_else(|| Untold::one(slot.group), Untold::and_one))
         });
         drop(taken);
-        Some(self.take_over(&mut state, Begun { invocation, started_at }, group))
+        Some(self.take_over(&mut state, Begun { invocation, started_at }, last))
     }
 
     fn in_hand(&self, worker: usize) -> usize {
@@ -215,11 +216,11 @@ impl Express for Memory {
     }
 
     fn put_back(&self, worker: usize) -> Option<PutBack> {
-        let (was_any, group) = self.track.get()?.put_back(worker);
+        let (was_any, last) = self.track.get()?.put_back(worker);
         if !was_any {
             return None;
         }
         self.wake_worker();
-        Some(PutBack { joined: group.and_then(|group| self.join_passed(group)) })
+        Some(PutBack { joined: last.and_then(|last| self.join_passed(last)) })
     }
 }

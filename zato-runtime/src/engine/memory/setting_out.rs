@@ -4,11 +4,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use zato_core::{Cid, Moment, Payload};
+use zato_core::{Moment, Payload};
 
 use super::in_hand::Came;
 use super::outside::Outside;
 use super::taken::{Over, ROWS};
+use super::told::{Last, Untold};
 use super::track::Track;
 use crate::engine::express::{Follow, Follows, Place};
 
@@ -36,7 +37,7 @@ impl Track {
         &self,
         worker: usize,
         whom: Arc<dyn Any + Send + Sync>,
-    ) -> Option<(Place, Option<Cid>)> {
+    ) -> Option<(Place, Option<Last>)> {
         let mut taken = self.slots[worker].taken();
         if self.outside() >= self.outside.most.load(Ordering::Relaxed) {
             return None;
@@ -79,7 +80,7 @@ impl Track {
             _ => None,
         };
         self.came_in(1);
-        let group = slot.and_then(|slot| self.leave(slot.group, 1));
-        Ok(Over { next: None, has_many: taken.rows.len() >= ROWS, group })
+        let last = slot.and_then(|slot| self.leave(Untold::one(slot.group)));
+        Ok(Over { next: None, has_many: taken.rows.len() >= ROWS, last })
     }
 }

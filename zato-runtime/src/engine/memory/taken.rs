@@ -3,15 +3,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use zato_core::{Cid, Moment, Payload};
+use zato_core::{Invocation, Moment, Payload};
 
 use super::in_hand::InHand;
 use super::lock::lock;
 use super::members::Members;
 use super::outside::Outsiders;
 use super::rows::{Completed, Rows};
+use super::told::{Last, Untold};
 use crate::engine::express::{Begun, Plain};
 use crate::record::Delivery;
+use crate::summary::{Member, Summary, Told};
 
 /// How many rows a worker writes before it hands them over.
 pub(super) const ROWS: usize = 32;
@@ -38,8 +40,10 @@ pub(super) struct Taken {
     pub(super) members: Members,
     /// What goes on by itself.
     pub(super) outside: Outsiders,
-    /// How many members of a group have ended of which nobody knows elsewhere: as long as it runs another of them.
-    pub(super) untold: Option<(Cid, usize)>,
+    /// The members of a group that have ended and nobody knows of elsewhere: as long as it runs another of them.
+    pub(super) untold: Option<Untold>,
+    /// Empty, for what is told of the next.
+    pub(super) empty: Summary,
 }
 
 /// What is to be done once one has ended.
@@ -48,8 +52,8 @@ pub(super) struct Over {
     pub(super) next: Option<Plain>,
     /// The rows are to be handed over.
     pub(super) has_many: bool,
-    /// This group is to be joined: none of it is on its way any more.
-    pub(super) group: Option<Cid>,
+    /// This group is to be joined.
+    pub(super) last: Option<Last>,
 }
 
 impl Slot {
@@ -71,7 +75,12 @@ impl Taken {
         let Some(begun) = &self.current else { return false };
         let is_written = write(&mut self.rows, &mut self.members, begun, response, ended_at);
         if let Some(slot) = begun.invocation.slot.filter(|_| is_written) {
-            self.untold = Some((slot.group, self.untold.map_or(0, |(_, untold)| untold) + 1));
+            let told = Told::Response(response.kind(), response.as_bytes());
+            let Invocation { cid, service, .. } = *begun.invocation;
+            let started_at = Some(begun.started_at);
+            let member = Member { cid, service, told, attempts: 1, started_at, ended_at };
+            let from_here = || Untold::from(slot, std::mem::take(&mut self.empty));
+            self.untold.get_or_insert_with(from_here).push(slot, &member);
         }
         is_written
     }

@@ -11,10 +11,10 @@ use zato_core::{Cid, Invocation, Moment, Payload, ServiceName, Slot as Seat};
 
 use super::in_hand::{Came, InHand, Untaken};
 use super::lock::lock;
-use super::members::Groups;
 use super::outside::Counted;
 use super::rows::{FEW_BYTES, Rows};
 use super::taken::{Over, ROWS, Slot, Taken};
+use super::told::{Groups, Last, Untold};
 use super::waiting::{PAUSED, Sign, WAITS, Waiting};
 use crate::apart::Apart;
 use crate::engine::express::{Begun, Follow, Follows, OnEntered, Plain, PlainCall, PlainMember};
@@ -219,7 +219,7 @@ impl Track {
 
     /// Takes the members of a group that may be, and for which room has been found.
     pub(super) fn push_members(&self, group: Cid, members: Vec<PlainMember>) {
-        lock(&self.groups).enter(group, members.len());
+        lock(&self.groups).enter(group, u32::try_from(members.len()).unwrap_or(u32::MAX));
         let mut waiting = self.waiting();
         match members.first().map(|first| first.service) {
             Some(service) if members.iter().all(|member| member.service == service) => {
@@ -237,9 +237,9 @@ impl Track {
         self.has_beside.store(true, Ordering::Relaxed);
     }
 
-    /// So many members of a group are on their way no more; answers with it if none is.
-    pub(super) fn leave(&self, group: Cid, members: usize) -> Option<Cid> {
-        lock(&self.groups).leave(group, members).then_some(group)
+    /// Members of a group are on their way no more; answers with it if none is.
+    pub(super) fn leave(&self, untold: Untold) -> Option<Last> {
+        lock(&self.groups).leave(untold).0
     }
 
     /// Answers how many were taken, and how many are left.
@@ -308,18 +308,19 @@ impl Track {
         };
         let begun = |next: &Plain| Begun { invocation: next.invocation.clone(), started_at: at };
         taken.current = next.as_ref().map(begun);
-        let group = if taken.untold.is_some() { self.tell(&mut taken) } else { None };
-        Ok(Over { next, has_many: taken.rows.len() >= ROWS, group })
+        let last = if taken.untold.is_some() { self.tell(&mut taken) } else { None };
+        Ok(Over { next, has_many: taken.rows.len() >= ROWS, last })
     }
 
     /// Tells of members of a group that have ended, unless another of it is run next: whatever else is may take its time.
-    pub(super) fn tell(&self, taken: &mut Taken) -> Option<Cid> {
-        let (group, untold) = taken.untold?;
+    pub(super) fn tell(&self, taken: &mut Taken) -> Option<Last> {
+        let group = taken.untold.as_ref()?.group;
         if taken.current.is_none() && taken.in_hand.next_group() == Some(group) {
             return None;
         }
-        taken.untold = None;
-        self.leave(group, untold)
+        let (last, empty) = lock(&self.groups).leave(taken.untold.take()?);
+        taken.empty = empty;
+        last
     }
 
     /// Takes what has come of the members of a group.
@@ -333,7 +334,7 @@ impl Track {
 
     /// Puts back what a worker has in hand, before all else that waits; answers whether there was anything, and with
     /// the group of which it had run the last member.
-    pub(super) fn put_back(&self, worker: usize) -> (bool, Option<Cid>) {
+    pub(super) fn put_back(&self, worker: usize) -> (bool, Option<Last>) {
         let slot = &self.slots[worker];
         let mut taken = slot.taken();
         let mut waiting = self.waiting();

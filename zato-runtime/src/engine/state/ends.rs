@@ -14,7 +14,7 @@ use super::store::{Past, Store};
 use super::table::{Node, Place};
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
-use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Member, Task};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Summary, Task};
 
 /// What holds fewer bytes is freed at once.
 const FREED_AT_ONCE: usize = 1_024;
@@ -122,13 +122,13 @@ impl<S: Store> State<S> {
     }
 
     /// What ends a group that is no chain, whose members have all ended, and its callbacks.
-    pub(in crate::engine) fn join_members(
+    pub(in crate::engine) fn join_told(
         &self,
         group: &Arc<Invocation>,
-        members: &mut dyn Iterator<Item = Member<'_>>,
+        told: Result<Summary, serde_json::Error>,
     ) -> (Ended, Batch<Arc<Invocation>>) {
         match &self.join {
-            Some(join) => join.join_members(group, members),
+            Some(join) => join.join_told(group, told),
             None => self.not_joined(group),
         }
     }
