@@ -44,7 +44,11 @@ async fn start(ran: &Ran, joined: &Joined) -> Result<Runtime, Error> {
 async fn calls(runtime: Runtime, called: Called, seed: u64, count: u64) {
     let mut dice = Dice(seed);
     for _ in 0..count {
-        let members: Vec<_> = (0..=dice.next(60)).map(|_| dice.next(64)).collect();
+        // Of some all complete at once, though some block their thread: what is told of those behind is there first.
+        let all_complete = dice.next(10) == 0;
+        let number = |number: u64| if all_complete && number % 16 < 5 { number | 8 } else { number };
+        let count = dice.next(if all_complete { 400 } else { 60 });
+        let members: Vec<_> = (0..=count).map(|_| number(dice.next(64))).collect();
         let several = dice.next(4) == 0;
         let name = |number: &u64| if several && number.is_multiple_of(2) { child::NAME } else { work::NAME };
         let targets: Vec<_> = members.iter().map(|number| (name(number), *number)).collect();

@@ -1,9 +1,11 @@
 //! What workers tell of members of groups on their way past the state: how many have ended, and what came of each.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use zato_core::{Cid, Slot};
 
+use super::lock::lock;
 use crate::cid::ByCid;
 use crate::summary::{Member, Summary};
 
@@ -37,17 +39,24 @@ struct OnTheirWay {
     members: u32,
     /// How many are on their way.
     left: u32,
-    written: Option<Written>,
+    /// None where some are not told of.
+    told: Option<Told>,
 }
 
 /// What is told of members, put together as it comes.
-#[derive(Debug, Default)]
-struct Written {
-    /// Of all before this slot.
-    summary: Summary,
+#[derive(Debug)]
+struct Told {
+    /// Of all before this slot; none while somebody writes there.
+    written: Option<Summary>,
     next: u32,
     /// Of some behind, by the slot of the first, with the slot after the last.
     ahead: BTreeMap<u32, (u32, Summary)>,
+}
+
+/// What comes next, and what it is to be written to.
+struct Part {
+    written: Summary,
+    next: Summary,
 }
 
 impl Untold {
@@ -78,49 +87,83 @@ impl Untold {
     }
 }
 
-impl Written {
-    /// Takes what is told of so many from this slot on, of so many members in all; answers whether it could.
-    fn take(&mut self, first: u32, count: u32, summary: &mut Summary, members: u32) -> bool {
-        if first != self.next {
-            self.ahead.insert(first, (first + count, std::mem::take(summary)));
-            return true;
-        }
-        if self.summary.is_empty() {
+impl OnTheirWay {
+    /// So many from this slot on are on their way no more; answers with what is to be written now.
+    fn leave(&mut self, first: u32, count: u32, summary: Option<Summary>) -> Option<Part> {
+        self.left = self.left.saturating_sub(count);
+        let (Some(told), Some(summary)) = (&mut self.told, summary) else {
+            self.told = None;
+            return None;
+        };
+        if let Some(written) = told.written.as_mut().filter(|written| written.is_empty()) {
             // The others are about as long.
-            self.summary.reserve(summary.len() / count.max(1) as usize * members as usize);
+            written.reserve(summary.len() / count.max(1) as usize * self.members as usize);
         }
-        self.next += count;
-        let mut is_taken = self.summary.append(summary);
-        while let Some(following) = self.ahead.first_entry().filter(|entry| *entry.key() == self.next) {
-            let (next, mut summary) = following.remove();
-            self.next = next;
-            is_taken &= self.summary.append(&mut summary);
+        told.ahead.insert(first, (first + count, summary));
+        told.part()
+    }
+
+    /// This has been written, if it could be; answers with what is to be written now.
+    fn wrote(&mut self, written: Option<Summary>) -> Option<Part> {
+        if let (Some(told), Some(written)) = (&mut self.told, written) {
+            told.written = Some(written);
+            return told.part();
         }
-        is_taken
+        self.told = None;
+        None
+    }
+
+    /// Whether none is on its way, and nobody writes.
+    fn is_over(&self) -> bool {
+        self.left == 0 && self.told.as_ref().is_none_or(|told| told.written.is_some())
+    }
+}
+
+impl Told {
+    fn part(&mut self) -> Option<Part> {
+        let following = self.ahead.first_entry().filter(|entry| *entry.key() == self.next)?;
+        let written = self.written.take()?;
+        let (after, next) = following.remove();
+        self.next = after;
+        Some(Part { written, next })
     }
 }
 
 impl Groups {
     /// So many members of a group are on their way.
     pub(super) fn enter(&mut self, group: Cid, members: u32) {
-        self.0.insert(group, OnTheirWay { members, left: members, written: Some(Written::default()) });
+        let told = Told { written: Some(Summary::default()), next: 0, ahead: BTreeMap::new() };
+        self.0.insert(group, OnTheirWay { members, left: members, told: Some(told) });
     }
 
     /// Some are on it no more; answers with the group if they were the last, and with room for what is told of others.
-    pub(super) fn leave(&mut self, untold: Untold) -> (Option<Last>, Summary) {
-        let Untold { group, first, count, mut summary } = untold;
-        let Some(way) = self.0.get_mut(&group) else { return (None, Summary::default()) };
-        way.left = way.left.saturating_sub(count);
-        let members = way.members;
-        way.written.take_if(|written| {
-            !summary.as_mut().is_some_and(|summary| written.take(first, count, summary, members))
-        });
-        let last = if way.left == 0 { self.0.remove(&group) } else { None };
-        let last = last.map(|way| {
-            let written = way.written.filter(|written| written.next == way.members);
-            Last { group, summary: written.map(|written| written.summary) }
-        });
-        (last, summary.filter(Summary::is_empty).unwrap_or_default())
+    ///
+    /// Nobody waits for who writes: that takes time where memory is touched for the first time. Whoever comes meanwhile
+    /// leaves what is to be written there, and who writes is the last to go.
+    pub(super) fn leave(groups: &Mutex<Self>, untold: Untold) -> (Option<Last>, Summary) {
+        let Untold { group, first, count, summary } = untold;
+        let mut empty = Summary::default();
+        let mut all = lock(groups);
+        let mut part = match all.0.get_mut(&group) {
+            Some(way) => way.leave(first, count, summary),
+            None => return (None, empty),
+        };
+        while let Some(Part { mut written, mut next }) = part {
+            drop(all);
+            let is_written = written.append(&mut next);
+            empty = next;
+            all = lock(groups);
+            part = all.0.get_mut(&group).and_then(|way| way.wrote(is_written.then_some(written)));
+        }
+        let last =
+            if all.0.get(&group).is_some_and(OnTheirWay::is_over) { all.0.remove(&group) } else { None };
+        drop(all);
+        empty.clear();
+        let told = |way: OnTheirWay| {
+            let told = way.told.filter(|told| told.next == way.members);
+            Last { group, summary: told.and_then(|told| told.written) }
+        };
+        (last.map(told), empty)
     }
 
     /// None are any more.
@@ -135,14 +178,15 @@ mod tests {
 
     use super::*;
     use crate::cid::mint;
-    use crate::summary::Told;
+    use crate::summary;
 
     fn untold(group: Cid, slots: &[u32]) -> Untold {
         let slot = |index| Slot { group, index };
         let mut untold = Untold::from(slot(slots[0]), Summary::default());
         for index in slots {
             let (text, ended_at) = (index.to_string(), Moment::from(std::time::SystemTime::UNIX_EPOCH));
-            let (service, told) = (ServiceName::linked("a"), Told::Response(Kind::Text, text.as_bytes()));
+            let (service, told) =
+                (ServiceName::linked("a"), summary::Told::Response(Kind::Text, text.as_bytes()));
             let member = Member { cid: mint(), service, told, attempts: 1, started_at: None, ended_at };
             untold.push(slot(*index), &member);
         }
@@ -151,12 +195,12 @@ mod tests {
 
     /// The responses of a group of six, as told in these parts.
     fn told(parts: impl Fn(Cid) -> Vec<Untold>) -> Option<Vec<String>> {
-        let (group, mut groups) = (mint(), Groups::default());
-        groups.enter(group, 6);
-        let mut lasts: Vec<_> = parts(group).into_iter().map(|part| groups.leave(part).0).collect();
+        let (group, groups) = (mint(), Mutex::<Groups>::default());
+        lock(&groups).enter(group, 6);
+        let mut lasts: Vec<_> = parts(group).into_iter().map(|part| Groups::leave(&groups, part).0).collect();
         let last = lasts.pop().flatten().expect("the last part is the last");
         assert!(lasts.iter().all(Option::is_none), "no other is");
-        assert!(groups.leave(Untold::one(group)).0.is_none(), "it is joined once");
+        assert!(Groups::leave(&groups, Untold::one(group)).0.is_none(), "it is joined once");
         let rows: Vec<serde_json::Value> = last.summary?.into_parts().0.decode().expect("it is JSON");
         Some(rows.iter().map(|row| row["response"].as_str().unwrap_or_default().to_owned()).collect())
     }

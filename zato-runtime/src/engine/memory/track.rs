@@ -239,7 +239,7 @@ impl Track {
 
     /// Members of a group are on their way no more; answers with it if none is.
     pub(super) fn leave(&self, untold: Untold) -> Option<Last> {
-        lock(&self.groups).leave(untold).0
+        Groups::leave(&self.groups, untold).0
     }
 
     /// Answers how many were taken, and how many are left.
@@ -318,7 +318,7 @@ impl Track {
         if taken.current.is_none() && taken.in_hand.next_group() == Some(group) {
             return None;
         }
-        let (last, empty) = lock(&self.groups).leave(taken.untold.take()?);
+        let (last, empty) = Groups::leave(&self.groups, taken.untold.take()?);
         taken.empty = empty;
         last
     }
