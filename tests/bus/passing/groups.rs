@@ -1,9 +1,10 @@
 //! Groups whose members pass by, while somebody looks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use zato_core::{Context, Result, service};
 use zato_runtime::{Cid, Error, Outcome, Runtime, Status};
 
@@ -11,12 +12,20 @@ use super::{Called, Dice, Ran, child, looks, reply, report, work};
 use crate::builder::{builder, finish, is_durable};
 
 /// The rows of each group, by its CID, as often as somebody has been told of them.
-#[derive(Clone, Default)]
-struct Joined(Arc<Mutex<HashMap<Cid, Vec<Vec<Value>>>>>);
+#[derive(Clone)]
+struct Joined {
+    rows: Arc<Mutex<HashMap<Cid, Vec<Vec<Value>>>>>,
+    /// A permit for each time.
+    told: Arc<Semaphore>,
+}
 
 impl Joined {
+    fn new() -> Self {
+        Self { rows: Arc::default(), told: Arc::new(Semaphore::new(0)) }
+    }
+
     fn of(&self, group: Cid) -> Vec<Vec<Value>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&group).cloned().unwrap_or_default()
     }
 }
@@ -24,7 +33,8 @@ impl Joined {
 #[service(name = "passing.rows")]
 async fn rows(ctx: &Context, rows: Vec<Value>, joined: &Joined) -> Result<()> {
     let group = ctx.in_reply_to().unwrap_or(ctx.cid());
-    joined.0.lock().unwrap_or_else(PoisonError::into_inner).entry(group).or_default().push(rows);
+    joined.rows.lock().unwrap_or_else(PoisonError::into_inner).entry(group).or_default().push(rows);
+    joined.told.add_permits(1);
     Ok(())
 }
 
@@ -44,11 +54,7 @@ async fn start(ran: &Ran, joined: &Joined) -> Result<Runtime, Error> {
 async fn calls(runtime: Runtime, called: Called, seed: u64, count: u64) {
     let mut dice = Dice(seed);
     for _ in 0..count {
-        // Of some all complete at once, though some block their thread: what is told of those behind is there first.
-        let all_complete = dice.next(10) == 0;
-        let number = |number: u64| if all_complete && number % 16 < 5 { number | 8 } else { number };
-        let count = dice.next(if all_complete { 400 } else { 60 });
-        let members: Vec<_> = (0..=count).map(|_| number(dice.next(64))).collect();
+        let members: Vec<_> = (0..=dice.next(60)).map(|_| dice.next(64)).collect();
         let several = dice.next(4) == 0;
         let name = |number: &u64| if several && number.is_multiple_of(2) { child::NAME } else { work::NAME };
         let targets: Vec<_> = members.iter().map(|number| (name(number), *number)).collect();
@@ -83,7 +89,7 @@ async fn each_group_is_joined_once_whoever_looks_meanwhile() -> Result<(), Error
     let seeds = std::env::var("ZATO_TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     let (seeds, each) = (seeds.unwrap_or(12_u64), if is_durable() { 5 } else { 60 });
     for seed in 0..seeds {
-        let (ran, called, joined) = (Ran::default(), Called::default(), Joined::default());
+        let (ran, called, joined) = (Ran::default(), Called::default(), Joined::new());
         let runtime = start(&ran, &joined).await?;
         let callers = (0..3)
             .map(|caller| tokio::spawn(calls(runtime.clone(), called.clone(), seed * 100 + caller, each)));
@@ -134,4 +140,29 @@ async fn each_group_is_joined_once_whoever_looks_meanwhile() -> Result<(), Error
         }
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rows_stand_in_the_order_of_the_members_whoever_ends_first() -> Result<(), Error> {
+    let (ran, joined) = (Ran::default(), Joined::new());
+    let runtime = start(&ran, &joined).await?;
+    let (mut dice, mut called) = (Dice(1), Vec::new());
+    for _ in 0..if is_durable() { 10 } else { 200 } {
+        // Each its own. Some block their thread, so that others behind them end first.
+        let number = |index| 64 * index + if dice.next(60) == 0 { 37 } else { 9 };
+        let numbers: Vec<_> = (0..=Dice(called.len() as u64).next(400)).map(number).collect();
+        let targets = numbers.iter().map(|number| (work::service(), *number));
+        called.push((runtime.fan_out(targets).on_final(rows::service()).await?, numbers));
+    }
+    let all_are_told = joined.told.acquire_many(u32::try_from(called.len()).expect("they are few"));
+    drop(all_are_told.await.expect("it stays open"));
+    for (group, numbers) in called {
+        let rows = joined.of(group).concat();
+        let told: Vec<_> =
+            rows.iter().map(|row| row["response"].as_u64().expect("it has completed")).collect();
+        assert_eq!(told, numbers);
+        let cids: BTreeSet<_> = rows.iter().filter_map(|row| row["cid"].as_str()).collect();
+        assert_eq!(cids.len(), numbers.len(), "each has its own");
+    }
+    finish(&runtime).await
 }
