@@ -43,10 +43,10 @@ impl Workers {
     }
 
     /// Runs all that a worker has in hand that passes by, with what follows from each.
-    pub(crate) async fn run_passing(self: &Arc<Self>, worker: usize, own: &Own) {
+    pub(crate) async fn run_passing(self: &Arc<Self>, worker: usize, own: &Own, now: Moment) {
         let Some(express) = self.shared.engine.express() else { return };
         let hand = self.hands.of(worker);
-        let mut track = Track { workers: self, express, worker, own, now: None };
+        let mut track = Track { workers: self, express, worker, own, now: Some(now) };
         while express.in_hand(worker) > 0 {
             if self.hands.anyone_is_woken() {
                 track.now = None;
@@ -123,7 +123,7 @@ struct Track<'a> {
     express: &'a dyn Express,
     worker: usize,
     own: &'a Own,
-    /// What time it is, where the last attempt has just ended.
+    /// What time it is, where somebody has just looked.
     now: Option<Moment>,
 }
 

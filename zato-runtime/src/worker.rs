@@ -130,7 +130,7 @@ impl Workers {
             let clock = &self.shared.config.clock;
             let (count, began) = (batch.len() + self.passing(worker), clock.moment());
             self.hands.fill(worker, batch);
-            self.run_passing(worker, &own).await;
+            self.run_passing(worker, &own, began).await;
             self.run_all(hand, &own).await;
             let took = clock.moment().since(began);
             let each = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / count.max(1) as u64).max(1);

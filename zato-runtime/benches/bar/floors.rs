@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use uuid::{Builder, Uuid};
 use zato_core::Payload;
 
@@ -96,9 +97,12 @@ pub(crate) async fn channels(count: usize, in_flight: usize) -> Duration {
     began.elapsed()
 }
 
-type Boxed = Pin<Box<dyn Future<Output = String> + Send>>;
+/// What a handler does with one request.
+pub(crate) type Boxed = Pin<Box<dyn Future<Output = String> + Send>>;
 
-type Handlers = HashMap<String, Box<dyn Fn(String) -> Boxed + Send + Sync>>;
+pub(crate) type Handler = Box<dyn Fn(String) -> Boxed + Send + Sync>;
+
+type Handlers = HashMap<String, Handler>;
 
 /// Two tasks with what a bus needs at the least: a look-up by name, a boxed handler, and panics that are caught.
 pub(crate) async fn boxed(count: usize, in_flight: usize) -> Duration {
@@ -134,44 +138,71 @@ pub(crate) async fn boxed(count: usize, in_flight: usize) -> Duration {
     began.elapsed()
 }
 
-/// Tasks that sleep, with what a bus needs at the least that can say what runs, stop it, and say what came of it: a payload
+/// What a bus needs at the least that can say what runs, stop it, and say what came of it: a task for each, with a payload
 /// and an ID, a look-up by name, a boxed handler, panics that are caught, a map of what is under way and a list of what has
 /// ended.
-pub(crate) async fn kept_sleeps(count: usize, in_flight: usize) -> Duration {
-    let rounds = Rounds::new(in_flight);
-    let mut handlers = Handlers::new();
-    let sleeps = |text| -> Boxed {
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            text
-        })
-    };
-    handlers.insert("bench.sleep".to_owned(), Box::new(sleeps));
-    let handlers = Arc::new(handlers);
-    let under_way = Arc::new(Mutex::new(HashMap::new()));
-    let ended = Arc::new(Mutex::new(VecDeque::new()));
-    let began = Instant::now();
-    for number in 0..count as u64 {
-        rounds.begin().await;
-        let (id, payload) = (uuid(number), Payload::text(TEXT));
-        let (rounds, handlers) = (rounds.clone(), handlers.clone());
-        let (running, ended) = (under_way.clone(), ended.clone());
+pub(crate) struct Kept {
+    handlers: Handlers,
+    under_way: Mutex<HashMap<Uuid, AbortHandle>>,
+    ended: Mutex<VecDeque<Ended>>,
+}
+
+/// What one was asked, and what it has answered.
+type Ended = (Uuid, Payload, Option<Payload>);
+
+impl Kept {
+    pub(crate) fn new(handlers: impl IntoIterator<Item = (&'static str, Handler)>) -> Arc<Self> {
+        let handlers = handlers.into_iter().map(|(name, handler)| (name.to_owned(), handler)).collect();
+        Arc::new(Self { handlers, under_way: Mutex::default(), ended: Mutex::default() })
+    }
+
+    /// Runs a handler, and another with what it answers.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        number: u64,
+        name: &'static str,
+        payload: Payload,
+        callback: Option<&'static str>,
+    ) {
+        let (id, kept) = (uuid(number), self.clone());
         // Whoever ends at once has been entered before.
-        let mut entered = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entered = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let task = tokio::spawn(async move {
-            let handler = handlers.get("bench.sleep").expect("it is there");
+            let handler = kept.handlers.get(name).expect("it is there");
             let text = payload.decode::<String>().expect("it is text");
-            let outcome = caught(handler(text)).await.ok().map(Payload::text);
-            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-            ended.push_back((id, payload, outcome));
+            let response = caught(handler(text)).await.ok().map(Payload::text);
+            kept.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            let mut ended = kept.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push_back((id, payload, response.clone()));
             if ended.len() > KEPT {
                 ended.pop_front();
             }
             drop(ended);
-            rounds.end();
+            if let (Some(callback), Some(response)) = (callback, response) {
+                kept.start(number, callback, response, None);
+            }
         });
         entered.insert(id, task.abort_handle());
+    }
+}
+
+/// Such tasks that sleep.
+pub(crate) async fn kept_sleeps(count: usize, in_flight: usize) -> Duration {
+    let rounds = Rounds::new(in_flight);
+    let ends = rounds.clone();
+    let sleeps = move |text| -> Boxed {
+        let ends = ends.clone();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            ends.end();
+            text
+        })
+    };
+    let kept = Kept::new([("bench.sleep", Box::new(sleeps) as Handler)]);
+    let began = Instant::now();
+    for number in 0..count as u64 {
+        rounds.begin().await;
+        kept.start(number, "bench.sleep", Payload::text(TEXT), None);
     }
     rounds.all_ended().await;
     began.elapsed()

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
-use zato_core::{Context, Result, service};
+use zato_core::{Context, Payload, Result, service};
 use zato_runtime::Runtime;
 
 use crate::bus::on_tokio;
+use crate::floors::{Boxed, Handler, Kept};
 use crate::results::Row;
 use crate::rounds::TEXT;
 use crate::scale::Scale;
@@ -96,6 +97,27 @@ async fn channels(count: usize) -> Vec<Duration> {
     times
 }
 
+async fn kept(count: usize) -> Vec<Duration> {
+    let heard = Heard::new();
+    let ends = heard.clone();
+    let handler = move |text| -> Boxed {
+        let ends = ends.clone();
+        Box::pin(async move {
+            ends.hear();
+            text
+        })
+    };
+    let target: Handler = Box::new(|text| Box::pin(async move { text }));
+    let kept = Kept::new([("bench.target", target), ("bench.heard", Box::new(handler))]);
+    let mut times = Vec::with_capacity(count);
+    for number in 0..count as u64 {
+        let called = heard.now();
+        kept.start(number, "bench.target", Payload::text(TEXT), Some("bench.heard"));
+        times.push(heard.wait(called).await);
+    }
+    times
+}
+
 async fn bus(count: usize) -> Vec<Duration> {
     let tells = Heard::new();
     let services = [target::service().erased(), heard::service().erased()];
@@ -114,14 +136,17 @@ async fn bus(count: usize) -> Vec<Duration> {
 
 pub(crate) fn run(scale: &Scale) -> Vec<Row> {
     let count = scale.rounds / 4;
-    let mut times = [const { Vec::new() }; 3];
+    let mut times = [const { Vec::new() }; 4];
     for _ in 0..scale.repeats {
         times[0].push(sorted(on_tokio(spawns(count))));
         times[1].push(sorted(on_tokio(channels(count))));
-        times[2].push(sorted(on_tokio(bus(count))));
+        times[2].push(sorted(on_tokio(kept(count))));
+        times[3].push(sorted(on_tokio(bus(count))));
     }
     let mut rows: Vec<Row> = Vec::new();
-    for (name, runs) in ["two bare spawns", "two channel hops", "zato, by name"].into_iter().zip(times) {
+    let names =
+        ["two bare spawns", "two channel hops", "two spawns, looked up, caught and kept", "zato, by name"];
+    for (name, runs) in names.into_iter().zip(times) {
         for of in PERMILLES {
             let runs: Vec<_> = runs.iter().map(|times| permille(times, of)).collect();
             let name = format!("{name}, p{}", of as f64 / 10.0);

@@ -114,8 +114,8 @@ impl Engine for Memory {
                     }
                     None => startable.await,
                 }
-                // Where something waits on its way, nothing waits here.
-                if self.has_passing() {
+                // Where something waits on its way, nothing waits here. Who asks looks there first.
+                if self.is_passable() {
                     return Batch::new();
                 }
                 match self.hand_out(most, false) {
