@@ -101,9 +101,11 @@ impl Rows {
         pass.begin(older_than);
         let going = pass.look(&self.connection, most, older_than, limit)?;
         let is_done = pass.has_stopped;
-        let mut delete = self.connection.prepare_cached("DELETE FROM invocation WHERE accept = ?1")?;
-        for number in &going {
-            delete.execute([number])?;
+        let sql = "DELETE FROM invocation WHERE accept BETWEEN ?1 AND ?2";
+        let mut delete = self.connection.prepare_cached(sql)?;
+        // Nearly all of a pass stand one after the other: to look for each takes half as long again.
+        for run in going.chunk_by(|one, next| one + 1 == *next) {
+            delete.execute([run.first(), run.last()])?;
         }
         Ok(Swept { forgotten: going.len(), is_done })
     }
