@@ -22,6 +22,7 @@ mod retries;
 mod time;
 mod beyond;
 mod blocking;
+mod waits;
 mod keys;
 mod rate;
 mod pause;

@@ -7,7 +7,6 @@ use std::task;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use crate::record::AttemptId;
 
@@ -30,34 +29,19 @@ struct Attempted {
     count: AtomicUsize,
 }
 
-type Entries = HashMap<AttemptId, Entry, foldhash::fast::RandomState>;
-
-#[derive(Debug, Default)]
-struct Entry {
-    stop: Arc<Stop>,
-    /// The task that sees the attempt through, once it has one.
-    task: Option<AbortHandle>,
-}
+type Entries = HashMap<AttemptId, Arc<Stop>, foldhash::fast::RandomState>;
 
 /// Whether an attempt is asked to stop.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
     is_asked: AtomicBool,
     asked: Notify,
-    /// The task that sees the attempt through.
-    task: AtomicWaker,
+    /// Has the attempt looked at.
+    waker: AtomicWaker,
     /// Set when the handler has learnt that the runtime shuts down.
     is_told_of_shutdown: AtomicBool,
-    seen_through: Mutex<SeenThrough>,
     /// Set when the attempt is over: whoever still waits to be asked waits for nothing.
     is_over: AtomicBool,
-}
-
-/// The task that sees an attempt through, and which it is, once it is noted: where it had a task before that.
-#[derive(Debug, Default)]
-struct SeenThrough {
-    id: Option<AttemptId>,
-    task: Option<AbortHandle>,
 }
 
 /// What an attempt that is over had been told.
@@ -70,14 +54,10 @@ pub(crate) struct Told {
 }
 
 impl Stop {
-    fn seen_through(&self) -> MutexGuard<'_, SeenThrough> {
-        self.seen_through.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
         self.asked.notify_waiters();
-        self.task.wake();
+        self.waker.wake();
     }
 
     pub(crate) fn end(&self) {
@@ -94,10 +74,10 @@ impl Stop {
         self.is_asked.load(Ordering::SeqCst)
     }
 
-    /// Whether the attempt is asked to stop; else the task that sees it through is woken when it is.
+    /// Whether the attempt is asked to stop; else it is woken when it is.
     pub(crate) fn is_asked_or_wakes(&self, cx: &task::Context<'_>) -> bool {
         self.is_asked() || {
-            self.task.register(cx.waker());
+            self.waker.register(cx.waker());
             self.is_asked()
         }
     }
@@ -139,13 +119,13 @@ impl Attempts {
 
     /// Where an attempt learns that it is asked to stop.
     pub(crate) fn stop(&self, id: AttemptId) -> Arc<Stop> {
-        self.of(id).change(|entries| entries.entry(id).or_default().stop.clone())
+        self.of(id).change(|entries| entries.entry(id).or_default().clone())
     }
 
     /// Whether an attempt is asked to stop.
     pub(crate) fn is_asked(&self, id: AttemptId) -> bool {
         let part = self.of(id);
-        !part.is_empty() && part.entries().get(&id).is_some_and(|entry| entry.stop.is_asked())
+        !part.is_empty() && part.entries().get(&id).is_some_and(|stop| stop.is_asked())
     }
 
     /// Asks an attempt to stop.
@@ -155,36 +135,7 @@ impl Attempts {
 
     /// Notes an attempt that is under way already, and may be asked to stop from now on.
     pub(crate) fn enter(&self, id: AttemptId, stop: &Arc<Stop>) {
-        let mut seen_through = stop.seen_through();
-        seen_through.id = Some(id);
-        let entry = Entry { stop: stop.clone(), task: seen_through.task.clone() };
-        self.of(id).change(|entries| drop(entries.insert(id, entry)));
-    }
-
-    /// Notes the task that sees an attempt through which may be entered at any time, or has been.
-    pub(crate) fn note_task(&self, stop: &Stop, task: AbortHandle) {
-        let mut seen_through = stop.seen_through();
-        seen_through.task = Some(task.clone());
-        let entered = seen_through.id;
-        drop(seen_through);
-        if let Some(id) = entered {
-            self.of(id).change(|entries| match entries.get_mut(&id) {
-                Some(entry) => entry.task = Some(task),
-                // It has ended, or all have been dropped.
-                None => task.abort(),
-            });
-        }
-    }
-
-    /// Notes the task that sees an attempt through. `spawn` is called under the lock, so that the task cannot
-    /// have been forgotten before it is noted; it is not called once all is closed.
-    pub(crate) fn see_through(&self, id: AttemptId, spawn: impl FnOnce(Arc<Stop>) -> AbortHandle) {
-        self.of(id).change(|entries| {
-            if !self.is_closed() {
-                let entry = entries.entry(id).or_default();
-                entry.task = Some(spawn(entry.stop.clone()));
-            }
-        });
+        self.of(id).change(|entries| drop(entries.insert(id, stop.clone())));
     }
 
     /// The attempt is over; answers what it had been told.
@@ -193,7 +144,7 @@ impl Attempts {
         if part.is_empty() {
             return Told::default();
         }
-        let Some(Entry { stop, .. }) = part.change(|entries| entries.remove(&id)) else {
+        let Some(stop) = part.change(|entries| entries.remove(&id)) else {
             return Told::default();
         };
         stop.end();
@@ -206,16 +157,11 @@ impl Attempts {
         self.is_closed.load(Ordering::SeqCst)
     }
 
-    /// Drops every attempt that waits for something, and lets none begin; answers how many there were.
-    pub(crate) fn close(&self) -> usize {
-        // Whoever has not seen this has noted its task before its part is taken.
+    /// Lets none begin, and all that wait to be asked to stop wait no more.
+    pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
-        let entries: Vec<_> =
-            self.parts.iter().flat_map(|part| part.change(std::mem::take).into_values()).collect();
-        for entry in &entries {
-            entry.stop.end();
+        for stop in self.parts.iter().flat_map(|part| part.change(std::mem::take).into_values()) {
+            stop.end();
         }
-        let tasks = entries.into_iter().filter_map(|entry| entry.task);
-        tasks.map(|task| task.abort()).count()
     }
 }

@@ -18,12 +18,14 @@ pub(crate) struct Own {
     desk: Arc<dyn Bus>,
     /// By the numbers of the services.
     handlers: Vec<Arc<dyn Handler>>,
+    /// None of what is begun outside of a worker.
+    pub(crate) worker: Option<usize>,
 }
 
 impl Own {
-    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn of(shared: &Arc<Shared>, worker: Option<usize>) -> Self {
         let handlers = shared.registry.numbered().map(|entry| entry.handler.apart()).collect();
-        Self { desk: Arc::new(Desk(shared.clone())), handlers }
+        Self { desk: Arc::new(Desk(shared.clone())), handlers, worker }
     }
 
     /// Begins an attempt of the service with this number in the registry.

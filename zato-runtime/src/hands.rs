@@ -61,7 +61,7 @@ impl Hand {
 pub(crate) struct Hands {
     all: Box<[Hand]>,
     /// Woken when a worker has more in hand than it begins now.
-    filled: Notify,
+    filled: Arc<Notify>,
     /// How many workers have been woken and have not had their turn since.
     woken: Arc<AtomicUsize>,
 }
@@ -85,6 +85,10 @@ impl Bell {
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         if !self.has_rung.swap(true, Ordering::SeqCst) {
             self.woken.fetch_add(1, Ordering::SeqCst);
         }
@@ -105,9 +109,14 @@ impl Hands {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             all: (0..workers).map(|_| Hand::default()).collect(),
-            filled: Notify::new(),
+            filled: Arc::default(),
             woken: Arc::default(),
         }
+    }
+
+    /// What is woken when a worker has more in hand than it begins now.
+    pub(crate) fn all_filled(&self) -> Arc<Notify> {
+        self.filled.clone()
     }
 
     pub(crate) fn len(&self) -> usize {

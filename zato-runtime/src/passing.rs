@@ -1,9 +1,7 @@
 //! Runs what passes by the state of the engine: the same attempt, with less around it.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::Poll;
 
 use zato_core::{Moment, Outcome};
 
@@ -14,9 +12,10 @@ use crate::engine::{Express, Follow, Place, PutBack, SetOut};
 use crate::hands::Look;
 use crate::record::{Batch, Delivery, Ended};
 use crate::retry::Brought;
+use crate::seats::{Seat, Seated, Stands};
 use crate::settle::{pass, settle};
 use crate::within::Within;
-use crate::worker::{Recorded, Rest, Workers, step_aside};
+use crate::worker::{MOST_AT_ONCE, Recorded, Rest, Workers, step_aside};
 
 impl Workers {
     /// How many a worker has in hand that pass by.
@@ -43,10 +42,16 @@ impl Workers {
     }
 
     /// Runs all that a worker has in hand that passes by, with what follows from each.
-    pub(crate) async fn run_passing(self: &Arc<Self>, worker: usize, own: &Own, now: Moment) {
+    pub(crate) async fn run_passing(
+        self: &Arc<Self>,
+        worker: usize,
+        own: &Own,
+        seat: &mut Arc<Seat>,
+        now: Option<Moment>,
+    ) {
         let Some(express) = self.shared.engine.express() else { return };
         let hand = self.hands.of(worker);
-        let mut track = Track { workers: self, express, worker, own, now: Some(now) };
+        let mut track = Track { workers: self, express, worker, own, seat, now };
         while express.in_hand(worker) > 0 {
             if self.hands.anyone_is_woken() {
                 track.now = None;
@@ -55,7 +60,7 @@ impl Workers {
             if self.shared.attempts.is_closed() {
                 return;
             }
-            let started = poll_fn(|cx| Poll::Ready(track.run(cx))).await;
+            let started = track.run();
             if !started.is_empty() {
                 track.now = None;
                 hand.put_first(started);
@@ -66,27 +71,44 @@ impl Workers {
 }
 
 impl Workers {
-    /// Gives an attempt that waits for something, and passes by, a task of its own.
-    fn set_out(self: &Arc<Self>, express: &dyn Express, worker: usize, running: Running) {
-        let stop = Arc::new(Stop::default());
-        let Some(SetOut { place, joined }) = express.set_out(worker, stop.clone()) else {
-            if let Some(delivery) = express.promote(worker) {
-                self.see_through(delivery, running, None, None);
+    /// Goes on with attempts that have waited for something and been woken; answers whether there were any.
+    pub(crate) async fn go_on(self: &Arc<Self>, worker: usize) -> bool {
+        let many = self.seats.woken(worker);
+        if many > 1 {
+            self.hands.tell_of_several();
+        }
+        for _ in 0..many.min(MOST_AT_ONCE) {
+            if self.hands.anyone_is_woken() {
+                step_aside().await;
             }
-            return;
-        };
-        self.tell_of(joined.as_deref());
-        let workers = self.clone();
-        let mut within = Within::new(running, None, stop.clone(), self.shared.config.cancel_grace);
-        let task = tokio::spawn(async move {
-            // By reference, since what is awaited would stand beside what is captured.
-            let brought = (&mut within).await;
-            within.end();
-            if let Some(rest) = workers.conclude_outside(place, brought) {
-                rest.await;
+            if self.shared.attempts.is_closed() {
+                break;
             }
-        });
-        self.shared.attempts.note_task(&stop, task.abort_handle());
+            let Some((seat, mut seated)) = self.seats.next(worker) else { break };
+            self.hands.of(worker).begins();
+            match seat.poll(&mut seated) {
+                Poll::Pending => seat.sit(seated),
+                Poll::Ready(brought) => {
+                    let Seated { within, stands } = seated;
+                    self.seats.leave(seat);
+                    let rest = match stands {
+                        Stands::Outside(place) => {
+                            within.end();
+                            self.conclude_outside(place, brought)
+                        }
+                        Stands::Held(delivery, watched) => {
+                            drop((within, watched));
+                            self.shared.config.clock.look();
+                            self.follows(self.conclude(*delivery, brought, false))
+                        }
+                    };
+                    if let Some(rest) = rest {
+                        tokio::spawn(rest);
+                    }
+                }
+            }
+        }
+        many > 0
     }
 
     /// Records what follows from an attempt that went on by itself; answers with what is left to do.
@@ -123,21 +145,23 @@ struct Track<'a> {
     express: &'a dyn Express,
     worker: usize,
     own: &'a Own,
+    /// For the next that waits for something.
+    seat: &'a mut Arc<Seat>,
     /// What time it is, where somebody has just looked.
     now: Option<Moment>,
 }
 
 impl Track<'_> {
     /// Runs the next, and its callback if that passes as well; answers with what else is started.
-    fn run(&mut self, cx: &mut task::Context<'_>) -> Batch<Delivery> {
+    fn run(&mut self) -> Batch<Delivery> {
         let shared = &self.workers.shared;
         let now = self.now.take().unwrap_or_else(|| shared.config.clock.moment());
         let Some(mut plain) = self.express.begin(self.worker, now) else { return Batch::new() };
         loop {
             self.workers.hands.of(self.worker).begins();
             let mut running = self.own.begin(plain.service, plain.invocation, 1);
-            let Poll::Ready(brought) = Pin::new(&mut running).poll(cx) else {
-                self.workers.set_out(self.express, self.worker, running);
+            let Poll::Ready(brought) = self.seat.poll_first(&mut running) else {
+                self.set_out(running);
                 return Batch::new();
             };
             drop(running);
@@ -158,6 +182,21 @@ impl Track<'_> {
                 }
             }
         }
+    }
+
+    /// Has an attempt go on by itself that waits for something.
+    fn set_out(&mut self, running: Running) {
+        let (workers, stop) = (self.workers, Arc::new(Stop::default()));
+        let Some(SetOut { place, joined }) = self.express.set_out(self.worker, stop.clone()) else {
+            if let Some(delivery) = self.express.promote(self.worker) {
+                workers.see_through(Some(self.worker), delivery, running, None, None);
+            }
+            return;
+        };
+        workers.tell_of(joined.as_deref());
+        let within = Within::new(running, None, stop, workers.shared.config.cancel_grace);
+        let seat = std::mem::replace(self.seat, workers.seats.empty(Some(self.worker)));
+        seat.sit_first(Seated { within, stands: Stands::Outside(place) });
     }
 
     /// Settles what has not passed; answers with what that has started.

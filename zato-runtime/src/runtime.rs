@@ -15,6 +15,7 @@ use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 use crate::builder::Builder;
 use crate::engine::Capability;
 use crate::error::Error;
+use crate::seats::Closer;
 use crate::shared::Shared;
 use crate::worker::Workers;
 
@@ -48,6 +49,8 @@ struct Inner {
 struct Parts {
     shared: Arc<Shared>,
     tasks: Vec<AbortHandle>,
+    /// Where attempts wait for something.
+    seats: Closer,
     /// The tokio runtime that the bus was started on.
     tokio: Handle,
     /// Set when the one shutdown begins.
@@ -86,10 +89,11 @@ impl Runtime {
     }
 
     fn run(shared: Arc<Shared>, workers: usize, tokio: Handle) -> Self {
-        let tasks = Workers::start(&shared, workers);
+        let (tasks, seats) = Workers::start(&shared, workers);
         let parts = Parts {
             shared: shared.clone(),
             tasks,
+            seats,
             tokio,
             is_stopping: AtomicBool::new(false),
             has_stopped: watch::Sender::new(false),
@@ -226,7 +230,8 @@ impl Runtime {
 impl Parts {
     /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
     fn end(&self) -> (usize, usize) {
-        let cut_off = self.shared.attempts.close();
+        self.shared.attempts.close();
+        let cut_off = self.seats.close();
         self.shared.watch.close();
         self.tasks.iter().for_each(AbortHandle::abort);
         (cut_off, self.shared.engine.close())

@@ -29,6 +29,11 @@ impl Within {
         Self { running, limit, stop, grace, stopped: None }
     }
 
+    /// Whether the attempt is asked to stop; else it is woken when it is.
+    pub(crate) fn is_asked_or_wakes(&self, cx: &Context<'_>) -> bool {
+        self.stop.is_asked_or_wakes(cx)
+    }
+
     /// It has brought something; whoever still waits for it to be asked to stop waits for nothing.
     pub(crate) fn end(self) {
         self.stop.end();

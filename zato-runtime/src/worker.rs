@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 use zato_core::bus::Step;
 use zato_core::{Ending, Outcome};
 
 use crate::desk::Own;
 use crate::dispatch::Running;
 use crate::engine::OnEntered;
-use crate::hands::{Bell, Hand, Hands};
+use crate::hands::{Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
+use crate::seats::{Closer, Seated, Seats, Stands};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
 use crate::watch::Watched;
@@ -32,7 +32,7 @@ use crate::words::count;
 const TAKEN_AT_ONCE_NS: u64 = 20_000;
 
 /// The most deliveries that a worker takes at once.
-const MOST_AT_ONCE: usize = 32;
+pub(crate) const MOST_AT_ONCE: usize = 32;
 
 /// How long a worker goes on before it lets something else run on its thread.
 const MOST_IN_A_ROW: Duration = Duration::from_micros(100);
@@ -45,7 +45,7 @@ const LONG: Duration = Duration::from_millis(1);
 const TOKIO_LOOKS_EVERY: usize = 61;
 
 /// How long a worker that has nothing to do leaves alone what another has in hand.
-const PATIENCE: Duration = Duration::from_millis(1);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a settle started, once it is recorded.
 pub(crate) type Recorded = Step<'static, Batch<Delivery>>;
@@ -60,6 +60,8 @@ pub(crate) struct Workers {
     live: AtomicUsize,
     /// What each of them has taken and not begun.
     pub(crate) hands: Hands,
+    /// Where attempts wait that pass by the state of the engine.
+    pub(crate) seats: Seats,
     /// What attempts hold on to that are begun outside of a worker.
     own: Own,
 }
@@ -86,7 +88,7 @@ impl Drop for Alive {
 
 impl Workers {
     /// Starts `count` workers on the tokio runtime of the caller.
-    pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> Vec<AbortHandle> {
+    pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> (Vec<AbortHandle>, Closer) {
         if let Some(express) = shared.engine.express() {
             let services: Vec<_> =
                 shared.registry.numbered().map(|entry| (entry.name, entry.is_plain)).collect();
@@ -98,11 +100,13 @@ impl Workers {
             });
             express.set_up(count, &services, on_entered);
         }
+        let hands = Hands::new(count);
         let workers = Arc::new(Self {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
-            hands: Hands::new(count),
-            own: Own::of(shared),
+            seats: Seats::new(count, hands.all_filled()),
+            hands,
+            own: Own::of(shared, None),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
         shared.watch.start(Arc::new(move |delivery, brings| {
@@ -115,22 +119,27 @@ impl Workers {
             let alive = Alive(workers.clone());
             tokio::spawn(async move { alive.0.clone().work(worker).await }).abort_handle()
         };
-        (0..count).map(start).collect()
+        let seats = workers.seats.closer();
+        ((0..count).map(start).collect(), seats)
     }
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
-        let (bell, own) = (self.hands.bell().await, Own::of(&self.shared));
+        let (bell, own) = (self.hands.bell().await, Own::of(&self.shared, Some(worker)));
+        self.seats.set_bell(worker, &bell);
+        let mut seat = self.seats.empty(Some(worker));
         loop {
             let batch = self.take(worker, most, &bell).await;
             // It may have been rung once more while the wait was given up.
             bell.hush();
             let clock = &self.shared.config.clock;
-            let (count, began) = (batch.len() + self.passing(worker), clock.moment());
+            let began = clock.moment();
+            let count = batch.len() + self.passing(worker) + self.seats.woken(worker).min(MOST_AT_ONCE);
             self.hands.fill(worker, batch);
-            self.run_passing(worker, &own, began).await;
+            let has_gone_on = self.go_on(worker).await;
+            self.run_passing(worker, &own, &mut seat, (!has_gone_on).then_some(began)).await;
             self.run_all(hand, &own).await;
             let took = clock.moment().since(began);
             let each = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / count.max(1) as u64).max(1);
@@ -144,48 +153,6 @@ impl Workers {
                     step_aside().await;
                 }
                 (in_a_row, busy) = (0, Duration::ZERO);
-            }
-        }
-    }
-
-    /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
-    /// its thread.
-    async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
-        if let Some(express) = self.shared.engine.express() {
-            let taken = express.refill(worker, most);
-            if taken > 1 {
-                self.hands.tell_of_several();
-            }
-            if taken > 0 {
-                return Batch::new();
-            }
-        }
-        match self.shared.engine.deliver(most) {
-            Step::Now(batch) => batch.unwrap_or_default(),
-            later @ Step::Later(_) => self.hands.wait(bell, self.take_later(worker, later)).await,
-        }
-    }
-
-    async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
-        loop {
-            if self.hands.others_hold(worker) || self.others_have_passing(worker) {
-                let look = self.hands.look();
-                if let Ok(batch) = timeout(PATIENCE, &mut delivered).await {
-                    return batch;
-                }
-                let batch = self.hands.take_over(worker, &look);
-                if !batch.is_empty() || self.put_back_passing(worker, &look) {
-                    return batch;
-                }
-                continue;
-            }
-            let mut filled = pin!(self.hands.filled());
-            let taken = poll_fn(|cx| match Pin::new(&mut delivered).poll(cx) {
-                Poll::Ready(batch) => Poll::Ready(Some(batch)),
-                Poll::Pending => filled.as_mut().poll(cx).map(|()| None),
-            });
-            if let Some(batch) = taken.await {
-                return batch;
             }
         }
     }
@@ -229,7 +196,7 @@ impl Workers {
                             self.conclude(delivery, brought, false)
                         }
                         Poll::Pending => {
-                            self.see_through(delivery, running, limit, watched);
+                            self.see_through(own.worker, delivery, running, limit, watched);
                             continue;
                         }
                     }
@@ -338,29 +305,20 @@ impl Workers {
         }
     }
 
-    /// Gives an attempt that waits for something a task of its own, and its limits.
+    /// Has an attempt that waits for something go on by itself, within its limits.
     pub(crate) fn see_through(
-        self: &Arc<Self>,
+        &self,
+        worker: Option<usize>,
         delivery: Delivery,
         running: Running,
         limit: Option<Limit>,
         watched: Option<Watched>,
     ) {
-        let workers = self.clone();
-        let grace = self.shared.config.cancel_grace;
-        self.shared.attempts.see_through(delivery.id(), |stop| {
-            let mut within = Within::new(running, limit, stop, grace);
-            let task = tokio::spawn(async move {
-                // By reference, since what is awaited would stand beside what is captured.
-                let brought = (&mut within).await;
-                drop((within, watched));
-                workers.shared.config.clock.look();
-                if let Some(follows) = workers.follows(workers.conclude(delivery, brought, false)) {
-                    follows.await;
-                }
-            });
-            task.abort_handle()
-        });
+        let stop = self.shared.attempts.stop(delivery.id());
+        let within = Within::new(running, limit, stop, self.shared.config.cancel_grace);
+        let stands = Stands::Held(Box::new(delivery), watched);
+        // What it waits for may have been told of another waker, and its limits of none.
+        self.seats.empty(worker).sit_woken(Seated { within, stands });
     }
 
     /// Runs what a settle started outside of a worker, once it is recorded; none where it has started nothing. That is
