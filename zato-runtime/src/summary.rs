@@ -12,6 +12,9 @@ use crate::words::rfc3339;
 /// How many bytes of responses are repeated; what comes after is read by CID.
 const MAX_RESPONSES: usize = 8 << 20;
 
+/// What is told of a member takes about so many bytes at the most, but for its response.
+const FEW_BYTES: usize = 512;
+
 /// How a member of a group has ended.
 #[derive(Debug)]
 pub struct Member<'a> {
@@ -65,8 +68,7 @@ impl Summary {
             let is_first = all.json.is_empty();
             all.push(&member)?;
             if is_first {
-                // The others are about as long.
-                all.reserve(all.json.len().saturating_mul(members.size_hint().1.unwrap_or_default()));
+                all.reserve(members.size_hint().1.unwrap_or_default(), all.json.len());
             }
         }
         Ok(all)
@@ -101,9 +103,10 @@ impl Summary {
         true
     }
 
-    /// Makes room for so many bytes more.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.json.reserve(bytes);
+    /// Makes room for so many members, of which some took so many bytes each: the others are about as long.
+    pub fn reserve(&mut self, members: usize, bytes_each: usize) {
+        let most = FEW_BYTES + MAX_RESPONSES / members.max(1);
+        self.json.reserve(members.saturating_mul(bytes_each.min(most)));
     }
 
     /// How many bytes it has.

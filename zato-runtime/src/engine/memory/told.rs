@@ -40,14 +40,14 @@ struct OnTheirWay {
     /// How many are on their way.
     left: u32,
     /// None where some are not told of.
-    told: Option<Told>,
+    written: Option<Written>,
 }
 
 /// What is told of members, put together as it comes.
 #[derive(Debug)]
-struct Told {
+struct Written {
     /// Of all before this slot; none while somebody writes there.
-    written: Option<Summary>,
+    so_far: Option<Summary>,
     next: u32,
     /// Of some behind, by the slot of the first, with the slot after the last.
     ahead: BTreeMap<u32, (u32, Summary)>,
@@ -91,39 +91,43 @@ impl OnTheirWay {
     /// So many from this slot on are on their way no more; answers with what is to be written now.
     fn leave(&mut self, first: u32, count: u32, summary: Option<Summary>) -> Option<Part> {
         self.left = self.left.saturating_sub(count);
-        let (Some(told), Some(summary)) = (&mut self.told, summary) else {
-            self.told = None;
+        let (Some(written), Some(summary)) = (&mut self.written, summary) else {
+            self.written = None;
             return None;
         };
-        if let Some(written) = told.written.as_mut().filter(|written| written.is_empty()) {
-            // The others are about as long.
-            written.reserve(summary.len() / count.max(1) as usize * self.members as usize);
+        if let Some(so_far) = written.so_far.as_mut().filter(|so_far| so_far.is_empty()) {
+            so_far.reserve(self.members as usize, summary.len() / count.max(1) as usize);
         }
-        told.ahead.insert(first, (first + count, summary));
-        told.part()
+        let after = first + count;
+        if first == written.next && written.so_far.is_some() {
+            return written.part(after, summary);
+        }
+        written.ahead.insert(first, (after, summary));
+        None
     }
 
     /// This has been written, if it could be; answers with what is to be written now.
     fn wrote(&mut self, written: Option<Summary>) -> Option<Part> {
-        if let (Some(told), Some(written)) = (&mut self.told, written) {
-            told.written = Some(written);
-            return told.part();
-        }
-        self.told = None;
-        None
+        let (Some(ours), Some(so_far)) = (&mut self.written, written) else {
+            self.written = None;
+            return None;
+        };
+        ours.so_far = Some(so_far);
+        let following = ours.ahead.first_entry().filter(|entry| *entry.key() == ours.next)?;
+        let (after, next) = following.remove();
+        ours.part(after, next)
     }
 
     /// Whether none is on its way, and nobody writes.
     fn is_over(&self) -> bool {
-        self.left == 0 && self.told.as_ref().is_none_or(|told| told.written.is_some())
+        self.left == 0 && self.written.as_ref().is_none_or(|written| written.so_far.is_some())
     }
 }
 
-impl Told {
-    fn part(&mut self) -> Option<Part> {
-        let following = self.ahead.first_entry().filter(|entry| *entry.key() == self.next)?;
-        let written = self.written.take()?;
-        let (after, next) = following.remove();
+impl Written {
+    /// This is to be written now, and all before `after` has been then.
+    fn part(&mut self, after: u32, next: Summary) -> Option<Part> {
+        let written = self.so_far.take()?;
         self.next = after;
         Some(Part { written, next })
     }
@@ -132,8 +136,8 @@ impl Told {
 impl Groups {
     /// So many members of a group are on their way.
     pub(super) fn enter(&mut self, group: Cid, members: u32) {
-        let told = Told { written: Some(Summary::default()), next: 0, ahead: BTreeMap::new() };
-        self.0.insert(group, OnTheirWay { members, left: members, told: Some(told) });
+        let written = Written { so_far: Some(Summary::default()), next: 0, ahead: BTreeMap::new() };
+        self.0.insert(group, OnTheirWay { members, left: members, written: Some(written) });
     }
 
     /// Some are on it no more; answers with the group if they were the last, and with room for what is told of others.
@@ -144,26 +148,22 @@ impl Groups {
         let Untold { group, first, count, summary } = untold;
         let mut empty = Summary::default();
         let mut all = lock(groups);
-        let mut part = match all.0.get_mut(&group) {
-            Some(way) => way.leave(first, count, summary),
-            None => return (None, empty),
-        };
+        let mut way = all.0.get_mut(&group);
+        let mut part = way.as_mut().and_then(|way| way.leave(first, count, summary));
         while let Some(Part { mut written, mut next }) = part {
             drop(all);
             let is_written = written.append(&mut next);
             empty = next;
             all = lock(groups);
-            part = all.0.get_mut(&group).and_then(|way| way.wrote(is_written.then_some(written)));
+            way = all.0.get_mut(&group);
+            part = way.as_mut().and_then(|way| way.wrote(is_written.then_some(written)));
         }
-        let last =
-            if all.0.get(&group).is_some_and(OnTheirWay::is_over) { all.0.remove(&group) } else { None };
+        let is_over = way.is_some_and(|way| way.is_over());
+        let last = if is_over { all.0.remove(&group) } else { None };
         drop(all);
         empty.clear();
-        let told = |way: OnTheirWay| {
-            let told = way.told.filter(|told| told.next == way.members);
-            Last { group, summary: told.and_then(|told| told.written) }
-        };
-        (last.map(told), empty)
+        let summary = |way: OnTheirWay| way.written.filter(|written| written.next == way.members)?.so_far;
+        (last.map(|way| Last { group, summary: summary(way) }), empty)
     }
 
     /// None are any more.
