@@ -8,6 +8,9 @@ use super::codec::ReadTime;
 use super::pass::{Class, Pass};
 use super::rows::Rows;
 
+/// So many rows are deleted one by one.
+const FEW: usize = 8;
+
 /// What has ended and is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
@@ -101,13 +104,21 @@ impl Rows {
         pass.begin(older_than);
         let going = pass.look(&self.connection, most, older_than, limit)?;
         let is_done = pass.has_stopped;
-        let sql = "DELETE FROM invocation WHERE accept BETWEEN ?1 AND ?2";
-        let mut delete = self.connection.prepare_cached(sql)?;
-        // Nearly all of a pass stand one after the other: to look for each takes half as long again.
+        // Nearly all of a pass stand one after the other.
         for run in going.chunk_by(|one, next| one + 1 == *next) {
-            delete.execute([run.first(), run.last()])?;
+            self.forget(run)?;
         }
         Ok(Swept { forgotten: going.len(), is_done })
+    }
+
+    /// Deletes rows that stand one after the other. To look for each takes half as long again, where they are not few.
+    fn forget(&self, run: &[i64]) -> rusqlite::Result<()> {
+        if run.len() <= FEW {
+            let mut one = self.connection.prepare_cached("DELETE FROM invocation WHERE accept = ?1")?;
+            return run.iter().try_for_each(|number| one.execute([number]).map(drop));
+        }
+        let sql = "DELETE FROM invocation WHERE accept BETWEEN ?1 AND ?2";
+        self.connection.prepare_cached(sql)?.execute([run.first(), run.last()]).map(drop)
     }
 
     /// How many of this class have ended and are kept.
