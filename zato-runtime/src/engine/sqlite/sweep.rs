@@ -200,6 +200,15 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_those_that_go_stays() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        (1..=60).for_each(|n| add(rows, n, n == 7 || n % 25 == 0));
+        let swept = rows.sweep(Class::Ended, 0, at(0), 100).expect("it is swept");
+        assert_eq!((swept.forgotten, held(rows)), (57, vec![7, 25, 50]));
+    }
+
+    #[test]
     fn dead_letters_are_kept_apart() {
         let mut store = Store::new();
         let rows = &mut store.rows;
