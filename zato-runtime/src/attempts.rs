@@ -1,4 +1,8 @@
 //! Attempts that somebody may want to stop: those that wait for something, and those that are asked to.
+//!
+//! An attempt is interrupted only if it was told. A handler that has seen `cancelled()` resolve because of a shutdown
+//! and then returns an error has not failed: `Verdict::Again` without a time, which does not count. The memory engine
+//! has no next process to wait for, and gives such invocations up when it closes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

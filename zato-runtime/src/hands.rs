@@ -1,4 +1,10 @@
 //! What workers have taken and not begun: others take it over from one whose handler blocks its thread.
+//!
+//! A worker that was woken runs before the next handler. Tokio keeps a task for the thread that woke it, where no
+//! other thread takes it, and a handler may block that thread. So a worker steps aside when it has woken another, and
+//! one that has nothing to do takes over what another holds and does not come to. It steps aside by waking itself, so
+//! that any thread may take it: `yield_now` keeps a task for its thread until that has nothing else to do. Tokio's
+//! timers still stand still while every thread that is awake blocks.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

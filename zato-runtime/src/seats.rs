@@ -1,5 +1,14 @@
-//! Attempts that wait for something. Each has a seat, and whoever wakes it has a worker go on with it: a task for each
-//! would cost more than all else that is done for it.
+//! Attempts that wait for something. Each has a seat, and whoever wakes it has a worker go on with it: a task for
+//! each would cost more than all else that is done for it.
+//!
+//! The waker of a seat is used again and again. Whoever wakes it lines it up with its worker, and wakes that if it
+//! sleeps; the worker polls the attempt as it polls new ones, in turn with them. Most of what a handler that waits
+//! costs beside was the allocations that one thread makes for a task and another frees: on its worker's thread there
+//! are none of those. *No wake-up is lost*: a seat that is woken while nobody sits there keeps the word, and who sits
+//! down looks. A worker that has nothing to do takes half of what another has woken; what one does not come to whose
+//! handler blocks is taken over after a millisecond, as what it has in hand is. All attempts that wait have seats,
+//! those that are held and have limits too. A shutdown drops whoever sits (`Closer`); the workers hold the seats, so
+//! they go with tokio as tasks would.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

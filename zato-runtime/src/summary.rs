@@ -3,6 +3,9 @@
 //! There may be a hundred thousand, and the engine waits: what needs no escape is written as it stands, and what stands
 //! before and behind a response as it was written before. Who runs members may write of those that it has run, one after
 //! the other, and the parts are put together.
+//!
+//! Where a payload stands inside JSON (failure reports, fan-in rows) it is text where it is UTF-8 and base64 under a
+//! key of its own where it is not.
 
 use serde_json::value::RawValue;
 use zato_core::{Cid, Kind, Moment, Outcome, Payload, ServiceName};

@@ -1,6 +1,6 @@
 //! Limits watched from outside: a handler that blocks its thread cannot keep its attempt from ending.
 //!
-//! What waits for something is stopped where it waits, by a timer in its own task. What never comes back to its task
+//! What waits for something is stopped where it waits, by a timer that it is polled with. What never comes back from a poll
 //! is found here, by a thread that sleeps until the earliest limit.
 
 use std::collections::BTreeMap;

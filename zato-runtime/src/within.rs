@@ -1,4 +1,4 @@
-//! An attempt that waits for something, within its limits. A task holds it for as long as that takes, so it is small.
+//! An attempt that waits for something, within its limits. It has a seat for as long as that takes, so it is small.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -158,7 +158,7 @@ impl Workers {
     }
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
-    /// done after its first step goes on in a task of its own, and so does a settle that takes time.
+    /// done after its first step has a seat from then on, and a settle that takes time a task.
     pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
         let mut granted = Batch::new();
         loop {

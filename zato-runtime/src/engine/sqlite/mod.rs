@@ -1,4 +1,56 @@
 //! The engine that keeps everything in one file: `sqlite:PATH`.
+//!
+//! **Changed in memory, answered from disk.** A verb changes the state under its lock and leaves what it changed in a
+//! list. One thread at a time (`writer`) takes the list, writes it as one transaction and, when that has been synced,
+//! answers all who wait for it: group commit, without a timer. *What the state does not hold stands in the file
+//! exactly as it is*: what has ended is let go of when it is written, and so is what waits beyond the window of its
+//! service. So a look-up asks the state, and then the file; a tree or a list is read beside the lock and patched with
+//! what the state holds.
+//!
+//! **What cannot be written is written later.** The list is kept and tried again, and every change can be made twice,
+//! so it need not be known whether a failed commit has reached the disk. Whoever asked is told that it is unknown,
+//! with the CID; a full disk is waited for instead. After anything but a full disk or a lock the file is closed,
+//! opened again, and its log moved into it (a truncating checkpoint) before anything is answered. The log is written
+//! again before that, as it is read: what a failed sync has left in the cache alone no later sync would write, and a
+//! file that is half moved from such a log could not be mended. *A receipt is never given for what is not on disk.*
+//! What is damaged will not pass: who waits for an outcome then is told (`Engine::damaged`), and nothing is swept,
+//! since what cannot be read may be what is old. A lock that this process cannot get since it could not give it back
+//! is let go of by closing every connection. Below `disk_reserve` no calls are taken, and settles go on.
+//!
+//! **Three steps a round.** What a worker waits for is started in the step that accepts or creates it; where many end
+//! while the disk is busy once, as many are in hand and as many on their way. A start is on disk before its handler
+//! runs, so a death is always counted: `attempts`, and `losses` apart. One loss before the limit an invocation runs
+//! beside no other such.
+//!
+//! **Windows** (`state/window`, `state/beyond`). A queue holds 4,096 of what may start, in order; what comes then
+//! stands beyond, is let go of when it is written as it stands, and is read again by `(rank, line_at, accept)` when
+//! the queue is half empty. A lane knows who has its key, where that is held, and a page of those that come next;
+//! when they are used up it asks the file, and so does a call with a key whose lane nobody held stands in. Of what is
+//! due later it is known when the first is, for each service; then that service's line is read. Of what is to be
+//! ended without being run it is known when the first is, for all; then it is read and delivered to be ended
+//! (`state/written_ends`). So nothing that waits must be held, and a program that nothing is due of sleeps. *Written
+//! as it stands* is by numbers: what is put beyond takes the next one, and is let go of when all is on disk that was
+//! changed before that; the number of its acceptance would say too much of a key that has just been given to it. What
+//! comes to be due in the file stands behind those of its service that are held, whatever its priority.
+//!
+//! **Restart** holds what ran (as a new attempt) and open groups; all else is beyond. Beside that the lanes are
+//! looked through for one of which nobody has the key, which is so where its process died while a handler that had
+//! ended lingered. Calls of earlier attempts are not noted: they are the children of the invocation in the file,
+//! compared by what they are.
+//!
+//! **The file.** `application_id` is `zato`, `user_version` the format (1); steps go forward only (`format.rs`), a
+//! newer file is refused. `PATH.lock` holds the owner's pid under a lock of the operating system.
+//!
+//! | table | a row is |
+//! |---|---|
+//! | `service` | a service that was ever named: `id`, `name`, `paused` |
+//! | `invocation` | one invocation from its acceptance on, changed in place: `accept` (its number, the key), `cid`, `state` (0 waiting, 1 running, 2 open group, 3 ended, 4 dead letter), what was asked for, where it stands in line (`rank`, `line_at`, `lane`, `in_lane`, `ends_at`), what became of attempts (`attempts`, `failed`, `losses`, `tried`, `next_at`), how it ended |
+//! | `idempotency` | a key that lives: `service`, `name`, the first `cid`, a digest, `at` |
+//!
+//! Indexes: `cid`; `parent`, `root`, `slot_group`, `hidden_by` where there is one; what has not ended by `(state,
+//! accept)`; what waits by its place in line, its lane, when it ends; dead letters. The view `readable` shows all of
+//! it in words. Sweeps go along with transactions, a few rows each; where nothing is written, `sweeper` wakes when
+//! the oldest becomes too old, and only then. Checkpoints run on a connection of their own.
 
 mod error;
 mod lock;

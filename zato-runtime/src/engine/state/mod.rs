@@ -1,4 +1,15 @@
 //! What every engine of one process does alike: who waits, who runs, whose turn it is, and what follows from an end.
+//!
+//! **One table has a place for each invocation that is held or kept** (`state/table`), found by its CID and tied to
+//! what is above, below and beside it, so a tree is walked and not searched for. What has ended is not forgotten
+//! while that above it has not; one that is forgotten while something is below it stays as a gap, and goes with the
+//! last of them. In the file a tree is its rows with their parents; what stands below a row that is gone is taken to
+//! be below the root, and what runs a root again stands beside it.
+//!
+//! **A ticket and a lease say where what they are for stands.** Its number is what they are checked by, so what waits
+//! or runs is looked up by its CID when it comes and when it goes, and not in between. CIDs that this process has
+//! minted one after the other stand side by side in the table (`cid::SideBySide`): they come and go together. Others
+//! cannot be made up to do so.
 
 #![cfg_attr(
     not(feature = "sqlite"),
