@@ -108,7 +108,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Seat {
     /// Polls an attempt that sits nowhere, and will sit here where it waits for something.
     pub(crate) fn poll_first(self: &Arc<Self>, running: &mut Running) -> Poll<Brought> {
-        self.is_woken.store(false, Ordering::SeqCst);
+        // A word for somebody who sat here before. None of this one's can have come yet.
+        if self.is_woken.load(Ordering::Relaxed) {
+            self.is_woken.store(false, Ordering::Relaxed);
+        }
         Pin::new(running).poll(&mut Context::from_waker(&waker_ref(self)))
     }
 
