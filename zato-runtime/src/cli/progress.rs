@@ -44,8 +44,7 @@ impl Counts {
         }
     }
 
-    fn end(&self) {
-        self.ended.fetch_add(1, Ordering::SeqCst);
+    fn look(&self) {
         if self.live() == 0 {
             self.idle.notify_one();
         }
@@ -73,7 +72,9 @@ impl Observer for Counts {
         if channel == Channel::InvokeAsyncCallback {
             self.callbacks.fetch_sub(1, Ordering::SeqCst);
         }
-        self.end();
+        // It may be told of again, under another CID, where it takes another way.
+        self.accepted.fetch_sub(1, Ordering::SeqCst);
+        self.look();
     }
 
     fn ended(&self, ended: &Ended) {
@@ -83,7 +84,8 @@ impl Observer for Counts {
         if !ended.outcome.is_completed() {
             self.failed.fetch_add(1, Ordering::SeqCst);
         }
-        self.end();
+        self.ended.fetch_add(1, Ordering::SeqCst);
+        self.look();
     }
 }
 
@@ -188,4 +190,32 @@ fn bar(length: Option<u64>) -> ProgressBar {
         None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
     };
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use zato_core::{Invocation, Outcome, Payload, ServiceName};
+
+    use super::*;
+    use crate::cid::mint;
+
+    #[test]
+    fn what_is_refused_and_comes_again_is_counted_once() {
+        let (counts, channel) = (Counts::default(), Channel::InvokeAsyncCallback);
+        let [refused, taken] = [mint(), mint()];
+        counts.entering(refused, channel);
+        counts.refused(refused, channel);
+        counts.entering(taken, channel);
+        assert_eq!(counts.live(), 1);
+        let (service, at) = (ServiceName::linked("a"), SystemTime::UNIX_EPOCH.into());
+        let invocation = Arc::new(Invocation::root(taken, service, Payload::empty(), channel));
+        let outcome = Outcome::Completed(Payload::empty());
+        let (attempts, started_at) = (1, Some(at));
+        counts.ended(&Ended { invocation, outcome, attempts, started_at, ended_at: at, before: None });
+        let summary = Progress::new(None).finish(1, &counts);
+        assert_eq!((counts.live(), summary.invocations, summary.callbacks), (0, 1, 1));
+    }
 }
