@@ -181,6 +181,45 @@ async fn whoever_wakes_them_and_whenever_each_goes_on() -> Result<(), Error> {
     Ok(())
 }
 
+/// Goes on and on until another has ended.
+#[service(name = "waits.spins")]
+async fn spins(_: &Context, (): (), has_ended: &Ended) -> Result<()> {
+    poll_fn(|cx| {
+        if has_ended.0.load(Ordering::SeqCst) {
+            return Poll::Ready(Ok(()));
+        }
+        // At once, not when its thread has nothing else to do.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
+#[service(name = "waits.ends")]
+async fn ends(_: &Context, (): (), has_ended: &Ended) -> Result<()> {
+    has_ended.0.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+#[derive(Clone, Default)]
+struct Ended(Arc<AtomicBool>);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_and_on_keeps_nothing_from_its_turn() -> Result<(), Error> {
+    let services = [spins::service().erased(), ends::service().erased()];
+    let runtime = builder().services(services).provide(Ended::default()).start().await?;
+    let mut called = Vec::new();
+    for _ in 0..200 {
+        called.push(runtime.invoke_async(spins::service(), ()).await?);
+    }
+    called.push(runtime.invoke_async(ends::service(), ()).await?);
+    for cid in called {
+        let outcome = timeout(LONG, runtime.outcome(cid)).await.expect("the last has its turn")?;
+        assert!(outcome.is_completed(), "{outcome}");
+    }
+    finish(&runtime).await
+}
+
 /// Is there as long as a handler is.
 #[derive(Clone, Default)]
 struct Held(Arc<AtomicUsize>);

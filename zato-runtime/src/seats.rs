@@ -275,11 +275,12 @@ impl Seats {
         (0..self.0.all.len()).any(|other| other != worker && self.woken(other) > 0)
     }
 
-    /// A worker has nothing to do: whoever wakes one of its seats wakes it. Answers whether it has not.
+    /// A worker has nothing to do: whoever wakes one of its seats wakes it. Answers whether it has not, and no other
+    /// has several.
     pub(crate) fn falls_asleep(&self, worker: usize) -> bool {
         let row = self.row(worker);
         row.is_asleep.store(true, Ordering::SeqCst);
-        self.woken(worker) == 0
+        self.woken(worker) == 0 && !self.share(worker)
     }
 
     pub(crate) fn is_up(&self, worker: usize) {
@@ -292,7 +293,7 @@ impl Seats {
     }
 
     /// Has a worker that has nothing to do go on with half of what another is to; answers whether there was anything.
-    pub(crate) fn share(&self, worker: usize) -> bool {
+    fn share(&self, worker: usize) -> bool {
         let mut others = (0..self.0.all.len()).filter(|other| *other != worker);
         others.any(|other| self.woken(other) > 1 && self.bring(worker, other, |many| many.div_ceil(2)))
     }

@@ -27,13 +27,13 @@ impl Workers {
         }
         match self.shared.engine.deliver(most) {
             Step::Now(batch) => batch.unwrap_or_default(),
-            Step::Later(_) if self.seats.woken(worker) > 0 || self.seats.share(worker) => Batch::new(),
             later @ Step::Later(_) => {
                 let mut taken = pin!(self.take_later(worker, later));
-                // As long as none of its seats has been woken.
-                let batch = poll_fn(|cx| {
-                    let sleeps = self.seats.falls_asleep(worker);
-                    if sleeps { taken.as_mut().poll(cx) } else { Poll::Ready(Batch::new()) }
+                // What the engine has is taken first, so that whoever goes on and on keeps nothing from its turn.
+                let batch = poll_fn(|cx| match taken.as_mut().poll(cx) {
+                    Poll::Pending if self.seats.falls_asleep(worker) => Poll::Pending,
+                    Poll::Pending => Poll::Ready(Batch::new()),
+                    batch @ Poll::Ready(_) => batch,
                 });
                 let batch = self.hands.wait(bell, batch).await;
                 self.seats.is_up(worker);
