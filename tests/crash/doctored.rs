@@ -82,8 +82,7 @@ const MOMENT: [(&str, Damage, Rule); 4] = [
     ("a promise is kept later", Gone("cid = IT"), Rule::Receipt),
 ];
 
-/// What was called from outside, by itself.
-/// What was called from outside, and runs no dead letter again.
+/// What was called from outside by itself, and runs no dead letter again.
 const ROOT: &str =
     "channel = 1 AND slot_group IS NULL AND parent IS NULL AND options ->> '$.again_of' IS NULL";
 

@@ -33,6 +33,7 @@
 //! lowest layer first: a module uses only what stands above its line.
 
 mod apart;
+mod lock;
 mod clock;
 mod words;
 mod config;

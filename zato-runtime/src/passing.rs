@@ -15,7 +15,7 @@ use crate::retry::Brought;
 use crate::seats::{Seat, Seated, Stands};
 use crate::settle::{pass, settle};
 use crate::within::Within;
-use crate::worker::{MOST_AT_ONCE, Recorded, Rest, Workers, step_aside};
+use crate::worker::{Recorded, Rest, Workers, step_aside};
 
 impl Workers {
     /// How many a worker has in hand that pass by.
@@ -68,54 +68,11 @@ impl Workers {
             }
         }
     }
-}
-
-impl Workers {
-    /// Goes on with attempts that have waited for something and been woken; answers whether there were any.
-    pub(crate) async fn go_on(self: &Arc<Self>, worker: usize) -> bool {
-        let many = self.seats.woken(worker);
-        if many > 1 {
-            self.hands.tell_of_several();
-        }
-        for _ in 0..many.min(MOST_AT_ONCE) {
-            if self.hands.anyone_is_woken() {
-                step_aside().await;
-            }
-            if self.shared.attempts.is_closed() {
-                break;
-            }
-            let Some((seat, mut seated)) = self.seats.next(worker) else { break };
-            self.hands.of(worker).begins();
-            match seat.poll(&mut seated) {
-                Poll::Pending => seat.sit(seated),
-                Poll::Ready(brought) => {
-                    let Seated { within, stands } = seated;
-                    self.seats.leave(seat);
-                    let rest = match stands {
-                        Stands::Outside(place) => {
-                            within.end();
-                            self.conclude_outside(place, brought)
-                        }
-                        Stands::Held(delivery, watched) => {
-                            drop((within, watched));
-                            self.shared.config.clock.look();
-                            self.follows(self.conclude(*delivery, brought, false))
-                        }
-                    };
-                    if let Some(rest) = rest {
-                        tokio::spawn(rest);
-                    }
-                }
-            }
-        }
-        many > 0
-    }
 
     /// Records what follows from an attempt that went on by itself; answers with what is left to do.
-    fn conclude_outside(self: &Arc<Self>, place: Place, brought: Brought) -> Option<Rest> {
+    pub(crate) fn conclude_outside(self: &Arc<Self>, place: Place, brought: Brought) -> Option<Rest> {
         let shared = &self.shared;
         let express = shared.engine.express()?;
-        shared.config.clock.look();
         let brought = match brought {
             Brought::Completed(response) if response.len() <= shared.config.max_payload => {
                 let now = shared.config.clock.moment();

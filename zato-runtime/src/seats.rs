@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Wake};
 
 use futures_util::task::{ArcWake, waker_ref};
@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use crate::dispatch::Running;
 use crate::engine::Place;
 use crate::hands::Bell;
+use crate::lock::lock;
 use crate::record::Delivery;
 use crate::retry::Brought;
 use crate::watch::Watched;
@@ -100,10 +101,6 @@ pub(crate) struct Seats(Arc<Rows>);
 
 /// The same for who shuts down.
 pub(crate) struct Closer(Weak<Rows>);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Seat {
     /// Polls an attempt that sits nowhere, and will sit here where it waits for something.

@@ -1,4 +1,5 @@
-//! What a worker does next: what the engine delivers, what has been woken, or what another worker does not come to.
+//! What a worker does next: what the engine delivers, what has been woken, or what another worker does not come to. What has
+//! been woken it goes on with here.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -10,7 +11,8 @@ use zato_core::bus::Step;
 
 use crate::hands::Bell;
 use crate::record::{Batch, Delivery};
-use crate::worker::{PATIENCE, Workers};
+use crate::seats::{Seated, Stands};
+use crate::worker::{MOST_AT_ONCE, PATIENCE, Workers, step_aside};
 
 impl Workers {
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
@@ -68,5 +70,45 @@ impl Workers {
                 return batch;
             }
         }
+    }
+
+    /// Goes on with attempts that have waited for something and been woken; answers whether there were any.
+    pub(crate) async fn go_on(self: &Arc<Self>, worker: usize) -> bool {
+        let many = self.seats.woken(worker);
+        if many > 1 {
+            self.hands.tell_of_several();
+        }
+        for _ in 0..many.min(MOST_AT_ONCE) {
+            if self.hands.anyone_is_woken() {
+                step_aside().await;
+            }
+            if self.shared.attempts.is_closed() {
+                break;
+            }
+            let Some((seat, mut seated)) = self.seats.next(worker) else { break };
+            self.hands.of(worker).begins();
+            match seat.poll(&mut seated) {
+                Poll::Pending => seat.sit(seated),
+                Poll::Ready(brought) => {
+                    let Seated { within, stands } = seated;
+                    self.seats.leave(seat);
+                    self.shared.config.clock.look();
+                    let rest = match stands {
+                        Stands::Outside(place) => {
+                            within.end();
+                            self.conclude_outside(place, brought)
+                        }
+                        Stands::Held(delivery, watched) => {
+                            drop((within, watched));
+                            self.follows(self.conclude(*delivery, brought, false))
+                        }
+                    };
+                    if let Some(rest) = rest {
+                        tokio::spawn(rest);
+                    }
+                }
+            }
+        }
+        many > 0
     }
 }

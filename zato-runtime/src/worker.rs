@@ -60,7 +60,7 @@ pub(crate) struct Workers {
     live: AtomicUsize,
     /// What each of them has taken and not begun.
     pub(crate) hands: Hands,
-    /// Where attempts wait that pass by the state of the engine.
+    /// Where attempts wait for something.
     pub(crate) seats: Seats,
     /// What attempts hold on to that are begun outside of a worker.
     own: Own,

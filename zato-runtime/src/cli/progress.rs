@@ -72,7 +72,7 @@ impl Observer for Counts {
         if channel == Channel::InvokeAsyncCallback {
             self.callbacks.fetch_sub(1, Ordering::SeqCst);
         }
-        // It may be told of again, under another CID, where it takes another way.
+        // It may be told of again, where it takes another way.
         self.accepted.fetch_sub(1, Ordering::SeqCst);
         self.look();
     }

@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use zato_core::ServiceName;
 
-use super::lock::lock;
 use super::nowhere::Nowhere;
 use super::track::Track;
 use crate::apart::Apart;
@@ -17,6 +16,7 @@ use crate::config::Config;
 use crate::engine::contract::Accepted;
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
+use crate::lock::lock;
 use crate::record::{Accept, Batch, Delivery, Settle, Verdict};
 
 pub(crate) struct Memory {

@@ -29,7 +29,6 @@
 //! What says more is kept whole (`memory/remembered`), and so are dead letters. What ended below a group that is open
 //! is held until that has ended.
 
-mod lock;
 mod keys;
 mod rows;
 mod remembered;

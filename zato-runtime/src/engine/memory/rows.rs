@@ -20,6 +20,15 @@ pub(super) struct Completed<'a> {
     pub(super) ended_at: Moment,
 }
 
+impl Completed<'_> {
+    /// What is told of it to its group.
+    pub(super) fn member(&self) -> Member<'_> {
+        let Self { invocation, response, attempts, started_at, ended_at } = *self;
+        let told = Told::Response(response.kind(), response.as_bytes());
+        Member { cid: invocation.cid, service: invocation.service, told, attempts, started_at, ended_at }
+    }
+}
+
 /// Up to so many bytes a request and a response each are kept here.
 pub(super) const FEW_BYTES: usize = 1_024;
 
@@ -121,12 +130,6 @@ impl Row {
 }
 
 impl Rows {
-    /// With room for so many, and so many bytes of payload.
-    pub(super) fn with_room(rows: usize, bytes: usize) -> Self {
-        let (all, texts) = (VecDeque::with_capacity(rows), VecDeque::with_capacity(bytes));
-        Self { all, texts, ..Self::default() }
-    }
-
     /// Keeps one, of `most` or about so many, and answers its number; none where there is more to say than fits.
     #[inline]
     pub(super) fn push(&mut self, completed: &Completed<'_>, most: usize) -> Option<u64> {

@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use zato_core::{Invocation, Moment, Payload};
+use zato_core::{Moment, Payload};
 
 use super::in_hand::InHand;
-use super::lock::lock;
 use super::members::Members;
 use super::outside::Outsiders;
 use super::rows::{Completed, Rows};
 use super::told::{Last, Untold};
 use crate::engine::express::{Begun, Plain};
+use crate::lock::lock;
 use crate::record::Delivery;
-use crate::summary::{Member, Summary, Told};
+use crate::summary::Summary;
 
 /// How many rows a worker writes before it hands them over.
 pub(super) const ROWS: usize = 32;
@@ -73,14 +73,11 @@ impl Taken {
     #[inline]
     pub(super) fn complete(&mut self, response: &Payload, ended_at: Moment) -> bool {
         let Some(begun) = &self.current else { return false };
-        let is_written = write(&mut self.rows, &mut self.members, begun, response, ended_at);
+        let completed = completed(begun, response, ended_at);
+        let is_written = write(&mut self.rows, &mut self.members, &completed);
         if let Some(slot) = begun.invocation.slot.filter(|_| is_written) {
-            let told = Told::Response(response.kind(), response.as_bytes());
-            let Invocation { cid, service, .. } = *begun.invocation;
-            let started_at = Some(begun.started_at);
-            let member = Member { cid, service, told, attempts: 1, started_at, ended_at };
             let from_here = || Untold::from(slot, std::mem::take(&mut self.empty));
-            self.untold.get_or_insert_with(from_here).push(slot, &member);
+            self.untold.get_or_insert_with(from_here).push(slot, &completed.member());
         }
         is_written
     }
@@ -88,23 +85,20 @@ impl Taken {
     /// The same for one that went on by itself.
     pub(super) fn complete_outside(&mut self, number: u32, response: &Payload, ended_at: Moment) -> bool {
         let Some(begun) = self.outside.passing(number) else { return false };
-        write(&mut self.rows, &mut self.members, begun, response, ended_at)
+        write(&mut self.rows, &mut self.members, &completed(begun, response, ended_at))
     }
 }
 
 #[inline]
-fn write(
-    rows: &mut Rows,
-    members: &mut Members,
-    begun: &Begun,
-    response: &Payload,
-    ended_at: Moment,
-) -> bool {
+fn completed<'a>(begun: &'a Begun, response: &'a Payload, ended_at: Moment) -> Completed<'a> {
     let Begun { invocation, started_at } = begun;
-    let started_at = Some(*started_at);
-    let completed = Completed { invocation, response, attempts: 1, started_at, ended_at };
-    match invocation.slot {
-        None => rows.push(&completed, ROWS).is_some(),
-        Some(slot) => members.push(slot.group, &completed),
+    Completed { invocation, response, attempts: 1, started_at: Some(*started_at), ended_at }
+}
+
+#[inline]
+fn write(rows: &mut Rows, members: &mut Members, completed: &Completed<'_>) -> bool {
+    match completed.invocation.slot {
+        None => rows.push(completed, ROWS).is_some(),
+        Some(slot) => members.push(slot.group, completed),
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use zato_core::{Cid, Slot};
 
-use super::lock::lock;
 use crate::cid::ByCid;
+use crate::lock::lock;
 use crate::summary::{Member, Summary};
 
 /// Members of a group that one worker has run one after the other, and told nobody of.

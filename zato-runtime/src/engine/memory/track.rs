@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment, Payload, ServiceName, Slot as Seat};
 
 use super::in_hand::{Came, InHand, Untaken};
-use super::lock::lock;
 use super::outside::Counted;
 use super::rows::{FEW_BYTES, Rows};
 use super::taken::{Over, ROWS, Slot, Taken};
@@ -18,6 +17,7 @@ use super::told::{Groups, Last, Untold};
 use super::waiting::{PAUSED, Sign, WAITS, Waiting};
 use crate::apart::Apart;
 use crate::engine::express::{Begun, Follow, Follows, OnEntered, Plain, PlainCall, PlainMember};
+use crate::lock::lock;
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
 const MOST_WAITING: usize = 10_000;

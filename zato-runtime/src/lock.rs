@@ -7,7 +7,7 @@ const LOOKS: u32 = 200;
 
 /// Takes a lock under which nothing panics, so that a poisoned one guards what is whole. A thread that goes to sleep for it
 /// costs many times what it is held for: whoever finds it taken looks again for a while.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     for _ in 0..LOOKS {
         match mutex.try_lock() {
             Ok(guard) => return guard,
