@@ -6,10 +6,11 @@
 //! that any thread may take it: `yield_now` keeps a task for its thread until that has nothing else to do. Tokio's
 //! timers still stand still while every thread that is awake blocks.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
 
@@ -68,24 +69,34 @@ pub(crate) struct Hands {
     all: Box<[Hand]>,
     /// Woken when a worker has more in hand than it begins now.
     filled: Arc<Notify>,
-    /// How many workers have been woken and have not had their turn since.
-    woken: Arc<AtomicUsize>,
 }
 
-/// What wakes one worker, and tells the others that it has been woken.
+thread_local! {
+    /// The bell that has rung last on this thread, by where it stands, until its worker has its turn or who runs here has
+    /// stepped aside for it; none is zero.
+    static RUNG_LAST: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What wakes one worker, and tells whoever runs on the same thread that it has been woken there.
+///
+/// Tokio keeps the task that was woken last on a thread for that thread, where nobody else can take it; the one before it
+/// waits where all can.
 pub(crate) struct Bell {
     worker: Waker,
-    /// Whether it has rung since the worker last looked.
-    has_rung: AtomicBool,
-    woken: Arc<AtomicUsize>,
 }
 
 impl Bell {
     /// The worker looks.
     pub(crate) fn hush(&self) {
-        if self.has_rung.load(Ordering::SeqCst) && self.has_rung.swap(false, Ordering::SeqCst) {
-            self.woken.fetch_sub(1, Ordering::SeqCst);
-        }
+        RUNG_LAST.with(|last| {
+            if last.get() == self.place() {
+                last.set(0);
+            }
+        });
+    }
+
+    fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 }
 
@@ -95,16 +106,8 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.has_rung.swap(true, Ordering::SeqCst) {
-            self.woken.fetch_add(1, Ordering::SeqCst);
-        }
+        RUNG_LAST.set(self.place());
         self.worker.wake_by_ref();
-    }
-}
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        self.hush();
     }
 }
 
@@ -113,11 +116,7 @@ pub(crate) struct Look(Vec<u64>);
 
 impl Hands {
     pub(crate) fn new(workers: usize) -> Self {
-        Self {
-            all: (0..workers).map(|_| Hand::default()).collect(),
-            filled: Arc::default(),
-            woken: Arc::default(),
-        }
+        Self { all: (0..workers).map(|_| Hand::default()).collect(), filled: Arc::default() }
     }
 
     /// What is woken when a worker has more in hand than it begins now.
@@ -147,7 +146,7 @@ impl Hands {
         self.filled.notify_one();
     }
 
-    /// Waits for something to do, so that others know when the worker has been woken.
+    /// Waits for something to do, so that who runs on the thread that wakes the worker knows.
     pub(crate) async fn wait<F: Future>(&self, bell: &Arc<Bell>, something: F) -> F::Output {
         let (mut something, waker) = (pin!(something), Waker::from(bell.clone()));
         poll_fn(|_| {
@@ -160,16 +159,12 @@ impl Hands {
     /// The bell of the worker whose task this is.
     pub(crate) async fn bell(&self) -> Arc<Bell> {
         // A task's waker stays the same.
-        poll_fn(|cx| {
-            let (worker, woken) = (cx.waker().clone(), self.woken.clone());
-            Poll::Ready(Arc::new(Bell { worker, has_rung: AtomicBool::new(false), woken }))
-        })
-        .await
+        poll_fn(|cx| Poll::Ready(Arc::new(Bell { worker: cx.waker().clone() }))).await
     }
 
-    /// Whether a worker has been woken and has not had its turn since.
-    pub(crate) fn anyone_is_woken(&self) -> bool {
-        self.woken.load(Ordering::SeqCst) > 0
+    /// Whether a worker has been woken on this thread, where it waits for who runs here; said once.
+    pub(crate) fn anyone_is_woken_here() -> bool {
+        RUNG_LAST.replace(0) != 0
     }
 
     /// Resolves when a worker has more in hand than it begins at once; a word that comes before the wait is kept.

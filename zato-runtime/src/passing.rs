@@ -9,7 +9,7 @@ use crate::attempts::Stop;
 use crate::desk::Own;
 use crate::dispatch::Running;
 use crate::engine::{Express, Follow, Place, PutBack, SetOut};
-use crate::hands::Look;
+use crate::hands::{Hands, Look};
 use crate::record::{Batch, Delivery, Ended};
 use crate::retry::Brought;
 use crate::seats::{Seat, Seated, Stands};
@@ -53,7 +53,7 @@ impl Workers {
         let hand = self.hands.of(worker);
         let mut track = Track { workers: self, express, worker, own, seat, now };
         while express.in_hand(worker) > 0 {
-            if self.hands.anyone_is_woken() {
+            if Hands::anyone_is_woken_here() {
                 track.now = None;
                 step_aside().await;
             }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use tokio::time::timeout;
 use zato_core::bus::Step;
 
-use crate::hands::Bell;
+use crate::hands::{Bell, Hands};
 use crate::record::{Batch, Delivery};
 use crate::seats::{Seated, Stands};
 use crate::worker::{MOST_AT_ONCE, PATIENCE, Workers, step_aside};
@@ -79,7 +79,7 @@ impl Workers {
             self.hands.tell_of_several();
         }
         for _ in 0..many.min(MOST_AT_ONCE) {
-            if self.hands.anyone_is_woken() {
+            if Hands::anyone_is_woken_here() {
                 step_aside().await;
             }
             if self.shared.attempts.is_closed() {

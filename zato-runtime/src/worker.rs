@@ -162,7 +162,7 @@ impl Workers {
     pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
         let mut granted = Batch::new();
         loop {
-            let someone_is_woken = self.hands.anyone_is_woken();
+            let someone_is_woken = Hands::anyone_is_woken_here();
             // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
             let mut delivery = match granted.pop() {
                 Some(delivery) if granted.is_empty() && !someone_is_woken => {
