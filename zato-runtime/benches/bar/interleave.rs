@@ -22,8 +22,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Runs all in turn, so many times over, each time from the next on: what one leaves behind in memory and caches is for
-/// another each time. What one of them is compared with is the first, if it says of what: its note is
+/// Runs all in turn, so many times over, each time from the next on and the other way round: what one leaves behind in
+/// memory and caches is for another each time. What one of them is compared with is the first, if it says of what: its note is
 /// then their ratio.
 pub(crate) fn interleave(
     repeats: usize,
@@ -35,7 +35,9 @@ pub(crate) fn interleave(
     let mut failed = vec![None; contenders.len()];
     let count = contenders.len();
     for repeat in 0..repeats {
-        for index in (0..count).map(|step| (repeat + step) % count) {
+        for step in 0..count {
+            let step = if repeat % 2 == 0 { step } else { count - step };
+            let index = (repeat + step) % count;
             if failed[index].is_none() {
                 match (contenders[index].measure)() {
                     Ok(value) => values[index].push(value),
