@@ -162,9 +162,14 @@ impl Hands {
         poll_fn(|cx| Poll::Ready(Arc::new(Bell { worker: cx.waker().clone() }))).await
     }
 
-    /// Whether a worker has been woken on this thread, where it waits for who runs here; said once.
+    /// Whether a worker has been woken on this thread, where it waits for who runs here.
     pub(crate) fn anyone_is_woken_here() -> bool {
-        RUNG_LAST.replace(0) != 0
+        RUNG_LAST.get() != 0
+    }
+
+    /// Who runs here steps aside for whoever waits for that.
+    pub(crate) fn steps_aside_here() {
+        RUNG_LAST.set(0);
     }
 
     /// Resolves when a worker has more in hand than it begins at once; a word that comes before the wait is kept.

@@ -348,6 +348,7 @@ pub(crate) async fn step_aside() {
             return Poll::Ready(());
         }
         is_back = true;
+        Hands::steps_aside_here();
         // Unlike `yield_now`, which keeps this from all other threads until this one has nothing else to do, and a
         // handler of another worker may block it before that.
         cx.waker().wake_by_ref();
