@@ -11,7 +11,7 @@ use uuid::{Uuid, Variant, Version};
 /// A correlation ID: a UUID of version 7, printed and parsed in its hyphenated text form.
 ///
 /// The time of creation is its first 48 bits (milliseconds since the Unix epoch), so CIDs sort by age.
-/// Within one process they are strictly increasing; the runtime mints them in one place.
+/// Within one process they are strictly increasing, as far as one can know of another; the runtime mints them in one place.
 ///
 /// ```
 /// use zato_core::Cid;

@@ -1,21 +1,19 @@
 //! What time it is: the wall clock, or a test's own time where tokio's clock is paused.
 //!
-//! The clock of an outcome is the wall clock when it is settled; `started_at` is when the last attempt was taken. It
-//! is read three times a round, so it is the processor's counter (`quanta`, 10 ns for 35), compared with the wall
-//! clock once a millisecond: a wall clock that is set is followed a millisecond later.
+//! The clock of an outcome is the wall clock when it is settled; `started_at` is when the last attempt was taken. Where no
+//! test says otherwise it is the process's `counter`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::Moment;
 
+use crate::counter;
+
 /// How far tokio's clock and the machine's may be apart before tokio's is taken for a test's.
 const APART: Duration = Duration::from_millis(200);
-
-/// For so long, in nanoseconds, the wall clock goes with the processor's counter once they have been compared.
-const TRUSTED: u64 = 1_000_000;
 
 /// A moment that no clock misses that goes.
 const TICK: Duration = Duration::from_micros(1);
@@ -34,46 +32,6 @@ struct Anchor {
     tokio: Instant,
     /// Whether tokio's clock has been seen to leave the machine's; written by [`Clock::look`] alone.
     is_a_tests: AtomicBool,
-    counter: Counter,
-}
-
-/// The processor's counter, which is read in less than half the time that the system takes to tell the time of day.
-#[derive(Debug)]
-struct Counter {
-    clock: quanta::Clock,
-    start: u64,
-    /// When it was last compared with the wall clock, in nanoseconds from its start on.
-    compared_at: AtomicU64,
-    /// What time it was at the start, as it was found then: nanoseconds since 1970.
-    start_time: AtomicU64,
-}
-
-impl Counter {
-    fn new() -> Self {
-        let clock = quanta::Clock::new();
-        let start = clock.raw();
-        // The first who asks compares.
-        let compared_at = AtomicU64::new(0_u64.wrapping_sub(2 * TRUSTED));
-        Self { clock, start, compared_at, start_time: AtomicU64::new(0) }
-    }
-
-    #[inline]
-    fn now(&self) -> Moment {
-        let since = self.clock.delta_as_nanos(self.start, self.clock.raw());
-        if since.wrapping_sub(self.compared_at.load(Ordering::Relaxed)) > TRUSTED {
-            return self.compare(since);
-        }
-        Moment::from_nanos(self.start_time.load(Ordering::Relaxed).wrapping_add(since))
-    }
-
-    /// Reads the wall clock. Who does so at the same time finds the same, but for what the clock was set by.
-    #[cold]
-    fn compare(&self, since: u64) -> Moment {
-        let now = Moment::from(SystemTime::now());
-        self.start_time.store(now.nanos().wrapping_sub(since), Ordering::Relaxed);
-        self.compared_at.store(since, Ordering::Relaxed);
-        now
-    }
 }
 
 impl Clock {
@@ -87,7 +45,6 @@ impl Clock {
             machine,
             tokio,
             is_a_tests: AtomicBool::new(tokio.elapsed().is_zero()),
-            counter: Counter::new(),
         }))
     }
 
@@ -113,7 +70,7 @@ impl Clock {
     /// see that this has been set.
     #[inline]
     pub(crate) fn moment(&self) -> Moment {
-        if self.is_a_tests() { self.now().into() } else { self.0.counter.now() }
+        if self.is_a_tests() { self.now().into() } else { counter::now() }
     }
 
     /// The time of day.

@@ -11,6 +11,7 @@ use zato_core::{CallError, Cancellation, Cid, Context, Handler, Invocation, Payl
 use crate::dispatch::Running;
 use crate::shared::Shared;
 
+#[repr(align(64))]
 struct Desk(Arc<Shared>);
 
 /// What attempts hold on to, of a worker's own.

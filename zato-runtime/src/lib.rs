@@ -34,6 +34,7 @@
 
 mod apart;
 mod lock;
+mod counter;
 mod clock;
 mod words;
 mod config;
