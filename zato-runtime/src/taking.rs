@@ -16,30 +16,38 @@ use crate::worker::{MOST_AT_ONCE, PATIENCE, Workers, step_aside};
 
 impl Workers {
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
-    /// its thread.
-    pub(crate) async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> Batch<Delivery> {
+    /// its thread. Answers as well whether the worker has slept, and others had their turn.
+    pub(crate) async fn take(
+        &self,
+        worker: usize,
+        most: usize,
+        bell: &Arc<Bell>,
+    ) -> (Batch<Delivery>, bool) {
         if let Some(express) = self.shared.engine.express() {
             let taken = express.refill(worker, most);
             if taken > 1 {
                 self.hands.tell_of_several();
             }
             if taken > 0 {
-                return Batch::new();
+                return (Batch::new(), false);
             }
         }
         match self.shared.engine.deliver(most) {
-            Step::Now(batch) => batch.unwrap_or_default(),
+            Step::Now(batch) => (batch.unwrap_or_default(), false),
             later @ Step::Later(_) => {
-                let mut taken = pin!(self.take_later(worker, later));
+                let (mut taken, mut has_slept) = (pin!(self.take_later(worker, later)), false);
                 // What the engine has is taken first, so that whoever goes on and on keeps nothing from its turn.
                 let batch = poll_fn(|cx| match taken.as_mut().poll(cx) {
-                    Poll::Pending if self.seats.falls_asleep(worker) => Poll::Pending,
+                    Poll::Pending if self.seats.falls_asleep(worker) => {
+                        has_slept = true;
+                        Poll::Pending
+                    }
                     Poll::Pending => Poll::Ready(Batch::new()),
                     batch @ Poll::Ready(_) => batch,
                 });
                 let batch = self.hands.wait(bell, batch).await;
                 self.seats.is_up(worker);
-                batch
+                (batch, has_slept)
             }
         }
     }

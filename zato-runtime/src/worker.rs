@@ -131,7 +131,10 @@ impl Workers {
         self.seats.set_bell(worker, &bell);
         let mut seat = self.seats.empty(Some(worker));
         loop {
-            let batch = self.take(worker, most, &bell).await;
+            let (batch, has_slept) = self.take(worker, most, &bell).await;
+            if has_slept {
+                (in_a_row, busy) = (0, Duration::ZERO);
+            }
             // It may have been rung once more while the wait was given up.
             bell.hush();
             let clock = &self.shared.config.clock;
