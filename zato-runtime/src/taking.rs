@@ -17,20 +17,9 @@ use crate::worker::{MOST_AT_ONCE, PATIENCE, Workers, step_aside};
 impl Workers {
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread. Answers as well whether the worker has slept, and others had their turn.
-    pub(crate) async fn take(
-        &self,
-        worker: usize,
-        most: usize,
-        bell: &Arc<Bell>,
-    ) -> (Batch<Delivery>, bool) {
-        if let Some(express) = self.shared.engine.express() {
-            let taken = express.refill(worker, most);
-            if taken > 1 {
-                self.hands.tell_of_several();
-            }
-            if taken > 0 {
-                return (Batch::new(), false);
-            }
+    pub(crate) async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> (Batch<Delivery>, bool) {
+        if self.refill(worker, most) {
+            return (Batch::new(), false);
         }
         match self.shared.engine.deliver(most) {
             Step::Now(batch) => (batch.unwrap_or_default(), false),
@@ -47,9 +36,21 @@ impl Workers {
                 });
                 let batch = self.hands.wait(bell, batch).await;
                 self.seats.is_up(worker);
+                if batch.is_empty() {
+                    self.refill(worker, most);
+                }
                 (batch, has_slept)
             }
         }
+    }
+
+    /// Takes what passes by the state of the engine; answers whether there is any.
+    fn refill(&self, worker: usize, most: usize) -> bool {
+        let taken = self.shared.engine.express().map_or(0, |express| express.refill(worker, most));
+        if taken > 1 {
+            self.hands.tell_of_several();
+        }
+        taken > 0
     }
 
     async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
