@@ -4,9 +4,10 @@
 //! takes, only on what comes before what.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Notify, mpsc};
 use zato_core::{Context, FailureReport, Result, service};
 use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, Waits};
 
@@ -175,4 +176,61 @@ async fn what_stands_behind_a_handler_that_blocks_is_taken_over() -> Result<(), 
     keeper.open.send(()).expect("the handler waits");
     assert!(runtime.outcome(blocked).await?.is_completed());
     finish(&runtime).await
+}
+
+/// What handlers say to each other, and to the test.
+#[derive(Clone)]
+struct Turns {
+    go_on: Arc<Notify>,
+    waits: mpsc::UnboundedSender<()>,
+    has_come: Sender<()>,
+    comes: Arc<Mutex<Receiver<()>>>,
+    /// Who calls as one from outside does.
+    outside: Arc<OnceLock<Runtime>>,
+}
+
+/// Waits; then it has another called, or blocks its thread until that has come, and says whether it has.
+#[service(name = "blocking.calls-or-waits")]
+async fn calls_or_waits(_: &Context, calls: bool, turns: &Turns) -> Result<bool> {
+    let go_on = turns.go_on.notified();
+    turns.waits.send(())?;
+    go_on.await;
+    if let Some(outside) = turns.outside.get().filter(|_| calls) {
+        outside.invoke_async(comes::service(), ()).await?;
+        return Ok(true);
+    }
+    let comes = turns.comes.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(comes.recv_timeout(Duration::from_secs(10)).is_ok())
+}
+
+#[service(name = "blocking.comes")]
+async fn comes(_: &Context, (): (), turns: &Turns) -> Result<()> {
+    Ok(turns.has_come.send(())?)
+}
+
+/// There is one thread, on which the other worker is woken. Workers are woken in turn, so that the first has both that wait; and
+/// no time passes, in which the other would take over what this one does not come to.
+#[tokio::test(start_paused = true)]
+async fn whoever_wakes_another_worker_steps_aside_before_its_next_handler() -> Result<(), Error> {
+    let ((waits, mut wait), (has_come, comes)) = (mpsc::unbounded_channel(), channel());
+    let (comes, go_on) = (Arc::new(Mutex::new(comes)), Arc::new(Notify::new()));
+    let turns = Turns { go_on, waits, has_come, comes, outside: Arc::default() };
+    let services = [calls_or_waits::service().erased(), comes::service().erased()];
+    let builder = Runtime::builder().services(services).provide(turns.clone());
+    let runtime = builder.workers(2).start().await?;
+    let _ = turns.outside.set(runtime.clone());
+    tokio::task::yield_now().await;
+    let calls = runtime.invoke_async(calls_or_waits::service(), true).await?;
+    wait.recv().await;
+    let between = runtime.invoke_async(calls_or_waits::service(), true).await?;
+    wait.recv().await;
+    let blocks = runtime.invoke_async(calls_or_waits::service(), false).await?;
+    wait.recv().await;
+    tokio::task::yield_now().await;
+    turns.go_on.notify_waiters();
+    for cid in [calls, between, blocks] {
+        let outcome = runtime.outcome(cid).await?;
+        assert_eq!(outcome.payload().map(ToString::to_string).as_deref(), Some("true"), "{outcome}");
+    }
+    runtime.shutdown().await
 }
