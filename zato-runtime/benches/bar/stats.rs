@@ -15,7 +15,9 @@ pub(crate) struct Spread {
 impl Spread {
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_unstable_by(f64::total_cmp);
-        Some(Self { median: *values.get(values.len() / 2)?, least: *values.first()?, most: *values.last()? })
+        let (least, most) = (*values.first()?, *values.last()?);
+        let middle = |at: usize| values[at / 2];
+        Some(Self { median: f64::midpoint(middle(values.len() - 1), middle(values.len())), least, most })
     }
 
     pub(crate) fn once(value: f64) -> Self {

@@ -43,7 +43,8 @@ pub(crate) const SECTIONS: [Section; 12] = [
 type Child = fn(&[String]);
 
 /// What runs in a process of its own.
-pub(crate) const CHILDREN: [(&str, Child); 5] = [
+pub(crate) const CHILDREN: [(&str, Child); 6] = [
+    ("rounds in memory", memory::child_rounds),
     ("waiting", waiting::child_waiting),
     ("idle", waiting::child_idle),
     ("fill", backlog::child_fill),
