@@ -33,7 +33,7 @@ pub(crate) fn alone(count: usize) -> Duration {
 }
 
 /// A UUIDv7.
-fn uuid(number: u64) -> Uuid {
+pub(crate) fn uuid(number: u64) -> Uuid {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
     let millis = u64::try_from(since.as_millis()).expect("it is not that late");
     let mut noise = [0; 10];
@@ -168,23 +168,46 @@ impl Kept {
         // Whoever ends at once has been entered before.
         let mut entered = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let task = tokio::spawn(async move {
-            let handler = kept.handlers.get(name).expect("it is there");
-            let text = payload.decode::<String>().expect("it is text");
-            let response = caught(handler(text)).await.ok().map(Payload::text);
+            let response = kept.run(id, name, payload).await;
             kept.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            let mut ended = kept.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            ended.push_back((id, payload, response.clone()));
-            if ended.len() > KEPT {
-                ended.pop_front();
-            }
-            drop(ended);
             if let (Some(callback), Some(response)) = (callback, response) {
                 kept.start(number, callback, response, None);
             }
         });
         entered.insert(id, task.abort_handle());
     }
+
+    /// Runs a handler, and keeps what it was asked and has answered.
+    async fn run(&self, id: Uuid, name: &str, payload: Payload) -> Option<Payload> {
+        let handler = self.handlers.get(name).expect("it is there");
+        let text = payload.decode::<String>().expect("it is text");
+        let response = caught(handler(text)).await.ok().map(Payload::text);
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push_back((id, payload, response.clone()));
+        if ended.len() > KEPT {
+            ended.pop_front();
+        }
+        response
+    }
+
+    /// A worker that runs one handler with each request, and another with what that answers, without a task for either:
+    /// nobody can say what runs, or stop it, and who waits holds up all others.
+    pub(crate) fn worker(self: &Arc<Self>, name: &'static str, callback: &'static str) -> Requests {
+        let (requests, mut asked) = mpsc::unbounded_channel();
+        let kept = self.clone();
+        tokio::spawn(async move {
+            while let Some((id, payload)) = asked.recv().await {
+                if let Some(response) = kept.run(id, name, payload).await {
+                    kept.run(uuid(0), callback, response).await;
+                }
+            }
+        });
+        requests
+    }
 }
+
+/// What a worker is asked, each with its ID.
+pub(crate) type Requests = mpsc::UnboundedSender<(Uuid, Payload)>;
 
 /// Such tasks that sleep.
 pub(crate) async fn kept_sleeps(count: usize, in_flight: usize) -> Duration {

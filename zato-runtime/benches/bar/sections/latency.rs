@@ -9,7 +9,7 @@ use zato_core::{Context, Payload, Result, service};
 use zato_runtime::Runtime;
 
 use crate::bus::on_tokio;
-use crate::floors::{Boxed, Handler, Kept};
+use crate::floors::{Boxed, Handler, Kept, uuid};
 use crate::results::Row;
 use crate::rounds::TEXT;
 use crate::scale::Scale;
@@ -97,8 +97,7 @@ async fn channels(count: usize) -> Vec<Duration> {
     times
 }
 
-async fn kept(count: usize) -> Vec<Duration> {
-    let heard = Heard::new();
+fn keeps(heard: &Heard) -> Arc<Kept> {
     let ends = heard.clone();
     let handler = move |text| -> Boxed {
         let ends = ends.clone();
@@ -108,11 +107,28 @@ async fn kept(count: usize) -> Vec<Duration> {
         })
     };
     let target: Handler = Box::new(|text| Box::pin(async move { text }));
-    let kept = Kept::new([("bench.target", target), ("bench.heard", Box::new(handler))]);
+    Kept::new([("bench.target", target), ("bench.heard", Box::new(handler))])
+}
+
+async fn kept(count: usize) -> Vec<Duration> {
+    let heard = Heard::new();
+    let kept = keeps(&heard);
     let mut times = Vec::with_capacity(count);
     for number in 0..count as u64 {
         let called = heard.now();
         kept.start(number, "bench.target", Payload::text(TEXT), Some("bench.heard"));
+        times.push(heard.wait(called).await);
+    }
+    times
+}
+
+async fn worker(count: usize) -> Vec<Duration> {
+    let heard = Heard::new();
+    let worker = keeps(&heard).worker("bench.target", "bench.heard");
+    let mut times = Vec::with_capacity(count);
+    for number in 0..count as u64 {
+        let called = heard.now();
+        worker.send((uuid(number), Payload::text(TEXT))).expect("it is there");
         times.push(heard.wait(called).await);
     }
     times
@@ -136,16 +152,22 @@ async fn bus(count: usize) -> Vec<Duration> {
 
 pub(crate) fn run(scale: &Scale) -> Vec<Row> {
     let count = scale.rounds / 4;
-    let mut times = [const { Vec::new() }; 4];
+    let mut times = [const { Vec::new() }; 5];
     for _ in 0..scale.repeats {
         times[0].push(sorted(on_tokio(spawns(count))));
         times[1].push(sorted(on_tokio(channels(count))));
         times[2].push(sorted(on_tokio(kept(count))));
-        times[3].push(sorted(on_tokio(bus(count))));
+        times[3].push(sorted(on_tokio(worker(count))));
+        times[4].push(sorted(on_tokio(bus(count))));
     }
     let mut rows: Vec<Row> = Vec::new();
-    let names =
-        ["two bare spawns", "two channel hops", "two spawns, looked up, caught and kept", "zato, by name"];
+    let names = [
+        "two bare spawns",
+        "two channel hops",
+        "two spawns, looked up, caught and kept",
+        "one worker, looked up, caught and kept",
+        "zato, by name",
+    ];
     for (name, runs) in names.into_iter().zip(times) {
         for of in PERMILLES {
             let runs: Vec<_> = runs.iter().map(|times| permille(times, of)).collect();
