@@ -11,6 +11,7 @@ use zato_core::{CallError, Cancellation, Cid, Context, Handler, Invocation, Payl
 use crate::dispatch::Running;
 use crate::shared::Shared;
 
+/// Counted in a line of the cache of its own, as handlers are: each attempt counts here.
 #[repr(align(64))]
 struct Desk(Arc<Shared>);
 

@@ -1,5 +1,6 @@
 //! From the call to the callback's first line, one at a time.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -55,11 +56,24 @@ async fn heard(_: &Context, _text: String, heard: &Heard) -> Result<()> {
     Ok(())
 }
 
+/// Calls so often, each when the one before has been heard of.
+async fn timed<F: Future<Output = ()>>(
+    count: usize,
+    heard: &Heard,
+    call: impl Fn(u64) -> F,
+) -> Vec<Duration> {
+    let mut times = Vec::with_capacity(count);
+    for number in 0..count as u64 {
+        let called = heard.now();
+        call(number).await;
+        times.push(heard.wait(called).await);
+    }
+    times
+}
+
 async fn spawns(count: usize) -> Vec<Duration> {
     let heard = Heard::new();
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let called = heard.now();
+    let call = |_| {
         let (text, ends) = (TEXT.to_owned(), heard.clone());
         tokio::spawn(async move {
             tokio::spawn(async move {
@@ -67,9 +81,9 @@ async fn spawns(count: usize) -> Vec<Duration> {
                 drop(text);
             });
         });
-        times.push(heard.wait(called).await);
-    }
-    times
+        ready(())
+    };
+    timed(count, &heard, call).await
 }
 
 async fn channels(count: usize) -> Vec<Duration> {
@@ -88,13 +102,11 @@ async fn channels(count: usize) -> Vec<Duration> {
             drop(text);
         }
     });
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let called = heard.now();
+    let call = |_| {
         let _ = to_target.send(TEXT.to_owned());
-        times.push(heard.wait(called).await);
-    }
-    times
+        ready(())
+    };
+    timed(count, &heard, call).await
 }
 
 fn keeps(heard: &Heard) -> Arc<Kept> {
@@ -113,39 +125,33 @@ fn keeps(heard: &Heard) -> Arc<Kept> {
 async fn kept(count: usize) -> Vec<Duration> {
     let heard = Heard::new();
     let kept = keeps(&heard);
-    let mut times = Vec::with_capacity(count);
-    for number in 0..count as u64 {
-        let called = heard.now();
+    let call = |number| {
         kept.start(number, "bench.target", Payload::text(TEXT), Some("bench.heard"));
-        times.push(heard.wait(called).await);
-    }
-    times
+        ready(())
+    };
+    timed(count, &heard, call).await
 }
 
 async fn worker(count: usize) -> Vec<Duration> {
     let heard = Heard::new();
     let worker = keeps(&heard).worker("bench.target", "bench.heard");
-    let mut times = Vec::with_capacity(count);
-    for number in 0..count as u64 {
-        let called = heard.now();
+    let call = |number| {
         worker.send((uuid(number), Payload::text(TEXT))).expect("it is there");
-        times.push(heard.wait(called).await);
-    }
-    times
+        ready(())
+    };
+    timed(count, &heard, call).await
 }
 
 async fn bus(count: usize) -> Vec<Duration> {
-    let tells = Heard::new();
-    let services = [target::service().erased(), heard::service().erased()];
-    let runtime = Runtime::builder().services(services).provide(tells.clone()).start().await;
+    let heard = Heard::new();
+    let services = [target::service().erased(), self::heard::service().erased()];
+    let runtime = Runtime::builder().services(services).provide(heard.clone()).start().await;
     let runtime = runtime.expect("it starts");
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let called = tells.now();
+    let call = |_| async {
         let call = runtime.invoke_async("bench.target", TEXT).callback("bench.heard");
         call.await.expect("it is accepted");
-        times.push(tells.wait(called).await);
-    }
+    };
+    let times = timed(count, &heard, call).await;
     runtime.shutdown().await.expect("it ends");
     times
 }

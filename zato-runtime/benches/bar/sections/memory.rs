@@ -1,5 +1,7 @@
 //! Throughput in memory, against how many are in flight.
 
+use std::time::Duration;
+
 use crate::bus::{by_handle, by_name, on_tokio};
 use crate::floors::{alone, boxed, channels, spawns};
 use crate::interleave::{Contender, interleave};
@@ -12,15 +14,18 @@ use crate::stats::each;
 /// How many are in flight where floors and peers are measured too.
 const MANY: usize = 1_024;
 
+/// Goes through so many rounds, with so many in flight.
+type Measure = fn(usize, usize) -> Duration;
+
 /// What is measured here beside the peers, each in a process of its own as these are: one that follows another in a process
 /// has what that has left in memory.
-const OWN: [&str; 6] = [
-    "two bare spawns",
-    "zato, by name",
-    "zato, by handle",
-    "two channel hops",
-    "payload and UUIDv7 alone",
-    "two spawns, box, look-up, panics caught",
+const OWN: [(&str, Measure); 6] = [
+    ("two bare spawns", |count, in_flight| on_tokio(spawns(count, in_flight))),
+    ("zato, by name", |count, in_flight| on_tokio(by_name(count, in_flight))),
+    ("zato, by handle", |count, in_flight| on_tokio(by_handle(count, in_flight))),
+    ("two channel hops", |count, in_flight| on_tokio(channels(count, in_flight))),
+    ("payload and UUIDv7 alone", |count, _| alone(count)),
+    ("two spawns, box, look-up, panics caught", |count, in_flight| on_tokio(boxed(count, in_flight))),
 ];
 
 /// So many of them are measured whatever is in flight.
@@ -33,12 +38,12 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
 fn with(scale: &Scale, in_flight: usize) -> Vec<Row> {
     // One at a time, threads sleep and wake: fewer rounds say as much.
     let count = if in_flight == 1 { scale.rounds / 10 } else { scale.rounds };
-    let names = &OWN[..if in_flight == MANY { OWN.len() } else { EVERYWHERE }];
-    let own = |name: &'static str| {
-        let arguments = [name.to_owned(), count.to_string(), in_flight.to_string()];
-        Contender::fallible(name, move || child("rounds in memory", &arguments).map(|nanos| nanos[0]))
+    let measured = if in_flight == MANY { OWN.len() } else { EVERYWHERE };
+    let own = |(name, _): &(&'static str, Measure)| {
+        let arguments = [(*name).to_owned(), count.to_string(), in_flight.to_string()];
+        Contender::fallible(*name, move || child("rounds in memory", &arguments).map(|nanos| nanos[0]))
     };
-    let mut contenders: Vec<_> = names.iter().map(|name| own(name)).collect();
+    let mut contenders: Vec<_> = OWN[..measured].iter().map(own).collect();
     if in_flight == MANY || in_flight == 1 {
         for peer in IN_MEMORY {
             contenders.push(Contender::fallible(peer.name, move || peer.round(count, in_flight)));
@@ -53,13 +58,6 @@ fn with(scale: &Scale, in_flight: usize) -> Vec<Row> {
 /// One of them, with how many rounds, and how many of these in flight.
 pub(crate) fn child_rounds(arguments: &[String]) {
     let [count, in_flight] = [1, 2].map(|at| arguments[at].parse().expect("a number"));
-    let took = match &*arguments[0] {
-        "two bare spawns" => on_tokio(spawns(count, in_flight)),
-        "zato, by name" => on_tokio(by_name(count, in_flight)),
-        "zato, by handle" => on_tokio(by_handle(count, in_flight)),
-        "two channel hops" => on_tokio(channels(count, in_flight)),
-        "payload and UUIDv7 alone" => alone(count),
-        _ => on_tokio(boxed(count, in_flight)),
-    };
-    tell(&[each(took, count)])
+    let (_, measure) = OWN.iter().find(|(name, _)| *name == arguments[0]).expect("there is such a one");
+    tell(&[each(measure(count, in_flight), count)])
 }
