@@ -181,7 +181,7 @@ async fn what_stands_behind_a_handler_that_blocks_is_taken_over() -> Result<(), 
 /// What handlers say to each other, and to the test.
 #[derive(Clone)]
 struct Turns {
-    go_on: Arc<Notify>,
+    go_on: Arc<[Notify; 3]>,
     waits: mpsc::UnboundedSender<()>,
     has_come: Sender<()>,
     comes: Arc<Mutex<Receiver<()>>>,
@@ -189,13 +189,15 @@ struct Turns {
     outside: Arc<OnceLock<Runtime>>,
 }
 
+/// The last of three.
+const BLOCKS: usize = 2;
+
 /// Waits; then it has another called, or blocks its thread until that has come, and says whether it has.
 #[service(name = "blocking.calls-or-waits")]
-async fn calls_or_waits(_: &Context, calls: bool, turns: &Turns) -> Result<bool> {
-    let go_on = turns.go_on.notified();
+async fn calls_or_waits(_: &Context, number: usize, turns: &Turns) -> Result<bool> {
     turns.waits.send(())?;
-    go_on.await;
-    if let Some(outside) = turns.outside.get().filter(|_| calls) {
+    turns.go_on[number].notified().await;
+    if let Some(outside) = turns.outside.get().filter(|_| number != BLOCKS) {
         outside.invoke_async(comes::service(), ()).await?;
         return Ok(true);
     }
@@ -208,27 +210,27 @@ async fn comes(_: &Context, (): (), turns: &Turns) -> Result<()> {
     Ok(turns.has_come.send(())?)
 }
 
-/// There is one thread, on which the other worker is woken. Workers are woken in turn, so that the first has both that wait; and
-/// no time passes, in which the other would take over what this one does not come to.
+/// There is one thread, on which the other worker is woken. The first worker has two that wait; and no time passes, in which the
+/// other would take over what this one does not come to.
 #[tokio::test(start_paused = true)]
 async fn whoever_wakes_another_worker_steps_aside_before_its_next_handler() -> Result<(), Error> {
     let ((waits, mut wait), (has_come, comes)) = (mpsc::unbounded_channel(), channel());
-    let (comes, go_on) = (Arc::new(Mutex::new(comes)), Arc::new(Notify::new()));
+    let (comes, go_on) = (Arc::new(Mutex::new(comes)), Arc::default());
     let turns = Turns { go_on, waits, has_come, comes, outside: Arc::default() };
     let services = [calls_or_waits::service().erased(), comes::service().erased()];
     let builder = Runtime::builder().services(services).provide(turns.clone());
     let runtime = builder.workers(2).start().await?;
     let _ = turns.outside.set(runtime.clone());
     tokio::task::yield_now().await;
-    let calls = runtime.invoke_async(calls_or_waits::service(), true).await?;
+    let first = runtime.invoke_async(calls_or_waits::service(), 0).await?;
+    let second = runtime.invoke_async(calls_or_waits::service(), 1).await?;
     wait.recv().await;
-    let between = runtime.invoke_async(calls_or_waits::service(), true).await?;
     wait.recv().await;
-    let blocks = runtime.invoke_async(calls_or_waits::service(), false).await?;
+    let blocks = runtime.invoke_async(calls_or_waits::service(), BLOCKS).await?;
     wait.recv().await;
     tokio::task::yield_now().await;
-    turns.go_on.notify_waiters();
-    for cid in [calls, between, blocks] {
+    turns.go_on.iter().for_each(Notify::notify_one);
+    for cid in [first, second, blocks] {
         let outcome = runtime.outcome(cid).await?;
         assert_eq!(outcome.payload().map(ToString::to_string).as_deref(), Some("true"), "{outcome}");
     }

@@ -11,10 +11,12 @@ mod repeats;
 mod cancels;
 
 use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
 use zato_runtime::engine::{Engine, Refused, Settled, open};
@@ -71,7 +73,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The engines, with services that they host: `c` has two places, `urgent` goes first, two of `rare` start in ten
 /// seconds. `elsewhere` is not hosted.
-fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
+fn engines(config: &Config) -> impl Iterator<Item = Rings> {
     BEGAN.set(Some((SystemTime::now(), Instant::now())));
     urls()
         .map(|url| {
@@ -84,10 +86,44 @@ fn engines(config: &Config) -> impl Iterator<Item = Arc<dyn Engine>> {
                 max_losses: 3,
                 formerly: &[],
             });
-            engine.announce(&hosted, Arc::new(Joined)).expect("nothing was left");
-            engine
+            let bell = Arc::new(Notify::new());
+            let ring = bell.clone();
+            let ring = Arc::new(move || ring.notify_one());
+            engine.announce(&hosted, Arc::new(Joined), ring).expect("nothing was left");
+            Rings { engine, bell }
         })
         .into_iter()
+}
+
+/// An engine that may ring instead of ending a wait.
+#[derive(Clone)]
+struct Rings {
+    engine: Arc<dyn Engine>,
+    bell: Arc<Notify>,
+}
+
+impl Deref for Rings {
+    type Target = dyn Engine;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.engine
+    }
+}
+
+impl Rings {
+    /// Waits as a worker does: until something is handed out.
+    async fn deliver(&self, most: usize) -> Batch<Delivery> {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                batch = self.engine.deliver(most) => batch,
+                () = self.bell.notified() => Batch::new(),
+            };
+            if !batch.is_empty() {
+                return batch;
+            }
+        }
+    }
 }
 
 /// The n-th CID of a test.
@@ -142,33 +178,29 @@ fn plainly(invocation: &Arc<Invocation>) -> Accept {
     }
 }
 
-async fn accept_as(engine: &dyn Engine, accept: Accept) -> Result<(), Refused> {
+async fn accept_as(engine: &Rings, accept: Accept) -> Result<(), Refused> {
     let answers = engine.accept([accept].into_iter().collect()).await;
     assert_eq!(answers.len(), 1);
     answers.into_iter().next().expect("one answer").map(|_| ())
 }
 
-async fn accept(
-    engine: &dyn Engine,
-    invocation: &Arc<Invocation>,
-    by: Option<AttemptId>,
-) -> Result<(), Refused> {
+async fn accept(engine: &Rings, invocation: &Arc<Invocation>, by: Option<AttemptId>) -> Result<(), Refused> {
     accept_as(engine, Accept { by, ..plainly(invocation) }).await
 }
 
 /// Accepts what is not refused.
-async fn take(engine: &dyn Engine, invocation: Arc<Invocation>) {
+async fn take(engine: &Rings, invocation: Arc<Invocation>) {
     accept(engine, &invocation, None).await.expect("it is taken");
 }
 
-async fn deliver(engine: &dyn Engine) -> Delivery {
+async fn deliver(engine: &Rings) -> Delivery {
     let mut batch = engine.deliver(1).await;
     assert_eq!(batch.len(), 1);
     batch.pop().expect("one delivery")
 }
 
 /// Everything that is handed out now, however many at once.
-async fn deliver_all(engine: &dyn Engine) -> Vec<Delivery> {
+async fn deliver_all(engine: &Rings) -> Vec<Delivery> {
     let mut all = Vec::new();
     // An engine that writes takes its time. A paused clock stands still meanwhile.
     while let Ok(batch) = timeout(Duration::from_millis(1), engine.deliver(8)).await {
@@ -181,32 +213,32 @@ fn cids(deliveries: &[Delivery]) -> Vec<Cid> {
     deliveries.iter().map(|delivery| delivery.invocation.cid).collect()
 }
 
-async fn find(engine: &dyn Engine, number: u32) -> Option<Found> {
+async fn find(engine: &Rings, number: u32) -> Option<Found> {
     engine.find([cid(number)].into_iter().collect()).await.expect("it can be read").pop().flatten()
 }
 
-async fn status(engine: &dyn Engine, number: u32) -> Status {
+async fn status(engine: &Rings, number: u32) -> Status {
     find(engine, number).await.expect("it is held").status
 }
 
 /// What it waits for.
-async fn waits(engine: &dyn Engine, number: u32) -> Waits {
+async fn waits(engine: &Rings, number: u32) -> Waits {
     match status(engine, number).await {
         Status::Waiting(waits) => waits,
         other => panic!("{number} does not wait: {other:?}"),
     }
 }
 
-async fn cancel(engine: &dyn Engine, number: u32) -> Option<CancelAnswer> {
+async fn cancel(engine: &Rings, number: u32) -> Option<CancelAnswer> {
     engine.cancel([cid(number)].into_iter().collect(), false).await.expect("it can be read").pop().flatten()
 }
 
-async fn pause(engine: &dyn Engine, service: &'static str, paused: bool) {
+async fn pause(engine: &Rings, service: &'static str, paused: bool) {
     engine.pause(&ServiceName::linked(service), paused).await.expect("it can be read");
 }
 
 /// Whether a drain ends now.
-async fn is_drained(engine: &dyn Engine) -> bool {
+async fn is_drained(engine: &Rings) -> bool {
     let drained = engine.drain();
     tokio::pin!(drained);
     std::future::poll_fn(|cx| Poll::Ready(drained.as_mut().poll(cx).is_ready())).await
@@ -256,20 +288,20 @@ fn settle(delivery: &Delivery, callbacks: &[Arc<Invocation>]) -> Batch<Settle> {
 }
 
 /// Records what follows from an attempt whose lease holds.
-async fn record(engine: &dyn Engine, settle: Batch<Settle>) -> Settled {
+async fn record(engine: &Rings, settle: Batch<Settle>) -> Settled {
     engine.settle(settle).await.pop().expect("one answer").expect("the lease holds")
 }
 
 /// Records that it is done.
-async fn end(engine: &dyn Engine, delivery: &Delivery) {
+async fn end(engine: &Rings, delivery: &Delivery) {
     record(engine, settle(delivery, &[])).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delivery_is_settled_once() {
     for engine in engines(&Config::default()) {
-        accept(&*engine, &invocation("a", 1), None).await.expect("room");
-        let delivery = deliver(&*engine).await;
+        accept(&engine, &invocation("a", 1), None).await.expect("room");
+        let delivery = deliver(&engine).await;
         assert_eq!(delivery.attempt, 1);
         let first = engine.settle(settle(&delivery, &[])).await;
         assert!(first[0].is_ok());
@@ -285,9 +317,9 @@ async fn a_delivery_is_settled_once() {
 #[tokio::test(start_paused = true)]
 async fn callbacks_are_accepted_with_the_outcome() {
     for engine in engines(&Config::default()) {
-        accept(&*engine, &invocation("a", 1), None).await.expect("room");
-        accept(&*engine, &invocation("b", 2), None).await.expect("room");
-        let delivery = deliver(&*engine).await;
+        accept(&engine, &invocation("a", 1), None).await.expect("room");
+        accept(&engine, &invocation("b", 2), None).await.expect("room");
+        let delivery = deliver(&engine).await;
         // Nothing waits ahead of the one for `c`; the one for `b` waits its turn.
         let settled = engine.settle(settle(&delivery, &[invocation("b", 3), invocation("c", 4)])).await;
         let granted: Vec<_> = settled
@@ -297,7 +329,7 @@ async fn callbacks_are_accepted_with_the_outcome() {
             .map(|next| next.invocation.cid)
             .collect();
         let mut rest: Vec<_> =
-            deliver_all(&*engine).await.into_iter().map(|delivery| delivery.invocation.cid).collect();
+            deliver_all(&engine).await.into_iter().map(|delivery| delivery.invocation.cid).collect();
         assert!(!granted.contains(&cid(3)), "{}", engine.url());
         rest.extend(granted);
         rest.sort();
@@ -312,9 +344,9 @@ async fn an_invocation_can_be_found_where_it_stands() {
             engine.find([cid(number)].into_iter().collect()).await.expect("it can be read").pop().flatten()
         };
         assert!(find(1).await.is_none());
-        accept(&*engine, &invocation("a", 1), None).await.expect("room");
+        accept(&engine, &invocation("a", 1), None).await.expect("room");
         assert!(matches!(find(1).await, Some(Found { status: Status::Waiting(Waits::Turn), .. })));
-        let delivery = deliver(&*engine).await;
+        let delivery = deliver(&engine).await;
         assert!(matches!(find(1).await, Some(Found { status: Status::Running { .. }, attempts: 1, .. })));
         let attempt = AttemptId { cid: cid(1), number: 1 };
         assert!(engine.is_running(attempt));
@@ -337,28 +369,28 @@ async fn an_invocation_can_be_found_where_it_stands() {
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_over_makes_no_calls() {
     for engine in engines(&Config::default()) {
-        accept(&*engine, &invocation("a", 1), None).await.expect("room");
+        accept(&engine, &invocation("a", 1), None).await.expect("room");
         let by = AttemptId { cid: cid(1), number: 1 };
-        assert_eq!(accept(&*engine, &invocation("b", 2), Some(by)).await, Err(Refused::Over), "not started");
-        let delivery = deliver(&*engine).await;
-        accept(&*engine, &invocation("b", 3), Some(by)).await.expect("it runs");
+        assert_eq!(accept(&engine, &invocation("b", 2), Some(by)).await, Err(Refused::Over), "not started");
+        let delivery = deliver(&engine).await;
+        accept(&engine, &invocation("b", 3), Some(by)).await.expect("it runs");
         let other = AttemptId { number: 2, ..by };
-        assert_eq!(accept(&*engine, &invocation("b", 4), Some(other)).await, Err(Refused::Over));
+        assert_eq!(accept(&engine, &invocation("b", 4), Some(other)).await, Err(Refused::Over));
         engine.settle(settle(&delivery, &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
-        assert_eq!(accept(&*engine, &invocation("b", 5), Some(by)).await, Err(Refused::Over), "ended");
+        assert_eq!(accept(&engine, &invocation("b", 5), Some(by)).await, Err(Refused::Over), "ended");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_refuses_what_comes_from_outside_and_waits_for_the_rest() {
     for engine in engines(&Config::default()) {
-        accept(&*engine, &invocation("a", 1), None).await.expect("room");
-        let delivery = deliver(&*engine).await;
+        accept(&engine, &invocation("a", 1), None).await.expect("room");
+        let delivery = deliver(&engine).await;
         let drained = engine.drain();
         tokio::pin!(drained);
         let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(drained.as_mut().poll(cx).is_pending()));
         assert!(waits.await);
-        assert_eq!(accept(&*engine, &invocation("a", 2), None).await, Err(Refused::Draining));
+        assert_eq!(accept(&engine, &invocation("a", 2), None).await, Err(Refused::Draining));
         engine.settle(settle(&delivery, &[])).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
         drained.await;
         assert_eq!(engine.close(), 0);
@@ -376,9 +408,9 @@ async fn a_batch_is_answered_item_by_item() {
         let found = engine.find([1, 2, 3].map(cid).into_iter().collect()).await.expect("it can be read");
         assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
 
-        let deliveries = deliver_all(&*engine).await;
+        let deliveries = deliver_all(&engine).await;
         let (first, second) = (&deliveries[0], &deliveries[1]);
-        end(&*engine, first).await;
+        end(&engine, first).await;
         let both: Batch<Settle> =
             settle(first, &[invocation("a", 4)]).into_iter().chain(settle(second, &[])).collect();
         let answers = engine.settle(both).await;

@@ -15,6 +15,7 @@ use crate::observer::Observer;
 use crate::record::Hosted;
 use crate::registry::Registry;
 use crate::shared::Shared;
+use crate::sleepers::Sleepers;
 
 /// Settings for a [`Runtime`](crate::Runtime).
 #[derive(Default)]
@@ -206,8 +207,8 @@ impl Builder {
         self.engine.as_deref().unwrap_or("memory:")
     }
 
-    /// Everything that can be made before anything runs, and the number of workers.
-    pub(crate) fn assemble(self, threads: usize) -> Result<(Shared, usize), Error> {
+    /// Everything that can be made before anything runs.
+    pub(crate) fn assemble(self, threads: usize) -> Result<Shared, Error> {
         let registry = self.registry()?;
         let engine = match &self.opened {
             Some(engine) => engine.clone(),
@@ -225,9 +226,11 @@ impl Builder {
                 formerly: entry.registration.settings().formerly,
             })
             .collect();
-        engine.announce(&hosted, Arc::new(FanIn { observer: self.observer.clone() }))?;
-        let workers = self.config.workers.unwrap_or(threads);
-        Ok((Shared::new(self.config, registry, engine, self.observer), workers))
+        let sleepers = Arc::new(Sleepers::new(self.config.workers.unwrap_or(threads)));
+        let ring = sleepers.clone();
+        let fan_in = FanIn { observer: self.observer.clone() };
+        engine.announce(&hosted, Arc::new(fan_in), Arc::new(move || ring.ring_one()))?;
+        Ok(Shared::new(self.config, registry, engine, sleepers, self.observer))
     }
 }
 

@@ -47,6 +47,7 @@ pub mod engine;
 mod registry;
 mod builtin;
 mod observer;
+mod sleepers;
 mod attempts;
 mod watch;
 mod shared;

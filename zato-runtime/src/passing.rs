@@ -9,11 +9,12 @@ use crate::attempts::Stop;
 use crate::desk::Own;
 use crate::dispatch::Running;
 use crate::engine::{Express, Follow, Place, PutBack, SetOut};
-use crate::hands::{Hands, Look};
+use crate::hands::Look;
 use crate::record::{Batch, Delivery, Ended};
 use crate::retry::Brought;
 use crate::seats::{Seat, Seated, Stands};
 use crate::settle::{pass, settle};
+use crate::sleepers::Bell;
 use crate::within::Within;
 use crate::worker::{Recorded, Rest, Workers, step_aside};
 
@@ -53,7 +54,7 @@ impl Workers {
         let hand = self.hands.of(worker);
         let mut track = Track { workers: self, express, worker, own, seat, now };
         while express.in_hand(worker) > 0 {
-            if Hands::anyone_is_woken_here() {
+            if Bell::has_rung_here() {
                 track.now = None;
                 step_aside().await;
             }

@@ -72,8 +72,8 @@ impl Builder {
         if !has_timers() {
             return Err(Error::NoTimers);
         }
-        let (shared, workers) = self.assemble(tokio.metrics().num_workers())?;
-        Ok(Runtime::run(Arc::new(shared), workers, tokio))
+        let shared = self.assemble(tokio.metrics().num_workers())?;
+        Ok(Runtime::run(Arc::new(shared), tokio))
     }
 }
 
@@ -88,8 +88,8 @@ impl Runtime {
         Builder::default()
     }
 
-    fn run(shared: Arc<Shared>, workers: usize, tokio: Handle) -> Self {
-        let (tasks, seats) = Workers::start(&shared, workers);
+    fn run(shared: Arc<Shared>, tokio: Handle) -> Self {
+        let (tasks, seats) = Workers::start(&shared);
         let parts = Parts {
             shared: shared.clone(),
             tasks,

@@ -13,18 +13,17 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::task::{Context, Poll, Wake};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll};
 
 use futures_util::task::{ArcWake, waker_ref};
-use tokio::sync::Notify;
 
 use crate::dispatch::Running;
 use crate::engine::Place;
-use crate::hands::Bell;
 use crate::lock::lock;
 use crate::record::Delivery;
 use crate::retry::Brought;
+use crate::sleepers::Sleepers;
 use crate::watch::Watched;
 use crate::within::Within;
 
@@ -68,8 +67,7 @@ enum Sits {
 
 struct Rows {
     all: Box<[Row]>,
-    /// Woken when a worker has more than it comes to now.
-    filled: Arc<Notify>,
+    sleepers: Arc<Sleepers>,
     /// Set when all are given up.
     is_closed: AtomicBool,
     /// Whose turn it is to go on with what no worker has begun, counted up.
@@ -84,9 +82,6 @@ struct Row {
     woken: Mutex<VecDeque<Arc<Seat>>>,
     /// How many they are; written under the lock.
     count: AtomicUsize,
-    /// Set by a worker that has nothing to do, and unset by who wakes it.
-    is_asleep: AtomicBool,
-    bell: OnceLock<Arc<Bell>>,
     stock: Mutex<Stock>,
 }
 
@@ -163,7 +158,8 @@ impl Seat {
     }
 
     fn line_up(self: &Arc<Self>) {
-        let row = &self.rows.all[self.row.load(Ordering::SeqCst)];
+        let worker = self.row.load(Ordering::SeqCst);
+        let row = &self.rows.all[worker];
         let mut woken = lock(&row.woken);
         if self.rows.is_closed.load(Ordering::SeqCst) {
             return;
@@ -172,13 +168,9 @@ impl Seat {
         let is_first = woken.len() == 1;
         row.count.store(woken.len(), Ordering::SeqCst);
         drop(woken);
-        if row.is_asleep.load(Ordering::SeqCst) && row.is_asleep.swap(false, Ordering::SeqCst) {
-            if let Some(bell) = row.bell.get() {
-                bell.wake_by_ref();
-            }
-        } else if is_first {
+        if !self.rows.sleepers.ring(worker) && is_first {
             // Its worker may not come to it.
-            self.rows.filled.notify_one();
+            self.rows.sleepers.tell_one();
         }
     }
 }
@@ -192,10 +184,11 @@ impl ArcWake for Seat {
 }
 
 impl Seats {
-    /// For so many workers. Those that have nothing to do wait for `filled`.
-    pub(crate) fn new(workers: usize, filled: Arc<Notify>) -> Self {
-        let all = (0..workers).map(|_| Row::default()).collect();
-        Self(Arc::new(Rows { all, filled, is_closed: AtomicBool::new(false), next: AtomicUsize::new(0) }))
+    /// For all workers.
+    pub(crate) fn new(sleepers: &Arc<Sleepers>) -> Self {
+        let all = (0..sleepers.len()).map(|_| Row::default()).collect();
+        let (is_closed, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self(Arc::new(Rows { all, sleepers: sleepers.clone(), is_closed, next }))
     }
 
     pub(crate) fn closer(&self) -> Closer {
@@ -204,11 +197,6 @@ impl Seats {
 
     fn row(&self, worker: usize) -> &Row {
         &self.0.all[worker]
-    }
-
-    /// This wakes a worker.
-    pub(crate) fn set_bell(&self, worker: usize, bell: &Arc<Bell>) {
-        let _ = self.row(worker).bell.set(bell.clone());
     }
 
     /// A seat for the next of a worker, or of any.
@@ -272,16 +260,10 @@ impl Seats {
         (0..self.0.all.len()).any(|other| other != worker && self.woken(other) > 0)
     }
 
-    /// A worker has nothing to do: whoever wakes one of its seats wakes it. Answers whether it has not, and no other
-    /// has several.
-    pub(crate) fn falls_asleep(&self, worker: usize) -> bool {
-        let row = self.row(worker);
-        row.is_asleep.store(true, Ordering::SeqCst);
-        self.woken(worker) == 0 && !self.share(worker)
-    }
-
-    pub(crate) fn is_up(&self, worker: usize) {
-        self.row(worker).is_asleep.store(false, Ordering::SeqCst);
+    /// Whether a worker that has nothing else to do is to go on with any: what has been woken for it, or half of what has
+    /// been for another, if that is several.
+    pub(crate) fn has_some(&self, worker: usize) -> bool {
+        self.woken(worker) > 0 || self.share(worker)
     }
 
     /// Has a worker go on with what one of these does not come to; answers whether there was anything.

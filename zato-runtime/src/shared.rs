@@ -15,13 +15,16 @@ use crate::found::Found;
 use crate::observer::Observer;
 use crate::record::{AttemptId, Ended};
 use crate::registry::Registry;
+use crate::sleepers::Sleepers;
 use crate::watch::Watch;
 
-/// The bus without its workers.
+/// The bus without what its workers have in hand.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
     pub(crate) engine: Arc<dyn Engine>,
+    /// The workers that have nothing to do.
+    pub(crate) sleepers: Arc<Sleepers>,
     /// Turns true when a shutdown begins; written by the runtime alone.
     pub(crate) stopping: watch::Sender<bool>,
     /// The attempts that can be asked to stop.
@@ -42,6 +45,7 @@ impl Shared {
         config: Config,
         registry: Registry,
         engine: Arc<dyn Engine>,
+        sleepers: Arc<Sleepers>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
@@ -49,6 +53,7 @@ impl Shared {
             config,
             registry,
             engine,
+            sleepers,
             stopping: watch::Sender::new(false),
             attempts: Attempts::default(),
             inner: Mutex::default(),

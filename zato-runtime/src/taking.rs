@@ -4,91 +4,116 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{self, Poll, Waker};
 
 use tokio::time::timeout;
 use zato_core::bus::Step;
 
-use crate::hands::{Bell, Hands};
 use crate::record::{Batch, Delivery};
 use crate::seats::{Seated, Stands};
+use crate::sleepers::Bell;
 use crate::worker::{MOST_AT_ONCE, PATIENCE, Workers, step_aside};
 
 impl Workers {
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread. Answers as well whether the worker has slept, and others had their turn.
     pub(crate) async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> (Batch<Delivery>, bool) {
+        let engine = &self.shared.engine;
         if self.refill(worker, most) {
             return (Batch::new(), false);
         }
-        match self.shared.engine.deliver(most) {
-            Step::Now(batch) => (batch.unwrap_or_default(), false),
-            later @ Step::Later(_) => {
-                let (mut taken, mut has_slept) = (pin!(self.take_later(worker, later)), false);
-                // What the engine has is taken first, so that whoever goes on and on keeps nothing from its turn.
-                let batch = poll_fn(|cx| match taken.as_mut().poll(cx) {
-                    Poll::Pending if self.seats.falls_asleep(worker) => {
-                        has_slept = true;
-                        Poll::Pending
-                    }
-                    Poll::Pending => Poll::Ready(Batch::new()),
-                    batch @ Poll::Ready(_) => batch,
-                });
-                let batch = self.hands.wait(bell, batch).await;
-                self.seats.is_up(worker);
-                if batch.is_empty() {
-                    self.refill(worker, most);
-                }
-                (batch, has_slept)
-            }
+        if let Step::Now(Some(batch)) = engine.deliver(most) {
+            return (batch, false);
         }
+        self.shared.sleepers.lies_down(worker);
+        let (batch, has_slept) = match engine.deliver(most) {
+            Step::Now(batch) => (batch.unwrap_or_default(), false),
+            later @ Step::Later(_) => self.sleep(worker, later, bell).await,
+        };
+        self.shared.sleepers.gets_up(worker, !batch.is_empty());
+        if batch.is_empty() {
+            self.refill(worker, most);
+        }
+        (batch, has_slept)
     }
 
     /// Takes what passes by the state of the engine; answers whether there is any.
     fn refill(&self, worker: usize, most: usize) -> bool {
         let taken = self.shared.engine.express().map_or(0, |express| express.refill(worker, most));
         if taken > 1 {
-            self.hands.tell_of_several();
+            self.shared.sleepers.tell_one();
         }
         taken > 0
     }
 
+    /// Puts what was taken into a worker's hand.
+    pub(crate) fn put_in_hand(&self, worker: usize, batch: Batch<Delivery>) {
+        let is_several = batch.len() > 1;
+        self.hands.of(worker).put_first(batch);
+        if is_several {
+            self.shared.sleepers.tell_one();
+        }
+    }
+
+    /// Sleeps until there is something to do. Who runs on the thread that wakes the worker knows.
+    async fn sleep(
+        &self,
+        worker: usize,
+        delivered: Step<'_, Batch<Delivery>>,
+        bell: &Arc<Bell>,
+    ) -> (Batch<Delivery>, bool) {
+        let (mut taken, waker) = (pin!(self.take_later(worker, delivered)), Waker::from(bell.clone()));
+        let mut has_slept = false;
+        let batch = poll_fn(|_| {
+            bell.hush();
+            let polled = taken.as_mut().poll(&mut task::Context::from_waker(&waker));
+            has_slept |= polled.is_pending();
+            polled
+        });
+        (batch.await, has_slept)
+    }
+
     async fn take_later(&self, worker: usize, mut delivered: Step<'_, Batch<Delivery>>) -> Batch<Delivery> {
+        let sleepers = &self.shared.sleepers;
         loop {
-            if self.hands.others_hold(worker)
-                || self.others_have_passing(worker)
-                || self.seats.others_have_woken(worker)
-            {
-                let look = self.hands.look();
-                if let Ok(batch) = timeout(PATIENCE, &mut delivered).await {
-                    return batch;
-                }
-                let batch = self.hands.take_over(worker, &look);
-                let has_seats = self.seats.take_over(worker, self.hands.stuck(worker, &look));
-                if !batch.is_empty() || has_seats || self.put_back_passing(worker, &look) {
-                    return batch;
-                }
-                continue;
-            }
-            let mut filled = pin!(self.hands.filled());
             let taken = poll_fn(|cx| match Pin::new(&mut delivered).poll(cx) {
-                Poll::Ready(batch) => Poll::Ready(Some(batch)),
-                Poll::Pending => filled.as_mut().poll(cx).map(|()| None),
+                Poll::Pending if sleepers.is_asleep(worker) && !self.seats.has_some(worker) => Poll::Pending,
+                // What the engine has is taken first, so that whoever goes on and on keeps nothing from its turn.
+                Poll::Pending => Poll::Ready(Batch::new()),
+                batch @ Poll::Ready(_) => batch,
             });
-            if let Some(batch) = taken.await {
+            if !self.others_have_more(worker) {
+                return taken.await;
+            }
+            sleepers.watches(worker);
+            let look = self.hands.look();
+            if let Ok(batch) = timeout(PATIENCE, taken).await {
                 return batch;
             }
+            let batch = self.hands.take_over(worker, &look);
+            let has_seats = self.seats.take_over(worker, self.hands.stuck(worker, &look));
+            if !batch.is_empty() || has_seats || self.put_back_passing(worker, &look) {
+                return batch;
+            }
+            sleepers.has_watched(worker);
         }
+    }
+
+    /// Whether another worker has something that it does not do now.
+    fn others_have_more(&self, worker: usize) -> bool {
+        self.hands.others_hold(worker)
+            || self.others_have_passing(worker)
+            || self.seats.others_have_woken(worker)
     }
 
     /// Goes on with attempts that have waited for something and been woken; answers whether there were any.
     pub(crate) async fn go_on(self: &Arc<Self>, worker: usize) -> bool {
         let many = self.seats.woken(worker);
         if many > 1 {
-            self.hands.tell_of_several();
+            self.shared.sleepers.tell_one();
         }
         for _ in 0..many.min(MOST_AT_ONCE) {
-            if Hands::anyone_is_woken_here() {
+            if Bell::has_rung_here() {
                 step_aside().await;
             }
             if self.shared.attempts.is_closed() {

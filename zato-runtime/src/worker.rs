@@ -23,6 +23,7 @@ use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::seats::{Closer, Seated, Seats, Stands};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
+use crate::sleepers::Bell;
 use crate::watch::Watched;
 use crate::within::Within;
 use crate::words::count;
@@ -87,8 +88,9 @@ impl Drop for Alive {
 }
 
 impl Workers {
-    /// Starts `count` workers on the tokio runtime of the caller.
-    pub(crate) fn start(shared: &Arc<Shared>, count: usize) -> (Vec<AbortHandle>, Closer) {
+    /// Starts them on the tokio runtime of the caller.
+    pub(crate) fn start(shared: &Arc<Shared>) -> (Vec<AbortHandle>, Closer) {
+        let count = shared.sleepers.len();
         if let Some(express) = shared.engine.express() {
             let services: Vec<_> =
                 shared.registry.numbered().map(|entry| (entry.name, entry.is_plain)).collect();
@@ -100,12 +102,11 @@ impl Workers {
             });
             express.set_up(count, &services, on_entered);
         }
-        let hands = Hands::new(count);
         let workers = Arc::new(Self {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
-            seats: Seats::new(count, hands.all_filled()),
-            hands,
+            seats: Seats::new(&shared.sleepers),
+            hands: Hands::new(count),
             own: Own::of(shared, None),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
@@ -127,8 +128,9 @@ impl Workers {
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
-        let (bell, own) = (self.hands.bell().await, Own::of(&self.shared, Some(worker)));
-        self.seats.set_bell(worker, &bell);
+        let bell = poll_fn(|cx| Poll::Ready(Bell::of(cx.waker()))).await;
+        self.shared.sleepers.set_bell(worker, &bell);
+        let own = Own::of(&self.shared, Some(worker));
         let mut seat = self.seats.empty(Some(worker));
         loop {
             let (batch, has_slept) = self.take(worker, most, &bell).await;
@@ -140,7 +142,7 @@ impl Workers {
             let clock = &self.shared.config.clock;
             let began = clock.moment();
             let count = batch.len() + self.passing(worker) + self.seats.woken(worker).min(MOST_AT_ONCE);
-            self.hands.fill(worker, batch);
+            self.put_in_hand(worker, batch);
             let has_gone_on = self.go_on(worker).await;
             self.run_passing(worker, &own, &mut seat, (!has_gone_on).then_some(began)).await;
             self.run_all(hand, &own).await;
@@ -165,7 +167,7 @@ impl Workers {
     pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
         let mut granted = Batch::new();
         loop {
-            let someone_is_woken = Hands::anyone_is_woken_here();
+            let someone_is_woken = Bell::has_rung_here();
             // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
             let mut delivery = match granted.pop() {
                 Some(delivery) if granted.is_empty() && !someone_is_woken => {
@@ -351,7 +353,7 @@ pub(crate) async fn step_aside() {
             return Poll::Ready(());
         }
         is_back = true;
-        Hands::steps_aside_here();
+        Bell::is_heard_here();
         // Unlike `yield_now`, which keeps this from all other threads until this one has nothing else to do, and a
         // handler of another worker may block it before that.
         cx.waker().wake_by_ref();

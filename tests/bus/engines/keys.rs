@@ -9,7 +9,7 @@ fn keyed(service: &'static str, number: u32, key: &str) -> Arc<Invocation> {
 }
 
 /// What is delivered now, which is this alone.
-async fn next(engine: &dyn Engine, number: u32) -> Delivery {
+async fn next(engine: &Rings, number: u32) -> Delivery {
     let mut all = deliver_all(engine).await;
     assert_eq!(cids(&all), [cid(number)], "{}", engine.url());
     all.remove(0)
@@ -22,15 +22,15 @@ async fn one_runs_at_a_time_whatever_the_priorities() {
             let ask = |options: &mut Options| {
                 (options.concurrency_key, options.priority) = (Some("k".into()), Some(priority));
             };
-            take(&*engine, asking("a", number, ask)).await;
+            take(&engine, asking("a", number, ask)).await;
         }
-        let Waits::Key { key, held_by } = waits(&*engine, 2).await else { panic!("it waits for its key") };
+        let Waits::Key { key, held_by } = waits(&engine, 2).await else { panic!("it waits for its key") };
         assert_eq!((&*key, held_by), ("k", cid(0)));
         for number in 0..3 {
-            let delivery = next(&*engine, number).await;
-            end(&*engine, &delivery).await;
+            let delivery = next(&engine, number).await;
+            end(&engine, &delivery).await;
         }
-        assert!(deliver_all(&*engine).await.is_empty());
+        assert!(deliver_all(&engine).await.is_empty());
     }
 }
 
@@ -39,18 +39,18 @@ async fn another_key_another_service_and_none_at_all_run_beside_it() {
     for engine in engines(&Config::default()) {
         let all = [keyed("a", 0, "k"), keyed("a", 1, "k"), keyed("a", 2, "l"), keyed("b", 3, "k")];
         for invocation in all.into_iter().chain([invocation("a", 4)]) {
-            take(&*engine, invocation).await;
+            take(&engine, invocation).await;
         }
-        let mut delivered = deliver_all(&*engine).await;
+        let mut delivered = deliver_all(&engine).await;
         delivered.sort_by_key(|delivery| delivery.invocation.cid);
         assert_eq!(cids(&delivered), [0, 2, 3, 4].map(cid), "{}", engine.url());
         // Another's end changes nothing.
         for delivery in &delivered[1..] {
-            end(&*engine, delivery).await;
+            end(&engine, delivery).await;
         }
-        assert!(deliver_all(&*engine).await.is_empty());
-        end(&*engine, &delivered[0]).await;
-        next(&*engine, 1).await;
+        assert!(deliver_all(&engine).await.is_empty());
+        end(&engine, &delivered[0]).await;
+        next(&engine, 1).await;
     }
 }
 
@@ -59,19 +59,19 @@ async fn the_first_keeps_its_key_until_it_has_ended() {
     let began = now();
     for engine in engines(&Config::default()) {
         for number in 0..2 {
-            take(&*engine, keyed("a", number, "k")).await;
+            take(&engine, keyed("a", number, "k")).await;
         }
-        let first = next(&*engine, 0).await;
+        let first = next(&engine, 0).await;
         let at = Some(began + 3600 * SECOND);
-        record(&*engine, settle_as(&first, again(&first, at), false)).await;
-        assert!(deliver_all(&*engine).await.is_empty(), "{}", engine.url());
-        assert!(matches!(waits(&*engine, 0).await, Waits::Until(_)));
-        assert!(matches!(waits(&*engine, 1).await, Waits::Key { .. }));
+        record(&engine, settle_as(&first, again(&first, at), false)).await;
+        assert!(deliver_all(&engine).await.is_empty(), "{}", engine.url());
+        assert!(matches!(waits(&engine, 0).await, Waits::Until(_)));
+        assert!(matches!(waits(&engine, 1).await, Waits::Key { .. }));
         // It ends without another attempt.
-        cancel(&*engine, 0).await;
-        let first = next(&*engine, 0).await;
-        end(&*engine, &first).await;
-        next(&*engine, 1).await;
+        cancel(&engine, 0).await;
+        let first = next(&engine, 0).await;
+        end(&engine, &first).await;
+        next(&engine, 1).await;
     }
 }
 
@@ -79,21 +79,21 @@ async fn the_first_keeps_its_key_until_it_has_ended() {
 async fn one_that_ends_before_its_turn_holds_nobody_up() {
     for engine in engines(&Config::default()) {
         for number in 0..4 {
-            take(&*engine, keyed("a", number, "k")).await;
+            take(&engine, keyed("a", number, "k")).await;
         }
-        let first = next(&*engine, 0).await;
+        let first = next(&engine, 0).await;
         for number in [1, 2] {
-            assert!(matches!(cancel(&*engine, number).await, Some(CancelAnswer::Ending)));
+            assert!(matches!(cancel(&engine, number).await, Some(CancelAnswer::Ending)));
         }
-        let cancelled = deliver_all(&*engine).await;
+        let cancelled = deliver_all(&engine).await;
         assert_eq!(cids(&cancelled), [1, 2].map(cid), "{}", engine.url());
         // The one is recorded before the first has ended, the other later.
-        end(&*engine, &cancelled[0]).await;
-        assert!(deliver_all(&*engine).await.is_empty());
-        end(&*engine, &first).await;
-        next(&*engine, 3).await;
-        end(&*engine, &cancelled[1]).await;
-        assert!(deliver_all(&*engine).await.is_empty());
+        end(&engine, &cancelled[0]).await;
+        assert!(deliver_all(&engine).await.is_empty());
+        end(&engine, &first).await;
+        next(&engine, 3).await;
+        end(&engine, &cancelled[1]).await;
+        assert!(deliver_all(&engine).await.is_empty());
     }
 }
 
@@ -104,34 +104,34 @@ async fn one_that_is_not_due_has_its_key_already() {
         let ask = |options: &mut Options| {
             (options.concurrency_key, options.due) = (Some("k".into()), Some(When::At(due)));
         };
-        take(&*engine, asking("a", 0, ask)).await;
-        take(&*engine, keyed("a", 1, "k")).await;
-        take(&*engine, asking("a", 2, ask)).await;
-        assert!(deliver_all(&*engine).await.is_empty(), "{}", engine.url());
+        take(&engine, asking("a", 0, ask)).await;
+        take(&engine, keyed("a", 1, "k")).await;
+        take(&engine, asking("a", 2, ask)).await;
+        assert!(deliver_all(&engine).await.is_empty(), "{}", engine.url());
         let began = tokio::time::Instant::now();
-        let first = deliver(&*engine).await;
+        let first = deliver(&engine).await;
         assert_eq!(first.invocation.cid, cid(0));
         assert!((9..=11).contains(&passed(began)));
-        end(&*engine, &first).await;
-        let second = next(&*engine, 1).await;
+        end(&engine, &first).await;
+        let second = next(&engine, 1).await;
         tokio::time::sleep(20 * SECOND).await;
-        end(&*engine, &second).await;
-        next(&*engine, 2).await;
+        end(&engine, &second).await;
+        next(&engine, 2).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_settle_creates_stands_at_the_end() {
     for engine in engines(&Config::default()) {
-        take(&*engine, keyed("a", 0, "k")).await;
-        let first = next(&*engine, 0).await;
-        take(&*engine, keyed("a", 1, "k")).await;
-        let settled = record(&*engine, settle(&first, &[keyed("a", 2, "k"), keyed("a", 3, "l")])).await;
+        take(&engine, keyed("a", 0, "k")).await;
+        let first = next(&engine, 0).await;
+        take(&engine, keyed("a", 1, "k")).await;
+        let settled = record(&engine, settle(&first, &[keyed("a", 2, "k"), keyed("a", 3, "l")])).await;
         let mut running: Vec<_> = settled.granted.into_iter().collect();
-        running.extend(deliver_all(&*engine).await);
+        running.extend(deliver_all(&engine).await);
         running.sort_by_key(|delivery| delivery.invocation.cid);
         assert_eq!(cids(&running), [1, 3].map(cid), "{}", engine.url());
-        end(&*engine, &running[0]).await;
-        next(&*engine, 2).await;
+        end(&engine, &running[0]).await;
+        next(&engine, 2).await;
     }
 }

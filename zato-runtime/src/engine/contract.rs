@@ -9,6 +9,9 @@ use super::express::Express;
 use crate::found::{Counts, DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
+/// Wakes one of those who are to ask an engine for what can be handed out, if one sleeps.
+pub type Ring = Arc<dyn Fn() + Send + Sync>;
+
 /// What can be asked of what an engine holds, in the process that runs it and beside it.
 ///
 /// What was written before is seen, by CID and by parent; by tree, service and state it may lag.
@@ -79,12 +82,13 @@ pub trait Engine: LookUps {
     fn capabilities(&self) -> &[Capability];
 
     /// Says which services this process hosts; only these are delivered to it. Called once, before all else.
-    /// `join` makes the end of a group.
+    /// `join` makes the end of a group. `ring` wakes whoever is to ask for what can be handed out, where
+    /// [`deliver`](Self::deliver) does not.
     ///
     /// # Errors
     ///
     /// [`StoreFault`] if what the process before this one has left cannot be read.
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault>;
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault>;
 
     /// Holds members of a group that is not accepted yet, in the order of their slots; they do not run before.
     /// They count as waiting. What is staged for a group that is never accepted is dropped at
@@ -133,8 +137,11 @@ pub trait Engine: LookUps {
         Step::later(async move { answers.await.pop().unwrap_or(Err(Refused::Draining)) })
     }
 
-    /// Hands out at least one and at most `most` attempts that are to be made now; waits until there is one. Answers with
-    /// none where something waits on the way [past it](Self::express).
+    /// Hands out at most `most` attempts that are to be made now; waits until there is one. Answers with none where it is
+    /// to be asked again: something waits on the way [past it](Self::express), or may have become due.
+    ///
+    /// An engine may ring instead of ending the wait, once there is one: so who waits gives the wait up then, and asks
+    /// again. It rings for what came after the call.
     ///
     /// What can be handed out is handed out by the call itself, so its answer must be awaited; dropping a wait
     /// loses nothing.

@@ -10,7 +10,9 @@ mod memory;
 mod sqlite;
 mod url;
 
-pub use contract::{Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault};
+pub use contract::{
+    Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Ring, Settled, StoreFault,
+};
 pub use express::{
     Begun, Express, Follow, Follows, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
 };

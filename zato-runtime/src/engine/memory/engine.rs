@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::Notify;
@@ -13,7 +12,7 @@ use super::nowhere::Nowhere;
 use super::track::Track;
 use crate::apart::Apart;
 use crate::config::Config;
-use crate::engine::contract::Accepted;
+use crate::engine::contract::{Accepted, Ring};
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
 use crate::lock::lock;
@@ -25,23 +24,12 @@ pub(crate) struct Memory {
     pub(super) track: OnceLock<Track>,
     /// How many may wait, here and on their way.
     pub(super) max_waiting: usize,
-    /// Woken once for everything that can be started.
-    pub(super) startable: Apart<Notify>,
-    /// How many workers wait; counted under the lock, when they have found nothing.
-    sleepers: AtomicUsize,
+    /// Wakes a worker, if one sleeps; none before the runtime has said how.
+    pub(super) ring: OnceLock<Ring>,
     /// Calls from outside that wait for room.
     pub(super) line: Line,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
     pub(super) idle: Notify,
-}
-
-/// A worker that has been counted as one that waits.
-pub(super) struct Asleep<'a>(&'a AtomicUsize);
-
-impl Drop for Asleep<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 impl fmt::Debug for Memory {
@@ -105,8 +93,7 @@ impl Memory {
             state: Apart(Mutex::new(State::new(config, max_waiting, Nowhere::new(config)))),
             track: OnceLock::new(),
             max_waiting,
-            startable: Apart(Notify::new()),
-            sleepers: AtomicUsize::new(0),
+            ring: OnceLock::new(),
             line: Line::default(),
             idle: Notify::new(),
         }
@@ -159,9 +146,8 @@ impl Memory {
         self.state_for(std::iter::once(&accept.invocation.service))
     }
 
-    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings, and who asks
-    /// is counted as one that sleeps if it `is_new`.
-    pub(super) fn hand_out(&self, most: usize, is_new: bool) -> Result<Batch<Delivery>, Option<Instant>> {
+    /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
+    pub(super) fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
         state.catch_up();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
@@ -178,9 +164,6 @@ impl Memory {
         let (more, next_ring) = (state.can_deliver(), state.next_ring());
         // What was to be ended and had ended by itself may be the last that a drain waits for.
         let drained = batch.is_empty() && state.draining && state.is_idle();
-        if batch.is_empty() && is_new {
-            self.sleepers.fetch_add(1, Ordering::SeqCst);
-        }
         drop(state);
         if drained {
             self.idle.notify_waiters();
@@ -195,16 +178,11 @@ impl Memory {
         Ok(batch)
     }
 
-    /// Counts a worker that has found nothing as one that sleeps, which [`hand_out`](Self::hand_out) has begun.
-    pub(super) fn asleep(&self) -> Asleep<'_> {
-        Asleep(&self.sleepers)
-    }
-
     /// Wakes a worker if one sleeps. One that looks after the state has been changed sees what there is by itself; one
-    /// that has looked before was counted under the same lock.
+    /// that has looked before lay down before it took the same lock.
     pub(super) fn wake_worker(&self) {
-        if self.sleepers.load(Ordering::Relaxed) > 0 {
-            self.startable.notify_one();
+        if let Some(ring) = self.ring.get() {
+            ring();
         }
     }
 

@@ -1,14 +1,15 @@
 //! The verbs of the memory engine.
 
+use std::future::pending;
 use std::sync::Arc;
 
-use tokio::time::timeout_at;
+use tokio::time::sleep_until;
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::Memory;
 use crate::engine::contract::{
-    Accepted, Capability, Engine, LeaseLost, LookUps, Refused, Settled, StoreFault,
+    Accepted, Capability, Engine, LeaseLost, LookUps, Refused, Ring, Settled, StoreFault,
 };
 use crate::engine::express::Express;
 use crate::engine::state::{NotTaken, State};
@@ -39,7 +40,9 @@ impl Engine for Memory {
         &[]
     }
 
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault> {
+        // Once: whoever comes second finds it set.
+        let _ = self.ring.set(ring);
         self.whole().announce(services, join);
         Ok(())
     }
@@ -94,37 +97,21 @@ impl Engine for Memory {
     }
 
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
-        let mut rings = match self.hand_out(most, true) {
+        let next_ring = match self.hand_out(most) {
             Ok(batch) => return Step::now(batch),
-            Err(rings) => rings,
+            Err(next_ring) => next_ring,
         };
-        let asleep = self.asleep();
         if self.has_passing() {
             return Step::now(Batch::new());
         }
-        Step::later(async move {
-            let _asleep = asleep;
-            loop {
-                // A word that has come since the look is kept for whoever waits first.
-                let startable = self.startable.notified();
-                match rings {
-                    // Whoever accepts what rings earlier wakes a worker, and that one waits for the earlier.
-                    Some(rings) => {
-                        let _ = timeout_at(rings, startable).await;
-                    }
-                    None => startable.await,
-                }
-                // Where something waits on its way, nothing waits here. Who asks looks there first.
-                if self.is_passable() {
-                    return Batch::new();
-                }
-                match self.hand_out(most, false) {
-                    Ok(batch) => return batch,
-                    Err(_) if self.has_passing() => return Batch::new(),
-                    Err(next) => rings = next,
-                }
-            }
-        })
+        match next_ring {
+            // Whoever accepts what is due earlier wakes a worker, and that one waits for the earlier.
+            Some(at) => Step::later(async move {
+                sleep_until(at).await;
+                Batch::new()
+            }),
+            None => Step::later(pending()),
+        }
     }
 
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {

@@ -9,7 +9,7 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::{Inner, Sqlite};
 use super::{restart, space};
-use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Settled, StoreFault};
+use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Ring, Settled, StoreFault};
 use crate::engine::state::NotTaken;
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
@@ -87,7 +87,7 @@ impl Engine for Sqlite {
         &[Capability::Durable]
     }
 
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>) -> Result<(), StoreFault> {
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, _: Ring) -> Result<(), StoreFault> {
         let inner = &self.0;
         inner.file().rename(services).map_err(|error| StoreFault::new(&error))?;
         let left = inner.as_it_is_now()?;
