@@ -177,7 +177,8 @@ impl Sleepers {
 
     /// A worker gets up. If it `has_work` of its own, what it was rung for is for another.
     pub(crate) fn gets_up(&self, worker: usize, has_work: bool) {
-        let was_rung = self.0[worker].stands.swap(UP, Ordering::SeqCst) == UP;
+        let bed = &self.0[worker];
+        let was_rung = !bed.has_somebody() || bed.stands.swap(UP, Ordering::SeqCst) == UP;
         if was_rung && has_work {
             self.ring_one();
         }
