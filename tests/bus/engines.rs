@@ -1,5 +1,6 @@
 //! What every engine promises, tried on every engine.
 
+mod rings;
 mod order;
 mod time;
 mod keys;
@@ -11,19 +12,19 @@ mod repeats;
 mod cancels;
 
 use std::cell::{Cell, RefCell};
-use std::ops::Deref;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
-use zato_runtime::engine::{Engine, Refused, Settled, open};
+use zato_runtime::engine::{Refused, Settled, open};
 use zato_runtime::record::{
     Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Summary, Tried, Verdict,
 };
 use zato_runtime::{Config, Found, Status, Waits};
+
+use self::rings::Rings;
 
 /// Joins the members' responses to one text, for a callback of service `c` with the CID 999.
 struct Joined;
@@ -86,44 +87,9 @@ fn engines(config: &Config) -> impl Iterator<Item = Rings> {
                 max_losses: 3,
                 formerly: &[],
             });
-            let bell = Arc::new(Notify::new());
-            let ring = bell.clone();
-            let ring = Arc::new(move || ring.notify_one());
-            engine.announce(&hosted, Arc::new(Joined), ring).expect("nothing was left");
-            Rings { engine, bell }
+            Rings::announced(engine, &hosted, Arc::new(Joined))
         })
         .into_iter()
-}
-
-/// An engine that may ring instead of ending a wait.
-#[derive(Clone)]
-struct Rings {
-    engine: Arc<dyn Engine>,
-    bell: Arc<Notify>,
-}
-
-impl Deref for Rings {
-    type Target = dyn Engine;
-
-    fn deref(&self) -> &Self::Target {
-        &*self.engine
-    }
-}
-
-impl Rings {
-    /// Waits as a worker does: until something is handed out.
-    async fn deliver(&self, most: usize) -> Batch<Delivery> {
-        loop {
-            let batch = tokio::select! {
-                biased;
-                batch = self.engine.deliver(most) => batch,
-                () = self.bell.notified() => Batch::new(),
-            };
-            if !batch.is_empty() {
-                return batch;
-            }
-        }
-    }
 }
 
 /// The n-th CID of a test.

@@ -7,7 +7,9 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::task::{Wake, Waker};
+use std::task::Waker;
+
+use futures_util::task::ArcWake;
 
 thread_local! {
     /// The bell that has rung last on this thread, by where it stands, until its worker has its turn or who runs here has
@@ -53,14 +55,10 @@ impl Bell {
     }
 }
 
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        RUNG_LAST.set(self.place());
-        self.worker.wake_by_ref();
+impl ArcWake for Bell {
+    fn wake_by_ref(bell: &Arc<Self>) {
+        RUNG_LAST.set(bell.place());
+        bell.worker.wake_by_ref();
     }
 }
 
@@ -114,7 +112,7 @@ impl Bed {
 
     fn wake(&self) {
         if let Some(bell) = self.bell.get() {
-            bell.wake_by_ref();
+            ArcWake::wake_by_ref(bell);
         }
     }
 }
@@ -188,6 +186,7 @@ impl Sleepers {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
+    use std::task::Wake;
 
     use super::*;
 

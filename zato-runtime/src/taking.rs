@@ -4,8 +4,9 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{self, Poll, Waker};
+use std::task::{self, Poll};
 
+use futures_util::task::waker_ref;
 use tokio::time::timeout;
 use zato_core::bus::Step;
 
@@ -62,7 +63,7 @@ impl Workers {
         delivered: Step<'_, Batch<Delivery>>,
         bell: &Arc<Bell>,
     ) -> (Batch<Delivery>, bool) {
-        let (mut taken, waker) = (pin!(self.take_later(worker, delivered)), Waker::from(bell.clone()));
+        let (mut taken, waker) = (pin!(self.take_later(worker, delivered)), waker_ref(bell));
         let mut has_slept = false;
         let batch = poll_fn(|_| {
             bell.hush();
