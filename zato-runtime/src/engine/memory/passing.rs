@@ -60,9 +60,10 @@ impl Memory {
         let (waiting, mut members) = (track.close(), Vec::new());
         for slot in &track.slots {
             let mut taken = slot.taken();
+            let current = taken.take_current();
             state.store.take_passed(&mut taken.rows);
             members.extend(taken.members.take_all());
-            if let Some(Begun { invocation, started_at }) = taken.current.take() {
+            if let Some(Begun { invocation, started_at }) = current {
                 taken.entered = Some(state.take_started(invocation, started_at));
             }
             let enter = |begun: &Begun| state.take_started(begun.invocation.clone(), begun.started_at);
@@ -202,7 +203,7 @@ impl Express for Memory {
         if let Some(entered) = taken.entered.take() {
             return Some(entered);
         }
-        let Begun { invocation, started_at } = taken.current.take()?;
+        let Begun { invocation, started_at } = taken.take_current()?;
         let last = invocation.slot.and_then(|slot| {
             let untold = taken.untold.take();
             track.leave(untold.map_or_else(|| Untold::one(slot.group), Untold::and_one))

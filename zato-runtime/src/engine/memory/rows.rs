@@ -21,6 +21,16 @@ pub(super) struct Completed<'a> {
 }
 
 impl Completed<'_> {
+    /// Whether there is no more to say than fits into a row.
+    #[inline]
+    pub(super) fn fits(&self) -> bool {
+        let Self { invocation, response, .. } = self;
+        let Invocation { due: None, options: None, callbacks, on_failure, payload, .. } = invocation else {
+            return false;
+        };
+        callbacks.len() <= 1 && on_failure.len() <= 1 && payload.len().max(response.len()) <= FEW_BYTES
+    }
+
     /// What is told of it to its group.
     pub(super) fn member(&self) -> Member<'_> {
         let Self { invocation, response, attempts, started_at, ended_at } = *self;
@@ -85,11 +95,9 @@ struct Text {
 }
 
 impl Text {
-    /// None where it is too long.
     #[inline]
-    fn of(payload: &Payload) -> Option<Self> {
-        let len = payload.len();
-        (len <= FEW_BYTES).then(|| Self { kind: payload.kind(), len: u32::try_from(len).unwrap_or_default() })
+    fn of(payload: &Payload) -> Self {
+        Self { kind: payload.kind(), len: u32::try_from(payload.len()).unwrap_or(u32::MAX) }
     }
 }
 
@@ -98,11 +106,7 @@ impl Row {
     #[inline]
     fn of(completed: &Completed<'_>) -> Option<Self> {
         let Completed { invocation, response, attempts, started_at, ended_at } = completed;
-        let Invocation { due: None, options: None, .. } = invocation else { return None };
-        if invocation.callbacks.len() > 1 || invocation.on_failure.len() > 1 {
-            return None;
-        }
-        Some(Self {
+        completed.fits().then(|| Self {
             cid: invocation.cid,
             root: invocation.root,
             parent: invocation.parent,
@@ -118,8 +122,8 @@ impl Row {
             ended_at: *ended_at,
             depth: invocation.depth,
             attempts: *attempts,
-            request: Text::of(&invocation.payload)?,
-            response: Text::of(response)?,
+            request: Text::of(&invocation.payload),
+            response: Text::of(response),
             text: 0,
         })
     }

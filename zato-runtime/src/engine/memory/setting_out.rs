@@ -42,7 +42,7 @@ impl Track {
         if self.outside() >= self.outside.most.load(Ordering::Relaxed) {
             return None;
         }
-        let begun = taken.current.take()?;
+        let begun = taken.take_current()?;
         self.outside.count.fetch_add(1, Ordering::Relaxed);
         let number = taken.outside.insert(Outside::Passes(begun, whom));
         Some((Place { worker, number }, self.tell(&mut taken)))

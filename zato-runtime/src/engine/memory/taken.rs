@@ -32,6 +32,9 @@ pub(super) struct Taken {
     pub(super) in_hand: InHand,
     /// The one that is run.
     pub(super) current: Option<Begun>,
+    /// The one whose callback that is, and when it completed: its response is what the callback was called with. It is
+    /// written down when the callback has run, or somebody looks.
+    answered: Option<(Begun, Moment)>,
     /// The same once it has been entered.
     pub(super) entered: Option<Delivery>,
     /// What has come of those that were run.
@@ -72,6 +75,7 @@ impl Taken {
     /// Writes down that the one which is run has completed; answers whether it could be.
     #[inline]
     pub(super) fn complete(&mut self, response: &Payload, ended_at: Moment) -> bool {
+        self.write_down();
         let Some(begun) = &self.current else { return false };
         let completed = completed(begun, response, ended_at);
         let is_written = write(&mut self.rows, &mut self.members, &completed);
@@ -82,8 +86,41 @@ impl Taken {
         is_written
     }
 
+    /// The same where its callback, which has the response, is the next that is run: nobody need wait for what is written.
+    #[inline]
+    pub(super) fn answer(&mut self, response: &Payload, ended_at: Moment) -> bool {
+        match &self.current {
+            Some(begun) if begun.invocation.slot.is_none() => {
+                if !completed(begun, response, ended_at).fits() {
+                    return false;
+                }
+            }
+            // Its group is told at once.
+            _ => return self.complete(response, ended_at),
+        }
+        self.answered = self.take_current().map(|begun| (begun, ended_at));
+        true
+    }
+
+    /// Takes the one that is run.
+    #[inline]
+    pub(super) fn take_current(&mut self) -> Option<Begun> {
+        self.write_down();
+        self.current.take()
+    }
+
+    /// Writes down what has completed and is not written yet.
+    #[inline]
+    pub(super) fn write_down(&mut self) {
+        if let (Some((begun, ended_at)), Some(callback)) = (self.answered.take(), &self.current) {
+            let response = &callback.invocation.payload;
+            write(&mut self.rows, &mut self.members, &completed(&begun, response, ended_at));
+        }
+    }
+
     /// The same for one that went on by itself.
     pub(super) fn complete_outside(&mut self, number: u32, response: &Payload, ended_at: Moment) -> bool {
+        self.write_down();
         let Some(begun) = self.outside.passing(number) else { return false };
         write(&mut self.rows, &mut self.members, &completed(begun, response, ended_at))
     }

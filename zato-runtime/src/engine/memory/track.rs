@@ -14,7 +14,7 @@ use super::outside::Counted;
 use super::rows::{FEW_BYTES, Rows};
 use super::taken::{Over, ROWS, Slot, Taken};
 use super::told::{Groups, Last, Untold};
-use super::waiting::{PAUSED, Sign, WAITS, Waiting};
+use super::waiting::{self, PAUSED, Sign, WAITS, Waiting};
 use crate::apart::Apart;
 use crate::engine::express::{Begun, Follow, Follows, OnEntered, Plain, PlainCall, PlainMember};
 use crate::lock::lock;
@@ -170,11 +170,7 @@ impl Track {
     pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
         let Some(service) = self.number(service) else { return };
         let _waiting = self.waiting();
-        if paused {
-            self.signs[service].fetch_or(PAUSED, Ordering::Relaxed);
-        } else {
-            self.signs[service].fetch_and(!PAUSED, Ordering::Relaxed);
-        }
+        waiting::set(&self.signs[service], PAUSED, paused);
     }
 
     #[inline]
@@ -294,7 +290,13 @@ impl Track {
                 let is_closed = waiting
                     .as_ref()
                     .is_some_and(|waiting| !waiting.is_open || self.is_paused(callback.service));
-                if is_closed || !taken.complete(&callback.invocation.payload, at) {
+                let response = &callback.invocation.payload;
+                let completes = !is_closed
+                    && match waiting {
+                        Some(_) => taken.complete(response, at),
+                        None => taken.answer(response, at),
+                    };
+                if !completes {
                     return Err(Arc::unwrap_or_clone(callback.invocation).payload);
                 }
                 match waiting {

@@ -16,6 +16,13 @@ pub(super) const PAUSED: u8 = 2;
 /// wait.
 pub(super) type Sign = Apart<AtomicU8>;
 
+/// Whoever holds the lock is the only one who writes.
+#[inline]
+pub(super) fn set(sign: &Sign, what: u8, is_so: bool) {
+    let others = sign.load(Ordering::Relaxed) & !what;
+    sign.store(if is_so { others | what } else { others }, Ordering::Relaxed);
+}
+
 /// What no worker has taken.
 pub(super) struct Waiting {
     pub(super) is_open: bool,
@@ -55,7 +62,7 @@ impl Waiting {
         let queue = &mut self.services[service as usize];
         if queue.is_empty() {
             self.turns.push_back(service);
-            signs[service as usize].fetch_or(WAITS, Ordering::Relaxed);
+            set(&signs[service as usize], WAITS, true);
         }
         queue.push_back((self.order, came));
         self.order += count as u64;
@@ -66,7 +73,7 @@ impl Waiting {
         let queue = &mut self.services[service as usize];
         if queue.is_empty() {
             self.turns.push_front(service);
-            signs[service as usize].fetch_or(WAITS, Ordering::Relaxed);
+            set(&signs[service as usize], WAITS, true);
         }
         queue.push_front(one);
     }
@@ -106,7 +113,7 @@ impl Waiting {
     fn popped(&mut self, service: u32, signs: &[Sign]) {
         self.len -= 1;
         if self.services[service as usize].is_empty() {
-            signs[service as usize].fetch_and(!WAITS, Ordering::Relaxed);
+            set(&signs[service as usize], WAITS, false);
         } else {
             self.turns.push_back(service);
         }
