@@ -189,8 +189,8 @@ struct Turns {
     outside: Arc<OnceLock<Runtime>>,
 }
 
-/// The last of three.
-const BLOCKS: usize = 2;
+/// The second of three.
+const BLOCKS: usize = 1;
 
 /// Waits; then it has another called, or blocks its thread until that has come, and says whether it has.
 #[service(name = "blocking.calls-or-waits")]
@@ -210,8 +210,8 @@ async fn comes(_: &Context, (): (), turns: &Turns) -> Result<()> {
     Ok(turns.has_come.send(())?)
 }
 
-/// There is one thread, on which the other worker is woken. The first worker has two that wait; and no time passes, in which the
-/// other would take over what this one does not come to.
+/// There is one thread, on which the other worker is woken. One has the first two, which wait; and no time passes, in
+/// which the other would take over what this one does not come to.
 #[tokio::test(start_paused = true)]
 async fn whoever_wakes_another_worker_steps_aside_before_its_next_handler() -> Result<(), Error> {
     let ((waits, mut wait), (has_come, comes)) = (mpsc::unbounded_channel(), channel());
@@ -223,14 +223,14 @@ async fn whoever_wakes_another_worker_steps_aside_before_its_next_handler() -> R
     let _ = turns.outside.set(runtime.clone());
     tokio::task::yield_now().await;
     let first = runtime.invoke_async(calls_or_waits::service(), 0).await?;
-    let second = runtime.invoke_async(calls_or_waits::service(), 1).await?;
-    wait.recv().await;
-    wait.recv().await;
     let blocks = runtime.invoke_async(calls_or_waits::service(), BLOCKS).await?;
+    wait.recv().await;
+    wait.recv().await;
+    let last = runtime.invoke_async(calls_or_waits::service(), 2).await?;
     wait.recv().await;
     tokio::task::yield_now().await;
     turns.go_on.iter().for_each(Notify::notify_one);
-    for cid in [first, second, blocks] {
+    for cid in [first, blocks, last] {
         let outcome = runtime.outcome(cid).await?;
         assert_eq!(outcome.payload().map(ToString::to_string).as_deref(), Some("true"), "{outcome}");
     }

@@ -12,7 +12,7 @@ use crate::chain::Chain;
 use crate::group::{FanOut, Parallel};
 use crate::invoke_all::InvokeAll;
 use crate::target::{FromReply, Target};
-use crate::{Channel, Cid, Invocation, Payload};
+use crate::{Channel, Cid, Desk, Invocation, Payload};
 
 /// One attempt of one invocation, as its handler sees it.
 ///
@@ -22,7 +22,9 @@ use crate::{Channel, Cid, Invocation, Payload};
 pub struct Context {
     invocation: Arc<Invocation>,
     attempt: u32,
-    bus: Arc<dyn Bus>,
+    /// The number of the service at its desk.
+    number: u32,
+    desk: Arc<Desk>,
     nested: Option<Arc<Nested>>,
 }
 
@@ -43,13 +45,21 @@ pub struct Nested {
 impl Context {
     #[doc(hidden)]
     #[inline]
-    pub fn new(invocation: Arc<Invocation>, attempt: u32, bus: Arc<dyn Bus>) -> Self {
-        Self { invocation, attempt, bus, nested: None }
+    pub fn new(invocation: Arc<Invocation>, attempt: u32, number: u32, desk: Arc<Desk>) -> Self {
+        Self { invocation, attempt, number, desk, nested: None }
     }
 
+    /// The same of a synchronous call inside this attempt.
     #[doc(hidden)]
-    pub fn nested(invocation: Arc<Invocation>, attempt: u32, bus: Arc<dyn Bus>, nested: Arc<Nested>) -> Self {
-        Self { invocation, attempt, bus, nested: Some(nested) }
+    #[must_use]
+    pub fn nested(
+        &self,
+        invocation: Arc<Invocation>,
+        attempt: u32,
+        number: u32,
+        nested: Arc<Nested>,
+    ) -> Self {
+        Self { invocation, attempt, number, desk: self.desk.clone(), nested: Some(nested) }
     }
 
     /// The correlation ID that this invocation runs under: the one that its caller was given.
@@ -112,7 +122,7 @@ impl Context {
     where
         T: Target<'a, P>,
     {
-        Parallel::new(&*self.bus, Some(self), targets)
+        Parallel::new(self.bus(), Some(self), targets)
     }
 
     /// Invokes many services in the background, and a final callback once, when all have ended, with every
@@ -125,7 +135,7 @@ impl Context {
     where
         T: Target<'a, P>,
     {
-        FanOut::new(&*self.bus, Some(self), targets)
+        FanOut::new(self.bus(), Some(self), targets)
     }
 
     /// Invokes services one after the other in the background, each with the response of the one before, and returns
@@ -138,7 +148,7 @@ impl Context {
     where
         T: Target<'a, P>,
     {
-        Chain::new(&*self.bus, Some(self), target, payload)
+        Chain::new(self.bus(), Some(self), target, payload)
     }
 
     /// Runs many services at once inside this attempt and returns their responses, in the order given.
@@ -154,7 +164,7 @@ impl Context {
         T: Target<'a, P>,
         T::Reply: FromReply,
     {
-        InvokeAll::new(&*self.bus, Some(self), targets)
+        InvokeAll::new(self.bus(), Some(self), targets)
     }
 
     /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end.
@@ -163,13 +173,13 @@ impl Context {
     ///
     /// When awaited: see [`Cancel`].
     pub fn cancel(&self, cid: Cid) -> Cancel<'_> {
-        Cancel::new(&*self.bus, Some(self), cid)
+        Cancel::new(self.bus(), Some(self), cid)
     }
 
     /// Resolves when this attempt is asked to stop, because the invocation is cancelled or the runtime shuts
     /// down; at once if the attempt is over. What can end early should wait for it beside its work.
     pub async fn cancelled(&self) {
-        self.bus.cancelled(self).await;
+        self.bus().cancelled(self).await;
     }
 
     /// Invokes a service in the background and returns its CID at once.
@@ -185,7 +195,7 @@ impl Context {
     where
         T: Target<'a, P>,
     {
-        InvokeAsync::new(&*self.bus, Some(self), target.call(payload))
+        InvokeAsync::new(self.bus(), Some(self), target.call(payload))
     }
 
     /// Runs a service inside this attempt and returns its response: the handle's `Response`, or a [`Payload`]
@@ -201,12 +211,22 @@ impl Context {
         T: Target<'a, P>,
         T::Reply: FromReply,
     {
-        Invoke::new(&*self.bus, Some(self), target.call(payload))
+        Invoke::new(self.bus(), Some(self), target.call(payload))
     }
 
-    #[doc(hidden)]
-    pub fn bus(&self) -> Arc<dyn Bus> {
-        self.bus.clone()
+    #[inline]
+    fn bus(&self) -> &dyn Bus {
+        self.desk.bus()
+    }
+
+    #[inline]
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number
     }
 
     #[doc(hidden)]

@@ -2,12 +2,10 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
 
 use crate::name::{Origin, short_type_name};
 use crate::resource::{MissingResource, Need, Resources};
-use crate::{Context, DecodeError, Failure, Payload, Service, Settings, WriteError};
+use crate::{Handler, Service, Settings};
 
 /// A registered service without its type. `X::service().erased()` makes one.
 #[derive(Clone, Copy)]
@@ -20,7 +18,7 @@ pub struct Registration {
     needs: &'static [Need],
     request: fn() -> &'static str,
     response: fn() -> &'static str,
-    build: fn(&Resources) -> Result<Arc<dyn Handler>, MissingResource>,
+    build: fn(&Resources) -> Result<Handler, MissingResource>,
 }
 
 inventory::collect!(Registration);
@@ -37,7 +35,7 @@ impl Registration {
             needs: S::NEEDS,
             request: type_name::<S::Request>,
             response: type_name::<S::Response>,
-            build: |resources| Ok(Arc::new(Typed(Arc::new(S::build(resources)?)))),
+            build: |resources| Ok(Handler::of(S::build(resources)?)),
         }
     }
 
@@ -91,7 +89,7 @@ impl Registration {
     /// # Errors
     ///
     /// [`MissingResource`] for the first that no one provided.
-    pub fn build(&self, resources: &Resources) -> Result<Arc<dyn Handler>, MissingResource> {
+    pub fn build(&self, resources: &Resources) -> Result<Handler, MissingResource> {
         (self.build)(resources)
     }
 }
@@ -99,57 +97,5 @@ impl Registration {
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Registration({} in {})", self.name, self.origin.module())
-    }
-}
-
-/// One run of a handler.
-pub type Attempt = Pin<Box<dyn Future<Output = Reply> + Send>>;
-
-/// What one run of a handler brought.
-#[derive(Debug)]
-pub enum Reply {
-    /// The handler returned `Ok`, and this is its response.
-    Completed(Payload),
-    /// The handler returned `Err`.
-    Failed(Failure),
-    /// The payload is not the service's `Request`; the handler did not run.
-    Undecodable(DecodeError),
-    /// The handler returned `Ok`, but its response cannot be written.
-    Unwritable(WriteError),
-}
-
-/// A service that can be run without its type being known.
-pub trait Handler: Send + Sync {
-    /// Reads the context's payload, runs the service on it and writes the response.
-    fn run(self: Arc<Self>, ctx: Context) -> Attempt;
-
-    /// The same service, counted apart: an attempt holds on to what runs it, and whoever shares that counts up and down in
-    /// the same place.
-    fn apart(&self) -> Arc<dyn Handler>;
-}
-
-/// Counted in a line of the cache of its own: what stands beside it is read by all threads, and each attempt counts here.
-#[repr(align(64))]
-struct Typed<S>(Arc<S>);
-
-impl<S: Service> Handler for Typed<S> {
-    fn run(self: Arc<Self>, ctx: Context) -> Attempt {
-        Box::pin(async move {
-            let request = match ctx.payload().decode::<S::Request>() {
-                Ok(request) => request,
-                Err(error) => return Reply::Undecodable(error),
-            };
-            match self.0.handle(&ctx, request).await {
-                Ok(response) => match Payload::write(&response) {
-                    Ok(payload) => Reply::Completed(payload),
-                    Err(error) => Reply::Unwritable(error),
-                },
-                Err(failure) => Reply::Failed(failure),
-            }
-        })
-    }
-
-    fn apart(&self) -> Arc<dyn Handler> {
-        Arc::new(Self(self.0.clone()))
     }
 }

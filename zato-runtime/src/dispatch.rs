@@ -4,12 +4,11 @@ use std::any::Any;
 use std::fmt::{self, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{self, Poll};
 
 use tracing::Span;
 use tracing::field::{self, Empty};
-use zato_core::{Attempt, Context, Handler};
+use zato_core::{Attempt, Context};
 
 use crate::retry::Brought;
 
@@ -21,10 +20,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(handler: Arc<dyn Handler>, context: Context) -> Self {
+    pub(crate) fn new(context: Context) -> Self {
         let span = span(&context);
         // What it panics with says nothing that the message below does not.
-        let attempt = quietly(|| handler.run(context));
+        let attempt = quietly(|| context.run());
         Self { attempt, span }
     }
 }

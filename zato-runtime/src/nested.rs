@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::sleep_until;
 use zato_core::__private::Nested;
-use zato_core::bus::{Bus, Call};
-use zato_core::{CallError, Channel, Cid, Context, Handler, Invocation, Moment, Outcome, Payload};
+use zato_core::bus::Call;
+use zato_core::{CallError, Channel, Cid, Context, Invocation, Moment, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
@@ -20,9 +20,10 @@ use crate::shared::Shared;
 /// One synchronous call.
 pub(crate) struct Inner<'a> {
     shared: &'a Shared,
-    bus: Arc<dyn Bus>,
     invocation: Arc<Invocation>,
-    handler: Arc<dyn Handler>,
+    /// The number of its service.
+    number: u32,
+    outer: &'a Context,
     /// The attempt that all of it runs in.
     anchor: AttemptId,
     level: u32,
@@ -30,23 +31,16 @@ pub(crate) struct Inner<'a> {
 
 impl<'a> Inner<'a> {
     /// Checks the call; nothing runs yet.
-    pub(crate) fn enter(shared: &'a Shared, context: &Context, call: Call<'_>) -> Result<Self, CallError> {
+    pub(crate) fn enter(shared: &'a Shared, context: &'a Context, call: Call<'_>) -> Result<Self, CallError> {
         let checked = intake::check(shared, Some(context), call, Channel::Invoke)?;
-        let entry = checked.target;
+        let number = checked.target.number;
         let invocation = checked.invocation(shared, Some(context), Channel::Invoke)?;
         let level = context.level() + 1;
         if level > MAX_NESTED {
             let service = invocation.service.to_string();
             return Err(CallError::TooNested { service, level, limit: MAX_NESTED });
         }
-        Ok(Self {
-            shared,
-            bus: context.bus(),
-            invocation,
-            handler: entry.handler.clone(),
-            anchor: AttemptId::around(context),
-            level,
-        })
+        Ok(Self { shared, invocation, number, outer: context, anchor: AttemptId::around(context), level })
     }
 
     /// Runs it, again if the call says so, until it has ended.
@@ -91,8 +85,7 @@ impl<'a> Inner<'a> {
         let nested =
             Arc::new(Nested { anchor: cid, attempt, level: self.level, over: AtomicBool::new(false) });
         let _over = Over(nested.clone());
-        let context = Context::nested(self.invocation.clone(), number, self.bus.clone(), nested);
-        Running::new(self.handler.clone(), context).await
+        Running::new(self.outer.nested(self.invocation.clone(), number, self.number, nested)).await
     }
 
     fn record(&self, outcome: &Outcome, attempts: u32, started_at: Moment) {

@@ -8,7 +8,7 @@ use zato_core::{Moment, Outcome};
 use crate::attempts::Stop;
 use crate::desk::Own;
 use crate::dispatch::Running;
-use crate::engine::{Express, Follow, Place, PutBack, SetOut};
+use crate::engine::{Express, Follow, Given, Place, Plain, PutBack, SetOut};
 use crate::hands::Look;
 use crate::record::{Batch, Delivery, Ended};
 use crate::retry::Brought;
@@ -19,11 +19,6 @@ use crate::within::Within;
 use crate::worker::{Recorded, Rest, Workers, step_aside};
 
 impl Workers {
-    /// How many a worker has in hand that pass by.
-    pub(crate) fn passing(&self, worker: usize) -> usize {
-        self.shared.engine.express().map_or(0, |express| express.in_hand(worker))
-    }
-
     /// Whether another worker has some.
     pub(crate) fn others_have_passing(&self, worker: usize) -> bool {
         let Some(express) = self.shared.engine.express() else { return false };
@@ -42,26 +37,41 @@ impl Workers {
         true
     }
 
-    /// Runs all that a worker has in hand that passes by, with what follows from each.
+    /// Takes up to `most` of what passes by, and runs each with what follows from it; answers how many were taken.
     pub(crate) async fn run_passing(
         self: &Arc<Self>,
         worker: usize,
+        most: usize,
         own: &Own,
         seat: &mut Arc<Seat>,
         now: Option<Moment>,
-    ) {
-        let Some(express) = self.shared.engine.express() else { return };
+    ) -> usize {
+        let Some(express) = self.shared.engine.express() else { return 0 };
         let hand = self.hands.of(worker);
         let mut track = Track { workers: self, express, worker, own, seat, now };
-        while express.in_hand(worker) > 0 {
+        let mut taken = 0;
+        loop {
             if Bell::has_rung_here() {
                 track.now = None;
                 step_aside().await;
             }
             if self.shared.attempts.is_closed() {
-                return;
+                return taken;
             }
-            let started = track.run();
+            let begun = if taken == 0 {
+                let Given { first, count } = express.take(worker, most, track.now());
+                if count > 1 {
+                    self.shared.sleepers.tell_one();
+                }
+                taken = count;
+                first
+            } else if express.in_hand(worker) > 0 {
+                express.begin(worker, track.now())
+            } else {
+                None
+            };
+            let Some(plain) = begun else { return taken };
+            let started = track.run(plain);
             if !started.is_empty() {
                 track.now = None;
                 hand.put_first(started);
@@ -110,11 +120,14 @@ struct Track<'a> {
 }
 
 impl Track<'_> {
-    /// Runs the next, and its callback if that passes as well; answers with what else is started.
-    fn run(&mut self) -> Batch<Delivery> {
+    /// What time it is.
+    fn now(&mut self) -> Moment {
+        self.now.take().unwrap_or_else(|| self.workers.shared.config.clock.moment())
+    }
+
+    /// Runs one that is begun, and its callback if that passes as well; answers with what else is started.
+    fn run(&mut self, mut plain: Plain) -> Batch<Delivery> {
         let shared = &self.workers.shared;
-        let now = self.now.take().unwrap_or_else(|| shared.config.clock.moment());
-        let Some(mut plain) = self.express.begin(self.worker, now) else { return Batch::new() };
         loop {
             self.workers.hands.of(self.worker).begins();
             let mut running = self.own.begin(plain.service, plain.invocation, 1);

@@ -20,9 +20,6 @@ impl Workers {
     /// its thread. Answers as well whether the worker has slept, and others had their turn.
     pub(crate) async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> (Batch<Delivery>, bool) {
         let engine = &self.shared.engine;
-        if self.refill(worker, most) {
-            return (Batch::new(), false);
-        }
         if let Step::Now(Some(batch)) = engine.deliver(most) {
             return (batch, false);
         }
@@ -32,19 +29,7 @@ impl Workers {
             later @ Step::Later(_) => self.sleep(worker, later, bell).await,
         };
         self.shared.sleepers.gets_up(worker, !batch.is_empty());
-        if batch.is_empty() {
-            self.refill(worker, most);
-        }
         (batch, has_slept)
-    }
-
-    /// Takes what passes by the state of the engine; answers whether there is any.
-    fn refill(&self, worker: usize, most: usize) -> bool {
-        let taken = self.shared.engine.express().map_or(0, |express| express.refill(worker, most));
-        if taken > 1 {
-            self.shared.sleepers.tell_one();
-        }
-        taken > 0
     }
 
     /// Puts what was taken into a worker's hand.
@@ -107,13 +92,14 @@ impl Workers {
             || self.seats.others_have_woken(worker)
     }
 
-    /// Goes on with attempts that have waited for something and been woken; answers whether there were any.
-    pub(crate) async fn go_on(self: &Arc<Self>, worker: usize) -> bool {
-        let many = self.seats.woken(worker);
-        if many > 1 {
+    /// Goes on with attempts that have waited for something and been woken; answers how many there were.
+    pub(crate) async fn go_on(self: &Arc<Self>, worker: usize) -> usize {
+        let woken = self.seats.woken(worker);
+        if woken > 1 {
             self.shared.sleepers.tell_one();
         }
-        for _ in 0..many.min(MOST_AT_ONCE) {
+        let many = woken.min(MOST_AT_ONCE);
+        for _ in 0..many {
             if Bell::has_rung_here() {
                 step_aside().await;
             }
@@ -144,6 +130,6 @@ impl Workers {
                 }
             }
         }
-        many > 0
+        many
     }
 }

@@ -126,26 +126,31 @@ impl Workers {
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
     async fn work(self: Arc<Self>, worker: usize) {
-        let (mut most, hand) = (1, self.hands.of(worker));
+        let (mut most, mut passed, hand) = (1, 0, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
         let bell = poll_fn(|cx| Poll::Ready(Bell::of(cx.waker()))).await;
         self.shared.sleepers.set_bell(worker, &bell);
         let own = Own::of(&self.shared, Some(worker));
         let mut seat = self.seats.empty(Some(worker));
         loop {
-            let (batch, has_slept) = self.take(worker, most, &bell).await;
-            if has_slept {
-                (in_a_row, busy) = (0, Duration::ZERO);
+            let mut count = 0;
+            if passed == 0 {
+                let (batch, has_slept) = self.take(worker, most, &bell).await;
+                if has_slept {
+                    (in_a_row, busy) = (0, Duration::ZERO);
+                }
+                // It may have been rung once more while the wait was given up.
+                bell.hush();
+                count = batch.len();
+                self.put_in_hand(worker, batch);
             }
-            // It may have been rung once more while the wait was given up.
-            bell.hush();
             let clock = &self.shared.config.clock;
             let began = clock.moment();
-            let count = batch.len() + self.passing(worker) + self.seats.woken(worker).min(MOST_AT_ONCE);
-            self.put_in_hand(worker, batch);
-            let has_gone_on = self.go_on(worker).await;
-            self.run_passing(worker, &own, &mut seat, (!has_gone_on).then_some(began)).await;
+            let woken = self.go_on(worker).await;
+            let now = (woken == 0).then_some(began);
+            passed = self.run_passing(worker, most, &own, &mut seat, now).await;
             self.run_all(hand, &own).await;
+            count += woken + passed;
             let took = clock.moment().since(began);
             let each = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / count.max(1) as u64).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);

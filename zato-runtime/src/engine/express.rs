@@ -125,6 +125,15 @@ pub struct Passed {
     pub joined: Option<Arc<Ended>>,
 }
 
+/// What a worker is given.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// The first, which it has begun.
+    pub first: Option<Plain>,
+    /// How many they are.
+    pub count: usize,
+}
+
 /// What a worker had in hand was put back.
 #[derive(Debug)]
 pub struct PutBack {
@@ -179,8 +188,9 @@ pub trait Express: Send + Sync {
     /// They come back where the way is closed, or there is no room for them: the group is to be accepted.
     fn push_group(&self, group: &Arc<Invocation>, members: Vec<PlainMember>) -> Result<(), Vec<PlainMember>>;
 
-    /// Gives a worker that has nothing in hand up to `most`; answers how many. None where something else is due.
-    fn refill(&self, worker: usize, most: usize) -> usize;
+    /// Gives a worker that has nothing in hand up to `most`, the first of which runs from `now` on. None where something
+    /// else is due.
+    fn take(&self, worker: usize, most: usize, now: Moment) -> Given;
 
     /// The next that a worker has in hand; it runs from `now` on.
     fn begin(&self, worker: usize, now: Moment) -> Option<Plain>;

@@ -14,7 +14,8 @@ pub use contract::{
     Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Refused, Ring, Settled, StoreFault,
 };
 pub use express::{
-    Begun, Express, Follow, Follows, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
+    Begun, Express, Follow, Follows, Given, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack,
+    SetOut,
 };
 pub(crate) use url::check;
 #[cfg(feature = "cli")]

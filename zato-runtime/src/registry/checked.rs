@@ -14,8 +14,6 @@ use crate::engine::Plain;
 pub(crate) struct Entry {
     /// Its name.
     pub(crate) name: ServiceName,
-    /// The service itself.
-    pub(crate) handler: Arc<dyn Handler>,
     /// Who receives responses to its asynchronous calls, by convention.
     pub(crate) callback: Option<ServiceName>,
     /// Who is told of failures of its asynchronous calls, by convention.
@@ -44,6 +42,8 @@ pub(crate) struct Registry {
     /// The same by where the name stands, which is told without reading it.
     by_place: HashMap<(usize, usize), Arc<Entry>, foldhash::fast::RandomState>,
     by_number: Vec<Arc<Entry>>,
+    /// The services themselves, in the same order.
+    handlers: Arc<[Handler]>,
     /// Whether the user named the services that are to run, so that others may be linked.
     is_chosen: bool,
 }
@@ -86,6 +86,7 @@ impl Registry {
         let mut by_name =
             HashMap::with_capacity_and_hasher(known.len(), foldhash::fast::RandomState::default());
         let (mut by_place, mut by_number) = (HashMap::default(), Vec::with_capacity(known.len()));
+        let mut handlers = Vec::with_capacity(known.len());
         for (index, registration) in all().enumerate() {
             let name = registration.name();
             let handler = registration.build(resources).map_err(|missing| {
@@ -96,7 +97,6 @@ impl Registry {
             })?;
             let entry = Entry {
                 name: ServiceName::linked(name),
-                handler,
                 callback: callbacks.get(name).copied().map(ServiceName::linked),
                 on_failure: failure_callbacks.get(name).copied().map(ServiceName::linked),
                 registration: *registration,
@@ -109,10 +109,11 @@ impl Registry {
             };
             let entry = Arc::new(entry);
             by_number.push(entry.clone());
+            handlers.push(handler);
             by_place.insert(entry.name.place(), entry.clone());
             by_name.insert(name, entry);
         }
-        Ok(Self { by_name, by_place, by_number, is_chosen: !must_have_users })
+        Ok(Self { by_name, by_place, by_number, handlers: handlers.into(), is_chosen: !must_have_users })
     }
 
     /// The service of that name.
@@ -128,6 +129,11 @@ impl Registry {
     /// The service of this number.
     pub(crate) fn at(&self, number: u32) -> Option<&Entry> {
         self.by_number.get(number as usize).map(|entry| &**entry)
+    }
+
+    /// The services themselves, in the order of their numbers.
+    pub(crate) fn handlers(&self) -> Arc<[Handler]> {
+        self.handlers.clone()
     }
 
     /// All services, in the order of their numbers.

@@ -13,7 +13,7 @@ use super::taken::Over;
 use super::told::{Last, Untold};
 use super::track::Track;
 use crate::engine::express::{
-    Begun, Express, Follow, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
+    Begun, Express, Follow, Given, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack, SetOut,
 };
 use crate::engine::state::{Node, State};
 use crate::record::Delivery;
@@ -140,8 +140,9 @@ impl Express for Memory {
         self.take_passing(group, members)
     }
 
-    fn refill(&self, worker: usize, most: usize) -> usize {
-        let (taken, left) = self.track.get().map_or((0, 0), |track| track.refill(worker, most));
+    fn take(&self, worker: usize, most: usize, now: Moment) -> Given {
+        let (taken, left) =
+            self.track.get().map_or_else(Default::default, |track| track.take(worker, most, now));
         if left > 0 {
             // Whoever starts some of many wakes the next.
             self.wake_worker();

@@ -16,7 +16,7 @@ use super::taken::{Over, ROWS, Slot, Taken};
 use super::told::{Groups, Last, Untold};
 use super::waiting::{self, PAUSED, Sign, WAITS, Waiting};
 use crate::apart::Apart;
-use crate::engine::express::{Begun, Follow, Follows, OnEntered, Plain, PlainCall, PlainMember};
+use crate::engine::express::{Begun, Follow, Follows, Given, OnEntered, Plain, PlainCall, PlainMember};
 use crate::lock::lock;
 
 /// How many wait here at the most: whoever looks enters all of them, at less than a microsecond each.
@@ -238,10 +238,10 @@ impl Track {
         Groups::leave(&self.groups, untold).0
     }
 
-    /// Answers how many were taken, and how many are left.
-    pub(super) fn refill(&self, worker: usize, most: usize) -> (usize, usize) {
+    /// Answers as well how many are left.
+    pub(super) fn take(&self, worker: usize, most: usize, now: Moment) -> (Given, usize) {
         if self.rings() {
-            return (0, 0);
+            return Default::default();
         }
         let slot = &self.slots[worker];
         let mut taken = slot.taken();
@@ -249,19 +249,25 @@ impl Track {
         // A worker leaves half of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + waiting.len / 2);
         while taken.in_hand.len() < most && waiting.pop(&mut taken.in_hand, &self.signs) {}
-        slot.count(&taken);
         if waiting.beside().0 == 0 && self.has_beside.load(Ordering::Relaxed) {
             self.has_beside.store(false, Ordering::Relaxed);
         }
-        (taken.in_hand.len(), waiting.len)
+        let left = waiting.len;
+        drop(waiting);
+        let count = taken.in_hand.len();
+        (Given { first: self.begin_next(slot, &mut taken, now), count }, left)
     }
 
     #[inline]
     pub(super) fn begin(&self, worker: usize, now: Moment) -> Option<Plain> {
         let slot = &self.slots[worker];
-        let mut taken = slot.taken();
+        self.begin_next(slot, &mut slot.taken(), now)
+    }
+
+    #[inline]
+    fn begin_next(&self, slot: &Slot, taken: &mut Taken, now: Moment) -> Option<Plain> {
         let (service, invocation) = taken.in_hand.next(&self.names)?;
-        slot.count(&taken);
+        slot.count(taken);
         taken.current = Some(Begun { invocation: invocation.clone(), started_at: now });
         Some(Plain { invocation, service })
     }

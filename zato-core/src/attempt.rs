@@ -1,0 +1,89 @@
+//! One run of a service, and what it holds on to meanwhile.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::bus::Bus;
+use crate::{Context, DecodeError, Failure, Payload, Service, WriteError};
+
+/// One run of a handler.
+pub type Attempt = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// What one run of a handler brought.
+#[derive(Debug)]
+pub enum Reply {
+    /// The handler returned `Ok`, and this is its response.
+    Completed(Payload),
+    /// The handler returned `Err`.
+    Failed(Failure),
+    /// The payload is not the service's `Request`; the handler did not run.
+    Undecodable(DecodeError),
+    /// The handler returned `Ok`, but its response cannot be written.
+    Unwritable(WriteError),
+}
+
+/// A service that can be run without its type being known.
+pub struct Handler {
+    service: Box<dyn Any + Send + Sync>,
+    run: fn(Context) -> Attempt,
+}
+
+impl Handler {
+    pub(crate) fn of<S: Service>(service: S) -> Self {
+        Self { service: Box::new(service), run: run::<S> }
+    }
+}
+
+/// Where attempts are made: with the services of a runtime, and the way from them into its bus.
+///
+/// An attempt holds on to its desk. If all threads shared one, they would count up and down in the same place for every
+/// attempt, and wait for each other there; each desk is counted in a line of the cache of its own.
+#[repr(align(64))]
+pub struct Desk {
+    handlers: Arc<[Handler]>,
+    bus: Arc<dyn Bus>,
+}
+
+impl Desk {
+    /// For attempts of these services, each of which is known by its place among them, and calls by this bus.
+    pub fn new(handlers: Arc<[Handler]>, bus: Arc<dyn Bus>) -> Self {
+        Self { handlers, bus }
+    }
+
+    #[inline]
+    pub(crate) fn bus(&self) -> &dyn Bus {
+        &*self.bus
+    }
+}
+
+impl Context {
+    /// Begins the attempt: to read the payload, run the service on it and write the response.
+    #[doc(hidden)]
+    pub fn run(self) -> Attempt {
+        (self.handler().run)(self)
+    }
+
+    fn handler(&self) -> &Handler {
+        &self.desk().handlers[self.number() as usize]
+    }
+}
+
+fn run<S: Service>(ctx: Context) -> Attempt {
+    Box::pin(async move {
+        let Some(service) = (*ctx.handler().service).downcast_ref::<S>() else {
+            unreachable!("each handler runs the service that it was made of");
+        };
+        let request = match ctx.payload().decode::<S::Request>() {
+            Ok(request) => request,
+            Err(error) => return Reply::Undecodable(error),
+        };
+        match service.handle(&ctx, request).await {
+            Ok(response) => match Payload::write(&response) {
+                Ok(payload) => Reply::Completed(payload),
+                Err(error) => Reply::Unwritable(error),
+            },
+            Err(failure) => Reply::Failed(failure),
+        }
+    })
+}
