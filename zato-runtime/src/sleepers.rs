@@ -156,6 +156,11 @@ impl Sleepers {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether another worker does something.
+    pub(crate) fn others_are_up(&self, worker: usize) -> bool {
+        self.0.iter().enumerate().any(|(other, bed)| other != worker && !bed.has_somebody())
+    }
+
     /// Whether nobody has rung for a worker since it lay down.
     pub(crate) fn is_asleep(&self, worker: usize) -> bool {
         self.0[worker].has_somebody()
@@ -218,6 +223,7 @@ mod tests {
         sleepers.lies_down(1);
         sleepers.ring_one();
         assert_eq!((woken(), sleepers.is_asleep(0), sleepers.is_asleep(1)), ([1, 0], false, true));
+        assert_eq!([0, 1].map(|worker| sleepers.others_are_up(worker)), [false, true]);
         sleepers.ring_one();
         sleepers.ring_one();
         assert_eq!(woken(), [1, 1], "each is woken once");
