@@ -49,7 +49,7 @@ impl Context {
         Self { invocation, attempt, number, desk, nested: None }
     }
 
-    /// The same of a synchronous call inside this attempt.
+    /// The context of a synchronous call inside this attempt.
     #[doc(hidden)]
     #[must_use]
     pub fn nested(
