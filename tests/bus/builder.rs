@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::env;
 use std::path::Path;
+use std::time::Duration;
 
 use zato_runtime::{Builder, Error, Filter, Found, Runtime, Status, Waits};
 
@@ -69,4 +70,13 @@ pub(crate) async fn finish(runtime: &Runtime) -> Result<(), Error> {
             }
         }
     }
+}
+
+/// Waits until something is swept. On disk what is held is counted in the background when a bus starts, and nothing is
+/// swept before it is.
+pub(crate) async fn swept(is_swept: impl AsyncFn() -> Result<bool, Error>) -> Result<(), Error> {
+    while !is_swept().await? {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }

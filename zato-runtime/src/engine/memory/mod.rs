@@ -3,7 +3,7 @@
 //! **What asks for nothing passes by the state** (`engine/express`, `memory/track`, `passing`). A plain call from
 //! outside waits in a queue beside the state, as what it says, in two lines of the cache; a worker makes its
 //! invocation, runs it and its callback, and writes a row for each (`settle::pass`, which is a settle with less
-//! around it). *Whoever asks the engine for anything finds all of it entered*: `Memory::whole` takes what waits, what
+//! around it): of a target once its callback has run, or somebody looks. *Whoever asks the engine for anything finds all of it entered*: `Memory::whole` takes what waits, what
 //! runs and what has ended into the state first, in the order in which it came, and what is entered goes on as
 //! everything else does. The way is closed while anything waits in the state that could be started, so nothing
 //! overtakes; it is decided anew whenever the lock is released. Locks are taken in the order state, slot of a worker,

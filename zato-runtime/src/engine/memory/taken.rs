@@ -89,14 +89,12 @@ impl Taken {
     /// The same where its callback, which has the response, is the next that is run: nobody need wait for what is written.
     #[inline]
     pub(super) fn answer(&mut self, response: &Payload, ended_at: Moment) -> bool {
-        match &self.current {
-            Some(begun) if begun.invocation.slot.is_none() => {
-                if !completed(begun, response, ended_at).fits() {
-                    return false;
-                }
-            }
+        let Some(begun) = self.current.as_ref().filter(|begun| begun.invocation.slot.is_none()) else {
             // Its group is told at once.
-            _ => return self.complete(response, ended_at),
+            return self.complete(response, ended_at);
+        };
+        if !completed(begun, response, ended_at).fits() {
+            return false;
         }
         self.answered = self.take_current().map(|begun| (begun, ended_at));
         true
@@ -118,7 +116,7 @@ impl Taken {
         }
     }
 
-    /// The same for one that went on by itself.
+    /// Writes down that one has completed which went on by itself; answers whether it could be.
     pub(super) fn complete_outside(&mut self, number: u32, response: &Payload, ended_at: Moment) -> bool {
         self.write_down();
         let Some(begun) = self.outside.passing(number) else { return false };
