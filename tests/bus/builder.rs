@@ -72,10 +72,13 @@ pub(crate) async fn finish(runtime: &Runtime) -> Result<(), Error> {
     }
 }
 
-/// Waits until something is swept. On disk what is held is counted in the background when a bus starts, and nothing is
-/// swept before it is.
-pub(crate) async fn swept(is_swept: impl AsyncFn() -> Result<bool, Error>) -> Result<(), Error> {
-    while !is_swept().await? {
+/// Waits until no more than so many are held, or for so long that they are not swept at all. On disk what is held is
+/// counted in the background when a bus starts, and nothing is swept before it is.
+pub(crate) async fn swept(runtime: &Runtime, most: usize) -> Result<(), Error> {
+    for _ in 0..10_000 {
+        if runtime.list(Filter::new().limit(most + 1)).await?.len() <= most {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())

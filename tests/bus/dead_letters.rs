@@ -277,8 +277,9 @@ async fn the_oldest_go_where_there_are_too_many() -> Result<(), Error> {
         letters.push(letter(&runtime, text).await?);
     }
     letters.reverse();
-    swept(async || Ok(runtime.find(letters[3]).await?.is_none())).await?;
+    swept(&runtime, 3).await?;
     assert_eq!(dead(&runtime).await?, letters[..3]);
+    assert!(runtime.find(letters[3]).await?.is_none());
     // One that was discarded leaves its place to another.
     runtime.discard(letters[0]).await?;
     let newest = letter(&runtime, "six").await?;

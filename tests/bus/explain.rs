@@ -106,8 +106,9 @@ async fn a_tree_says_how_much_of_it_is_swept() -> Result<(), Error> {
     for _ in 0..2 {
         runtime.invoke("zato.ping", ()).await?;
     }
-    let says = "that are swept: held no longer";
-    swept(async || Ok(runtime.explain(group).await?.to_string().contains(says))).await?;
+    swept(&runtime, 6).await?;
+    let page = runtime.explain(group).await?.to_string();
+    assert!(page.contains("that are swept: held no longer"), "{page}");
     finish(&runtime).await
 }
 

@@ -195,7 +195,7 @@ async fn what_ended_is_remembered_up_to_a_number() -> Result<(), Error> {
         runtime.outcome(cid).await?;
         cids.push(cid);
     }
-    builder::swept(async || Ok(runtime.find(cids[0]).await?.is_none())).await?;
+    builder::swept(&runtime, 10).await?;
     assert!(matches!(runtime.outcome(cids[0]).await, Err(Error::NotHeld(_))));
     for cid in &cids[1..] {
         assert!(runtime.outcome(*cid).await?.is_completed());

@@ -55,6 +55,11 @@ impl Desk {
     pub(crate) fn bus(&self) -> &dyn Bus {
         &*self.bus
     }
+
+    #[inline]
+    pub(crate) fn handler(&self, number: u32) -> &Handler {
+        &self.handlers[number as usize]
+    }
 }
 
 impl Context {
@@ -62,10 +67,6 @@ impl Context {
     #[doc(hidden)]
     pub fn run(self) -> Attempt {
         (self.handler().run)(self)
-    }
-
-    fn handler(&self) -> &Handler {
-        &self.desk().handlers[self.number() as usize]
     }
 }
 

@@ -12,7 +12,7 @@ use crate::chain::Chain;
 use crate::group::{FanOut, Parallel};
 use crate::invoke_all::InvokeAll;
 use crate::target::{FromReply, Target};
-use crate::{Channel, Cid, Desk, Invocation, Payload};
+use crate::{Channel, Cid, Desk, Handler, Invocation, Payload};
 
 /// One attempt of one invocation, as its handler sees it.
 ///
@@ -220,13 +220,8 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.desk
-    }
-
-    #[inline]
-    pub(crate) fn number(&self) -> u32 {
-        self.number
+    pub(crate) fn handler(&self) -> &Handler {
+        self.desk.handler(self.number)
     }
 
     #[doc(hidden)]

@@ -88,9 +88,14 @@ impl Bed {
         self.stands.load(Ordering::SeqCst) != UP
     }
 
+    /// Has who sleeps here be up; answers whether somebody slept.
+    fn leave(&self) -> bool {
+        self.has_somebody() && self.stands.swap(UP, Ordering::SeqCst) != UP
+    }
+
     /// Answers whether somebody slept here.
     fn ring(&self) -> bool {
-        let slept = self.has_somebody() && self.stands.swap(UP, Ordering::SeqCst) != UP;
+        let slept = self.leave();
         if slept {
             self.wake();
         }
@@ -180,8 +185,7 @@ impl Sleepers {
 
     /// A worker gets up. If it `has_work` of its own, what it was rung for is for another.
     pub(crate) fn gets_up(&self, worker: usize, has_work: bool) {
-        let bed = &self.0[worker];
-        let was_rung = !bed.has_somebody() || bed.stands.swap(UP, Ordering::SeqCst) == UP;
+        let was_rung = !self.0[worker].leave();
         if was_rung && has_work {
             self.ring_one();
         }

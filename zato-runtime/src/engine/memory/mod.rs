@@ -3,11 +3,12 @@
 //! **What asks for nothing passes by the state** (`engine/express`, `memory/track`, `passing`). A plain call from
 //! outside waits in a queue beside the state, as what it says, in two lines of the cache; a worker makes its
 //! invocation, runs it and its callback, and writes a row for each (`settle::pass`, which is a settle with less
-//! around it): of a target once its callback has run, or somebody looks. *Whoever asks the engine for anything finds all of it entered*: `Memory::whole` takes what waits, what
-//! runs and what has ended into the state first, in the order in which it came, and what is entered goes on as
-//! everything else does. The way is closed while anything waits in the state that could be started, so nothing
-//! overtakes; it is decided anew whenever the lock is released. Locks are taken in the order state, slot of a worker,
-//! queue. What is entered while it runs is settled with the lease that it was given then (`Express::promote`).
+//! around it): of a target once its callback has run, or somebody looks. *Whoever asks the engine for anything finds
+//! all of it entered*: `Memory::whole` takes what waits, what runs and what has ended into the state first, in the
+//! order in which it came, and what is entered goes on as everything else does. The way is closed while anything
+//! waits in the state that could be started, so nothing overtakes; it is decided anew whenever the lock is released.
+//! Locks are taken in the order state, slot of a worker, queue. What is entered while it runs is settled with the
+//! lease that it was given then (`Express::promote`).
 //!
 //! **So do members of groups from outside** (`memory/members`, `memory/joining`). Their group is opened in the state;
 //! they wait as what they say, in the vector that they came in, and their rows stand with the worker that has run

@@ -32,11 +32,11 @@ pub(super) struct Taken {
     pub(super) in_hand: InHand,
     /// The one that is run.
     pub(super) current: Option<Begun>,
-    /// The one whose callback that is, and when it completed: its response is what the callback was called with. It is
-    /// written down when the callback has run, or somebody looks.
-    answered: Option<(Begun, Moment)>,
     /// The same once it has been entered.
     pub(super) entered: Option<Delivery>,
+    /// The one whose callback is run, and when it completed: its response is what the callback was called with. It is
+    /// written down when the callback has run, or somebody looks.
+    answered: Option<(Begun, Moment)>,
     /// What has come of those that were run.
     pub(super) rows: Rows,
     /// The same of members of groups that others are on their way of.
