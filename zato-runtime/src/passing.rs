@@ -16,7 +16,7 @@ use crate::seats::{Seat, Seated, Stands};
 use crate::settle::{pass, settle};
 use crate::sleepers::Bell;
 use crate::within::Within;
-use crate::worker::{Recorded, Rest, Workers, step_aside};
+use crate::worker::{Workers, step_aside};
 
 impl Workers {
     /// Whether another worker has some.
@@ -80,23 +80,24 @@ impl Workers {
         }
     }
 
-    /// Records what follows from an attempt that went on by itself; answers with what is left to do.
-    pub(crate) fn conclude_outside(self: &Arc<Self>, place: Place, brought: Brought) -> Option<Rest> {
+    /// Records what follows from an attempt that went on by itself; answers with what of that is to be
+    /// run now.
+    pub(crate) fn conclude_outside(&self, place: Place, brought: Brought) -> Batch<Delivery> {
         let shared = &self.shared;
-        let express = shared.engine.express()?;
+        let Some(express) = shared.engine.express() else { return Batch::new() };
         let brought = match brought {
             Brought::Completed(response) if response.len() <= shared.config.max_payload => {
                 let now = shared.config.clock.moment();
                 let end = |follow: Follow<'_>| express.end_outside(place, response, now, follow);
                 match pass(shared, end, now) {
-                    Ok(_) => return None,
+                    Ok(_) => return Batch::new(),
                     Err(response) => Brought::Completed(response),
                 }
             }
             other => other,
         };
-        let delivery = express.promote_outside(place)?;
-        self.follows(self.conclude(delivery, brought, false))
+        let delivery = express.promote_outside(place);
+        delivery.map(|delivery| self.conclude(delivery, brought, false)).unwrap_or_default()
     }
 
     /// A door hears of a group that has ended.
@@ -171,8 +172,8 @@ impl Track<'_> {
     }
 
     /// Settles what has not passed; answers with what that has started.
-    fn settle(&self, settle: impl FnOnce(&Workers, Delivery) -> Recorded) -> Batch<Delivery> {
+    fn settle(&self, settle: impl FnOnce(&Workers, Delivery) -> Batch<Delivery>) -> Batch<Delivery> {
         let delivery = self.express.promote(self.worker);
-        delivery.map(|delivery| self.workers.started_by(settle(self.workers, delivery))).unwrap_or_default()
+        delivery.map(|delivery| settle(self.workers, delivery)).unwrap_or_default()
     }
 }

@@ -3,24 +3,23 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use zato_core::bus::Step;
 use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
-use crate::engine::{Begun, Follow, Follows, LeaseLost, Passed, Plain, Settled};
+use crate::engine::{Begun, Follow, Follows, Passed, Plain, Settled};
 use crate::intake::Entering;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 use crate::shared::Shared;
 use crate::words::rfc3339;
 
-/// Hands the engine the outcome together with the invocations that follow from it, and answers with what of them
-/// was started. `lingers` where the handler has not been dropped.
+/// Hands the engine the outcome together with the invocations that follow from it, and answers with what of them is
+/// to be run now; what is started later the engine delivers. `lingers` where the handler has not been dropped.
 pub(crate) fn settle(
     shared: &Arc<Shared>,
     delivery: Delivery,
     outcome: Outcome,
     lingers: bool,
-) -> Step<'static, Batch<Delivery>> {
+) -> Batch<Delivery> {
     let by = (delivery.id(), delivery.lease);
     // Where none was made now, the last attempt is one of before, or there was none.
     let started_at = match delivery.task {
@@ -112,7 +111,7 @@ pub(crate) fn again(
     at: Option<SystemTime>,
     error: String,
     lingers: bool,
-) -> Step<'static, Batch<Delivery>> {
+) -> Batch<Delivery> {
     let (cid, service, attempt) = (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
     if let Some(at) = at {
         tracing::warn!(%cid, service, attempt, error, next = rfc3339(at), "failed, and will be tried again");
@@ -135,17 +134,15 @@ fn record(
     verdict: Verdict,
     told: Told,
     lingers: bool,
-) -> Step<'static, Batch<Delivery>> {
-    let inner = shared.take_inner(id);
-    match shared.engine.settle_one(Settle { cid: id.cid, lease, verdict, inner, lingers }) {
-        Step::Now(answer) => {
-            Step::now(recorded(shared, id, lingers, told, answer.unwrap_or(Err(LeaseLost)).ok()))
-        }
-        Step::Later(answer) => {
-            let shared = shared.clone();
-            Step::later(async move { recorded(&shared, id, lingers, told, answer.await.ok()) })
-        }
-    }
+) -> Batch<Delivery> {
+    let settle = Settle { cid: id.cid, lease, verdict, inner: shared.take_inner(id), lingers };
+    let mut told = Some(told);
+    let answer = shared.engine.settle_one(settle, &mut || {
+        let (shared, told) = (shared.clone(), told.take().unwrap_or_default());
+        Box::new(move |answer| recorded(&shared, id, lingers, told, answer.ok()))
+    });
+    let answer = answer.map(|answer| recorded(shared, id, lingers, told.unwrap_or_default(), answer.ok()));
+    answer.unwrap_or_default()
 }
 
 fn recorded(

@@ -123,19 +123,17 @@ impl Workers {
                     let Seated { within, stands } = seated;
                     self.seats.leave(seat);
                     self.shared.config.clock.look();
-                    let rest = match stands {
+                    let started = match stands {
                         Stands::Outside(place) => {
                             within.end();
                             self.conclude_outside(place, brought)
                         }
                         Stands::Held(delivery, watched) => {
                             drop((within, watched));
-                            self.follows(self.conclude(*delivery, brought, false))
+                            self.conclude(*delivery, brought, false)
                         }
                     };
-                    if let Some(rest) = rest {
-                        tokio::spawn(rest);
-                    }
+                    self.hands.of(worker).put_first(started);
                 }
             }
         }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use zato_core::bus::Step;
 use zato_core::{Ending, Outcome};
 
 use crate::desk::Own;
@@ -47,12 +46,6 @@ const TOKIO_LOOKS_EVERY: usize = 61;
 
 /// How long a worker that has nothing to do leaves alone what another has in hand.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
-
-/// What a settle started, once it is recorded.
-pub(crate) type Recorded = Step<'static, Batch<Delivery>>;
-
-/// What is left to do for that.
-pub(crate) type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// All workers of a runtime.
 pub(crate) struct Workers {
@@ -168,7 +161,7 @@ impl Workers {
     }
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
-    /// done after its first step has a seat from then on, and a settle that takes time a task.
+    /// done after its first step has a seat from then on, and what a settle that takes time starts is delivered.
     pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
         let mut granted = Batch::new();
         loop {
@@ -195,7 +188,7 @@ impl Workers {
                 return;
             }
             self.shared.see_in_time(&mut delivery);
-            let recorded = match self.begin(&delivery, own) {
+            granted = match self.begin(&delivery, own) {
                 Err(outcome) => settle(&self.shared, delivery, outcome, false),
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
@@ -212,20 +205,6 @@ impl Workers {
                     }
                 }
             };
-            granted = self.started_by(recorded);
-        }
-    }
-
-    /// What a settle has started, if it is recorded already; else that is run once it is.
-    pub(crate) fn started_by(self: &Arc<Self>, recorded: Recorded) -> Batch<Delivery> {
-        match recorded {
-            Step::Now(started) => started.unwrap_or_default(),
-            later @ Step::Later(_) => {
-                if let Some(follows) = self.follows(later) {
-                    tokio::spawn(follows);
-                }
-                Batch::new()
-            }
         }
     }
 
@@ -284,14 +263,20 @@ impl Workers {
             "the attempt is over, but its handler could not be dropped, and keeps its place until it is: it blocks its \
              thread, or others block all of them; what blocks belongs into `tokio::task::spawn_blocking`"
         );
-        // This is no thread of tokio's.
-        if let Some(follows) = self.follows(self.conclude(delivery.clone(), brings, true)) {
-            tokio.spawn(follows);
+        let started = self.conclude(delivery.clone(), brings, true);
+        if !started.is_empty() {
+            let workers = self.clone();
+            // This is no thread of tokio's.
+            tokio.spawn(async move {
+                let hand = Hand::default();
+                hand.put_first(started);
+                workers.run_all(&hand, &workers.own).await;
+            });
         }
     }
 
-    /// Records what follows from an attempt.
-    pub(crate) fn conclude(&self, delivery: Delivery, brought: Brought, lingers: bool) -> Recorded {
+    /// Records what follows from an attempt; answers with what of that is to be run now.
+    pub(crate) fn conclude(&self, delivery: Delivery, brought: Brought, lingers: bool) -> Batch<Delivery> {
         let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
             Brought::Completed(response) => {
@@ -329,22 +314,6 @@ impl Workers {
         let stands = Stands::Held(Box::new(delivery), watched);
         // What it waits for may have been told of another waker, and its limits of none.
         self.seats.empty(worker).sit_woken(Seated { within, stands });
-    }
-
-    /// Runs what a settle started outside of a worker, once it is recorded; none where it has started nothing. That is
-    /// nearly always, so who awaits it need not have room for it.
-    pub(crate) fn follows(self: &Arc<Self>, recorded: Recorded) -> Option<Rest> {
-        if let Step::Now(started) = &recorded
-            && started.as_ref().is_none_or(Batch::is_empty)
-        {
-            return None;
-        }
-        let workers = self.clone();
-        Some(Box::pin(async move {
-            let hand = Hand::default();
-            hand.put_first(recorded.await);
-            workers.run_all(&hand, &workers.own).await;
-        }))
     }
 }
 

@@ -9,6 +9,9 @@ use super::express::Express;
 use crate::found::{Counts, DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
+/// What is done once a settle is recorded, or cannot be any more; answers with what is to be run now.
+pub type Recorded = Box<dyn FnOnce(Result<Settled, LeaseLost>) -> Batch<Delivery> + Send>;
+
 /// Wakes one of those who are to ask an engine for what can be handed out, if one sleeps.
 pub type Ring = Arc<dyn Fn() + Send + Sync>;
 
@@ -67,8 +70,8 @@ pub trait Beside: LookUps {
 ///
 /// **Grants.** `accept` and `settle` ask to start what they create. An engine grants that if the service is
 /// hosted here, a place to run is free, and nothing of that service waits ahead of it: the place is taken in
-/// the same step. What a settle started is handed to the worker that settles; what an accept started comes out
-/// of `deliver`, so that there is one way to a worker.
+/// the same step. What a settle started is for who settles; what an accept started comes out of `deliver`, so that
+/// there is one way to a worker.
 ///
 /// **Groups** carry fan-in. A group is a record with a CID; its members are [staged](Self::stage) in chunks, and
 /// accepting the group accepts them all. A member's invocation names its group and its slot, and the settle that
@@ -154,15 +157,18 @@ pub trait Engine: LookUps {
     /// Item by item, [`LeaseLost`]: the attempt had been ended by somebody else, and nothing was recorded.
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>>;
 
-    /// The same for one alone, as attempts end one by one.
+    /// The same for one alone, as attempts end one by one, without anybody who waits. Answers where it is recorded at
+    /// once; otherwise what `then` makes is called when it is, in whatever thread, and what that answers comes out of
+    /// [`deliver`](Self::deliver).
     ///
     /// # Errors
     ///
     /// As for [`settle`](Self::settle).
-    fn settle_one(&self, settle: Settle) -> Step<'static, Result<Settled, LeaseLost>> {
-        let answers = self.settle(Batch::from_buf([settle]));
-        Step::later(async move { answers.await.pop().unwrap_or(Err(LeaseLost)) })
-    }
+    fn settle_one(
+        &self,
+        settle: Settle,
+        then: &mut dyn FnMut() -> Recorded,
+    ) -> Option<Result<Settled, LeaseLost>>;
 
     /// Cancels what waits, and notes of what runs that it is to stop: it is not tried again, and
     /// `with_tree` what it still invokes is cancelled at once. `None` for what is not held.

@@ -9,7 +9,7 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::Memory;
 use crate::engine::contract::{
-    Accepted, Capability, Engine, LeaseLost, LookUps, Refused, Ring, Settled, StoreFault,
+    Accepted, Capability, Engine, LeaseLost, LookUps, Recorded, Refused, Ring, Settled, StoreFault,
 };
 use crate::engine::express::Express;
 use crate::engine::state::{NotTaken, State};
@@ -123,9 +123,13 @@ impl Engine for Memory {
         )
     }
 
-    fn settle_one(&self, settle: Settle) -> Step<'static, Result<Settled, LeaseLost>> {
+    fn settle_one(
+        &self,
+        settle: Settle,
+        _: &mut dyn FnMut() -> Recorded,
+    ) -> Option<Result<Settled, LeaseLost>> {
         let state = self.state_to_settle(&settle);
-        Step::now(self.settle_and_wake(state, |state| state.settle(settle)))
+        Some(self.settle_and_wake(state, |state| state.settle(settle)))
     }
 
     fn release(&self, attempt: AttemptId) {

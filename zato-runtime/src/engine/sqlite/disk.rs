@@ -19,8 +19,16 @@ use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
 use crate::record::{AttemptId, Delivery, Ended, Key, Progress, digest};
 
-/// What is done when all that was changed before is on disk; answers with what was started in it.
-pub(super) type After = Box<dyn FnOnce() -> Vec<Delivery> + Send>;
+/// What is done when all that was changed before is on disk, or, without anything to hand out, never will be.
+pub(super) type After = Box<dyn FnOnce(Option<&mut HandedOut>) + Send>;
+
+/// What is on disk and is handed out.
+#[derive(Default)]
+pub(super) struct HandedOut {
+    pub(super) all: Vec<Delivery>,
+    /// How many of them were started before a worker waited for them.
+    pub(super) started: usize,
+}
 
 /// The store of a state that is kept on disk.
 ///

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use zato_core::bus::Step;
 
-use super::disk::Disk;
+use super::disk::{Disk, HandedOut};
 use super::error::StoreError;
 use super::file::File;
 use super::reader::Reader;
@@ -178,9 +178,44 @@ impl Inner {
         hears_faults: bool,
         change: impl FnOnce(&mut State<Disk>) -> T,
     ) -> Step<'static, Result<T, StoreFault>> {
+        let (answer, answered) = oneshot::channel();
+        let then = || {
+            move |changed: Option<T>| {
+                // Who no longer listens needs no answer.
+                let _ = changed.map(|changed| answer.send(changed));
+                Batch::new()
+            }
+        };
+        match self.change_and(change, then) {
+            Err(fault) => return Step::now(Err(fault)),
+            Ok(Some(changed)) => return Step::now(Ok(changed)),
+            Ok(None) => {}
+        }
+        let inner = self.clone();
+        Step::later(async move {
+            if hears_faults {
+                let mut faults = inner.fault.subscribe();
+                tokio::select! {
+                    biased;
+                    answer = answered => answer.map_err(|_| inner.closed()),
+                    Ok(fault) = faults.wait_for(Option::is_some) => Err(fault.clone().unwrap_or_else(|| inner.closed())),
+                }
+            } else {
+                answered.await.map_err(|_| inner.closed())
+            }
+        })
+    }
+
+    /// Changes the state, starts what may be started then, and answers at once if all of it is on disk. Otherwise what
+    /// `then` makes is called when it is, or with nothing when it never will be; workers get what that answers.
+    pub(super) fn change_and<T: Send + 'static, R: FnOnce(Option<T>) -> Batch<Delivery> + Send + 'static>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut State<Disk>) -> T,
+        then: impl FnOnce() -> R,
+    ) -> Result<Option<T>, StoreFault> {
         let mut guarded = self.guarded();
         if guarded.state.store.is_closed() {
-            return Step::now(Err(StoreFault::new(&format!("`{}` is closed", self.url))));
+            return Err(StoreFault::new(&format!("`{}` is closed", self.url)));
         }
         guarded.state.catch_up();
         let rang = guarded.state.next_ring();
@@ -205,43 +240,28 @@ impl Inner {
             if is_hungry {
                 self.feed();
             }
-            return Step::now(Ok(changed));
+            return Ok(Some(changed));
         }
-        let (answer, answered) = oneshot::channel();
         let inner = self.clone();
-        let (mut early, mut late) = (None, Some(changed));
-        if self.is_hasty {
-            (early, late) = (late, early);
-        }
-        guarded.state.store.after(Box::new(move || {
+        let (early, late) = if self.is_hasty { (Some(changed), None) } else { (None, Some((changed, then()))) };
+        guarded.state.store.after(Box::new(move |handed| {
+            let Some(handed) = handed else {
+                late.map(|(_, then)| then(None));
+                return;
+            };
             aftermath.finish();
             if is_idle {
                 inner.idle.notify_waiters();
             }
-            // Who no longer listens needs no answer.
-            let _ = late.map(|changed| answer.send(changed));
-            started
+            handed.all.extend(late.map(|(changed, then)| then(Some(changed))).unwrap_or_default());
+            handed.started += started.len();
+            handed.all.extend(started);
         }));
         self.kick(guarded);
         if is_hungry {
             self.feed();
         }
-        if let Some(changed) = early {
-            return Step::now(Ok(changed));
-        }
-        let inner = self.clone();
-        Step::later(async move {
-            if hears_faults {
-                let mut faults = inner.fault.subscribe();
-                tokio::select! {
-                    biased;
-                    answer = answered => answer.map_err(|_| inner.closed()),
-                    Ok(fault) = faults.wait_for(Option::is_some) => Err(fault.clone().unwrap_or_else(|| inner.closed())),
-                }
-            } else {
-                answered.await.map_err(|_| inner.closed())
-            }
-        })
+        Ok(early)
     }
 
     pub(super) fn closed(&self) -> StoreFault {
@@ -249,13 +269,13 @@ impl Inner {
     }
 
     /// What has been started is on disk: workers may have it.
-    pub(super) fn hand_out(self: &Arc<Self>, started: Vec<Delivery>) {
-        if started.is_empty() {
+    pub(super) fn hand_out(self: &Arc<Self>, handed: HandedOut) {
+        if handed.all.is_empty() {
             return;
         }
         let mut guarded = self.guarded();
-        guarded.starting -= started.len();
-        guarded.ready.extend(started);
+        guarded.starting -= handed.started;
+        guarded.ready.extend(handed.all);
         let is_late = guarded.state.holds_back;
         drop(guarded);
         if is_late {
@@ -276,7 +296,7 @@ impl Inner {
     }
 
     /// Takes up to `most` of what is ready.
-    fn take_ready(&self, most: usize) -> Batch<Delivery> {
+    pub(super) fn take_ready(&self, most: usize) -> Batch<Delivery> {
         let mut guarded = self.guarded();
         let most = most.min(guarded.ready.len());
         let taken: Batch<_> = guarded.ready.drain(..most).collect();
@@ -298,7 +318,7 @@ impl Inner {
             }
             let _wanting = Wanting::new(self, most);
             // What waits is started for this worker.
-            drop(self.change(false, |_| ()));
+            let _ = self.change_and(|_| (), || |_| Batch::new());
             let rings = self.guarded().state.next_ring();
             match rings {
                 Some(rings) => drop(tokio::time::timeout_at(rings, startable).await),

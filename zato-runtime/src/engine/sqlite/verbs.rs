@@ -9,7 +9,7 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::{Inner, Sqlite};
 use super::{restart, space};
-use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Refused, Ring, Settled, StoreFault};
+use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Recorded, Refused, Ring, Settled, StoreFault};
 use crate::engine::state::NotTaken;
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
@@ -158,7 +158,10 @@ impl Engine for Sqlite {
     }
 
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>> {
-        Step::later(self.0.deliver(most))
+        match self.0.take_ready(most) {
+            none if none.is_empty() => Step::later(self.0.deliver(most)),
+            ready => Step::now(ready),
+        }
     }
 
     fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
@@ -170,6 +173,19 @@ impl Engine for Sqlite {
             // What could not be written before the engine was closed has not happened: the next process finds it running.
             settled.await.unwrap_or_else(|_| (0..count).map(|_| Err(LeaseLost)).collect())
         })
+    }
+
+    fn settle_one(
+        &self,
+        settle: Settle,
+        then: &mut dyn FnMut() -> Recorded,
+    ) -> Option<Result<Settled, LeaseLost>> {
+        // What could not be written before the engine was closed has not happened: the next process finds it running.
+        let then = || {
+            let then = then();
+            move |settled: Option<_>| then(settled.unwrap_or(Err(LeaseLost)))
+        };
+        self.0.change_and(|state| state.settle(settle), then).unwrap_or(Some(Err(LeaseLost)))
     }
 
     fn release(&self, attempt: AttemptId) {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::change::Change;
+use super::disk::HandedOut;
 use super::engine::{Guarded, Inner};
 use super::error::StoreError;
 use super::file::{File, mover};
@@ -52,15 +53,16 @@ impl Inner {
             self.tell_counted(&mut file);
             self.let_locked_go(&mut file);
             if !changes.is_empty() && !self.write(&mut file, &changes) {
-                // Whoever waits for them is told by their end.
                 file.give_up();
+                afters.into_iter().for_each(|after| after(None));
                 continue;
             }
             let aftermath = self.guarded().state.has_written(count, number);
             aftermath.finish();
             // Callers hear first: what workers begin now would hold them up.
-            let started = afters.into_iter().flat_map(|after| after()).collect();
-            self.hand_out(started);
+            let mut handed = HandedOut::default();
+            afters.into_iter().for_each(|after| after(Some(&mut handed)));
+            self.hand_out(handed);
             self.look_at_log(&mut file);
             self.look_at_age(&file);
         }
