@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 use zato_core::{Cid, Moment, ServiceName};
 
+use super::batch::{After, Together};
 use super::change::Change;
 use super::columns::{Stands, Stored};
 use super::insert::As;
@@ -17,18 +18,7 @@ use super::{line, lookups};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
-use crate::record::{AttemptId, Delivery, Ended, Key, Progress, digest};
-
-/// What is done when all that was changed before is on disk, or, without anything to hand out, never will be.
-pub(super) type After = Box<dyn FnOnce(Option<&mut HandedOut>) + Send>;
-
-/// What is on disk and is handed out.
-#[derive(Default)]
-pub(super) struct HandedOut {
-    pub(super) all: Vec<Delivery>,
-    /// How many of them were started before a worker waited for them.
-    pub(super) started: usize,
-}
+use crate::record::{AttemptId, Ended, Key, Progress, digest};
 
 /// The store of a state that is kept on disk.
 ///
@@ -131,10 +121,15 @@ impl Disk {
         self.afters.push(after);
     }
 
-    /// What is to be written now, what is to be done then, and how many changes have been made with these.
-    pub(super) fn take(&mut self) -> (Vec<Change>, Vec<After>, u64) {
-        (self.recent_ends, self.ends) = (self.ends, 0);
-        (std::mem::take(&mut self.changes), std::mem::take(&mut self.afters), self.count)
+    /// Adds what is to be written now to what is not committed yet.
+    pub(super) fn take(&mut self, together: &mut Together) {
+        if together.is_empty() {
+            self.recent_ends = 0;
+        }
+        self.recent_ends += std::mem::take(&mut self.ends);
+        together.changes.append(&mut self.changes);
+        together.afters.append(&mut self.afters);
+        together.count = self.count;
     }
 
     /// So many changes are on disk. Answers what the state need not hold any more.
@@ -291,15 +286,21 @@ impl Store for Disk {
 }
 
 impl State<Disk> {
-    /// So many changes are on disk, and all accept numbers up to this one.
-    pub(super) fn has_written(&mut self, count: u64, number: u64) -> Aftermath {
-        for cid in self.store.has_written(count) {
+    /// Adds what is to be written now to what is not committed yet.
+    pub(super) fn take(&mut self, together: &mut Together) {
+        together.number = self.last_number;
+        self.store.take(together);
+    }
+
+    /// This is on disk.
+    pub(super) fn has_written(&mut self, together: &Together) -> Aftermath {
+        for cid in self.store.has_written(together.count) {
             if matches!(self.held.get(&cid), Some(Held::Ended { .. })) {
                 self.note_gone(cid);
                 self.forget(cid);
             }
         }
-        self.let_go(number);
+        self.let_go(together.number);
         self.take_aftermath()
     }
 }

@@ -15,7 +15,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use zato_core::bus::Step;
 
-use super::disk::{Disk, HandedOut};
+use super::batch::HandedOut;
+use super::disk::Disk;
 use super::error::StoreError;
 use super::file::File;
 use super::reader::Reader;
@@ -243,7 +244,8 @@ impl Inner {
             return Ok(Some(changed));
         }
         let inner = self.clone();
-        let (early, late) = if self.is_hasty { (Some(changed), None) } else { (None, Some((changed, then()))) };
+        let (early, late) =
+            if self.is_hasty { (Some(changed), None) } else { (None, Some((changed, then()))) };
         guarded.state.store.after(Box::new(move |handed| {
             let Some(handed) = handed else {
                 late.map(|(_, then)| then(None));

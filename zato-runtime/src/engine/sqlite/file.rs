@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use super::change::Change;
+use super::batch::Together;
 use super::error::StoreError;
 use super::lock::Lock;
 use super::retention::Retention;
@@ -80,21 +80,34 @@ impl File {
         &self.path
     }
 
-    /// Makes the changes in one transaction; answers when they are on disk. `is_repeated` where that has failed before.
-    pub(super) fn write(&mut self, changes: &[Change], is_repeated: bool) -> Result<(), StoreError> {
+    /// Makes the changes in one transaction, with what comes meanwhile, which `more` adds to them; answers when they are
+    /// on disk. `is_repeated` where that has failed before.
+    pub(super) fn write(
+        &mut self,
+        together: &mut Together,
+        more: impl Fn(&mut Together),
+        is_repeated: bool,
+    ) -> Result<(), StoreError> {
         if self.has_given_up {
             return Err(self.closed());
         }
         let is_time = (self.transactions + 1).is_multiple_of(SELDOM);
         let (retention, now, is_damaged) = (self.retention, self.clock.now(), self.is_damaged);
         self.transact(|rows| {
-            for change in changes {
-                change.make(rows, is_repeated)?;
+            let mut made = 0;
+            while made < together.changes.len() {
+                for change in &together.changes[made..] {
+                    change.make(rows, is_repeated)?;
+                }
+                made = together.changes.len();
+                if !together.is_large() {
+                    more(together);
+                }
             }
             if is_damaged {
                 return Ok(());
             }
-            retention.sweep(rows, now, SWEPT_AT_ONCE + 2 * changes.len(), is_time)
+            retention.sweep(rows, now, SWEPT_AT_ONCE + 2 * made, is_time)
         })
     }
 

@@ -71,6 +71,7 @@ mod line;
 mod trees;
 mod retention;
 mod change;
+mod batch;
 mod restart;
 mod reader;
 mod disk;

@@ -9,7 +9,9 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::{Inner, Sqlite};
 use super::{restart, space};
-use crate::engine::contract::{Accepted, Capability, Engine, LeaseLost, Recorded, Refused, Ring, Settled, StoreFault};
+use crate::engine::contract::{
+    Accepted, Capability, Engine, LeaseLost, Recorded, Refused, Ring, Settled, StoreFault,
+};
 use crate::engine::state::NotTaken;
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};

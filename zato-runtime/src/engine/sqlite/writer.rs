@@ -5,8 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::change::Change;
-use super::disk::HandedOut;
+use super::batch::{HandedOut, Together};
 use super::engine::{Guarded, Inner};
 use super::error::StoreError;
 use super::file::{File, mover};
@@ -39,29 +38,27 @@ impl Inner {
     pub(super) fn write_all(self: &Arc<Self>) {
         let mut file = self.file();
         loop {
-            let (changes, afters, count, number);
+            let mut together = Together::default();
             {
                 let mut guarded = self.guarded();
-                let taken = guarded.state.store.take();
-                if taken.0.is_empty() && taken.1.is_empty() {
+                guarded.state.take(&mut together);
+                if together.is_empty() {
                     guarded.is_writing = false;
                     return;
                 }
-                (changes, afters, count) = taken;
-                number = guarded.state.last_number;
             }
             self.tell_counted(&mut file);
             self.let_locked_go(&mut file);
-            if !changes.is_empty() && !self.write(&mut file, &changes) {
+            if !together.changes.is_empty() && !self.write(&mut file, &mut together) {
                 file.give_up();
-                afters.into_iter().for_each(|after| after(None));
+                together.afters.into_iter().for_each(|after| after(None));
                 continue;
             }
-            let aftermath = self.guarded().state.has_written(count, number);
+            let aftermath = self.guarded().state.has_written(&together);
             aftermath.finish();
             // Callers hear first: what workers begin now would hold them up.
             let mut handed = HandedOut::default();
-            afters.into_iter().for_each(|after| after(Some(&mut handed)));
+            together.afters.into_iter().for_each(|after| after(Some(&mut handed)));
             self.hand_out(handed);
             self.look_at_log(&mut file);
             self.look_at_age(&file);
@@ -75,12 +72,13 @@ impl Inner {
         }
     }
 
-    /// Writes changes, for as long as that takes; answers whether they are on disk. They are not where the engine was
-    /// closed before they could be.
-    fn write(&self, file: &mut File, changes: &[Change]) -> bool {
+    /// Writes this and what comes meanwhile, for as long as that takes; answers whether it is on disk. It is not
+    /// where the engine was closed before it could be.
+    fn write(&self, file: &mut File, together: &mut Together) -> bool {
         let (mut is_repeated, mut wait) = (false, RETRY.0);
         loop {
-            let error = match file.write(changes, is_repeated) {
+            let more = |together: &mut Together| self.guarded().state.take(together);
+            let error = match file.write(together, more, is_repeated) {
                 Ok(()) => {
                     self.is_well(is_repeated);
                     return true;
