@@ -233,19 +233,21 @@ mod tests {
         let mut store = Store::new();
         let later = SystemTime::now() + Duration::from_mins(1);
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         let mut due = invocation(nth(2));
         due.due = Some(later.into());
-        rows.accepted(2, &due, 0, As::Waiting, None).expect("it is accepted");
-        rows.accepted(3, &keyed(3, "k"), 0, As::Started(at(1).into()), None).expect("it is accepted");
-        rows.accepted(4, &keyed(4, "k"), 0, As::Behind, None).expect("it is accepted");
-        rows.accepted(5, &keyed(5, "other"), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(2, &due, 0, As::Waiting, None).expect("it is accepted");
+        rows.changing()
+            .accepted(3, &keyed(3, "k"), 0, As::Started(at(1).into()), None)
+            .expect("it is accepted");
+        rows.changing().accepted(4, &keyed(4, "k"), 0, As::Behind, None).expect("it is accepted");
+        rows.changing().accepted(5, &keyed(5, "other"), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(waits(&store, 1).await, Waits::Turn);
         let Waits::Until(until) = waits(&store, 2).await else { panic!("it is not due") };
         assert!(later.duration_since(until).is_ok_and(|apart| apart < Duration::from_millis(1)), "{until:?}");
         assert_eq!(waits(&store, 4).await, Waits::Key { key: "k".into(), held_by: nth(3) });
         assert_eq!(waits(&store, 5).await, Waits::Turn);
-        store.rows.pause(&invocation(nth(1)).service, true).expect("it is paused");
+        store.rows.changing().pause(&invocation(nth(1)).service, true).expect("it is paused");
         assert_eq!(waits(&store, 4).await, Waits::Resume);
     }
 
@@ -261,9 +263,10 @@ mod tests {
         for (n, next_at) in [(1, None), (2, Some(later)), (3, Some(at(3)))] {
             store
                 .rows
+                .changing()
                 .accepted(n, &invocation(nth(n)), 0, As::Started(at(1).into()), None)
                 .expect("it is accepted");
-            assert!(store.rows.again(nth(n), &tried(next_at)).expect("it waits again"));
+            assert!(store.rows.changing().again(nth(n), &tried(next_at)).expect("it waits again"));
         }
         assert_eq!(waits(&store, 1).await, Waits::Restart);
         let lock = Lock::take(&store.path()).expect("nobody has it");
@@ -281,15 +284,17 @@ mod tests {
     async fn what_runs_is_open_or_has_ended_stands_so() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1).into()), None).expect("it is accepted");
-        assert!(rows.cancel(nth(1), false).expect("it is noted"));
-        rows.accepted(2, &invocation(nth(2)), 0, As::Open, None).expect("it is accepted");
+        rows.changing()
+            .accepted(1, &invocation(nth(1)), 0, As::Started(at(1).into()), None)
+            .expect("it is accepted");
+        assert!(rows.changing().cancel(nth(1), false).expect("it is noted"));
+        rows.changing().accepted(2, &invocation(nth(2)), 0, As::Open, None).expect("it is accepted");
         for (n, index) in [(3, 0), (4, 1), (5, 2)] {
-            rows.accepted(n, &member(n, index), 0, As::Waiting, None).expect("it is accepted");
+            rows.changing().accepted(n, &member(n, index), 0, As::Waiting, None).expect("it is accepted");
         }
-        assert!(rows.ended(&ended(member(3, 0), completed(), at(2))).expect("it ends"));
-        rows.inner(6, &ended(invocation(nth(6)), failed(), at(6))).expect("it is recorded");
-        assert!(rows.run_again(nth(6), nth(1)).expect("it is a dead letter"));
+        assert!(rows.changing().ended(&ended(member(3, 0), completed(), at(2))).expect("it ends"));
+        rows.changing().inner(6, &ended(invocation(nth(6)), failed(), at(6))).expect("it is recorded");
+        assert!(rows.changing().run_again(nth(6), nth(1)).expect("it is a dead letter"));
         let status = find(&store, 1).await.status;
         assert!(
             matches!(status, Status::Running { since, is_cancelled: true } if since == at(1)),
@@ -307,9 +312,17 @@ mod tests {
         let mut store = Store::new();
         let root = invocation(nth(1));
         let gone = child(&root, nth(2));
-        store.rows.accepted(1, &root, 0, As::Started(at(1).into()), None).expect("it is accepted");
-        store.rows.accepted(3, &child(&root, nth(3)), 0, As::Waiting, None).expect("it is accepted");
-        store.rows.accepted(4, &child(&gone, nth(4)), 0, As::Waiting, Some(nth(1))).expect("it is accepted");
+        store.rows.changing().accepted(1, &root, 0, As::Started(at(1).into()), None).expect("it is accepted");
+        store
+            .rows
+            .changing()
+            .accepted(3, &child(&root, nth(3)), 0, As::Waiting, None)
+            .expect("it is accepted");
+        store
+            .rows
+            .changing()
+            .accepted(4, &child(&gone, nth(4)), 0, As::Waiting, Some(nth(1)))
+            .expect("it is accepted");
         let reads = reads(&store);
         let listed = reads.list(&Filter::new().limit(2)).await.expect("it can be read");
         assert_eq!(listed.iter().map(Found::cid).collect::<Vec<_>>(), [nth(4), nth(3)]);
@@ -321,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn a_row_that_cannot_be_read_is_a_fault() {
         let mut store = Store::new();
-        store.rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        store.rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         store.rows.connection().execute("UPDATE invocation SET channel = 77", []).expect("it is damaged");
         let fault = reads(&store).find([nth(1)].into_iter().collect()).await.expect_err("it is damaged");
         assert!(fault.to_string().contains("is damaged"), "{fault}");

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
+use super::changing::Changing;
 use super::insert::As;
-use super::rows::Rows;
 use crate::record::{AttemptId, Ended, Key, Progress};
 
 /// A change. Made again after those that came with it, it changes nothing: of a transaction that has failed it need not
@@ -28,10 +28,10 @@ pub(super) enum Change {
 
 impl Change {
     /// Makes the change. `is_repeated` where it may have been made already.
-    pub(super) fn make(&self, rows: &mut Rows, is_repeated: bool) -> rusqlite::Result<()> {
+    pub(super) fn make(&self, rows: &mut Changing<'_>, is_repeated: bool) -> rusqlite::Result<()> {
         match self {
             Self::Accepted { number, invocation, priority, accepted, hidden_by } => {
-                if is_repeated && super::lookups::exists(rows.connection(), invocation.cid)? {
+                if is_repeated && super::lookups::exists(rows.connection, invocation.cid)? {
                     return Ok(());
                 }
                 rows.accepted(*number, invocation, *priority, *accepted, *hidden_by)
@@ -42,7 +42,7 @@ impl Change {
             Self::Cancelled(cid, with_tree) => rows.cancel(*cid, *with_tree).map(drop),
             Self::Ended(ended) => rows.ended(ended).map(drop),
             Self::EndedInside(ended, number) => {
-                if is_repeated && super::lookups::exists(rows.connection(), ended.invocation.cid)? {
+                if is_repeated && super::lookups::exists(rows.connection, ended.invocation.cid)? {
                     return Ok(());
                 }
                 rows.inner(*number, ended)

@@ -3,9 +3,9 @@
 use rusqlite::{ToSql, params};
 use zato_core::Outcome;
 
+use super::changing::{Changing, once};
 use super::codec::{self, State};
 use super::json;
-use super::rows::Rows;
 use crate::record::Ended;
 
 /// What is said of everything that ends, with so many values.
@@ -17,15 +17,20 @@ macro_rules! completed {
 
 const COMPLETED: usize = 8;
 
-impl Rows {
+impl Changing<'_> {
     /// What was held has ended; what became of its attempts before the last stands in `ended`, as it was recorded. Answers
     /// whether it was held and had not ended before: an invocation ends once.
     pub(crate) fn ended(&mut self, ended: &Ended) -> rusqlite::Result<bool> {
         let state = if ended.is_dead() { State::Dead } else { State::Ended };
         let end = End::of(Some(&ended.outcome))?;
         let before = ended.before.as_deref();
+        // Most have nothing else to say than when they were accepted, and were started then.
+        let number = self.begun.remove(&ended.invocation.cid);
+        let number = number.filter(|_| before.is_none() && ended.outcome.is_completed());
+        let cid = codec::cid(ended.invocation.cid);
+        let row: &dyn ToSql = if let Some(number) = &number { number } else { &cid };
         let params = params![
-            codec::cid(ended.invocation.cid),
+            row,
             state.number(),
             ended.attempts,
             ended.started_at.map(codec::time),
@@ -41,12 +46,9 @@ impl Rows {
             before.map(|before| json::tried(&before.tried)).transpose()?.flatten(),
             before.map_or(0, |before| before.losses),
         ];
-        // Most have nothing else to say than when they were accepted.
-        let changed = if before.is_none() && ended.outcome.is_completed() {
-            self.change(
-                concat!("UPDATE invocation SET ", completed!(), " WHERE cid = ?1 AND state < 3"),
-                &params[..COMPLETED],
-            )?
+        let changed = if number.is_some() {
+            let sql = concat!("UPDATE invocation SET ", completed!(), " WHERE accept = ?1 AND state < 3");
+            once(&mut self.ends, self.connection, sql)?.execute(&params[..COMPLETED])? > 0
         } else {
             let sql = concat!(
                 "UPDATE invocation SET ",

@@ -303,8 +303,13 @@ mod tests {
         let mut number = 0;
         let full = loop {
             number += 1;
-            let accepted =
-                rows.accepted(number, &invocation(nth(number)), 0, As::Started(at(1).into()), None);
+            let accepted = rows.changing().accepted(
+                number,
+                &invocation(nth(number)),
+                0,
+                As::Started(at(1).into()),
+                None,
+            );
             if let Err(error) = accepted {
                 break StoreError::of(&path, error);
             }
@@ -314,7 +319,7 @@ mod tests {
         rows.rollback().expect("nothing is left of it");
         assert_eq!(lookups::last_number(rows.connection()).expect("it can be asked"), 0);
         rows.connection().pragma_update(None, "max_page_count", 3_000).expect("there is room again");
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it goes on");
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it goes on");
     }
 
     #[test]
@@ -333,7 +338,7 @@ mod tests {
     #[test]
     fn a_row_that_cannot_be_read_is_damage() {
         let mut store = Store::new();
-        store.rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        store.rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         for damage in ["root = x'00'", "channel = 77", "options = '{'", "payload = x'ff'", "slot_index = 1"] {
             let connection = store.rows.connection();
             connection.execute_batch("SAVEPOINT whole").expect("it begins");

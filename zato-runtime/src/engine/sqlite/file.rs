@@ -94,16 +94,7 @@ impl File {
         let is_time = (self.transactions + 1).is_multiple_of(SELDOM);
         let (retention, now, is_damaged) = (self.retention, self.clock.now(), self.is_damaged);
         self.transact(|rows| {
-            let mut made = 0;
-            while made < together.changes.len() {
-                for change in &together.changes[made..] {
-                    change.make(rows, is_repeated)?;
-                }
-                made = together.changes.len();
-                if !together.is_large() {
-                    more(together);
-                }
-            }
+            let made = make(rows, together, more, is_repeated)?;
             if is_damaged {
                 return Ok(());
             }
@@ -160,7 +151,7 @@ impl File {
             rows.begin()?;
             for service in services {
                 for old in service.formerly {
-                    rows.rename(old, &service.name)?;
+                    rows.changing().rename(old, &service.name)?;
                 }
             }
             rows.commit()
@@ -262,6 +253,26 @@ impl File {
         }
         self.lock = None;
     }
+}
+
+/// Makes changes, and those that `more` adds to them meanwhile; answers how many they were.
+fn make(
+    rows: &mut Rows,
+    together: &mut Together,
+    more: impl Fn(&mut Together),
+    is_repeated: bool,
+) -> rusqlite::Result<usize> {
+    let (mut changing, mut made) = (rows.changing(), 0);
+    while made < together.changes.len() {
+        for change in &together.changes[made..] {
+            change.make(&mut changing, is_repeated)?;
+        }
+        made = together.changes.len();
+        if !together.is_large() {
+            more(together);
+        }
+    }
+    Ok(made)
 }
 
 /// The file, open, and its log moved into it: what a failed sync of this process or of one before it has left in the

@@ -3,10 +3,10 @@
 use rusqlite::params;
 use zato_core::{Cid, Invocation, Moment};
 
+use super::changing::{Changing, once};
 use super::codec::{self, State};
 use super::endings::{End, known};
 use super::json;
-use super::rows::Rows;
 use crate::engine::state::{ends_at, key_of};
 use crate::record::Ended;
 
@@ -39,7 +39,7 @@ pub(crate) enum As {
     Open,
 }
 
-impl Rows {
+impl Changing<'_> {
     /// Accepts an invocation under its accept number, which is above all others. `hidden_by` is the invocation whose
     /// attempt made it, if that did so inside a synchronous call, which is its parent then.
     ///
@@ -61,7 +61,11 @@ impl Rows {
         };
         let is_behind = accepted == As::Behind;
         let stands = Stands { state, attempts, started_at, hidden_by, priority, is_behind, ended: None };
-        self.insert(number, invocation, &stands)
+        self.insert(number, invocation, &stands)?;
+        if state == State::Running {
+            self.begun.insert(invocation.cid, number);
+        }
+        Ok(())
     }
 
     /// Records a synchronous call, or whatever else has ended and is not held yet.
@@ -160,7 +164,11 @@ impl Rows {
             );
             (sql, params)
         };
-        self.connection.prepare_cached(sql)?.execute(params)?;
+        if is_plain {
+            once(&mut self.inserts, self.connection, sql)?.execute(params)?;
+        } else {
+            self.connection.prepare_cached(sql)?.execute(params)?;
+        }
         Ok(())
     }
 }
@@ -196,7 +204,7 @@ mod tests {
         hold_for, invocation, nth, whole, whole_end,
     };
 
-    fn live(rows: &Rows, cid: Cid) -> crate::engine::sqlite::columns::LiveRow {
+    fn live(rows: &crate::engine::sqlite::rows::Rows, cid: Cid) -> crate::engine::sqlite::columns::LiveRow {
         match lookups::find(rows.connection(), cid).expect("the row can be read") {
             Some(Stored::Live(row)) => row,
             other => panic!("{cid} has not ended: {other:?}"),
@@ -209,17 +217,17 @@ mod tests {
         let all = (any_invocation(), prop::option::of(any_cid()), any_time(), any_progress());
         hold_for((all, any_ended()), |rows, number, ((invocation, hidden_by, at, progress), mut end)| {
             let cid = invocation.cid;
-            rows.accepted(number, &invocation, 0, As::Waiting, hidden_by).expect("it is accepted");
+            rows.changing().accepted(number, &invocation, 0, As::Waiting, hidden_by).expect("it is accepted");
             let row = live(rows, cid);
             prop_assert_eq!(whole(&row.invocation), whole(&invocation));
             prop_assert_eq!((row.number, row.stands, row.attempts), (number, Where::Waiting, 0));
             prop_assert_eq!((row.hidden_by, row.progress.is_none()), (hidden_by, true));
 
-            prop_assert!(rows.started(cid, 1, at.into()).expect("it starts"));
+            prop_assert!(rows.changing().started(cid, 1, at.into()).expect("it starts"));
             let row = live(rows, cid);
             prop_assert_eq!((row.stands, row.attempts), (Where::Running(at.into()), 1));
 
-            prop_assert!(rows.again(cid, &progress).expect("it waits again"));
+            prop_assert!(rows.changing().again(cid, &progress).expect("it waits again"));
             let row = live(rows, cid);
             prop_assert_eq!((row.stands, row.attempts), (Where::Waiting, progress.attempts));
             prop_assert_eq!(format!("{:?}", row.progress), format!("Some({progress:?})"));
@@ -227,8 +235,8 @@ mod tests {
             // What ends after it was tried again says what became of it before.
             end.before.get_or_insert_with(|| std::sync::Arc::new(progress));
             end.invocation = std::sync::Arc::new(invocation);
-            prop_assert!(rows.ended(&end).expect("it ends"));
-            prop_assert!(!rows.ended(&end).expect("nothing is wrong with it"), "it ends once");
+            prop_assert!(rows.changing().ended(&end).expect("it ends"));
+            prop_assert!(!rows.changing().ended(&end).expect("nothing is wrong with it"), "it ends once");
             let row = lookups::ended(rows.connection(), cid).expect("it can be read").expect("it is held");
             prop_assert_eq!(whole_end(&row.ended), whole_end(&end));
             prop_assert_eq!((row.number, row.again), (number, None));
@@ -264,8 +272,8 @@ mod tests {
             let [plain, mut all] = [number, number + 1].map(|number| child(&root, nth(number)));
             all.called_at = plain.called_at;
             assert!(is_plain(&plain, &stands));
-            store.rows.insert_row(number, &plain, &stands, true).expect("it is inserted");
-            store.rows.insert_row(number + 1, &all, &stands, false).expect("it is inserted");
+            store.rows.changing().insert_row(number, &plain, &stands, true).expect("it is inserted");
+            store.rows.changing().insert_row(number + 1, &all, &stands, false).expect("it is inserted");
             assert_eq!(row(&store, number), row(&store, number + 1));
             assert!(row(&store, number).len() > 20);
         }
@@ -275,7 +283,7 @@ mod tests {
     #[test]
     fn what_ended_inside_an_attempt_is_read_again() {
         hold_for(any_ended(), |rows, number, end| {
-            rows.inner(number, &end).expect("it is recorded");
+            rows.changing().inner(number, &end).expect("it is recorded");
             let cid = end.invocation.cid;
             let row = lookups::ended(rows.connection(), cid).expect("it can be read").expect("it is held");
             prop_assert_eq!(whole_end(&row.ended), whole_end(&end));
@@ -288,10 +296,15 @@ mod tests {
     fn a_cid_is_accepted_once() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("the first");
-        let second = rows.accepted(2, &invocation(nth(1)), 0, As::Waiting, None).expect_err("the same again");
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("the first");
+        let second = rows
+            .changing()
+            .accepted(2, &invocation(nth(1)), 0, As::Waiting, None)
+            .expect_err("the same again");
         assert_eq!(second.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation));
-        rows.accepted(1, &invocation(nth(2)), 0, As::Waiting, None).expect_err("the same number again");
+        rows.changing()
+            .accepted(1, &invocation(nth(2)), 0, As::Waiting, None)
+            .expect_err("the same number again");
     }
 
     /// What can start at once is accepted as started: one statement less.
@@ -300,12 +313,14 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         let first = invocation(nth(1));
-        rows.accepted(1, &first, 0, As::Started(at(1).into()), None).expect("it is accepted");
+        rows.changing().accepted(1, &first, 0, As::Started(at(1).into()), None).expect("it is accepted");
         let row = live(rows, first.cid);
         assert_eq!((row.stands, row.attempts), (Where::Running(at(1).into()), 1));
         let callback = child(&first, nth(2));
-        assert!(rows.ended(&ended(first, completed(), at(2))).expect("it ends"));
-        rows.accepted(2, &callback, 0, As::Started(at(2).into()), None).expect("its callback is accepted");
-        assert!(rows.ended(&ended(callback, completed(), at(3))).expect("it ends"));
+        assert!(rows.changing().ended(&ended(first, completed(), at(2))).expect("it ends"));
+        rows.changing()
+            .accepted(2, &callback, 0, As::Started(at(2).into()), None)
+            .expect("its callback is accepted");
+        assert!(rows.changing().ended(&ended(callback, completed(), at(3))).expect("it ends"));
     }
 }

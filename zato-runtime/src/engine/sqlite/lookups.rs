@@ -202,14 +202,18 @@ mod tests {
     fn one_of_each() -> Store {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
-        rows.accepted(2, &invocation(nth(2)), 0, As::Started(at(2).into()), None).expect("it is accepted");
-        rows.accepted(3, &invocation(nth(3)), 0, As::Open, None).expect("it is accepted");
-        rows.inner(4, &ended(invocation(nth(4)), completed(), at(4))).expect("it is recorded");
-        rows.inner(5, &ended(invocation(nth(5)), failed(), at(5))).expect("it is recorded");
-        rows.inner(6, &ended(invocation(nth(6)), failed(), at(6))).expect("it is recorded");
-        assert!(rows.run_again(nth(6), nth(1)).expect("it is a dead letter"));
-        rows.accepted(7, &child(&invocation(nth(2)), nth(7)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing()
+            .accepted(2, &invocation(nth(2)), 0, As::Started(at(2).into()), None)
+            .expect("it is accepted");
+        rows.changing().accepted(3, &invocation(nth(3)), 0, As::Open, None).expect("it is accepted");
+        rows.changing().inner(4, &ended(invocation(nth(4)), completed(), at(4))).expect("it is recorded");
+        rows.changing().inner(5, &ended(invocation(nth(5)), failed(), at(5))).expect("it is recorded");
+        rows.changing().inner(6, &ended(invocation(nth(6)), failed(), at(6))).expect("it is recorded");
+        assert!(rows.changing().run_again(nth(6), nth(1)).expect("it is a dead letter"));
+        rows.changing()
+            .accepted(7, &child(&invocation(nth(2)), nth(7)), 0, As::Waiting, None)
+            .expect("it is accepted");
         store
     }
 
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn a_list_goes_on_after_what_is_held_no_longer() {
         let mut store = one_of_each();
-        assert!(store.rows.discard(nth(5)).expect("it is a dead letter"));
+        assert!(store.rows.changing().discard(nth(5)).expect("it is a dead letter"));
         assert_eq!(page(&store.rows, &Filter::new().before(nth(5))), [4, 3, 2, 1]);
         assert_eq!(page(&store.rows, &Filter::new().before(nth(100))), [7, 6, 4, 3, 2, 1]);
         assert!(page(&store.rows, &Filter::new().before(nth(0))).is_empty());

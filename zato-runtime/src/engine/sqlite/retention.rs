@@ -76,12 +76,12 @@ mod tests {
     }
 
     fn accept(rows: &mut Rows, n: u64) {
-        rows.accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
     }
 
     fn end(rows: &mut Rows, n: u64, seconds: u64, is_dead: bool) {
         let outcome = if is_dead { failed() } else { completed() };
-        assert!(rows.ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
+        assert!(rows.changing().ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
     }
 
     /// Sweeps at this time, and says how many seconds later something is due, a second begun for a whole one.
@@ -100,7 +100,7 @@ mod tests {
         (1..=3).for_each(|n| accept(rows, n));
         assert_eq!(retention().due(rows), None, "nothing has ended");
         let key = Key { name: "k".into(), digest: 1 };
-        rows.note_key(&invocation(nth(1)).service, &key, nth(1), at(0)).expect("it is noted");
+        rows.changing().note_key(&invocation(nth(1)).service, &key, nth(1), at(0)).expect("it is noted");
         assert_eq!(due_after(rows, 0), Some(100 * 60));
         end(rows, 2, 0, true);
         assert_eq!(due_after(rows, 1), Some(600));

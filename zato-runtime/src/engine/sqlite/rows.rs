@@ -1,16 +1,14 @@
-//! What the engine writes: each method changes one row.
+//! The one connection that writes, and what is known of what it has written.
 
 use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
-use zato_core::{Cid, Moment, ServiceName};
 
-use super::codec::{self, CancelNote, State};
-use super::json;
+use super::changing::{Begun, Changing};
+use super::codec;
 use super::names::Numbers;
 use super::schema::{self, Checkpointed};
 use super::sweep::{self, Counted, Kept};
-use crate::record::{Key, Progress};
 
 /// The one connection that writes. Its owner begins and ends transactions; what it does outside of one is a
 /// transaction of its own.
@@ -25,13 +23,15 @@ pub(crate) struct Rows {
     pub(super) kept: Kept,
     /// As it was when the transaction began that is under way; none while none is.
     kept_before: Option<Kept>,
+    begun: Begun,
 }
 
 impl Rows {
     /// Over a connection that [`open`](schema::open) has made. Nothing is swept before it is [`counted`](Self::counted)
     /// what is kept.
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, numbers: Numbers::default(), kept: Kept::default(), kept_before: None }
+        let (numbers, begun) = (Numbers::default(), Begun::default());
+        Self { connection, numbers, kept: Kept::default(), kept_before: None, begun }
     }
 
     /// So many had ended and were kept when the file was opened, and so many dead letters. Called between transactions.
@@ -40,6 +40,7 @@ impl Rows {
     }
 
     /// The connection, for look-ups that see what was written before them, in the transaction under way too.
+    #[cfg(test)]
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -110,102 +111,10 @@ impl Rows {
         schema::log(&self.connection)
     }
 
-    /// A service's number in the file; it is given one when it is first asked for, and is known from then on.
-    pub(crate) fn number(&mut self, service: &ServiceName) -> rusqlite::Result<i64> {
-        self.numbers.of(&self.connection, service)
-    }
-
-    /// An attempt begins of what waited. Answers whether it was held and had not ended.
-    pub(crate) fn started(&mut self, cid: Cid, attempt: u32, at: Moment) -> rusqlite::Result<bool> {
-        let sql =
-            "UPDATE invocation SET state = 1, attempts = ?2, started_at = ?3 WHERE cid = ?1 AND state < 3";
-        self.change(sql, params![codec::cid(cid), attempt, codec::time(at)])
-    }
-
-    /// The attempt that ran is over, and it waits for another; without any attempts, one that was started has not been
-    /// begun. What is to stop is to be ended at once. Answers whether it was held and had not ended.
-    pub(crate) fn again(&mut self, cid: Cid, progress: &Progress) -> rusqlite::Result<bool> {
-        let sql = "UPDATE invocation
-            SET state = 0, attempts = ?2, behind = nullif(?2, 0), failed = ?3, next_at = ?4, tried = ?5, losses = ?6,
-                line_at = coalesce(?4, line_at), in_lane = NULL,
-                ends_at = CASE WHEN cancel > 0 THEN 0 WHEN ?2 = 0 THEN ends_at ELSE deadline END
-            WHERE cid = ?1 AND state < 3";
-        let next_at = progress.next_at.map(codec::time);
-        let tried = json::tried(&progress.tried)?;
-        self.change(
-            sql,
-            params![codec::cid(cid), progress.attempts, progress.failed, next_at, tried, progress.losses],
-        )
-    }
-
-    /// It is to stop, and `with_tree` so is what it invokes; what was noted before is not taken back. Answers whether
-    /// it was held and had not ended.
-    pub(crate) fn cancel(&mut self, cid: Cid, with_tree: bool) -> rusqlite::Result<bool> {
-        let note = if with_tree { CancelNote::WithTree } else { CancelNote::Alone };
-        let sql = "UPDATE invocation SET cancel = max(cancel, ?2) WHERE cid = ?1 AND state < 3";
-        self.change(sql, params![codec::cid(cid), note.number()])
-    }
-
-    /// What waited has its concurrency key now. Answers whether it was held and had not ended.
-    pub(crate) fn has_key(&mut self, cid: Cid) -> rusqlite::Result<bool> {
-        let sql = "UPDATE invocation SET in_lane = NULL WHERE cid = ?1 AND state < 3";
-        self.change(sql, params![codec::cid(cid)])
-    }
-
-    /// A dead letter is run again, by the invocation `again`. Answers whether it was one that had not been.
-    pub(crate) fn run_again(&mut self, first: Cid, again: Cid) -> rusqlite::Result<bool> {
-        let sql = "UPDATE invocation SET again = ?2 WHERE cid = ?1 AND state = 4 AND again IS NULL";
-        self.change(sql, params![codec::cid(first), codec::cid(again)])
-    }
-
-    /// Forgets a dead letter. Answers whether it was one that has not been run again.
-    pub(crate) fn discard(&mut self, cid: Cid) -> rusqlite::Result<bool> {
-        let sql = "DELETE FROM invocation WHERE cid = ?1 AND state = 4 AND again IS NULL";
-        let discarded = self.change(sql, params![codec::cid(cid)])?;
-        if discarded {
-            self.kept.dead.held -= 1;
-        }
-        Ok(discarded)
-    }
-
-    /// Nothing of a service starts until it is resumed, or it starts again.
-    pub(crate) fn pause(&mut self, service: &ServiceName, paused: bool) -> rusqlite::Result<()> {
-        let number = self.number(service)?;
-        self.change("UPDATE service SET paused = ?2 WHERE id = ?1", params![number, paused])?;
-        Ok(())
-    }
-
-    /// What has not ended and waits under a name that a service had before is its own from now on.
-    pub(crate) fn rename(&mut self, old: &str, service: &ServiceName) -> rusqlite::Result<()> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM service WHERE name = ?1)";
-        if self.connection.query_row(sql, [old], |row| row.get(0))? {
-            let number = self.number(service)?;
-            let sql = "UPDATE invocation SET service = ?2
-                WHERE state < 3 AND service = (SELECT id FROM service WHERE name = ?1)";
-            self.change(sql, params![old, number])?;
-            let sql = "UPDATE service SET paused = 1
-                WHERE id = ?2 AND (SELECT paused FROM service WHERE name = ?1) = 1";
-            self.change(sql, params![old, number])?;
-            self.change("UPDATE service SET paused = 0 WHERE name = ?1", params![old])?;
-        }
-        Ok(())
-    }
-
-    /// The call `cid` is the first under this key, from this time on.
-    pub(crate) fn note_key(
-        &mut self,
-        service: &ServiceName,
-        key: &Key,
-        cid: Cid,
-        at: SystemTime,
-    ) -> rusqlite::Result<()> {
-        let number = self.number(service)?;
-        let sql = "INSERT OR REPLACE INTO idempotency (service, name, cid, digest, at)
-            VALUES (?1, ?2, ?3, ?4, ?5)";
-        let (cid, digest) = (codec::cid(cid), codec::digest(key.digest));
-        self.change(sql, params![number, &*key.name, cid, digest, codec::time(at)])?;
-        self.kept.noted_key(at);
-        Ok(())
+    /// To change rows in the transaction that is under way.
+    pub(crate) fn changing(&mut self) -> Changing<'_> {
+        let Self { connection, numbers, kept, begun, .. } = self;
+        Changing { connection, numbers, kept, begun, inserts: None, ends: None }
     }
 
     /// Forgets up to `most` keys that were noted at `until` or before, the oldest first. Answers how many.
@@ -216,26 +125,20 @@ impl Rows {
         self.kept.oldest_key = sweep::oldest_key(&self.connection)?;
         Ok(forgotten)
     }
-
-    /// One more has ended.
-    pub(super) fn has_ended(&mut self, state: State) {
-        self.kept.has_ended(state == State::Dead);
-    }
-
-    /// Whether the statement has changed a row.
-    pub(super) fn change(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<bool> {
-        Ok(self.connection.prepare_cached(sql)?.execute(params)? > 0)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use zato_core::{Cid, ServiceName};
+
     use super::*;
+    use crate::engine::sqlite::codec::CancelNote;
     use crate::engine::sqlite::columns::{LiveRow, Stored};
     use crate::engine::sqlite::insert::As;
     use crate::engine::sqlite::lookups;
     use crate::engine::sqlite::pass::Class;
     use crate::engine::sqlite::samples::{Store, at, completed, counted, ended, failed, invocation, nth};
+    use crate::record::Key;
 
     fn live(rows: &Rows, cid: Cid) -> LiveRow {
         match lookups::find(rows.connection(), cid).expect("it can be read").expect("it is held") {
@@ -249,21 +152,21 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         rows.begin().expect("it begins");
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
-        rows.inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
         assert_eq!(rows.held(Class::Dead), 1);
         rows.rollback().expect("it is undone");
         rows.rollback().expect("there is nothing left to undo");
         assert_eq!(rows.held(Class::Dead), 0);
-        rows.inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
+        rows.changing().inner(2, &ended(invocation(nth(2)), failed(), at(1))).expect("it is recorded");
         rows.rollback().expect("nothing is under way");
         assert_eq!(rows.held(Class::Dead), 1);
         assert!(!lookups::exists(rows.connection(), nth(1)).expect("it can be asked"));
 
         // The number that its service had is not used again by mistake.
         let other = ServiceName::linked("another.service");
-        rows.number(&other).expect("it is given one");
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().number(&other).expect("it is given one");
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(&*live(rows, nth(1)).invocation.service, "orders.price");
     }
 
@@ -273,12 +176,12 @@ mod tests {
         let path = store.path();
         let rows = &mut store.rows;
         rows.begin().expect("it begins");
-        rows.accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
-        rows.accepted(2, &invocation(nth(2)), 0, As::Waiting, None).expect("it is accepted");
-        assert!(rows.ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(2, &invocation(nth(2)), 0, As::Waiting, None).expect("it is accepted");
+        assert!(rows.changing().ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
         rows.commit().expect("it is committed");
         rows.begin().expect("it begins");
-        rows.accepted(3, &invocation(nth(3)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(3, &invocation(nth(3)), 0, As::Waiting, None).expect("it is accepted");
         // Its process dies here.
         let again = counted(schema::open(&path).expect("it opens"));
         assert_eq!(again.held(Class::Ended), 1);
@@ -289,15 +192,17 @@ mod tests {
     fn a_cancel_is_not_taken_back() {
         let mut store = Store::new();
         let rows = &mut store.rows;
-        rows.accepted(1, &invocation(nth(1)), 0, As::Started(at(1).into()), None).expect("it is accepted");
+        rows.changing()
+            .accepted(1, &invocation(nth(1)), 0, As::Started(at(1).into()), None)
+            .expect("it is accepted");
         assert_eq!(live(rows, nth(1)).cancel, CancelNote::No);
         for (with_tree, noted) in
             [(false, CancelNote::Alone), (true, CancelNote::WithTree), (false, CancelNote::WithTree)]
         {
-            assert!(rows.cancel(nth(1), with_tree).expect("it is noted"));
+            assert!(rows.changing().cancel(nth(1), with_tree).expect("it is noted"));
             assert_eq!(live(rows, nth(1)).cancel, noted);
         }
-        assert!(!rows.cancel(nth(2), true).expect("it is not held"));
+        assert!(!rows.changing().cancel(nth(2), true).expect("it is not held"));
     }
 
     #[test]
@@ -305,22 +210,22 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         for n in 1..=3 {
-            rows.accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
+            rows.changing().accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
         }
-        assert!(rows.ended(&ended(invocation(nth(1)), failed(), at(1))).expect("it ends"));
-        assert!(rows.ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
-        assert!(rows.run_again(nth(1), nth(9)).expect("it is a dead letter"));
-        assert!(!rows.run_again(nth(1), nth(8)).expect("it has been run again"));
+        assert!(rows.changing().ended(&ended(invocation(nth(1)), failed(), at(1))).expect("it ends"));
+        assert!(rows.changing().ended(&ended(invocation(nth(2)), completed(), at(1))).expect("it ends"));
+        assert!(rows.changing().run_again(nth(1), nth(9)).expect("it is a dead letter"));
+        assert!(!rows.changing().run_again(nth(1), nth(8)).expect("it has been run again"));
         let row = lookups::ended(rows.connection(), nth(1)).expect("it can be read").expect("it has ended");
         assert_eq!(row.again, Some(nth(9)));
-        assert!(!rows.discard(nth(1)).expect("it has been run again"));
+        assert!(!rows.changing().discard(nth(1)).expect("it has been run again"));
         for n in 2..=3 {
-            assert!(!rows.run_again(nth(n), nth(9)).expect("it is no dead letter"), "{n}");
-            assert!(!rows.discard(nth(n)).expect("it is no dead letter"), "{n}");
+            assert!(!rows.changing().run_again(nth(n), nth(9)).expect("it is no dead letter"), "{n}");
+            assert!(!rows.changing().discard(nth(n)).expect("it is no dead letter"), "{n}");
         }
-        assert!(rows.ended(&ended(invocation(nth(3)), failed(), at(1))).expect("it ends"));
+        assert!(rows.changing().ended(&ended(invocation(nth(3)), failed(), at(1))).expect("it ends"));
         assert_eq!(rows.held(Class::Dead), 2);
-        assert!(rows.discard(nth(3)).expect("it is a dead letter"));
+        assert!(rows.changing().discard(nth(3)).expect("it is a dead letter"));
         assert_eq!((rows.held(Class::Dead), rows.held(Class::Ended)), (1, 1));
         assert!(!lookups::exists(rows.connection(), nth(3)).expect("it can be asked"));
     }
@@ -330,9 +235,9 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         let (one, other) = (ServiceName::linked("a.service"), ServiceName::linked("another.service"));
-        rows.pause(&one, true).expect("it is paused");
-        rows.pause(&other, true).expect("it is paused");
-        rows.pause(&other, false).expect("it is resumed");
+        rows.changing().pause(&one, true).expect("it is paused");
+        rows.changing().pause(&other, true).expect("it is paused");
+        rows.changing().pause(&other, false).expect("it is resumed");
         assert_eq!(lookups::paused(rows.connection()).expect("it can be asked"), [one]);
         let services = lookups::services(rows.connection()).expect("it can be asked");
         assert_eq!(services, [(one, true), (other, false)]);
@@ -344,8 +249,8 @@ mod tests {
         let rows = &mut store.rows;
         let (one, other) = (ServiceName::linked("a.service"), ServiceName::linked("another.service"));
         let key = |digest| Key { name: "k".into(), digest };
-        rows.note_key(&one, &key(u128::MAX), nth(1), at(10)).expect("it is noted");
-        rows.note_key(&other, &key(7), nth(2), at(20)).expect("it is noted");
+        rows.changing().note_key(&one, &key(u128::MAX), nth(1), at(10)).expect("it is noted");
+        rows.changing().note_key(&other, &key(7), nth(2), at(20)).expect("it is noted");
         let find = |rows: &mut Rows, service, after| {
             lookups::key(rows.connection(), service, "k", at(after)).expect("a look-up")
         };
@@ -353,7 +258,7 @@ mod tests {
         assert_eq!(find(rows, &other, 0), Some((nth(2), 7)));
         assert_eq!(find(rows, &one, 10), None, "it is too old");
         // What is too old and has not been forgotten yet gives way.
-        rows.note_key(&one, &key(3), nth(3), at(30)).expect("it is noted");
+        rows.changing().note_key(&one, &key(3), nth(3), at(30)).expect("it is noted");
         assert_eq!(find(rows, &one, 10), Some((nth(3), 3)));
         assert_eq!(rows.forget_keys(at(30), 1).expect("one goes"), 1);
         assert_eq!((find(rows, &other, 0), find(rows, &one, 0)), (None, Some((nth(3), 3))));

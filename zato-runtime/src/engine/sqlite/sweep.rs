@@ -162,13 +162,13 @@ mod tests {
 
     /// The n-th is accepted, and ends n seconds after a day of 2023.
     fn add(rows: &mut Rows, n: u64, is_dead: bool) {
-        rows.accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
         end(rows, n, n, is_dead);
     }
 
     fn end(rows: &mut Rows, n: u64, seconds: u64, is_dead: bool) {
         let outcome = if is_dead { failed() } else { completed() };
-        assert!(rows.ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
+        assert!(rows.changing().ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
     }
 
     /// Sweeps until there is nothing more to do.
@@ -225,16 +225,17 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         let parent = invocation(nth(1));
-        rows.accepted(1, &parent, 0, As::Started(at(0).into()), None).expect("it is accepted");
+        rows.changing().accepted(1, &parent, 0, As::Started(at(0).into()), None).expect("it is accepted");
         let made = child(&parent, nth(2));
-        rows.accepted(2, &made, 0, As::Waiting, None).expect("it is accepted");
-        assert!(rows.ended(&ended(made, completed(), at(1))).expect("it ends"));
+        rows.changing().accepted(2, &made, 0, As::Waiting, None).expect("it is accepted");
+        assert!(rows.changing().ended(&ended(made, completed(), at(1))).expect("it ends"));
         // A member of a group that is open, and what was made inside a synchronous call.
         let mut member = invocation(nth(3));
         member.slot = Some(zato_core::Slot { group: nth(1), index: 0 });
-        rows.accepted(3, &member, 0, As::Waiting, None).expect("it is accepted");
-        assert!(rows.ended(&ended(member, completed(), at(1))).expect("it ends"));
-        rows.accepted(4, &child(&invocation(nth(90)), nth(4)), 0, As::Waiting, Some(nth(1)))
+        rows.changing().accepted(3, &member, 0, As::Waiting, None).expect("it is accepted");
+        assert!(rows.changing().ended(&ended(member, completed(), at(1))).expect("it ends"));
+        rows.changing()
+            .accepted(4, &child(&invocation(nth(90)), nth(4)), 0, As::Waiting, Some(nth(1)))
             .expect("it is accepted");
         end(rows, 4, 1, false);
         add(rows, 5, false);
@@ -252,7 +253,7 @@ mod tests {
         let mut store = Store::new();
         let rows = &mut store.rows;
         for n in 1..=64 {
-            rows.accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
+            rows.changing().accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
         }
         add(rows, 65, false);
         assert_eq!(sweep(rows, Class::Ended, 100, 1_000), 1);

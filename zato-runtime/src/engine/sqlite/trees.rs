@@ -109,7 +109,11 @@ mod tests {
         let all = [root, group, member, below, inside, invocation(nth(6)), apart];
         for (number, invocation) in (1..).zip(all) {
             let hidden_by = (invocation.cid == nth(5)).then(|| nth(1));
-            store.rows.accepted(number, &invocation, 0, As::Waiting, hidden_by).expect("it is accepted");
+            store
+                .rows
+                .changing()
+                .accepted(number, &invocation, 0, As::Waiting, hidden_by)
+                .expect("it is accepted");
         }
         store
     }
@@ -128,7 +132,7 @@ mod tests {
         assert!(tree(store.rows.connection(), nth(8)).expect("it can be read").is_empty());
 
         let end = ended(invocation(nth(1)), completed(), at(1));
-        assert!(store.rows.ended(&end).expect("it ends"));
+        assert!(store.rows.changing().ended(&end).expect("it ends"));
         let found = tree(store.rows.connection(), nth(1)).expect("it can be read");
         assert_eq!(numbers(&found), [1, 2, 3, 4, 5], "what has ended is of the tree too");
     }
@@ -143,18 +147,18 @@ mod tests {
             member.slot = Some(Slot { group: nth(1), index });
             member
         };
-        rows.accepted(1, &invocation(nth(1)), 0, As::Open, None).expect("it is accepted");
-        rows.accepted(2, &member(2, 1), 0, As::Waiting, None).expect("it is accepted");
-        rows.accepted(3, &member(3, 0), 0, As::Waiting, None).expect("it is accepted");
-        assert!(rows.ended(&ended(member(3, 0), completed(), at(1))).expect("it ends"));
+        rows.changing().accepted(1, &invocation(nth(1)), 0, As::Open, None).expect("it is accepted");
+        rows.changing().accepted(2, &member(2, 1), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(3, &member(3, 0), 0, As::Waiting, None).expect("it is accepted");
+        assert!(rows.changing().ended(&ended(member(3, 0), completed(), at(1))).expect("it ends"));
         let filled = |rows: &crate::engine::sqlite::rows::Rows| -> Vec<(u32, Cid, bool)> {
             let members = members(rows.connection(), nth(1)).expect("they can be read");
             members.iter().map(|member| (member.index, member.cid, member.ended.is_some())).collect()
         };
         assert_eq!(filled(rows), [(0, nth(3), true), (1, nth(2), false)]);
-        rows.accepted(4, &member(4, 0), 0, As::Waiting, None).expect("it is accepted");
+        rows.changing().accepted(4, &member(4, 0), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(filled(rows), [(0, nth(4), false), (1, nth(2), false)]);
-        assert!(rows.ended(&ended(member(4, 0), completed(), at(2))).expect("it ends"));
+        assert!(rows.changing().ended(&ended(member(4, 0), completed(), at(2))).expect("it ends"));
         assert_eq!(filled(rows), [(0, nth(4), true), (1, nth(2), false)]);
     }
 

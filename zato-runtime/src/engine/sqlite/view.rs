@@ -155,10 +155,14 @@ mod tests {
     fn rows_are_shown_in_words() {
         let mut store = Store::new();
         let first = invocation(nth(1));
-        store.rows.accepted(1, &first, 0, As::Started(at(1).into()), None).expect("it is accepted");
+        store
+            .rows
+            .changing()
+            .accepted(1, &first, 0, As::Started(at(1).into()), None)
+            .expect("it is accepted");
         let second = child(&first, nth(2));
-        store.rows.accepted(2, &second, 0, As::Waiting, None).expect("it is accepted");
-        assert!(store.rows.cancel(nth(2), true).expect("it is noted"));
+        store.rows.changing().accepted(2, &second, 0, As::Waiting, None).expect("it is accepted");
+        assert!(store.rows.changing().cancel(nth(2), true).expect("it is noted"));
         let shown_of = |store: &Store, n, columns: &[&str]| -> Vec<String> {
             columns.iter().map(|column| shown(store, n, column)).collect()
         };
@@ -175,8 +179,8 @@ mod tests {
         assert_eq!(shown_of(&store, 1, &["due", "outcome", "response", "again"]), ["NULL"; 4]);
         assert_eq!(shown(&store, 2, "cancel"), "with tree");
 
-        assert!(store.rows.ended(&ended(first, completed(), at(2))).expect("it ends"));
-        assert!(store.rows.ended(&ended(second, failed(), at(2))).expect("it ends"));
+        assert!(store.rows.changing().ended(&ended(first, completed(), at(2))).expect("it ends"));
+        assert!(store.rows.changing().ended(&ended(second, failed(), at(2))).expect("it ends"));
         let columns = ["state", "outcome", "response", "error", "permanent"];
         assert_eq!(shown_of(&store, 1, &columns), ["ended", "Completed", "a response", "NULL", "NULL"]);
         assert_eq!(shown_of(&store, 2, &columns), ["dead", "Failed", "NULL", "no such order", "1"]);
@@ -211,7 +215,7 @@ mod tests {
             let mut invocation = invocation(nth(number));
             invocation.channel = channel;
             let name = outcome.name();
-            store.rows.inner(number, &ended(invocation, outcome, at(1))).expect("it is recorded");
+            store.rows.changing().inner(number, &ended(invocation, outcome, at(1))).expect("it is recorded");
             assert_eq!(shown(&store, number, "outcome"), name);
             assert_eq!(shown(&store, number, "channel"), channel.as_str());
         }
