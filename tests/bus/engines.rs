@@ -1,6 +1,7 @@
 //! What every engine promises, tried on every engine.
 
 mod rings;
+mod settles;
 mod order;
 mod time;
 mod keys;

@@ -137,7 +137,7 @@ fn record(
 ) -> Batch<Delivery> {
     let settle = Settle { cid: id.cid, lease, verdict, inner: shared.take_inner(id), lingers };
     let mut told = Some(told);
-    let answer = shared.engine.settle_one(settle, &mut || {
+    let answer = shared.engine.settle(settle, &mut || {
         let (shared, told) = (shared.clone(), told.take().unwrap_or_default());
         Box::new(move |answer| recorded(&shared, id, lingers, told, answer.ok()))
     });

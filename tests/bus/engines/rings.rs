@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-use zato_runtime::engine::Engine;
-use zato_runtime::record::{Batch, Delivery, Hosted, Join};
+use tokio::sync::{Notify, oneshot};
+use zato_runtime::engine::{Engine, LeaseLost, Settled};
+use zato_runtime::record::{Batch, Delivery, Hosted, Join, Settle};
 
 /// An engine that may ring instead of ending a wait.
 #[derive(Clone)]
@@ -28,6 +28,28 @@ impl Rings {
         let rung = bell.clone();
         engine.announce(hosted, join, Arc::new(move || rung.notify_one())).expect("nothing was left");
         Self { engine, bell }
+    }
+
+    /// Settles these, and waits until all are recorded. What that starts is in the answers, and is not delivered.
+    pub(super) async fn settle(&self, batch: Batch<Settle>) -> Vec<Result<Settled, LeaseLost>> {
+        let settle = |settle| {
+            let (answer, mut answered) = oneshot::channel();
+            let mut answer = Some(answer);
+            let now = self.engine.settle(settle, &mut || {
+                let answer = answer.take().expect("it is asked for once");
+                Box::new(|settled| {
+                    answer.send(settled).expect("somebody waits for it");
+                    Batch::new()
+                })
+            });
+            assert!(now.is_none() || answered.try_recv().is_err(), "it is answered once");
+            (now, answered)
+        };
+        let mut answers = Vec::new();
+        for (now, answered) in batch.into_iter().map(settle).collect::<Vec<_>>() {
+            answers.push(if let Some(now) = now { now } else { answered.await.expect("it is answered") });
+        }
+        answers
     }
 
     /// Waits as a worker does: until something is handed out.

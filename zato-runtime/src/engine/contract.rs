@@ -56,7 +56,7 @@ pub trait Beside: LookUps {
 
 /// What holds invocations between the caller and the worker.
 ///
-/// Every verb takes a batch and answers item by item, in order. What all engines promise:
+/// Every verb but `settle` takes a batch and answers item by item, in order. What all engines promise:
 ///
 /// - An invocation that [`accept`](Self::accept) took is handed out by [`deliver`](Self::deliver) (or granted,
 ///   see below) as one attempt at a time, and is [settled](Self::settle) once.
@@ -150,21 +150,14 @@ pub trait Engine: LookUps {
     /// loses nothing.
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>>;
 
-    /// Records outcomes and all that follows from them.
+    /// Records an outcome and all that follows from it: one, as attempts end one by one, and nobody waits for it. Answers
+    /// where it is recorded at once. Otherwise what `then` makes is called when it is, once and in whatever thread, and
+    /// what that answers comes out of [`deliver`](Self::deliver).
     ///
     /// # Errors
     ///
-    /// Item by item, [`LeaseLost`]: the attempt had been ended by somebody else, and nothing was recorded.
-    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>>;
-
-    /// The same for one alone, as attempts end one by one, without anybody who waits. Answers where it is recorded at
-    /// once; otherwise what `then` makes is called when it is, in whatever thread, and what that answers comes out of
-    /// [`deliver`](Self::deliver).
-    ///
-    /// # Errors
-    ///
-    /// As for [`settle`](Self::settle).
-    fn settle_one(
+    /// [`LeaseLost`]: the attempt had been ended by somebody else, and nothing was recorded.
+    fn settle(
         &self,
         settle: Settle,
         then: &mut dyn FnMut() -> Recorded,

@@ -114,20 +114,7 @@ impl Engine for Memory {
         }
     }
 
-    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
-        let state = self.whole();
-        Step::now(
-            self.settle_and_wake(state, |state| {
-                batch.into_iter().map(|settle| state.settle(settle)).collect()
-            }),
-        )
-    }
-
-    fn settle_one(
-        &self,
-        settle: Settle,
-        _: &mut dyn FnMut() -> Recorded,
-    ) -> Option<Result<Settled, LeaseLost>> {
+    fn settle(&self, settle: Settle, _: &mut dyn FnMut() -> Recorded) -> Option<Result<Settled, LeaseLost>> {
         let state = self.state_to_settle(&settle);
         Some(self.settle_and_wake(state, |state| state.settle(settle)))
     }

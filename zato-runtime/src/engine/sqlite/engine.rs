@@ -252,10 +252,10 @@ impl Inner {
                 return;
             };
             aftermath.finish();
+            handed.all.extend(late.map(|(changed, then)| then(Some(changed))).unwrap_or_default());
             if is_idle {
                 inner.idle.notify_waiters();
             }
-            handed.all.extend(late.map(|(changed, then)| then(Some(changed))).unwrap_or_default());
             handed.started += started.len();
             handed.all.extend(started);
         }));

@@ -320,3 +320,60 @@ fn write_log_again(path: &Path) -> Result<(), StoreError> {
 pub(super) fn mover(path: &Path) -> Result<Connection, StoreError> {
     schema::open_beside(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::sqlite::change::Change;
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::lookups;
+    use crate::engine::sqlite::samples::{invocation, nth};
+
+    fn accepted(number: u64) -> Change {
+        let invocation = Arc::new(invocation(nth(number)));
+        Change::Accepted { number, invocation, priority: 0, accepted: As::Waiting, hidden_by: None }
+    }
+
+    fn file() -> (tempfile::TempDir, File) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = File::open(&directory.path().join("zato.db"), &Config::default()).expect("it opens");
+        (directory, file)
+    }
+
+    fn last(file: &File) -> u64 {
+        let reader = schema::open_reader(file.path()).expect("it opens");
+        lookups::last_number(&reader).expect("it can be asked")
+    }
+
+    #[test]
+    fn what_comes_meanwhile_is_written_in_the_same_transaction() {
+        let (_directory, mut file) = file();
+        let mut together = Together { changes: vec![accepted(1)], ..Together::default() };
+        let number = Cell::new(1);
+        let more = |together: &mut Together| {
+            if number.get() < 5 {
+                number.set(number.get() + 1);
+                together.changes.push(accepted(number.get()));
+            }
+        };
+        file.write(&mut together, more, false).expect("it is written");
+        assert_eq!((last(&file), file.transactions, together.changes.len()), (5, 1, 5));
+    }
+
+    #[test]
+    fn what_goes_on_coming_keeps_nobody_waiting() {
+        let (_directory, mut file) = file();
+        let mut together = Together { changes: vec![accepted(1)], ..Together::default() };
+        let number = Cell::new(1);
+        let more = |together: &mut Together| {
+            number.set(number.get() + 1);
+            together.changes.push(accepted(number.get()));
+        };
+        file.write(&mut together, more, false).expect("it is written");
+        assert!(together.is_large());
+        assert_eq!(last(&file), number.get());
+    }
+}

@@ -171,6 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_is_undone_is_made_again() {
+        let mut store = Store::new();
+        let rows = &mut store.rows;
+        let end = ended(invocation(nth(1)), completed(), at(2));
+        rows.begin().expect("it begins");
+        let first = As::Started(at(1).into());
+        rows.changing().accepted(1, &invocation(nth(1)), 0, first, None).expect("it is accepted");
+        rows.commit().expect("it is committed");
+        rows.begin().expect("it begins");
+        assert!(rows.changing().ended(&end).expect("it ends"));
+        rows.rollback().expect("it is undone");
+        assert_eq!(live(rows, nth(1)).number, 1);
+        assert!(rows.changing().ended(&end).expect("it ends once more"));
+        assert!(!rows.changing().ended(&end).expect("nothing is wrong with it"), "it ends once");
+    }
+
+    #[test]
     fn what_is_committed_is_there_when_the_file_is_opened_again() {
         let mut store = Store::new();
         let path = store.path();

@@ -166,18 +166,7 @@ impl Engine for Sqlite {
         }
     }
 
-    fn settle(&self, batch: Batch<Settle>) -> Step<'static, Batch<Result<Settled, LeaseLost>>> {
-        let count = batch.len();
-        let inner = &self.0;
-        let settled =
-            inner.change(false, move |state| batch.into_iter().map(|settle| state.settle(settle)).collect());
-        Step::later(async move {
-            // What could not be written before the engine was closed has not happened: the next process finds it running.
-            settled.await.unwrap_or_else(|_| (0..count).map(|_| Err(LeaseLost)).collect())
-        })
-    }
-
-    fn settle_one(
+    fn settle(
         &self,
         settle: Settle,
         then: &mut dyn FnMut() -> Recorded,
