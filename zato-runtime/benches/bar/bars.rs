@@ -83,13 +83,16 @@ fn waiting(results: &Results) -> Vec<Held> {
 }
 
 fn durable(results: &Results) -> Vec<Held> {
-    let against = |other| results.ratio("durable", (other, Some(256.0)), ("zato", Some(256.0)));
+    let of = |one, other| results.ratio("durable", (other, Some(256.0)), (one, Some(256.0)));
+    let against = |other| of("zato", other);
     let receipt = |one, other| results.ratio("receipt", (one, None), (other, None));
     let idle = receipt("a receipt, idle", "one bare commit, idle");
     let closed = receipt("a receipt, closed loop", "one bare commit, closed loop");
     let same = against("bare SQLite, the same rows");
+    let sweeping = of("zato, sweeping", "bare SQLite, sweeping");
     vec![
         ratio("SQLite, 256 in flight, its rate", same, (LEAST, 0.7), "bare SQLite"),
+        ratio("the same, sweeping", sweeping, (LEAST, 0.7), "bare SQLite, sweeping"),
         ratio("the same, against effectum", against("effectum"), (LEAST, 5.0), "effectum"),
         ratio("the same, against huey", against("huey"), (LEAST, 10.0), "huey"),
         ratio("SQLite, a receipt when idle", idle, (MOST, 1.3), "a bare commit"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bus::bus;
@@ -18,6 +18,8 @@ use crate::rounds::{Rounds, TEXT};
 pub(crate) enum Ended {
     /// It is kept: the same rows, indexes and columns as the engine's.
     Kept,
+    /// So is the last of it, and what is older is deleted with what ends: `KEPT` of them are kept.
+    Swept,
     /// It is deleted, from a table that has its key and the payload: the least that a queue can do.
     Deleted,
 }
@@ -32,6 +34,9 @@ enum Step {
     End { callback: u64 },
 }
 
+/// How many that have ended are kept where what is older is swept.
+pub(crate) const KEPT: usize = 10_000;
+
 type Asked = (Step, oneshot::Sender<()>);
 
 /// A file with a writer.
@@ -45,7 +50,7 @@ impl Bare {
     pub(crate) async fn open(ended: Ended) -> Self {
         let directory = place::directory();
         let path = directory.path().join("zato.db");
-        if ended == Ended::Kept {
+        if ended != Ended::Deleted {
             // The tables and indexes are the engine's.
             let engine = format!("sqlite:{}", path.display());
             let runtime = bus(&engine, &Rounds::new(0)).start().await.expect("it starts");
@@ -106,16 +111,18 @@ pub(crate) async fn rounds(count: usize, in_flight: usize, ended: Ended) -> Dura
 /// Writes all that waits in one transaction, and answers it.
 fn write(path: &Path, ended: Ended, mut asked: mpsc::UnboundedReceiver<Asked>) {
     let connection = open(path, ended).expect("it opens");
+    let mut statements = Statements::new(&connection, ended).expect("they are SQL");
     while let Some(first) = asked.blocking_recv() {
         let mut answers = Vec::new();
-        connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut it| it.execute([])).expect("it begins");
+        statements.begin.execute([]).expect("it begins");
         let mut next = Some(first);
         while let Some((step, answer)) = next {
-            make(&connection, ended, &step).expect("it is written");
+            statements.make(&step).expect("it is written");
             answers.push(answer);
             next = asked.try_recv().ok();
         }
-        connection.prepare_cached("COMMIT").and_then(|mut it| it.execute([])).expect("it commits");
+        statements.sweep().expect("it is swept");
+        statements.commit.execute([]).expect("it commits");
         for answer in answers {
             let _ = answer.send(());
         }
@@ -138,49 +145,102 @@ fn open(path: &Path, ended: Ended) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn make(connection: &Connection, ended: Ended, step: &Step) -> rusqlite::Result<()> {
-    match (ended, step) {
-        (Ended::Kept, Step::Accept { number }) => insert(connection, *number, None),
-        (Ended::Kept, Step::Settle { number, callback }) => {
-            end(connection, *number)?;
-            insert(connection, *callback, Some(cid(*number)))
-        }
-        (Ended::Kept, Step::End { callback }) => end(connection, *callback),
-        (Ended::Deleted, Step::Accept { number }) => add(connection, *number),
-        (Ended::Deleted, Step::Settle { number, callback }) => {
-            remove(connection, *number)?;
-            add(connection, *callback)
-        }
-        (Ended::Deleted, Step::End { callback }) => remove(connection, *callback),
+/// What is run again and again.
+struct Statements<'c> {
+    ended: Ended,
+    begin: Statement<'c>,
+    commit: Statement<'c>,
+    insert: Statement<'c>,
+    end: Statement<'c>,
+    sweep: Option<Statement<'c>>,
+    /// The last that was inserted, and the last that was swept.
+    last: u64,
+    swept: u64,
+}
+
+impl<'c> Statements<'c> {
+    fn new(connection: &'c Connection, ended: Ended) -> rusqlite::Result<Self> {
+        let (insert, end) = match ended {
+            Ended::Kept | Ended::Swept => (
+                "INSERT INTO invocation (accept, cid, state, service, channel, caller, parent, root, depth, called_at,
+                    rank, line_at, attempts, failed, losses, started_at, cancel, callbacks, payload_kind, payload)
+                VALUES (?1, ?2, 1, ?3, 1, ?3, ?4, ?5, 0, ?6, 0, ?6, 1, 0, 0, ?6, 0, ?7, 1, ?8)",
+                "UPDATE invocation SET state = 3, attempts = 1, started_at = ?2, ended_at = ?2, outcome = 0,
+                    response_kind = 1, response = ?3
+                WHERE accept = ?1 AND state < 3",
+            ),
+            Ended::Deleted => {
+                ("INSERT INTO waiting VALUES (?1, ?2, ?3)", "DELETE FROM waiting WHERE number = ?1")
+            }
+        };
+        let sweep = "DELETE FROM invocation WHERE accept BETWEEN ?1 AND ?2";
+        Ok(Self {
+            ended,
+            begin: connection.prepare("BEGIN IMMEDIATE")?,
+            commit: connection.prepare("COMMIT")?,
+            insert: connection.prepare(insert)?,
+            end: connection.prepare(end)?,
+            sweep: (ended == Ended::Swept).then(|| connection.prepare(sweep)).transpose()?,
+            last: 0,
+            swept: 0,
+        })
     }
-}
 
-fn add(connection: &Connection, number: u64) -> rusqlite::Result<()> {
-    let mut sql = connection.prepare_cached("INSERT INTO waiting VALUES (?1, ?2, ?3)")?;
-    sql.execute(params![number, cid(number), TEXT.as_bytes()]).map(drop)
-}
+    fn make(&mut self, step: &Step) -> rusqlite::Result<()> {
+        match step {
+            Step::Accept { number } => self.insert(*number, None),
+            Step::Settle { number, callback } => {
+                self.end(*number)?;
+                self.insert(*callback, Some(cid(*number)))
+            }
+            Step::End { callback } => self.end(*callback),
+        }
+    }
 
-fn remove(connection: &Connection, number: u64) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM waiting WHERE number = ?1")?.execute([number]).map(drop)
-}
+    fn insert(&mut self, number: u64, parent: Option<[u8; 16]>) -> rusqlite::Result<()> {
+        let payload = TEXT.as_bytes();
+        let inserted = match self.ended {
+            Ended::Deleted => self.insert.execute(params![number, cid(number), payload])?,
+            Ended::Kept | Ended::Swept => {
+                let root = parent.unwrap_or_else(|| cid(number));
+                let callbacks = parent.is_none().then_some("[\"bench.callback\"]");
+                self.insert.execute(params![
+                    number,
+                    cid(number),
+                    1,
+                    parent,
+                    root,
+                    now(),
+                    callbacks,
+                    payload
+                ])?
+            }
+        };
+        assert_eq!(inserted, 1, "it is new");
+        self.last = self.last.max(number);
+        Ok(())
+    }
 
-fn insert(connection: &Connection, number: u64, parent: Option<[u8; 16]>) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO invocation (accept, cid, state, service, channel, caller, parent, root, depth, called_at, rank,
-            line_at, attempts, failed, losses, started_at, cancel, callbacks, payload_kind, payload)
-        VALUES (?1, ?2, 1, ?3, 1, ?3, ?4, ?5, 0, ?6, 0, ?6, 1, 0, 0, ?6, 0, ?7, 1, ?8)";
-    let root = parent.unwrap_or_else(|| cid(number));
-    let callbacks = parent.is_none().then_some("[\"bench.callback\"]");
-    let params = params![number, cid(number), 1, parent, root, now(), callbacks, TEXT.as_bytes()];
-    connection.prepare_cached(sql)?.execute(params).map(drop)
-}
+    fn end(&mut self, number: u64) -> rusqlite::Result<()> {
+        let ended = match self.ended {
+            Ended::Deleted => self.end.execute([number])?,
+            Ended::Kept | Ended::Swept => self.end.execute(params![number, now(), TEXT.as_bytes()])?,
+        };
+        assert_eq!(ended, 1, "it ends once");
+        Ok(())
+    }
 
-fn end(connection: &Connection, number: u64) -> rusqlite::Result<()> {
-    let sql = "UPDATE invocation SET state = 3, attempts = 1, started_at = ?2, ended_at = ?2, outcome = 0,
-            response_kind = 1, response = ?3, failed = 0, losses = 0
-        WHERE cid = ?1 AND state < 3";
-    let ended = connection.prepare_cached(sql)?.execute(params![cid(number), now(), TEXT.as_bytes()])?;
-    assert_eq!(ended, 1, "it ends once");
-    Ok(())
+    /// Deletes what is older than those that are kept. What has not ended is far younger.
+    fn sweep(&mut self) -> rusqlite::Result<()> {
+        let until = self.last.saturating_sub(KEPT as u64);
+        if let Some(sweep) = &mut self.sweep
+            && until > self.swept
+        {
+            sweep.execute([self.swept + 1, until])?;
+            self.swept = until;
+        }
+        Ok(())
+    }
 }
 
 /// Of version 7, in order.

@@ -25,12 +25,17 @@ fn with(scale: &Scale, in_flight: usize) -> Vec<Row> {
         Contender::new("bare SQLite, the same rows", || {
             each(on_tokio(disk::rounds(count, in_flight, Ended::Kept)), count)
         }),
-        Contender::new("zato", || each(on_tokio(sqlite(count, in_flight)), count)),
+        Contender::new("zato", || each(on_tokio(sqlite(count, in_flight, 1_000_000)), count)),
         Contender::new("bare SQLite, deleting", || {
             each(on_tokio(disk::rounds(count, in_flight, Ended::Deleted)), count)
         }),
     ];
     if in_flight == MANY {
+        contenders.push(Contender::new("bare SQLite, sweeping", || {
+            each(on_tokio(disk::rounds(count, in_flight, Ended::Swept)), count)
+        }));
+        let sweeping = move || each(on_tokio(sqlite(count, in_flight, disk::KEPT)), count);
+        contenders.push(Contender::new("zato, sweeping", sweeping));
         for peer in ON_DISK {
             contenders.push(Contender::fallible(peer.name, move || peer.round(count / 10, in_flight)));
         }
@@ -39,11 +44,11 @@ fn with(scale: &Scale, in_flight: usize) -> Vec<Row> {
     rows.into_iter().map(|row| row.at(in_flight)).collect()
 }
 
-async fn sqlite(count: usize, in_flight: usize) -> Duration {
+async fn sqlite(count: usize, in_flight: usize, kept: usize) -> Duration {
     let directory = place::directory();
     let engine = format!("sqlite:{}", directory.path().join("zato.db").display());
     let rounds = Rounds::new(in_flight);
-    let runtime = bus(&engine, &rounds).start().await.expect("it starts");
+    let runtime = bus(&engine, &rounds).keep_ended(kept).start().await.expect("it starts");
     let took = tasks(&runtime, &rounds, count).await;
     runtime.shutdown().await.expect("it ends");
     took
