@@ -30,7 +30,7 @@ use crate::engine::state::State;
 use crate::record::{Batch, Delivery, Task};
 
 /// How many are started at the most before a worker waits for them.
-const MOST_AHEAD: usize = 256;
+const MOST_AHEAD: usize = 1_024;
 
 /// So many that end while the disk is busy once are many.
 const MANY: usize = 8;
