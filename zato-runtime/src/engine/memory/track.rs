@@ -109,7 +109,7 @@ impl Track {
         waiting.is_open = false;
         let mut all = Vec::with_capacity(waiting.len);
         let mut hand = InHand::default();
-        while waiting.pop(&mut hand, &self.signs) {}
+        while waiting.pop(&mut hand) {}
         all.extend(hand.drain(&self.names));
         drop(waiting);
         self.has_beside.store(false, Ordering::Relaxed);
@@ -145,10 +145,16 @@ impl Track {
         at != NEVER && self.start.elapsed() >= Duration::from_nanos(at)
     }
 
-    /// Whether anything waits here of a service, or nothing of it may start.
+    /// What waits, where any of it is of a service, or nothing of that may start.
     #[inline]
-    fn is_barred(&self, service: u32) -> bool {
-        self.signs[service as usize].load(Ordering::Relaxed) != 0
+    fn barred(&self, service: u32) -> Option<MutexGuard<'_, Waiting>> {
+        let sign = &self.signs[service as usize];
+        if sign.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let waiting = self.waiting();
+        waiting::set(sign, WAITS, waiting.has(service));
+        (sign.load(Ordering::Relaxed) != 0).then_some(waiting)
     }
 
     #[inline]
@@ -164,7 +170,8 @@ impl Track {
 
     /// Whether anything waits here of a service.
     pub(super) fn has_waiting(&self, service: &ServiceName) -> bool {
-        self.number(service).is_some_and(|service| self.signs[service].load(Ordering::Relaxed) & WAITS != 0)
+        let number = self.number(service).and_then(|number| u32::try_from(number).ok());
+        number.is_some_and(|service| self.barred(service).is_some_and(|waiting| waiting.has(service)))
     }
 
     pub(super) fn pause(&self, service: &ServiceName, paused: bool) {
@@ -248,7 +255,7 @@ impl Track {
         let mut waiting = self.waiting();
         // A worker leaves half of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + waiting.len / 2);
-        while taken.in_hand.len() < most && waiting.pop(&mut taken.in_hand, &self.signs) {}
+        while taken.in_hand.len() < most && waiting.pop(&mut taken.in_hand) {}
         if waiting.beside().0 == 0 && self.has_beside.load(Ordering::Relaxed) {
             self.has_beside.store(false, Ordering::Relaxed);
         }
@@ -292,7 +299,7 @@ impl Track {
             }
             Follows::Callback(callback) => {
                 // What waits goes first.
-                let waiting = self.is_barred(callback.service).then(|| self.waiting());
+                let waiting = self.barred(callback.service);
                 let is_closed = waiting
                     .as_ref()
                     .is_some_and(|waiting| !waiting.is_open || self.is_paused(callback.service));

@@ -6,21 +6,24 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::in_hand::{Came, InHand, One};
 use crate::apart::Apart;
 
-/// Some of the service wait here.
+/// Some of the service wait here, or have waited, and nobody has looked since.
 pub(super) const WAITS: u8 = 1;
 
 /// The service is paused.
 pub(super) const PAUSED: u8 = 2;
 
-/// What is to be known of a service by who does not hold the lock. Written when that changes, which is seldom where many
-/// wait.
+/// What is to be known of a service by who does not hold the lock. Who takes the last that waits does not say so: a worker
+/// that takes and one that calls would write it in turn, for each.
 pub(super) type Sign = Apart<AtomicU8>;
 
 /// Whoever holds the lock is the only one who writes.
 #[inline]
 pub(super) fn set(sign: &Sign, what: u8, is_so: bool) {
-    let others = sign.load(Ordering::Relaxed) & !what;
-    sign.store(if is_so { others | what } else { others }, Ordering::Relaxed);
+    let said = sign.load(Ordering::Relaxed);
+    let says = if is_so { said | what } else { said & !what };
+    if says != said {
+        sign.store(says, Ordering::Relaxed);
+    }
 }
 
 /// What no worker has taken.
@@ -80,7 +83,7 @@ impl Waiting {
 
     /// Gives the next; answers whether there was one.
     #[inline]
-    pub(super) fn pop(&mut self, to: &mut InHand, signs: &[Sign]) -> bool {
+    pub(super) fn pop(&mut self, to: &mut InHand) -> bool {
         let Some(service) = self.turns.pop_front() else { return false };
         let queue = &mut self.services[service as usize];
         if let Some((order, Came::Members(members))) = queue.front_mut() {
@@ -99,24 +102,22 @@ impl Waiting {
             }
             to.push(service, one);
         }
-        self.popped(service, signs);
+        self.len -= 1;
+        if self.has(service) {
+            self.turns.push_back(service);
+        }
         true
+    }
+
+    /// Whether any of a service wait.
+    #[inline]
+    pub(super) fn has(&self, service: u32) -> bool {
+        !self.services[service as usize].is_empty()
     }
 
     #[inline]
     fn count_out_beside(&mut self, bytes: usize) {
         (self.beside, self.beside_bytes) = (self.beside - 1, self.beside_bytes - bytes);
-    }
-
-    /// One of this service waits no more.
-    #[inline]
-    fn popped(&mut self, service: u32, signs: &[Sign]) {
-        self.len -= 1;
-        if self.services[service as usize].is_empty() {
-            set(&signs[service as usize], WAITS, false);
-        } else {
-            self.turns.push_back(service);
-        }
     }
 
     /// Answers how many they are.
