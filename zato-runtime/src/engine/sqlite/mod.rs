@@ -1,10 +1,10 @@
 //! The engine that keeps everything in one file: `sqlite:PATH`.
 //!
 //! **Changed in memory, answered from disk.** A verb changes the state under its lock and leaves what it changed in a
-//! list. One thread at a time (`writer`) takes the list, writes it as one transaction and, when that has been synced,
-//! answers all who wait for it: group commit, without a timer. *What the state does not hold stands in the file
-//! exactly as it is*: what has ended is let go of when it is written, and so is what waits beyond the window of its
-//! service. So a look-up asks the state, and then the file; a tree or a list is read beside the lock and patched with
+//! list. One thread at a time (`writer`) takes the list, writes it as one transaction, with what comes meanwhile, and,
+//! when that has been synced, answers all who wait for it: group commit, without a timer. *What the state does not
+//! hold stands in the file exactly as it is*: what has ended is let go of when it is written, and so is what waits
+//! beyond the window of its service. So a look-up asks the state, and then the file; a tree or a list is read beside the lock and patched with
 //! what the state holds.
 //!
 //! **What cannot be written is written later.** The list is kept and tried again, and every change can be made twice,
@@ -18,7 +18,7 @@
 //! is let go of by closing every connection. Below `disk_reserve` no calls are taken, and settles go on.
 //!
 //! **Three steps a round.** What a worker waits for is started in the step that accepts or creates it; where many end
-//! while the disk is busy once, as many are in hand and as many on their way. A start is on disk before its handler
+//! while the disk is busy once, as many are in hand and as many on their way, up to 1,024. A start is on disk before its handler
 //! runs, so a death is always counted: `attempts`, and `losses` apart. One loss before the limit an invocation runs
 //! beside no other such.
 //!
