@@ -1,11 +1,14 @@
-//! The span of an attempt. It has a process of its own, because what tracing knows of a place in the code it knows
+//! The span of an attempt, and who listens to the log. A process of its own, because what tracing knows of a place in the code it knows
 //! for all threads.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that is not what it should be panics")]
 
 use std::sync::{Arc, Mutex};
 
-use zato_core::{Context, Result, service};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{self, SubscriberExt as _};
+use tracing_subscriber::{Layer, Registry};
+use zato_core::{Context, Failure, Result, service};
 use zato_runtime::{Error, Runtime};
 
 #[service(name = "context.spans")]
@@ -73,5 +76,38 @@ async fn every_attempt_runs_in_a_span_that_says_which_it_is() -> Result<(), Erro
     let inside = line("inside");
     assert!(inside.contains(r#"service="context.inner-span""#), "{inside}");
     assert!(inside.contains(&format!("parent={cid}")), "{inside}");
+    Ok(())
+}
+
+#[service(name = "context.fails")]
+async fn fails(_: &Context) -> Result<()> {
+    Err(Failure::permanent("it never works"))
+}
+
+/// Hears of errors, and panics.
+struct Panics;
+
+impl<S: Subscriber> Layer<S> for Panics {
+    fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        assert!(*event.metadata().level() != Level::ERROR, "the log is broken");
+    }
+}
+
+/// Whoever writes to the disk logs, and goes on whatever a subscriber does.
+#[tokio::test]
+async fn a_log_that_panics_holds_nothing_up() -> Result<(), Error> {
+    tracing::subscriber::set_global_default(Registry::default().with(Panics)).expect("the first");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for engine in ["memory:".to_owned(), format!("sqlite:{}", directory.path().join("zato.db").display())] {
+        let services = [fails::service().erased(), inner_span::service().erased()];
+        let runtime = Runtime::builder().engine(&engine).services(services).start().await?;
+        for _ in 0..3 {
+            let failed = runtime.invoke_async(fails::service(), ()).await?;
+            assert!(!runtime.outcome(failed).await?.is_completed(), "{engine}");
+        }
+        let next = runtime.invoke_async(inner_span::service(), ()).await?;
+        assert!(runtime.outcome(next).await?.is_completed(), "{engine}");
+        runtime.shutdown().await?;
+    }
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Running {
 
 /// Runs code that may be the user's, whatever it does; `None` if it panics. What a panic leaves may itself panic
 /// when it is dropped, and what that leaves is given up.
-fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
     let panic = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => return Some(value),
         Err(panic) => panic,

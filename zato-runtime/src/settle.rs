@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
 
 use crate::cid;
+use crate::dispatch::quietly;
 use crate::engine::{Begun, Follow, Follows, Passed, Plain, Settled};
 use crate::intake::Entering;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
@@ -159,6 +160,13 @@ fn recorded(
         // It was over while its handler blocked, and that has been dropped now.
         shared.engine.release(id);
     }
+    // Whoever listens to the log may panic, and what has been started is run all the same, by whatever thread this is.
+    quietly(|| tell(shared, told, settled.as_ref()));
+    // Without an answer somebody else ended it, and told everyone.
+    settled.map(|settled| settled.granted).unwrap_or_default()
+}
+
+fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
     // Logged first: a door that has heard of the last end may end the program.
     if let (Some(ended), true) = (told.dead, settled.is_some()) {
         let Ended { invocation, outcome, .. } = &*ended;
@@ -167,7 +175,7 @@ fn recorded(
         tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
     }
     if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
-        match &settled {
+        match settled {
             Some(settled) => {
                 observer.ended(&ended);
                 settled.joined.iter().for_each(|group| observer.ended(group));
@@ -175,8 +183,6 @@ fn recorded(
             None => callbacks.iter().for_each(|callback| observer.refused(callback.cid, callback.channel)),
         }
     }
-    // Without an answer somebody else ended it, and told everyone.
-    settled.map(|settled| settled.granted).unwrap_or_default()
 }
 
 /// The invocations that follow from an outcome: the next step of a chain, or callbacks.

@@ -179,8 +179,10 @@ impl Inner {
         hears_faults: bool,
         change: impl FnOnce(&mut State<Disk>) -> T,
     ) -> Step<'static, Result<T, StoreFault>> {
-        let (answer, answered) = oneshot::channel();
+        let mut answered = None;
         let then = || {
+            let (answer, answers) = oneshot::channel();
+            answered = Some(answers);
             move |changed: Option<T>| {
                 // Who no longer listens needs no answer.
                 let _ = changed.map(|changed| answer.send(changed));
@@ -192,6 +194,7 @@ impl Inner {
             Ok(Some(changed)) => return Step::now(Ok(changed)),
             Ok(None) => {}
         }
+        let Some(answered) = answered else { return Step::now(Err(self.closed())) };
         let inner = self.clone();
         Step::later(async move {
             if hears_faults {
