@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+use zato_runtime::Runtime;
+
 use crate::bus::{bus, on_tokio};
 use crate::disk::{Bare, Ended};
 use crate::interleave::{Contender, interleave};
@@ -10,37 +13,57 @@ use crate::results::Row;
 use crate::rounds::Rounds;
 use crate::rounds::TEXT;
 use crate::scale::Scale;
-use crate::stats::permille;
+use crate::stats::{Spread, paired, permille};
 
-/// What is between two calls: enough for all that the last one has begun to be on disk; or nothing.
+/// What is between two calls where the engine is idle: enough for all that the last one has begun to be on disk.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Many short runs instead of a few: within seconds a disk takes half as long again for the same.
-const REPEATS: usize = 5;
+const UNIT: &str = "µs in the median";
 
 pub(crate) fn run(scale: &Scale) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (word, pause) in [("idle", PAUSE), ("closed loop", Duration::ZERO)] {
-        let count = if pause.is_zero() { scale.disk_rounds / 100 } else { scale.disk_rounds / 500 };
-        let contenders = vec![
-            Contender::new(format!("one bare commit, {word}"), move || on_tokio(commits(count, pause))),
-            Contender::new(format!("a receipt, {word}"), move || on_tokio(receipts(count, pause))),
-        ];
-        rows.extend(interleave(
-            REPEATS * scale.repeats,
-            "µs in the median",
-            Some("a bare commit"),
-            contenders,
-        ));
-    }
+    let mut rows = idle(scale.repeats.min(5), scale.disk_rounds / 200);
+    let count = scale.disk_rounds / 20;
+    let contenders = vec![
+        Contender::new("one bare commit, closed loop", move || on_tokio(commits(count))),
+        Contender::new("a receipt, closed loop", move || on_tokio(receipts(count))),
+    ];
+    rows.extend(interleave(scale.repeats.min(5), UNIT, Some("a bare commit"), contenders));
     rows
 }
 
-async fn commits(count: usize, pause: Duration) -> f64 {
+/// Both in one process, in turn, call by call: within seconds a disk takes half as long again for the same, and more
+/// where another file on it is written too.
+fn idle(repeats: usize, count: usize) -> Vec<Row> {
+    let (commits, receipts): (Vec<_>, Vec<_>) = (0..repeats).map(|_| on_tokio(in_turn(count))).unzip();
+    let ratio = paired(&receipts, &commits).unwrap_or_default();
+    let row = |name: &str, runs: Vec<f64>| Row::new(name, UNIT, Spread::of(runs.clone())).runs(runs);
+    let receipt = row("a receipt, idle", receipts).note(format!("{ratio:.2} x a bare commit"));
+    vec![row("one bare commit, idle", commits), receipt]
+}
+
+async fn in_turn(count: usize) -> (f64, f64) {
+    let bare = Bare::open(Ended::Kept).await;
+    let on_disk = OnDisk::open(count).await;
+    let (mut commits, mut receipts) = (Vec::new(), Vec::new());
+    for number in 1..=count as u64 {
+        tokio::time::sleep(PAUSE).await;
+        let called = Instant::now();
+        bare.accept(number).await;
+        commits.push(called.elapsed());
+        tokio::time::sleep(PAUSE).await;
+        let called = Instant::now();
+        on_disk.call().await;
+        receipts.push(called.elapsed());
+    }
+    bare.close();
+    on_disk.close().await;
+    (median(commits), median(receipts))
+}
+
+async fn commits(count: usize) -> f64 {
     let bare = Bare::open(Ended::Kept).await;
     let mut times = Vec::new();
     for number in 1..=count as u64 {
-        tokio::time::sleep(pause).await;
         let called = Instant::now();
         bare.accept(number).await;
         times.push(called.elapsed());
@@ -49,23 +72,45 @@ async fn commits(count: usize, pause: Duration) -> f64 {
     median(times)
 }
 
-async fn receipts(count: usize, pause: Duration) -> f64 {
-    let directory = place::directory();
-    let engine = format!("sqlite:{}", directory.path().join("zato.db").display());
-    let rounds = Rounds::new(count);
-    let runtime = bus(&engine, &rounds).start().await.expect("it starts");
+async fn receipts(count: usize) -> f64 {
+    let on_disk = OnDisk::open(count).await;
     let mut times = Vec::new();
     for _ in 0..count {
-        tokio::time::sleep(pause).await;
-        rounds.begin().await;
         let called = Instant::now();
-        let call = runtime.invoke_async("bench.target", TEXT).callback("bench.callback");
-        call.await.expect("it is accepted");
+        on_disk.call().await;
         times.push(called.elapsed());
     }
-    rounds.all_ended().await;
-    runtime.shutdown().await.expect("it ends");
+    on_disk.close().await;
     median(times)
+}
+
+/// A bus on a file of its own.
+struct OnDisk {
+    runtime: Runtime,
+    rounds: Rounds,
+    _directory: TempDir,
+}
+
+impl OnDisk {
+    async fn open(count: usize) -> Self {
+        let directory = place::directory();
+        let engine = format!("sqlite:{}", directory.path().join("zato.db").display());
+        let rounds = Rounds::new(count);
+        let runtime = bus(&engine, &rounds).start().await.expect("it starts");
+        Self { runtime, rounds, _directory: directory }
+    }
+
+    /// Answers with the receipt.
+    async fn call(&self) {
+        self.rounds.begin().await;
+        let call = self.runtime.invoke_async("bench.target", TEXT).callback("bench.callback");
+        call.await.expect("it is accepted");
+    }
+
+    async fn close(self) {
+        self.rounds.all_ended().await;
+        self.runtime.shutdown().await.expect("it ends");
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
