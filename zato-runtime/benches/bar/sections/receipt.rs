@@ -31,8 +31,7 @@ pub(crate) fn run(scale: &Scale) -> Vec<Row> {
     rows
 }
 
-/// Both in one process, in turn, call by call: within seconds a disk takes half as long again for the same, and more
-/// where another file on it is written too.
+/// Both in one process, in turn, call by call: within seconds a disk takes half as long again for the same.
 fn idle(repeats: usize, count: usize) -> Vec<Row> {
     let (commits, receipts): (Vec<_>, Vec<_>) = (0..repeats).map(|_| on_tokio(in_turn(count))).unzip();
     let ratio = paired(&receipts, &commits).unwrap_or_default();
@@ -47,13 +46,9 @@ async fn in_turn(count: usize) -> (f64, f64) {
     let (mut commits, mut receipts) = (Vec::new(), Vec::new());
     for number in 1..=count as u64 {
         tokio::time::sleep(PAUSE).await;
-        let called = Instant::now();
-        bare.accept(number).await;
-        commits.push(called.elapsed());
+        commits.push(timed(bare.accept(number)).await);
         tokio::time::sleep(PAUSE).await;
-        let called = Instant::now();
-        on_disk.call().await;
-        receipts.push(called.elapsed());
+        receipts.push(timed(on_disk.call()).await);
     }
     bare.close();
     on_disk.close().await;
@@ -64,9 +59,7 @@ async fn commits(count: usize) -> f64 {
     let bare = Bare::open(Ended::Kept).await;
     let mut times = Vec::new();
     for number in 1..=count as u64 {
-        let called = Instant::now();
-        bare.accept(number).await;
-        times.push(called.elapsed());
+        times.push(timed(bare.accept(number)).await);
     }
     bare.close();
     median(times)
@@ -76,12 +69,16 @@ async fn receipts(count: usize) -> f64 {
     let on_disk = OnDisk::open(count).await;
     let mut times = Vec::new();
     for _ in 0..count {
-        let called = Instant::now();
-        on_disk.call().await;
-        times.push(called.elapsed());
+        times.push(timed(on_disk.call()).await);
     }
     on_disk.close().await;
     median(times)
+}
+
+async fn timed(answer: impl Future<Output = ()>) -> Duration {
+    let called = Instant::now();
+    answer.await;
+    called.elapsed()
 }
 
 /// A bus on a file of its own.

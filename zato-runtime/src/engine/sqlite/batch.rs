@@ -3,7 +3,7 @@
 use super::change::Change;
 use crate::record::Delivery;
 
-/// What comes while so many changes are made goes with them, and does not wait for the sync after the next.
+/// What comes while so many changes are made goes with them, and does not wait for another sync.
 const MANY: usize = 1_024;
 
 /// What is done when all that was changed before is on disk, or, without anything to hand out, never will be.
