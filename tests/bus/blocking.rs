@@ -104,7 +104,10 @@ async fn the_next_attempt_starts_when_the_thread_is_free() -> Result<(), Error> 
         tokio::task::yield_now().await;
     }
     let page = runtime.explain(cid).await?.to_string();
-    assert!(page.contains("waits for attempt 2: attempt 1 has not let go of its thread"), "{page}");
+    assert!(
+        page.contains("waiting for attempt 2: the handler of the last one is over time and still running"),
+        "{page}"
+    );
     assert!(keeper.begun.try_recv().is_err(), "there are no two attempts at once");
     keeper.open.send(()).expect("the handler waits");
     assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: 2");

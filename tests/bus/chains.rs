@@ -257,7 +257,12 @@ async fn a_chain_stands_where_its_step_stands_and_is_cancelled_with_it() -> Resu
     assert!(first.outcome().is_some_and(Outcome::is_completed));
     assert!(matches!(second.status, Status::Waiting(Waits::Resume)), "{:?}", second.status);
     let page = runtime.explain(chain).await?.to_string();
-    for part in ["zato.chain", "goes on", "chains.charge is paused", &second.cid().to_string()] {
+    for part in [
+        "zato.chain",
+        "open: its steps have not all ended",
+        "paused: chains.charge",
+        &second.cid().to_string(),
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert_eq!(runtime.cancel(chain).await?, Cancellation::Requested);

@@ -178,7 +178,7 @@ async fn a_first_one_that_is_not_due_holds_the_others_until_it_has_ended() -> Re
     assert_eq!((&*key, held_by), ("one", first));
     let page = runtime.explain(second).await?.to_string();
     let expected =
-        format!("waits for the concurrency key `one` of keys.runs, which {first} has until it has");
+        format!("waiting for the concurrency key `one` of keys.runs: {first} holds it until it has");
     assert!(page.contains(&expected), "{page}");
     sleep(seconds(20)).await;
     assert_eq!(began(&journal), ["first at 10", "second at 11", "third at 12"]);

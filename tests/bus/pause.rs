@@ -56,7 +56,7 @@ async fn calls_are_accepted_and_start_in_their_order_when_it_is_resumed() -> Res
     let found = runtime.find(first).await?.expect("it is held");
     assert!(matches!(found.status, Status::Waiting(Waits::Resume)), "{:?}", found.status);
     let page = runtime.explain(first).await?.to_string();
-    assert!(page.contains("held back: pause.works is paused"), "{page}");
+    assert!(page.contains("paused: pause.works starts nothing until it is resumed"), "{page}");
     assert!(page.contains("`resume(\"pause.works\")` lets it start"), "{page}");
     assert!(journal.lines().is_empty());
     runtime.resume(works::NAME).await?;

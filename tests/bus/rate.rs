@@ -68,7 +68,7 @@ async fn as_many_start_as_may_and_the_others_in_their_order_later() -> Result<()
     // It goes before what waits, and not before its time.
     runtime.invoke_async(slow::service(), "urgent").priority(1).await?;
     runtime.resume(slow::NAME).await?;
-    // A shutdown waits for what waits for its rate.
+    // A shutdown waits for what waiting for its rate.
     finish(&runtime).await?;
     assert_times(&journal, &[0, 0, 0, 3_333, 6_666, 10_000, 13_333]);
     let names: String = began(&journal, slow::NAME).iter().map(|text| text[..1].to_owned()).collect();
@@ -143,7 +143,7 @@ async fn what_waits_for_its_rate_says_so_and_costs_nothing_where_it_is_cancelled
     let Status::Waiting(Waits::Rate(rate)) = found.status else { panic!("{:?}", found.status) };
     assert_eq!((rate.starts, rate.per), (3, Duration::from_secs(10)));
     let page = runtime.explain(cids[3]).await?.to_string();
-    assert!(page.contains("waits for its rate: \"3/10s\" of rate.slow is used up for now"), "{page}");
+    assert!(page.contains("waiting for its rate: \"3/10s\" of rate.slow is used up for now"), "{page}");
     for cid in &cids[3..5] {
         assert_eq!(runtime.cancel(*cid).await?, Cancellation::Cancelled);
     }

@@ -15,7 +15,7 @@ fn what_runs_is_seen_beside_its_owner() {
     );
     assert!(running["started_at"].is_string() && running["ended_at"].is_null(), "{running}");
     let page = store.explain(&one);
-    assert!(page.contains("\nruns: attempt 2 since "), "{page}");
+    assert!(page.contains("\nrunning: attempt 1 of 1, and 1 interrupted, since "), "{page}");
     assert!(page.contains(&format!("`cancel {one}` asks it to stop")), "{page}");
     let listed = store.zato(["invocations"]);
     assert!(listed.printed().starts_with("CID  ") && listed.stderr.is_empty(), "{listed:?}");
@@ -40,7 +40,7 @@ fn what_waits_says_why() {
     assert_eq!(second["key_held_by"], first["cid"]);
     let page = store.explain(cid(second));
     let says =
-        format!("waits for the concurrency key `k\\u{{1b}}` of probe.prints, which {} has", cid(first));
+        format!("waiting for the concurrency key `k\\u{{1b}}` of probe.prints: {} holds it", cid(first));
     assert!(page.contains(&says), "{page}");
     let serving = store.serve();
     assert!(store.explain(cid(second)).contains(&says), "it is told beside an owner too");
@@ -55,12 +55,12 @@ fn a_group_says_how_many_are_left_and_a_retry_what_went_before() {
     begun.logs("this waits for that");
     let group = store.first_of("probe.fails-first");
     let page = store.explain(group["parent"].as_str().expect("the one that made it"));
-    assert!(page.contains("goes on: 3 members have not ended"), "{page}");
-    assert!(page.contains("waits for attempt 2 at ") && page.contains("after `not\\nyet`"), "{page}");
+    assert!(page.contains("open: 3 members have not ended"), "{page}");
+    assert!(page.contains("waiting for attempt 2 at ") && page.contains("after `not\\nyet`"), "{page}");
     begun.terminate();
     let page = store.explain(cid(&group));
     assert!(
-        page.contains("waits for attempt 2 at ") && page.contains("as          member of a group"),
+        page.contains("waiting for attempt 2 at ") && page.contains("as          member of a group"),
         "{page}"
     );
 }
@@ -97,6 +97,25 @@ fn as_json_an_explanation_has_its_tree() {
     let services: Vec<_> = tree.iter().map(|value| value["service"].as_str().unwrap_or_default()).collect();
     assert_eq!(services, ["probe.calls", "zato.ping"]);
     assert_eq!((&tree[1]["parent"], &tree[1]["caller"]), (&root["cid"], &"probe.calls".into()));
+}
+
+#[test]
+fn payloads_are_shown_when_they_are_asked_for() {
+    let store = Store::new();
+    store.zato(["invoke", "zato.helpers.echo", "{\"n\": 123456789012345678901234567890}"]).printed();
+    let echo = store.first_of("zato.helpers.echo");
+    assert!(!store.explain(cid(&echo)).contains("1234567890"));
+    let page = store.zato(["explain", cid(&echo), "--payload"]);
+    let whole = "{\"n\": 123456789012345678901234567890}";
+    assert_eq!(page.printed().matches(whole).count(), 2, "the request and the response: {page:?}");
+    let json = store.zato(["explain", cid(&echo), "--payload", "--json"]);
+    let line = json.printed().trim_end();
+    assert!(!line.contains('\n'), "one value is one line: {line}");
+    for part in [format!("\"request\":{whole}"), format!("\"response\":{whole}")] {
+        assert!(line.contains(&part), "`{part}` in {line}");
+    }
+    let without = store.zato(["explain", cid(&echo), "--json"]);
+    assert!(!without.printed().contains("\"request\""), "{without:?}");
 }
 
 /// What a handler has written into an error moves no cursor.

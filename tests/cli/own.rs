@@ -28,7 +28,7 @@ fn what_others_have_left_waits_and_is_counted() {
     let ran = store.zato(["invoke", "zato.ping"]);
     assert_eq!(ran.stderr, "2 more wait in `sqlite:zato.db`: `serve` runs what is due\n");
     let page = store.explain(&one);
-    assert!(page.contains("a shutdown interrupted attempt 1"), "it was left as it is: {page}");
+    assert!(page.contains("attempts    0 of 1, and 1 interrupted"), "it was left as it is: {page}");
 }
 
 #[test]

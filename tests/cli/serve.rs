@@ -17,10 +17,10 @@ fn what_waits_is_run_and_what_is_left_waits_again() {
     assert!(ran.stderr.contains("1 invocation left, for the next start"), "{ran:?}");
     let page = store.explain(&cid);
     assert!(
-        page.contains("waits for the next start of the program: a shutdown interrupted attempt 2"),
+        page.contains("waiting for the next start of the program: a shutdown interrupted its last attempt"),
         "{page}"
     );
-    assert!(page.contains("attempts    2 of 1, 2 of them not counted"), "{page}");
+    assert!(page.contains("attempts    0 of 1, and 2 interrupted"), "{page}");
 }
 
 #[test]
@@ -69,9 +69,9 @@ fn after_a_death_it_goes_on() {
     let cid = line.rsplit(' ').next().expect("its CID");
     begun.kill();
     let page = store.explain(cid);
-    assert!(page.contains("\nran when its process died: attempt 1, begun at "), "{page}");
+    assert!(page.contains("\nwas running when its process died: attempt 1 of 1, started at "), "{page}");
     let listed = store.zato(["invocations", "--state", "running"]);
-    assert!(listed.printed().contains("ran when its process died"), "{listed:?}");
+    assert!(listed.printed().contains("was running when its process died"), "{listed:?}");
     assert!(
         listed.stderr.contains("no process runs what `sqlite:zato.db` holds: `serve` does"),
         "{listed:?}"
@@ -81,7 +81,8 @@ fn after_a_death_it_goes_on() {
     assert!(serving.prints("one runs as ").contains(cid));
     let page = store.explain(cid);
     assert!(
-        page.contains("\nruns: attempt 2 since ") && page.contains("its process ended during it"),
+        page.contains("\nrunning: attempt 1 of 1, and 1 interrupted, since ")
+            && page.contains("its process ended during it"),
         "{page}"
     );
     serving.terminate();

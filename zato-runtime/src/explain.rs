@@ -1,33 +1,24 @@
-//! One invocation in words: how it stands and why, and the causal tree around it.
+//! The page of `explain`: one invocation in words, and its causal tree.
 
-use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
 
-use zato_core::{Channel, Cid, Kind, Outcome};
+use zato_core::{Channel, Cid, Kind, Payload, ServiceName};
 
 use crate::engine::StoreFault;
-use crate::found::{Found, Status, Tree};
+use crate::error::Error;
+use crate::found::{Found, Tree};
+use crate::outline::{Extent, Outline, tally};
+use crate::shared::Shared;
 use crate::standing::{Teller, View, advice, is_group, role};
-use crate::words::{count, date_and_time, grouped, quoted};
-
-/// How many invocations right below another the page shows; the rest are counted.
-const MAX_BELOW: usize = 12;
-
-/// How many invocations the page shows in all.
-const MAX_SHOWN: usize = 120;
-
-/// How many above the one that was asked for it shows.
-const MAX_ABOVE: usize = 12;
-
-/// How many levels it shows below the first.
-const MAX_DEPTH: usize = 24;
-
-/// How many of those that completed it shows where there are more than that.
-const MAX_COMPLETED: usize = 3;
+use crate::words::{count, date_and_time, grouped, quoted, shown};
 
 /// One invocation in words; [`Display`](fmt::Display) is the page.
 ///
-/// It begins with the invocation that was asked for and goes on with its whole causal tree. Payloads are not shown.
+/// The page begins with the invocation that was asked for: its status and why, what its attempts returned, and what
+/// can be done. Below that it shows the way from the root of the causal tree to it, and what it has caused.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     page: String,
@@ -39,33 +30,115 @@ impl fmt::Display for Explanation {
     }
 }
 
+/// A request for the page of an invocation: add options, then `.await` it for the [`Explanation`].
+///
+/// ```
+/// use zato_runtime::Runtime;
+///
+/// # #[tokio::main] async fn main() -> Result<(), zato_runtime::Error> {
+/// let runtime = Runtime::builder().services([]).start().await?;
+/// let cid = runtime.invoke_async("zato.helpers.echo", "hello").await?;
+/// runtime.outcome(cid).await?;
+/// let page = runtime.explain(cid).with_payloads().await?.to_string();
+/// assert!(page.starts_with("zato.helpers.echo"));
+/// assert!(page.contains("The response, 5 bytes of text:\nhello"));
+/// # runtime.shutdown().await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
+#[must_use = "nothing is read until this is awaited"]
+pub struct Explain<'a> {
+    shared: &'a Arc<Shared>,
+    cid: Cid,
+    detail: Detail,
+}
+
+/// What a page shows beside the status.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Detail {
+    /// How much of the tree it shows.
+    pub(crate) extent: Extent,
+    /// Whether it shows the request and the response.
+    pub(crate) payloads: bool,
+}
+
+impl<'a> Explain<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, cid: Cid) -> Self {
+        Self { shared, cid, detail: Detail { extent: Extent::Around, payloads: false } }
+    }
+
+    /// Shows the whole causal tree. By default siblings of what was asked for, and long lists below it, are counted.
+    pub fn with_whole_tree(mut self) -> Self {
+        self.detail.extent = Extent::Whole;
+        self
+    }
+
+    /// Shows the request and the response too. By default a page names their kinds and sizes only.
+    pub fn with_payloads(mut self) -> Self {
+        self.detail.payloads = true;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Explain<'a> {
+    type Output = Result<Explanation, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            explain(self.shared.view(), self.cid, self.detail).await?.ok_or(Error::NotHeld(self.cid))
+        })
+    }
+}
+
+impl fmt::Debug for Explain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Explain")
+            .field("cid", &self.cid)
+            .field("detail", &self.detail)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Explains an invocation; `None` if it is not held.
-pub(crate) async fn explain(view: View<'_>, cid: Cid) -> Result<Option<Explanation>, StoreFault> {
+pub(crate) async fn explain(
+    view: View<'_>,
+    cid: Cid,
+    detail: Detail,
+) -> Result<Option<Explanation>, StoreFault> {
     let Some(asked) = view.find(cid).await? else { return Ok(None) };
     let tree = view.held.tree(asked.invocation.root).await?;
     let mut teller = Teller::new(view);
     for found in tree.found.iter().chain([&asked]) {
         teller.learn(found).await?;
     }
-    let mut page = Page { teller, asked: cid, text: String::new(), left: MAX_SHOWN };
+    let mut page = Page { teller, text: String::new() };
     page.head(&asked);
-    page.tree(&tree, &asked);
+    if detail.payloads {
+        page.payloads(&asked);
+    }
+    page.tree(&tree, &asked, detail.extent);
     Ok(Some(Explanation { page: page.text }))
 }
 
 /// A page that is being written.
 struct Page<'a> {
     teller: Teller<'a>,
-    asked: Cid,
     text: String,
-    /// How many invocations may still be shown.
-    left: usize,
 }
 
 impl Page<'_> {
     fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
+    }
+
+    /// A line of the list under the status.
+    fn entry(&mut self, name: &str, text: &str) {
+        self.line(&format!("{name:<11} {text}"));
     }
 
     /// The invocation that was asked for.
@@ -80,191 +153,111 @@ impl Page<'_> {
             (Some(caller), Some(parent)) => format!("by {caller} ({parent})"),
             _ => "from outside".to_owned(),
         };
-        self.line(&format!("called      {}, {by}", date_and_time(invocation.called_at)));
-        self.line(&format!("as          {}", role(found)));
-        let size = count(invocation.payload.len(), "byte");
-        let request = match invocation.payload.kind() {
-            Kind::Empty => "empty".to_owned(),
-            Kind::Text => format!("{size} of text"),
-            Kind::Json => format!("{size} of JSON"),
-            Kind::Bytes => size,
-        };
-        if invocation.channel == Channel::Chain || !is_group(invocation.channel) {
-            self.line(&format!("request     {request}"));
+        self.entry("called", &format!("{}, {by}", date_and_time(invocation.called_at)));
+        self.entry("as", &role(found));
+        if has_request(found) {
+            self.entry("request", &size(&invocation.payload));
+        }
+        if let Some(response) = response(found) {
+            self.entry("response", &size(response));
         }
         if !is_group(invocation.channel) {
-            self.line(&format!("attempts    {}", self.teller.attempts(found)));
+            self.entry("attempts", &self.teller.attempts(found));
         }
         if let Some(deadline) = invocation.deadline {
-            self.line(&format!("deadline    {}", self.teller.moment(deadline.into())));
+            self.entry("deadline", &self.teller.moment(deadline.into()));
         }
         let options = invocation.options.as_deref();
         if let Some(expires) = options.and_then(|options| options.expires) {
-            self.line(&format!("expires     {}", self.teller.moment(expires.from(self.teller.now))));
+            self.entry("expires", &self.teller.moment(expires.from(self.teller.now)));
         }
         if let Some(key) = options.and_then(|options| options.concurrency_key.as_deref()) {
-            self.line(&format!("key         `{}`, one at a time", quoted(key)));
+            self.entry("key", &format!("`{}`, one at a time", quoted(key)));
         }
-        let names = |names: &[zato_core::ServiceName]| match names {
-            [] => "nobody".to_owned(),
-            names => names.iter().map(zato_core::ServiceName::as_str).collect::<Vec<_>>().join(", "),
-        };
-        if invocation.channel == Channel::ChainStep {
-            self.line(&format!("then        {}", names(&invocation.callbacks)));
-        } else if invocation.channel != Channel::Invoke {
-            let (reply, failure) = (names(&invocation.callbacks), names(&invocation.on_failure));
-            let never_fails = matches!(invocation.channel, Channel::FanOut | Channel::Parallel);
-            if reply == failure || never_fails {
-                self.line(&format!("tells       {reply}"));
-            } else {
-                self.line(&format!("tells       {reply}; of a failure {failure}"));
-            }
-        }
+        self.callbacks(found);
         if let Some(advice) = advice(found, self.teller.door()) {
-            self.line(&format!("to do       {advice}"));
+            self.entry("to do", &advice);
         }
     }
 
-    /// The causal tree, each invocation below the one that it comes from: from the root, or from so many above the one
-    /// that was asked for.
-    fn tree(&mut self, tree: &Tree, asked: &Found) {
-        if tree.found.len() < 2 && tree.swept == 0 {
-            return;
-        }
-        let by_cid: HashMap<Cid, &Found> = tree.found.iter().map(|found| (found.cid(), found)).collect();
-        let mut below: HashMap<Option<Cid>, Vec<&Found>> = HashMap::new();
-        for found in &tree.found {
-            let above = above(found).filter(|above| by_cid.contains_key(above));
-            below.entry(above).or_default().push(found);
-        }
-        let all: Vec<_> = tree.found.iter().collect();
-        let swept = match tree.swept {
-            0 => String::new(),
-            swept => format!(", and {} that are swept: held no longer", grouped(swept)),
+    /// The services that receive the outcome.
+    fn callbacks(&mut self, found: &Found) {
+        let invocation = &found.invocation;
+        let names = |names: &[ServiceName]| match names {
+            [] => "none".to_owned(),
+            names => names.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "),
         };
-        self.line("");
-        self.line(&format!("The tree, {}: {}{swept}", count(tree.found.len(), "invocation"), tally(&all)));
-        let path = path(asked, &by_cid);
-        match path.get(MAX_ABOVE) {
-            None => self.below(None, &below, &path, "", 0),
-            Some(top) => {
-                let above = path.len() - MAX_ABOVE - 1;
-                self.line(&format!("({} above are not shown)", count(above, "invocation")));
-                if let Some(top) = by_cid.get(top) {
-                    self.branch(top, "", ("", ""), &below, &path, 0);
+        match invocation.channel {
+            Channel::Invoke => {}
+            Channel::ChainStep => self.entry("next steps", &names(&invocation.callbacks)),
+            Channel::FanOut | Channel::Parallel => self.entry("callback", &names(&invocation.callbacks)),
+            _ => {
+                let (reply, failure) = (names(&invocation.callbacks), names(&invocation.on_failure));
+                if reply == failure {
+                    self.entry("callback", &reply);
+                } else {
+                    self.entry("callback", &format!("{reply}; on failure {failure}"));
                 }
             }
         }
     }
 
-    /// Everything right below one, with what is below that.
-    fn below(
-        &mut self,
-        above: Option<Cid>,
-        all: &HashMap<Option<Cid>, Vec<&Found>>,
-        path: &[Cid],
-        indent: &str,
-        depth: usize,
-    ) {
-        let Some(children) = all.get(&above) else { return };
-        let shown = if depth > MAX_DEPTH { Vec::new() } else { self.choose(children, path) };
-        let hidden: Vec<_> = children.iter().filter(|child| !shown.contains(&child.cid())).copied().collect();
-        let shown: Vec<_> = children.iter().filter(|child| shown.contains(&child.cid())).collect();
-        for (index, child) in shown.iter().enumerate() {
-            let is_last = index + 1 == shown.len() && hidden.is_empty();
-            let glyphs = match (above, is_last) {
-                (None, _) => ("", ""),
-                (_, true) => ("└─ ", "   "),
-                (_, false) => ("├─ ", "│  "),
-            };
-            self.branch(child, indent, glyphs, all, path, depth);
+    /// The request, and the response of what has completed.
+    fn payloads(&mut self, found: &Found) {
+        if has_request(found) {
+            self.payload("request", &found.invocation.payload);
         }
-        if !hidden.is_empty() {
-            self.line(&format!("{indent}└─ and {} more: {}", grouped(hidden.len()), tally(&hidden)));
+        if let Some(response) = response(found) {
+            self.payload("response", response);
         }
     }
 
-    /// One invocation, with what is below it.
-    fn branch(
-        &mut self,
-        found: &Found,
-        indent: &str,
-        (branch, trunk): (&str, &str),
-        all: &HashMap<Option<Cid>, Vec<&Found>>,
-        path: &[Cid],
-        depth: usize,
-    ) {
-        let mark = if found.cid() == self.asked { "  <== this one" } else { "" };
-        let is_plain =
-            found.invocation.channel == Channel::InvokeAsync && found.invocation.again_of().is_none();
-        let role = if is_plain { String::new() } else { format!(" ({})", role(found)) };
-        self.line(&format!("{indent}{branch}{}{role} {}{mark}", found.service(), found.cid()));
-        let deeper = format!("{indent}{trunk}");
-        let stem = if all.contains_key(&Some(found.cid())) { "│ " } else { "  " };
-        for line in self.teller.status(found, &format!("{deeper}{stem}")) {
-            self.line(&line);
+    fn payload(&mut self, name: &str, payload: &Payload) {
+        self.line("");
+        if payload.is_empty() {
+            self.line(&format!("The {name} is empty."));
+            return;
         }
-        self.below(Some(found.cid()), all, path, &deeper, depth + 1);
+        let encoding =
+            if payload.kind() == Kind::Bytes && payload.as_str().is_none() { ", in base64" } else { "" };
+        self.line(&format!("The {name}, {}{encoding}:", size(payload)));
+        self.line(&shown(&payload.to_string()));
     }
 
-    /// Which of several to show: what leads to the one that was asked for, what has not ended, what has failed, and
-    /// then the first.
-    fn choose(&mut self, children: &[&Found], path: &[Cid]) -> Vec<Cid> {
-        let rank = |found: &Found| match &found.status {
-            _ if path.contains(&found.cid()) => 0,
-            Status::Ended { ended, .. } if ended.outcome.is_completed() => 3,
-            Status::Ended { .. } => 2,
-            _ => 1,
+    /// The causal tree.
+    fn tree(&mut self, tree: &Tree, asked: &Found, extent: Extent) {
+        if tree.found.len() < 2 && tree.swept == 0 {
+            return;
+        }
+        let swept = match tree.swept {
+            0 => String::new(),
+            swept => format!(", and {} swept: no longer kept", grouped(swept)),
         };
-        let mut ranked: Vec<_> = children.iter().map(|child| (rank(child), child.cid())).collect();
-        ranked.sort_unstable();
-        if ranked.len() > MAX_BELOW {
-            let others = ranked.partition_point(|(rank, _)| *rank < 3);
-            ranked.truncate(others + MAX_COMPLETED);
-        }
-        let on_path = ranked.partition_point(|(rank, _)| *rank == 0);
-        ranked.truncate(MAX_BELOW.min(self.left.max(on_path)));
-        self.left = self.left.saturating_sub(ranked.len());
-        ranked.into_iter().map(|(_, cid)| cid).collect()
+        self.line("");
+        let invocations = count(tree.found.len(), "invocation");
+        self.line(&format!("The tree, {invocations}: {}{swept}", tally(tree.found.iter())));
+        Outline::new(tree, asked, extent, &self.teller).write(&mut self.text);
     }
 }
 
-/// What an invocation comes from: its group, the dead letter that it runs again, or its parent.
-fn above(found: &Found) -> Option<Cid> {
-    let invocation = &found.invocation;
-    invocation.slot.map(|slot| slot.group).or(invocation.again_of()).or(invocation.parent)
+/// Returns `true` where the payload is a request of the user's: what the bus writes of a group is not shown.
+pub(crate) fn has_request(found: &Found) -> bool {
+    let channel = found.invocation.channel;
+    channel == Channel::Chain || !is_group(channel)
 }
 
-/// The CIDs from an invocation up to the top.
-fn path(from: &Found, by_cid: &HashMap<Cid, &Found>) -> Vec<Cid> {
-    let mut path = vec![from.cid()];
-    let mut next = above(from);
-    while let Some(found) = next.and_then(|cid| by_cid.get(&cid)) {
-        path.push(found.cid());
-        next = above(found);
-    }
-    path
+/// The response of an invocation that has completed.
+pub(crate) fn response(found: &Found) -> Option<&Payload> {
+    found.outcome()?.payload()
 }
 
-/// How many stand how: `8,990 Completed, 10 run`.
-fn tally(all: &[&Found]) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for found in all {
-        let stands = match &found.status {
-            Status::Waiting(_) => "waiting",
-            Status::Running { .. } => "running",
-            Status::Open(_) => "open",
-            Status::Ended { ended, .. } => Outcome::name(&ended.outcome),
-        };
-        match counts.iter_mut().find(|(name, _)| *name == stands) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((stands, 1)),
-        }
+/// The size and the kind of a payload: `52 bytes of JSON`.
+fn size(payload: &Payload) -> String {
+    let size = count(payload.len(), "byte");
+    match payload.kind() {
+        Kind::Empty => "empty".to_owned(),
+        Kind::Text => format!("{size} of text"),
+        Kind::Json => format!("{size} of JSON"),
+        Kind::Bytes => size,
     }
-    let mut text = String::new();
-    for (index, (name, number)) in counts.into_iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        let _ = write!(text, "{comma}{} {name}", grouped(number));
-    }
-    text
 }

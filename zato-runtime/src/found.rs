@@ -50,6 +50,22 @@ impl Found {
         &self.invocation.service
     }
 
+    /// The number of attempts that count against `max_attempts`, one that runs included. Attempts that a shutdown or
+    /// the death of a process interrupted do not count.
+    pub fn counted_attempts(&self) -> u32 {
+        let (before, failed) = self.before.as_ref().map_or((0, 0), |before| (before.attempts, before.failed));
+        match &self.status {
+            Status::Running { .. } => failed + 1,
+            Status::Ended { ended, .. } => failed + u32::from(ended.attempts > before),
+            Status::Waiting(_) | Status::Open(_) => failed,
+        }
+    }
+
+    /// The number of attempts that a shutdown or the death of a process interrupted; they do not count.
+    pub fn interrupted_attempts(&self) -> u32 {
+        self.attempts.saturating_sub(self.counted_attempts())
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.status {

@@ -4,7 +4,7 @@ use zato_core::{CallError, Cid};
 
 use crate::dead;
 use crate::error::Error;
-use crate::explain::{Explanation, explain};
+use crate::explain::Explain;
 use crate::found::{Filter, Found};
 use crate::runtime::Runtime;
 
@@ -52,14 +52,15 @@ impl Runtime {
         Ok(self.shared().engine.list(&filter).await?)
     }
 
-    /// One invocation in words: how it stands and why, and the causal tree around it, on a page that a person can act
-    /// on. Printed by its `Display`.
+    /// Explains one invocation on a page that a person can act on: its status and why, what its attempts returned, what
+    /// can be done, and the causal tree around it. Printed by its `Display`.
     ///
     /// # Errors
     ///
-    /// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
-    pub async fn explain(&self, cid: Cid) -> Result<Explanation, Error> {
-        explain(self.shared().view(), cid).await?.ok_or(Error::NotHeld(cid))
+    /// When awaited: [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps
+    /// cannot be read.
+    pub fn explain(&self, cid: Cid) -> Explain<'_> {
+        Explain::new(self.shared(), cid)
     }
 
     /// Runs a dead letter again and returns the new CID: the same request to the same service, with the same callbacks

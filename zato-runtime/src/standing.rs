@@ -1,4 +1,4 @@
-//! How one invocation stands, in words: why it is not running, what its attempts brought, what can be done.
+//! The status of one invocation in words: why it is not running, what its attempts returned, what can be done.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -14,21 +14,21 @@ use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::words::{between, count, grouped, length, quoted, time_of_day};
 
-/// How many of those that use up a service's places are named.
+/// The number of running invocations that are named where a service's `concurrency` is used up.
 const MAX_NAMED: usize = 3;
 
-/// What somebody looks at, and knows beside it: in the process that runs it, or in another.
+/// The store that is read, with what the reader knows about its services.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) held: &'a dyn LookUps,
     pub(crate) registry: &'a Registry,
     pub(crate) config: &'a Config,
-    /// Whether a process runs what is held.
+    /// `true` where a process runs what the store holds.
     pub(crate) is_run: bool,
     pub(crate) door: Door,
 }
 
-/// Where somebody looks from, and so what there is to do.
+/// The door through which a reader looks; it decides which cures a page names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
     /// A program, which has a [`Runtime`](crate::Runtime).
@@ -39,25 +39,25 @@ pub(crate) enum Door {
 }
 
 impl View<'_> {
-    /// Where an invocation stands; `None` if it is not held.
+    /// Finds an invocation; `None` if the engine does not hold it.
     pub(crate) async fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
         Ok(self.held.find([cid].into_iter().collect()).await?.pop().flatten())
     }
 }
 
 impl Shared {
-    /// What this bus holds, as a program looks at it.
+    /// The view that a program has of its own bus.
     pub(crate) fn view(&self) -> View<'_> {
         let Self { engine, registry, config, .. } = self;
         View { held: &**engine, registry, config, is_run: true, door: Door::Program }
     }
 }
 
-/// Tells how invocations stand now.
+/// Writes the status of invocations as of now.
 pub(crate) struct Teller<'a> {
     view: View<'a>,
     pub(crate) now: SystemTime,
-    /// By service, the invocations that use up its places.
+    /// The invocations that use up a service's `concurrency`, by service.
     users: HashMap<String, Vec<Cid>>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Teller<'a> {
         Self { view, now: view.config.clock.now(), users: HashMap::new() }
     }
 
-    /// Looks up what has to be said about what holds an invocation up.
+    /// Reads what the status of this invocation needs to name: who uses up its service's `concurrency`.
     pub(crate) async fn learn(&mut self, found: &Found) -> Result<(), StoreFault> {
         if let Status::Waiting(Waits::Concurrency(_)) = found.status
             && !self.users.contains_key(found.service())
@@ -83,17 +83,18 @@ impl<'a> Teller<'a> {
         self.view.door
     }
 
+    /// The attempts that count, of how many, and those that were interrupted: `4 of 4, and 2 interrupted`.
     pub(crate) fn attempts(&self, found: &Found) -> String {
         let most = max_attempts(self.view.registry, &found.invocation);
         let most = most.map(|most| format!(" of {}", grouped(most as usize))).unwrap_or_default();
-        let interrupted = found.before.as_ref().map_or(0, |before| before.attempts - before.failed);
-        match interrupted {
-            0 => format!("{}{most}", found.attempts),
-            not_counted => format!("{}{most}, {not_counted} of them not counted", found.attempts),
+        let counted = grouped(found.counted_attempts() as usize);
+        match found.interrupted_attempts() {
+            0 => format!("{counted}{most}"),
+            interrupted => format!("{counted}{most}, and {} interrupted", grouped(interrupted as usize)),
         }
     }
 
-    /// A time to come or one that has passed.
+    /// A time of day and its distance from now: `14:03:12.120, in 5 s`.
     pub(crate) fn moment(&self, time: SystemTime) -> String {
         let text = time_of_day(time, self.now);
         match time.duration_since(self.now) {
@@ -102,40 +103,41 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// How it stands, in one line.
+    /// The status in one line.
     #[cfg(feature = "cli")]
     pub(crate) fn stands(&self, found: &Found) -> String {
         self.status(found, "").swap_remove(0)
     }
 
-    /// How it stands: one line, and one for each attempt where there are several. Each begins with `indent`.
+    /// The status: one line, then one for each attempt where there are several. Each begins with `indent`.
     pub(crate) fn status(&self, found: &Found, indent: &str) -> Vec<String> {
         let called_at = found.invocation.called_at.into();
         let mut lines = vec![match &found.status {
             Status::Waiting(waits) => self.waits(found, waits),
             Status::Running { since, .. } if !self.view.is_run => format!(
-                "ran when its process died: attempt {}, begun at {}; the next process that opens the store goes on with it",
-                found.attempts,
+                "was running when its process died: attempt {}, started at {}; the next process that opens the store runs it again",
+                self.attempts(found),
                 time_of_day(*since, self.now),
             ),
             Status::Running { since, is_cancelled } => {
-                let number = found.attempts;
+                let attempt = self.attempts(found);
+                let comma = if attempt.contains(',') { "," } else { "" };
                 let text = format!(
-                    "runs: attempt {number} since {} ({})",
+                    "running: attempt {attempt}{comma} since {} ({})",
                     time_of_day(*since, self.now),
                     between(*since, self.now)
                 );
                 if *is_cancelled {
                     let grace = length(self.view.config.cancel_grace);
-                    format!("{text}; it has been cancelled, and its handler has {grace} to end")
+                    format!("{text}; a cancel was requested, and its handler has {grace} to return")
                 } else {
                     text
                 }
             }
             Status::Open(_) if found.invocation.channel == Channel::Chain => {
-                "goes on: see its steps".to_owned()
+                "open: its steps have not all ended".to_owned()
             }
-            Status::Open(left) => format!("goes on: {} not ended", have(*left as usize, "member")),
+            Status::Open(left) => format!("open: {} not ended", have(*left as usize, "member")),
             Status::Ended { ended, .. } => {
                 let at = time_of_day(ended.ended_at, self.now);
                 let text = format!(
@@ -150,23 +152,31 @@ impl<'a> Teller<'a> {
             }
         }];
         if found.lingers {
-            lines.push("over time, still running: its handler could not be dropped (it blocks its thread, or others block all of them), and keeps its place until it is".to_owned());
+            lines.push(
+                "over time, still running: its handler blocks a thread, or others block all of them; it keeps its slot until its future has been dropped"
+                    .to_owned(),
+            );
         }
         let tried = found.before.as_ref().map_or(&[][..], |before| &before.tried[..]);
         if let Some(first) = tried.first().filter(|first| first.number > 1) {
-            lines.push(format!(
-                "  {} before are not remembered one by one",
-                count(first.number as usize - 1, "attempt")
-            ));
+            let earlier = count(first.number as usize - 1, "earlier attempt");
+            lines.push(format!("  {earlier}: only the last {} are kept one by one", tried.len()));
         }
-        lines.extend(tried.iter().map(|tried| self.tried(tried)));
+        let mut number = found.before.as_ref().map_or(0, |before| before.failed);
+        number = number.saturating_sub(
+            u32::try_from(tried.iter().filter(|tried| tried.counts).count()).unwrap_or(number),
+        );
+        for tried in tried {
+            number += u32::from(tried.counts);
+            lines.push(self.tried(tried, number));
+        }
         if let Status::Ended { ended, again } = &found.status {
             if let (Some(started_at), false) = (ended.started_at, tried.is_empty())
                 && ended.attempts > tried.last().map_or(0, |last| last.number)
             {
                 lines.push(format!(
                     "  attempt {} at {} took {}",
-                    ended.attempts,
+                    found.counted_attempts(),
                     time_of_day(started_at, self.now),
                     between(started_at.into(), ended.ended_at.into())
                 ));
@@ -178,44 +188,44 @@ impl<'a> Teller<'a> {
         lines.into_iter().map(|line| format!("{indent}{line}")).collect()
     }
 
-    fn tried(&self, tried: &Tried) -> String {
-        let text = format!(
-            "  attempt {} at {} took {}: {}",
-            tried.number,
+    /// One attempt that is over; `number` counts those that count.
+    fn tried(&self, tried: &Tried, number: u32) -> String {
+        let name = if tried.counts { format!("attempt {number}") } else { "interrupted attempt".to_owned() };
+        format!(
+            "  {name} at {} took {}: {}",
             time_of_day(tried.started_at, self.now),
             between(tried.started_at, tried.ended_at),
             quoted(&tried.error)
-        );
-        if tried.counts { text } else { format!("{text} (interrupted, not counted)") }
+        )
     }
 
-    /// Why it is not running now.
+    /// The reason why it is not running now.
     fn waits(&self, found: &Found, waits: &Waits) -> String {
         let service = found.service();
         let last = found.before.as_ref().and_then(|before| before.tried.last());
+        let next = found.counted_attempts() + 1;
         match waits {
-            Waits::Turn if !self.view.is_run => {
-                "waits for a process that opens the store: none runs what it holds".to_owned()
-            }
+            Waits::Turn if !self.view.is_run => "waiting: no process runs what this store holds".to_owned(),
             // The process that runs it may be of another program.
             Waits::Turn if self.view.registry.get(service).is_none() => {
-                format!("waits for its turn, or for a program that has {service}: this one does not")
+                format!("waiting for its turn, or for a program that hosts {service}: this one does not")
             }
-            Waits::Turn => "waits for its turn: nothing holds it up but what stands before it".to_owned(),
+            Waits::Turn => "waiting for its turn: only what is ahead of it in the queue".to_owned(),
             Waits::Until(at) => match last {
                 Some(last) if *at <= self.now => {
-                    format!("attempt {} is due, after `{}`", last.number + 1, quoted(&last.error))
+                    format!("attempt {next} is due, after `{}`", quoted(&last.error))
                 }
-                Some(last) => format!(
-                    "waits for attempt {} at {}, after `{}`",
-                    last.number + 1,
-                    self.moment(*at),
-                    quoted(&last.error)
-                ),
+                Some(last) => {
+                    format!(
+                        "waiting for attempt {next} at {}, after `{}`",
+                        self.moment(*at),
+                        quoted(&last.error)
+                    )
+                }
                 None => format!("not due until {}", self.moment(*at)),
             },
             Waits::Key { key, held_by } => format!(
-                "waits for the concurrency key `{}` of {service}, which {held_by} has until it has ended",
+                "waiting for the concurrency key `{}` of {service}: {held_by} holds it until it has ended",
                 quoted(key)
             ),
             Waits::Concurrency(most) => {
@@ -224,37 +234,39 @@ impl<'a> Teller<'a> {
                 let more = if users.len() > MAX_NAMED { " and others" } else { "" };
                 let by =
                     if named.is_empty() { String::new() } else { format!(" by {}{more}", named.join(", ")) };
-                format!("waits for a place: concurrency = {most} of {service} is used up{by}")
+                format!("waiting for a slot: concurrency = {most} of {service} is used up{by}")
             }
             Waits::Running(most) => {
-                format!("waits for a place: max_running = {} of this process is used up", grouped(*most))
+                format!("waiting for a slot: max_running = {} of this process is used up", grouped(*most))
             }
             Waits::Rate(rate) => {
                 let per = humantime::format_duration(rate.per).to_string().replace(' ', "");
                 // One of a unit is the unit.
                 let unit = per.strip_prefix('1').filter(|unit| unit.starts_with(char::is_alphabetic));
                 let per = unit.unwrap_or(&per);
-                format!("waits for its rate: \"{}/{per}\" of {service} is used up for now", rate.starts)
+                format!("waiting for its rate: \"{}/{per}\" of {service} is used up for now", rate.starts)
             }
             Waits::Suspects => {
-                "waits for another one during which the process died: such run one at a time".to_owned()
+                "waiting for another invocation during which the process died: such run one at a time"
+                    .to_owned()
             }
-            Waits::Resume => format!("held back: {service} is paused"),
+            Waits::Resume => format!("paused: {service} starts nothing until it is resumed"),
             Waits::Host => format!("parked: no running process hosts {service}"),
             Waits::Release => {
-                let number = last.map_or(1, |last| last.number);
-                format!("waits for attempt {}: attempt {number} has not let go of its thread", number + 1)
+                format!(
+                    "waiting for attempt {next}: the handler of the last one is over time and still running"
+                )
             }
             Waits::Restart => {
-                let number = last.map_or(1, |last| last.number);
-                format!("waits for the next start of the program: a shutdown interrupted attempt {number}")
+                "waiting for the next start of the program: a shutdown interrupted its last attempt"
+                    .to_owned()
             }
-            Waits::End => "is being ended".to_owned(),
+            Waits::End => "ending: its outcome is being recorded".to_owned(),
         }
     }
 }
 
-/// What somebody may do about it, who looks from there.
+/// The cure, in the words of the door that the reader looks through.
 pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
     let (service, cid) = (found.service(), found.cid());
     let is_a_program = door == Door::Program;
@@ -262,13 +274,13 @@ pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
     Some(match &found.status {
         Status::Ended { ended, again: None } if found.is_dead() => {
             let is_permanent = ended.outcome.ending().is_some_and(|ending| ending.permanent);
-            let cure = if is_permanent { "mend the cause, then run it again" } else { "run it again" };
+            let cure = if is_permanent { "fix the cause, then run it again" } else { "run it again" };
             let (again, forget) = if is_a_program {
                 ("`run_again`".to_owned(), "`discard`".to_owned())
             } else {
                 (format!("`dead retry {cid}`"), format!("`dead discard {cid}`"))
             };
-            format!("a dead letter: {cure} ({again}), or forget it ({forget})")
+            format!("a dead letter: {cure} ({again}), or discard it ({forget})")
         }
         Status::Waiting(Waits::Resume) if is_a_program => format!("`resume(\"{service}\")` lets it start"),
         Status::Waiting(Waits::Resume) => {
@@ -276,20 +288,20 @@ pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
                 "`Runtime::resume(\"{service}\")`, called in a program that runs on the store, lets it start"
             )
         }
-        Status::Waiting(Waits::Host) => format!("start a program that has {service}"),
+        Status::Waiting(Waits::Host) => format!("start a program that hosts {service}"),
         Status::Waiting(_) => format!("{cancel} ends it now"),
-        Status::Open(_) => format!("{cancel} ends those of it that wait, and asks those that run to stop"),
+        Status::Open(_) => format!("{cancel} ends its members that wait, and asks those that run to stop"),
         Status::Running { is_cancelled: false, .. } => format!("{cancel} asks it to stop"),
         _ => return None,
     })
 }
 
-/// Whether it is a record of others, and not run itself.
+/// Returns `true` for a record of other invocations, which is not run itself.
 pub(crate) fn is_group(channel: Channel) -> bool {
     matches!(channel, Channel::Parallel | Channel::FanOut | Channel::Chain)
 }
 
-/// What it is in its tree.
+/// The role of an invocation in its tree: callback, member, step, group.
 pub(crate) fn role(found: &Found) -> String {
     let invocation = &found.invocation;
     let role = match invocation.channel {

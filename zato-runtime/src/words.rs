@@ -68,7 +68,6 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// A text of somebody else's as it is, but for what could move the cursor or turn the text around.
-#[cfg(feature = "cli")]
 pub(crate) fn shown(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     text.chars().for_each(|char| if char == '\n' { all.push(char) } else { push_shown(&mut all, char) });

@@ -103,7 +103,7 @@ impl App {
             Command::Run(arguments) => {
                 in_tokio(&url, and_tell_left(&url, run::run(builder, arguments, output)))
             }
-            Command::Explain { cid } => look(explain::explain(builder, cid, output)),
+            Command::Explain(args) => look(explain::explain(builder, args, output)),
             Command::Invocations { state, page } => {
                 look(invocations::invocations(builder, state, page, output))
             }

@@ -103,13 +103,10 @@ pub(super) enum Command {
     /// `serve`; if another process owns the store, this waits up to 10 seconds for it to end.
     Run(Run),
 
-    /// Show one invocation: how it stands and why, and the causal tree that it is a part of
+    /// Explain one invocation: its status and why, what its attempts returned, and the causal tree around it
     ///
     /// Looks beside the process that owns the store, or without one.
-    Explain {
-        /// The correlation ID of the invocation
-        cid: Cid,
-    },
+    Explain(ExplainArgs),
 
     /// List invocations, the newest first
     ///
@@ -163,6 +160,20 @@ pub(super) enum Dead {
 }
 
 /// A part of a list.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The correlation ID of the invocation
+    pub(super) cid: Cid,
+
+    /// Show the request and the response too
+    #[arg(long)]
+    pub(super) payload: bool,
+
+    /// Show the whole causal tree, instead of the way from its root and what is below the invocation; `--json` always does
+    #[arg(long)]
+    pub(super) tree: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Page {
     /// Those of this service alone

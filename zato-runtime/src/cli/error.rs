@@ -21,6 +21,8 @@ pub(super) enum CliError {
     Log(#[from] LogError),
     #[error("tokio cannot be started: {0}")]
     Tokio(std::io::Error),
+    #[error("a payload cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// There is nothing to look at.
     #[error(
         "`{url}` keeps nothing that there was to look at: name the store that another process runs on, or has, with \

@@ -4,6 +4,7 @@ mod examples;
 mod args;
 mod input;
 mod output;
+mod payload;
 mod logging;
 mod error;
 mod stop;

@@ -7,7 +7,8 @@ use super::output::Output;
 use super::table::{self, NOTHING};
 use crate::registry::{Entry, Registry};
 
-const HEADINGS: [&str; 7] = ["NAME", "REQUEST", "RESPONSE", "CALLBACK", "ON FAILURE", "ATTRIBUTES", "MODULE"];
+const HEADINGS: [&str; 7] =
+    ["NAME", "REQUEST", "RESPONSE", "CALLBACK OF ITS CALLS", "ON THEIR FAILURE", "ATTRIBUTES", "MODULE"];
 
 pub(super) fn services(registry: &Registry, output: Output) {
     let entries = registry.sorted();
@@ -18,7 +19,7 @@ pub(super) fn services(registry: &Registry, output: Output) {
         return;
     }
     // Few services have a failure callback by convention, and lines are long as it is.
-    table::print(HEADINGS, entries.into_iter().map(row).collect(), &["ON FAILURE"]);
+    table::print(HEADINGS, entries.into_iter().map(row).collect(), &["ON THEIR FAILURE"]);
 }
 
 fn row(entry: &Entry) -> [String; 7] {
