@@ -10,8 +10,9 @@ use uuid::{Uuid, Variant, Version};
 
 /// A correlation ID: a UUID of version 7, printed and parsed in its hyphenated text form.
 ///
-/// The time of creation is its first 48 bits (milliseconds since the Unix epoch), so CIDs sort by age.
-/// Within one process they are strictly increasing, as far as one can know of another; the runtime mints them in one place.
+/// The first 48 bits are the time of creation in milliseconds since the Unix epoch, so CIDs sort roughly by age. A CID is
+/// greater than its parent's, and than those that the same thread of the bus minted before. The bits below the time are
+/// random: CIDs of several processes do not collide and cannot be guessed. A CID is not a credential all the same.
 ///
 /// ```
 /// use zato_core::Cid;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use zato_core::{Registration, Resource, Resources};
 
 use crate::builtin;
+use crate::cid;
 use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::error::Error;
@@ -209,6 +210,7 @@ impl Builder {
 
     /// Everything that can be made before anything runs.
     pub(crate) fn assemble(self, threads: usize) -> Result<Shared, Error> {
+        cid::check_random_source().map_err(Error::Random)?;
         let registry = self.registry()?;
         let engine = match &self.opened {
             Some(engine) => engine.clone(),

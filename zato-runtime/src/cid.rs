@@ -1,256 +1,269 @@
-//! The one place where correlation IDs are minted.
+//! Mints correlation IDs; the hash map that is keyed by them.
+//!
+//! A CID is a UUIDv7 (RFC 9562, method 3): 60 bits of time (48 of milliseconds and 12 of fractions, so a tick is 244 ns)
+//! and 62 bits from the operating system's cryptographic random source. Without version and variant it is a number of
+//! 122 bits. A thread keeps the last number that it minted, and nothing is shared between threads: only a parent orders
+//! a CID after one of another thread.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::BuildHasher as _;
+use std::io;
 
-use foldhash::fast::FoldHasher;
 use uuid::Uuid;
 use zato_core::{Cid, Moment};
 
-use crate::apart::Apart;
 use crate::counter;
 
-/// The last tick that was handed out by a count of all threads together: where the clock has gone back, or where there are
-/// more threads than have numbers.
-static COUNTED: Apart<AtomicU64> = Apart(AtomicU64::new(0));
+/// A hash map that is keyed by CIDs.
+pub(crate) type ByCid<T> = HashMap<Cid, T, foldhash::fast::RandomState>;
 
-/// How many threads have a number, or have asked for one.
-static THREADS: AtomicU64 = AtomicU64::new(0);
+/// The bits below the time.
+const RANDOM_BITS: u32 = 62;
 
-/// So many bits of a CID are the number of the thread that has minted it: as many threads as Linux has at the most.
-const THREAD_BITS: u32 = 22;
+/// The bits of all.
+const BITS: u32 = 122;
 
-/// So many say how many this thread had minted before, counted round: more than it mints in a millisecond.
-const COUNT_BITS: u32 = 12;
+/// The random bits of the distance to the CID before, where the time alone does not order the two. Sixteen such distances
+/// fit into a tick on the way from one to the next, so the time in a CID hardly runs ahead of the clock.
+const STEP_BITS: u32 = 58;
 
-/// What keeps the CIDs of two processes apart that mint in the same tick.
-static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+/// The random numbers that one system call draws.
+const DRAWN_AT_ONCE: usize = 32;
 
-/// What one thread has minted.
-#[derive(Clone, Copy)]
-struct Minted {
-    /// Its number; zero for those that have none.
-    thread: u64,
-    /// How many they are.
-    count: u64,
-    /// The last tick.
-    tick: u64,
+/// The minter of one thread.
+struct Minter {
+    /// The last number that was minted.
+    last: u128,
+    random: [[u8; 8]; DRAWN_AT_ONCE],
+    /// How many of `random` are used up.
+    used: usize,
+    /// The millisecond in which `random` was drawn. It is used in that millisecond alone, so that the two processes after
+    /// a fork do not both use what was drawn before it.
+    drawn_in: u64,
 }
 
 thread_local! {
-    static MINTED: Cell<Minted> = const { Cell::new(Minted { thread: 0, count: 0, tick: 0 }) };
+    static MINTER: RefCell<Minter> = const {
+        RefCell::new(Minter { last: 0, random: [[0; 8]; DRAWN_AT_ONCE], used: DRAWN_AT_ONCE, drawn_in: 0 })
+    };
 }
 
-/// A new CID, greater than every one that this thread minted before, or can have heard of from others in this process; also
-/// when the clock steps back.
-///
-/// A UUIDv7 (RFC 9562, method 3): the time in 48 bits of milliseconds and 16 bits below, and 58 bits that differ from
-/// process to process, from thread to thread and from CID to CID. Threads do not meet: one clock keeps their order, in ticks
-/// of 15 ns, which is less than it takes to hear of another's.
-pub(crate) fn mint() -> Cid {
-    mint_at(counter::now())
+/// Returns a new CID, greater than `after` and than every CID that this thread minted before, also when the wall clock
+/// steps back or `after` comes from a machine whose clock is ahead.
+pub(crate) fn mint(after: Option<Cid>) -> Cid {
+    mint_at(counter::now(), after)
 }
 
-/// The same where the time has just been read.
+/// Returns the same as [`mint`], for callers that have just read the time.
 #[inline]
-pub(crate) fn mint_at(now: Moment) -> Cid {
-    let (at, last) = (tick_at(now), MINTED.get());
-    if last.thread == 0 || at <= COUNTED.load(Ordering::Acquire) || now <= counter::went_back_from() {
-        return mint_counted(at);
-    }
-    last.next(at.max(last.tick + 1))
+pub(crate) fn mint_at(now: Moment, after: Option<Cid>) -> Cid {
+    let after = after.map_or(0, number_of);
+    compose(MINTER.with_borrow_mut(|minter| minter.next(tick_at(now), after)))
 }
 
-/// The same where the thread has no number yet, or the time may have been told before.
-#[cold]
-fn mint_counted(at: u64) -> Cid {
-    let mut last = MINTED.get();
-    if last.thread == 0 {
-        let number = 1 + THREADS.fetch_add(1, Ordering::Relaxed);
-        last.thread = if number >> THREAD_BITS == 0 { number } else { 0 };
-    }
-    COUNTED.fetch_max(at.max(tick_at(counter::went_back_from())).max(last.tick), Ordering::AcqRel);
-    last.next(COUNTED.fetch_add(1, Ordering::AcqRel) + 1)
+/// Draws from the random source once, so that a start without one is refused.
+///
+/// # Errors
+///
+/// The system's error.
+pub(crate) fn check_random_source() -> io::Result<()> {
+    Ok(getrandom::fill(&mut [0; 8])?)
 }
 
-impl Minted {
-    /// The next of this thread.
+impl Minter {
     #[inline]
-    fn next(self, tick: u64) -> Cid {
-        let Self { thread, count, .. } = self;
-        MINTED.set(Self { thread, count: count.wrapping_add(1), tick });
-        compose(tick, noise(tick) ^ thread << COUNT_BITS ^ count & ((1 << COUNT_BITS) - 1))
+    fn next(&mut self, tick: u64, after: u128) -> u128 {
+        let (floor, random) = (self.last.max(after), self.draw(tick >> 12));
+        let fresh = u128::from(tick) << RANDOM_BITS | u128::from(random >> (u64::BITS - RANDOM_BITS));
+        let number = if u128::from(tick) > floor >> RANDOM_BITS {
+            fresh
+        } else {
+            floor + 1 + u128::from(random >> (u64::BITS - STEP_BITS))
+        };
+        // Only a CID that a caller brought from the last ticks of the year 10889 has no successor.
+        self.last = if number >> BITS == 0 { number } else { fresh };
+        self.last
+    }
+
+    /// Returns 64 random bits.
+    #[inline]
+    fn draw(&mut self, millis: u64) -> u64 {
+        if self.drawn_in != millis || self.used == DRAWN_AT_ONCE {
+            self.refill(millis);
+        }
+        let random = self.random[self.used];
+        self.used += 1;
+        u64::from_ne_bytes(random)
+    }
+
+    #[cold]
+    fn refill(&mut self, millis: u64) {
+        if getrandom::fill(self.random.as_flattened_mut()).is_err() {
+            // The source worked at start and has been taken away since, by a seccomp filter for instance. The CIDs of
+            // callbacks are needed all the same: these do not collide, but can be guessed.
+            let state = foldhash::quality::RandomState::default();
+            for (index, random) in self.random.iter_mut().enumerate() {
+                *random = state.hash_one((index, millis, self.last)).to_ne_bytes();
+            }
+        }
+        (self.used, self.drawn_in) = (0, millis);
     }
 }
 
-/// Milliseconds since 1970 in the upper 48 bits, and below what part of one more has passed.
+/// Milliseconds since 1970 in the upper 48 of 60 bits, and 4,096ths of the next one below.
 #[inline]
 fn tick_at(now: Moment) -> u64 {
     let millis = now.millis();
-    (millis << 16) + ((now.nanos() - millis * 1_000_000) << 16) / 1_000_000
+    (millis << 12) + ((now.nanos() - millis * 1_000_000) << 12) / 1_000_000
 }
 
-/// 58 bits that nobody outside knows.
 #[inline]
-fn noise(tick: u64) -> u64 {
-    mix(tick.wrapping_add(*SEED)) >> 6
-}
-
-fn compose(tick: u64, noise: u64) -> Cid {
+fn compose(number: u128) -> Cid {
     const VERSION_7: u128 = 7 << 76;
     const VARIANT: u128 = 2 << 62;
-    let tick = u128::from(tick);
-    let bits = (tick >> 16) << 80
-        | VERSION_7
-        | (tick >> 4 & 0xfff) << 64
-        | VARIANT
-        | (tick & 0xf) << 58
-        | u128::from(noise);
+    let bits = (number >> 74) << 80 | VERSION_7 | (number >> 62 & 0xfff) << 64 | VARIANT | number & MASK;
     match Cid::try_from(Uuid::from_u128(bits)) {
         Ok(cid) => cid,
         Err(error) => unreachable!("version and variant are set above: {error}"),
     }
 }
 
-/// What thread has minted a CID that [`mint`] made, and after how many others. None for all others.
+/// The 122 bits of a CID without version and variant: the inverse of [`compose`].
 #[inline]
-fn minted(bits: u128) -> Option<Minted> {
-    // The upper and the lower half.
-    #[expect(clippy::cast_possible_truncation, reason = "each is a half")]
-    let (high, low) = ((bits >> 64) as u64, bits as u64);
-    let tick = high >> 16 << 16 | (high & 0xfff) << 4 | low >> 58 & 0xf;
-    let rest = noise(tick) ^ low & (u64::MAX >> 6);
-    let (thread, count) = (rest >> COUNT_BITS, rest & ((1 << COUNT_BITS) - 1));
-    (thread >> THREAD_BITS == 0).then_some(Minted { thread, count, tick })
+fn number_of(cid: Cid) -> u128 {
+    let bits = cid.as_u128();
+    (bits >> 80) << 74 | (bits >> 64 & 0xfff) << 62 | bits & MASK
 }
 
-/// Hashes CIDs so that those which a thread has minted one after the other stand side by side in a table: what comes
-/// together and goes together is read from memory together. Nobody outside can make up such CIDs; all others are
-/// scattered.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SideBySide(foldhash::fast::RandomState);
-
-/// What is found by a CID.
-pub(crate) type ByCid<T> = HashMap<Cid, T, SideBySide>;
-
-/// The hash of one CID.
-pub(crate) struct Hash<'a> {
-    scattered: FoldHasher<'a>,
-    of_minted: Option<u64>,
-}
-
-impl BuildHasher for SideBySide {
-    type Hasher = Hash<'static>;
-
-    #[inline]
-    fn build_hasher(&self) -> Hash<'static> {
-        Hash { scattered: self.0.build_hasher(), of_minted: None }
-    }
-}
-
-impl Hasher for Hash<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        self.scattered.write(bytes);
-    }
-
-    #[inline]
-    fn write_u128(&mut self, bytes: u128) {
-        match minted(u128::from_be_bytes(bytes.to_ne_bytes())) {
-            // A table looks for a place from the lower bits on, and tells what stands there apart by the upper ones.
-            Some(Minted { thread, count, tick }) => {
-                let block = mix(tick >> 16 ^ thread << (64 - THREAD_BITS) ^ count >> BLOCK << 32);
-                self.of_minted = Some(block >> BLOCK << BLOCK ^ count & ((1 << BLOCK) - 1) ^ count << 57);
-            }
-            None => self.scattered.write_u128(bytes),
-        }
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.of_minted.unwrap_or_else(|| self.scattered.finish())
-    }
-}
-
-/// So many CIDs of a thread, minted in one millisecond, stand side by side, as a power of two: what fills some lines of the
-/// cache.
-const BLOCK: u32 = 6;
-
-/// The finalizer of `splitmix64`: every input has an output of its own.
-fn mix(value: u64) -> u64 {
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
-}
+/// The bits below the time.
+const MASK: u128 = (1 << RANDOM_BITS) - 1;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::collections::HashSet;
     use std::thread;
-    use std::time::{SystemTime, UNIX_EPOCH};
+    use std::time::SystemTime;
 
     use super::*;
 
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(nanos: u64) -> Moment {
+        Moment::from_nanos(nanos)
+    }
+
+    fn millis(cid: Cid) -> u128 {
+        cid.as_u128() >> 80
+    }
+
+    /// Runs on a thread that has minted nothing, as a test run with one thread may share that with others.
+    fn on_a_new_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+        thread::spawn(run).join().expect("minting does not panic")
+    }
+
     #[test]
     fn cids_increase_within_a_thread_and_differ_between_threads() {
-        let threads: Vec<_> =
-            (0..4).map(|_| thread::spawn(|| (0..50_000).map(|_| mint()).collect::<Vec<_>>())).collect();
+        let mint_many = || (0..50_000).map(|_| mint(None)).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| thread::spawn(mint_many)).collect();
         let mut all = Vec::new();
         for thread in threads {
             let minted = thread.join().expect("minting does not panic");
             assert!(minted.is_sorted_by(|a, b| a < b));
             all.extend(minted);
         }
-        all.sort_unstable();
-        assert!(all.is_sorted_by(|a, b| a < b), "no CID is minted twice");
+        let different: HashSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "no CID is minted twice");
     }
 
     #[test]
-    fn a_cid_is_greater_than_all_that_its_thread_can_have_heard_of() {
-        let last = Mutex::new(mint());
-        thread::scope(|scope| {
-            for number in 0..4 {
-                let last = &last;
-                scope.spawn(move || {
-                    for round in 0..50_000 {
-                        if number == 0 && round % 10_000 == 5_000 {
-                            // As where the clock has gone back by two milliseconds.
-                            COUNTED.fetch_max(tick_at(counter::now()) + (2 << 16), Ordering::AcqRel);
-                        }
-                        let mut last = last.lock().expect("nobody has panicked");
-                        let next = mint();
-                        assert!(next > *last, "{next} after {last}");
-                        *last = next;
-                    }
-                });
+    fn a_child_is_greater_than_its_parent_of_another_thread() {
+        let mut last = mint(None);
+        for round in 0..100 {
+            let parent = last;
+            // Each thread's clock is behind that of the one before.
+            let now = at(1_000 * SECOND - round);
+            last = on_a_new_thread(move || mint_at(now, Some(parent)));
+            assert!(last > parent, "{last} after {parent}");
+        }
+    }
+
+    #[test]
+    fn cids_increase_when_the_clock_steps_back() {
+        let [before, after, later] =
+            on_a_new_thread(|| [1_000, 900, 1_100].map(|seconds| mint_at(at(seconds * SECOND), None)));
+        assert!(after > before, "{after} after {before}");
+        assert_eq!([before, after, later].map(millis), [1_000_000, 1_000_000, 1_100_000]);
+    }
+
+    #[test]
+    fn a_parent_whose_clock_is_ahead_comes_before_its_child_and_the_next_of_the_thread() {
+        let parent: Cid = "0fffffff-ffff-7fff-bfff-fffffffffff0".parse().expect("a CID");
+        let (child, next) = on_a_new_thread(move || (mint(Some(parent)), mint(None)));
+        assert!(child > parent, "{child} after {parent}");
+        assert!(next > child, "{next} after {child}");
+    }
+
+    #[test]
+    fn a_parent_without_a_successor_does_no_harm() {
+        let parent: Cid = "ffffffff-ffff-7fff-bfff-ffffffffffff".parse().expect("a CID");
+        let mint_many = |after| (0..100).map(|_| mint(after)).collect::<Vec<_>>();
+        let (children, others) = on_a_new_thread(move || (mint_many(Some(parent)), mint_many(None)));
+        assert_eq!(children.iter().collect::<HashSet<_>>().len(), 100);
+        assert!(others.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn more_than_a_tick_holds_go_on_in_the_next() {
+        let mint_many = || (0..1_000).map(|_| mint_at(at(1_000 * SECOND), None)).collect();
+        let minted: Vec<_> = on_a_new_thread(mint_many);
+        assert!(minted.is_sorted_by(|a, b| a < b));
+        assert!(minted.iter().all(|cid| millis(*cid) == 1_000_000), "a thousand fit into a millisecond");
+    }
+
+    /// Each bit below the time is set in about half of all CIDs, whether time or distance orders them, and independently of the
+    /// CID before: 4,000 flips of a coin are outside 1,600..2,400 once in 10^36.
+    #[test]
+    fn the_bits_below_the_time_are_random() {
+        let mint_at = |seconds| number_of(mint_at(at(seconds * SECOND), None));
+        let fresh: Vec<_> = on_a_new_thread(move || (1_000..5_001).map(mint_at).collect());
+        let same_tick: Vec<_> = on_a_new_thread(move || (0..4_001).map(|_| mint_at(1)).collect());
+        let distances: Vec<_> = same_tick.windows(2).map(|pair| pair[1] - pair[0] - 1).collect();
+        let changes: Vec<_> = fresh.windows(2).map(|pair| pair[0] ^ pair[1]).collect();
+        for (numbers, bits) in [(&fresh[1..], RANDOM_BITS), (&changes, RANDOM_BITS), (&distances, STEP_BITS)]
+        {
+            for bit in 0..bits {
+                let set = numbers.iter().filter(|number| *number >> bit & 1 == 1).count();
+                assert!((1_600..2_400).contains(&set), "bit {bit} is set in {set} of 4,000");
             }
-        });
+            assert_eq!(numbers.iter().map(|n| n & MASK).collect::<HashSet<_>>().len(), numbers.len());
+        }
+    }
+
+    #[test]
+    fn random_numbers_are_used_in_the_millisecond_in_which_they_were_drawn() {
+        let mut before_fork =
+            Minter { last: 0, random: [[0; 8]; DRAWN_AT_ONCE], used: DRAWN_AT_ONCE, drawn_in: 0 };
+        before_fork.draw(1);
+        let Minter { last, random, used, drawn_in } = before_fork;
+        let mut child = Minter { last, random, used, drawn_in };
+        let draw = |minter: &mut Minter| (0..100).map(|_| minter.draw(2)).collect::<HashSet<_>>();
+        assert!(draw(&mut before_fork).is_disjoint(&draw(&mut child)));
     }
 
     #[test]
     fn a_cid_begins_with_the_time() {
-        let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-        let minted = mint().as_u128() >> 80;
-        assert!(minted >= before && minted < before + 60_000, "{minted} is about {before}");
+        let before = Moment::from(SystemTime::now()).millis();
+        let minted = u64::try_from(millis(on_a_new_thread(|| mint(None)))).expect("48 bits");
+        let after = Moment::from(SystemTime::now()).millis();
+        // The clock of this thread may be a millisecond behind one that is set.
+        assert!((before - 1..=after + 1).contains(&minted), "{before} <= {minted} <= {after}");
     }
 
     #[test]
-    fn what_is_minted_together_stands_side_by_side() {
-        let hasher = SideBySide::default();
-        let place = |cid: Cid| hasher.hash_one(cid) & 0xffff;
-        let minted: Vec<_> = (0..4_000).map(|_| mint()).collect();
-        let near = minted.windows(2).filter(|pair| place(pair[0]).abs_diff(place(pair[1])) < 64).count();
-        assert!(near > 3_500, "{near} of 3,999 stand beside the one before");
-        let different: std::collections::HashSet<_> =
-            minted.iter().map(|cid| hasher.hash_one(*cid)).collect();
-        assert_eq!(different.len(), minted.len());
-        // What another process may have minted is scattered.
-        let foreign = minted.iter().map(|cid| Uuid::from_u128(cid.as_u128() ^ 1 << 57));
-        let foreign: Vec<_> = foreign.map(|uuid| Cid::try_from(uuid).expect("it is one")).collect();
-        let near = foreign.windows(2).filter(|pair| place(pair[0]).abs_diff(place(pair[1])) < 64).count();
-        assert!(near < 500, "{near} of 3,999 stand beside the one before");
+    fn the_number_of_a_cid_is_what_it_was_composed_of() {
+        for number in [0, 1, MASK, MASK + 1, (1 << 74) - 1, 1 << 74, (1 << BITS) - 1] {
+            assert_eq!(number_of(compose(number)), number);
+        }
     }
 }

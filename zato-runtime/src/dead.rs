@@ -20,7 +20,7 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         return Err(not_dead(&found));
     }
     let first = found.invocation;
-    let again = first.again(cid::mint(), shared.config.clock.moment());
+    let again = first.again(cid::mint(Some(first.cid)), shared.config.clock.moment());
     match first.channel {
         Channel::Chain => {
             let step =
@@ -54,7 +54,8 @@ pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> 
 /// The first step of a chain that is run again.
 fn first_step(chain: &Invocation) -> Option<Invocation> {
     let (service, after) = chain.options.as_deref()?.steps.split_first()?;
-    let mut step = Invocation::root(cid::mint(), *service, chain.payload.clone(), Channel::ChainStep);
+    let mut step =
+        Invocation::root(cid::mint(Some(chain.cid)), *service, chain.payload.clone(), Channel::ChainStep);
     step.caller.clone_from(&chain.caller);
     (step.parent, step.root, step.depth) = (chain.parent, chain.root, chain.depth);
     step.called_at = chain.called_at;

@@ -29,6 +29,9 @@ pub enum Error {
     /// What the engine keeps cannot be read.
     #[error(transparent)]
     Store(#[from] StoreFault),
+    /// The operating system gives no random numbers, which CIDs are made of. Nothing was started.
+    #[error("the operating system gives no random numbers, which correlation IDs are made of: {0}")]
+    Random(#[source] std::io::Error),
     /// The runtime was started where there is no tokio.
     #[error("a runtime needs tokio: start it inside `#[tokio::main]`, or let `zato_runtime::main()` do it")]
     NoTokio,

@@ -56,7 +56,7 @@ impl Join for FanIn {
 
 impl FanIn {
     fn with_callbacks(&self, ended: Ended, step: Option<&str>) -> (Ended, Batch<Arc<Invocation>>) {
-        let callbacks = callbacks(&ended, step, |_| cid::mint());
+        let callbacks = callbacks(&ended, step, |_, group| cid::mint(Some(group)));
         if let Some(observer) = &self.observer {
             callbacks.iter().for_each(|callback| observer.entering(callback.cid, callback.channel));
         }

@@ -78,7 +78,7 @@ pub(crate) fn check<'a>(
     };
     let at = shared.config.clock.moment();
     let brings_cid = cid.is_some();
-    let cid = cid.unwrap_or_else(|| shared.mint(at));
+    let cid = cid.unwrap_or_else(|| shared.mint(at, from.map(Context::cid)));
     Ok(Checked {
         target,
         payload,

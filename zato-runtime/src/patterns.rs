@@ -29,7 +29,7 @@ pub(crate) async fn accept_group(
     let convention = caller.and_then(|caller| caller.on_failure.as_ref());
     let on_failure = resolve(shared, "failure callback", &call.on_failure, convention)?;
     let then = resolve(shared, "step", &Chosen::These(call.then.into()), None)?;
-    let cid = cid::mint();
+    let cid = cid::mint(from.map(Context::cid));
     // The name is reserved, so no service has it.
     let name = ServiceName::linked(match call.channel {
         Channel::Parallel => "zato.parallel",

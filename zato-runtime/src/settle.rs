@@ -80,7 +80,7 @@ pub(crate) fn pass(
             _ => None,
         };
         let Some(entry) = entry else { return Follows::Barred(response) };
-        let callback = invocation.callback(shared.mint(at), entry.name, response, at);
+        let callback = invocation.callback(shared.mint(at, Some(invocation.cid)), entry.name, response, at);
         let Some(service) = entry.passes(&callback) else { return Follows::Barred(callback.payload) };
         entering = Some(Entering::new(shared, callback.cid, callback.channel));
         Follows::Callback(Plain { invocation: Arc::new(callback), service })
@@ -188,17 +188,20 @@ fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
 /// The invocations that follow from an outcome: the next step of a chain, or callbacks.
 fn follow_ups(shared: &Shared, ended: &Ended) -> Batch<Arc<Invocation>> {
     if ended.invocation.channel != Channel::ChainStep {
-        return callbacks(ended, None, |at| shared.mint(at));
+        return callbacks(ended, None, |at, target| shared.mint(at, Some(target)));
     }
-    let next = |response: &Payload| ended.invocation.next_step(cid::mint(), response.clone(), ended.ended_at);
-    ended.outcome.payload().and_then(next).map(Arc::new).into_iter().collect()
+    let step = &ended.invocation;
+    let next = |response: &Payload| {
+        step.next_step(cid::mint(Some(step.cid)), response.clone(), ended.ended_at).map(Arc::new)
+    };
+    ended.outcome.payload().and_then(next).into_iter().collect()
 }
 
 /// The invocations that carry an outcome to those who are to receive it. `step` is the one that ended a chain.
 pub(crate) fn callbacks(
     ended: &Ended,
     step: Option<&str>,
-    mint: impl Fn(Moment) -> Cid,
+    mint: impl Fn(Moment, Cid) -> Cid,
 ) -> Batch<Arc<Invocation>> {
     let invocation = &ended.invocation;
     let (names, payload) = match &ended.outcome {
@@ -210,7 +213,9 @@ pub(crate) fn callbacks(
         return Batch::new();
     }
     let at = ended.ended_at;
-    let callback = |name: &ServiceName, payload| Arc::new(invocation.callback(mint(at), *name, payload, at));
+    let callback = |name: &ServiceName, payload| {
+        Arc::new(invocation.callback(mint(at, invocation.cid), *name, payload, at))
+    };
     match &names[..] {
         [name] => Batch::from_buf([callback(name, payload)]),
         names => names.iter().map(|name| callback(name, payload.clone())).collect(),

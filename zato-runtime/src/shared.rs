@@ -62,9 +62,10 @@ impl Shared {
         }
     }
 
-    /// A new CID, at a time that the clock has just told: to read it again costs more than all else about a CID.
-    pub(crate) fn mint(&self, now: Moment) -> Cid {
-        if self.config.clock.is_a_tests() { cid::mint() } else { cid::mint_at(now) }
+    /// Returns a new CID, greater than `after`. `now` is the clock's, just read: to read it again costs more than everything
+    /// else about a CID.
+    pub(crate) fn mint(&self, now: Moment, after: Option<Cid>) -> Cid {
+        if self.config.clock.is_a_tests() { cid::mint(after) } else { cid::mint_at(now, after) }
     }
 
     /// Where an invocation stands; `None` if it is not held.

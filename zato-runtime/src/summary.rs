@@ -258,7 +258,7 @@ mod tests {
         };
         let at = std::time::SystemTime::UNIX_EPOCH.into();
         let service = ServiceName::linked("a.b");
-        Member { cid: crate::cid::mint(), service, told, attempts: 1, started_at: Some(at), ended_at: at }
+        Member { cid: crate::cid::mint(None), service, told, attempts: 1, started_at: Some(at), ended_at: at }
     }
 
     fn read(summary: Summary) -> Vec<Value> {

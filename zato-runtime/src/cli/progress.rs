@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_refused_and_comes_again_is_counted_once() {
         let (counts, channel) = (Counts::default(), Channel::InvokeAsyncCallback);
-        let [refused, taken] = [mint(), mint()];
+        let [refused, taken] = [mint(None), mint(None)];
         counts.entering(refused, channel);
         counts.refused(refused, channel);
         counts.entering(taken, channel);

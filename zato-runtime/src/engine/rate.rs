@@ -3,39 +3,30 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 use zato_core::Rate;
 
 /// Says whether one more may start. `100/s` lets a hundred start at once where none has for a second, and then one
 /// every ten milliseconds.
+///
+/// The generic cell rate algorithm: each start moves `arrival` on by one period from now or from where it is, and no start
+/// may find it more than a burst ahead of now. It is asked under the engine's lock. Now is tokio's, which a test may pause.
+#[derive(Debug)]
 pub(super) struct Limiter {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>,
-    began: Instant,
-}
-
-/// Time since the limiter was made, on tokio's clock, which a test may pause.
-#[derive(Debug, Clone)]
-struct Ticks(Instant);
-
-impl Clock for Ticks {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
+    /// The time between two starts at the full rate.
+    period: Duration,
+    /// How far ahead of now `arrival` may be: one period less than a burst takes.
+    ahead: Duration,
+    /// The theoretical arrival time of the next start; written by [`Limiter::take`].
+    arrival: Instant,
 }
 
 impl Limiter {
     /// None where the rate is finer than a nanosecond, which is no limit.
     pub(super) fn new(rate: Rate) -> Option<Self> {
-        let burst = NonZeroU32::new(rate.starts)?;
-        let quota = Quota::with_period(rate.per / rate.starts)?.allow_burst(burst);
-        let began = Instant::now();
-        Some(Self { limiter: RateLimiter::direct_with_clock(quota, Ticks(began)), began })
+        let burst = NonZeroU32::new(rate.starts)?.get();
+        let period = rate.per / burst;
+        (!period.is_zero()).then(|| Self { period, ahead: period * (burst - 1), arrival: Instant::now() })
     }
 
     /// Counts one that starts.
@@ -43,13 +34,41 @@ impl Limiter {
     /// # Errors
     ///
     /// When the next may start, if none may now.
-    pub(super) fn take(&self) -> Result<(), Instant> {
-        self.limiter.check().map_err(|not_before| self.began + not_before.earliest_possible())
+    pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
+        let arrival = self.arrival.max(now);
+        if arrival - now > self.ahead {
+            return Err(arrival - self.ahead);
+        }
+        self.arrival = arrival.checked_add(self.period).unwrap_or(arrival);
+        Ok(())
     }
 }
 
-impl std::fmt::Debug for Limiter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Limiter").field("began", &self.began).finish_non_exhaustive()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_may_start_at_once_and_then_one_a_period() {
+        let mut limiter = Limiter::new(Rate { starts: 4, per: Duration::from_secs(1) }).expect("a limit");
+        let (period, nanosecond) = (Duration::from_millis(250), Duration::from_nanos(1));
+        let mut now = Instant::now();
+        for _ in 0..4 {
+            assert_eq!(limiter.take(now), Ok(()));
+        }
+        for _ in 0..3 {
+            let next = now + period;
+            assert_eq!(limiter.take(now), Err(next));
+            assert_eq!(limiter.take(next - nanosecond), Err(next));
+            assert_eq!(limiter.take(next), Ok(()));
+            now = next;
+        }
+        now += Duration::from_mins(1);
+        assert_eq!((0..10).filter(|_| limiter.take(now).is_ok()).count(), 4, "idle time does not save up");
+    }
+
+    #[test]
+    fn a_rate_finer_than_the_clock_is_no_limit() {
+        assert!(Limiter::new(Rate { starts: u32::MAX, per: Duration::from_nanos(1) }).is_none());
     }
 }

@@ -187,7 +187,7 @@ mod tests {
             let (text, ended_at) = (index.to_string(), Moment::from(std::time::SystemTime::UNIX_EPOCH));
             let (service, told) =
                 (ServiceName::linked("a"), summary::Told::Response(Kind::Text, text.as_bytes()));
-            let member = Member { cid: mint(), service, told, attempts: 1, started_at: None, ended_at };
+            let member = Member { cid: mint(None), service, told, attempts: 1, started_at: None, ended_at };
             untold.push(slot(*index), &member);
         }
         untold
@@ -195,7 +195,7 @@ mod tests {
 
     /// The responses of a group of six, as told in these parts.
     fn told(parts: impl Fn(Cid) -> Vec<Untold>) -> Option<Vec<String>> {
-        let (group, groups) = (mint(), Mutex::<Groups>::default());
+        let (group, groups) = (mint(None), Mutex::<Groups>::default());
         lock(&groups).enter(group, 6);
         let mut lasts: Vec<_> = parts(group).into_iter().map(|part| Groups::leave(&groups, part).0).collect();
         let last = lasts.pop().flatten().expect("the last part is the last");

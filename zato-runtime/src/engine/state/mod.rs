@@ -7,9 +7,7 @@
 //! be below the root, and what runs a root again stands beside it.
 //!
 //! **A ticket and a lease say where what they are for stands.** Its number is what they are checked by, so what waits
-//! or runs is looked up by its CID when it comes and when it goes, and not in between. CIDs that this process has
-//! minted one after the other stand side by side in the table (`cid::SideBySide`): they come and go together. Others
-//! cannot be made up to do so.
+//! or runs is looked up by its CID when it comes and when it goes, and not in between.
 
 #![cfg_attr(
     not(feature = "sqlite"),

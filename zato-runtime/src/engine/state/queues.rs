@@ -277,7 +277,7 @@ impl Queues {
     /// Counts one that starts; a service whose rate is used up waits until it is not.
     fn takes_rate(&mut self, service: u32) -> bool {
         let queue = self.of_mut(service);
-        match queue.limiter.as_ref().map_or(Ok(()), Limiter::take) {
+        match queue.limiter.as_mut().map_or(Ok(()), |limiter| limiter.take(Instant::now())) {
             Ok(()) => true,
             Err(until) => {
                 queue.is_limited = true;
