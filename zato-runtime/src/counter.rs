@@ -34,42 +34,38 @@ thread_local! {
 /// Returns the time of day.
 #[inline]
 pub(crate) fn now() -> Moment {
-    let (now, compared) = read(COMPARED.get(), || COUNTER.raw(), SystemTime::now);
-    if let Some(compared) = compared {
-        COMPARED.set(compared);
-    }
-    now
+    COMPARED.with(|compared| read(compared, || COUNTER.raw(), SystemTime::now))
 }
 
-/// Returns the time, and what the thread remembers from now on if that has changed.
 #[inline]
 fn read(
-    compared: Option<Compared>,
+    compared: &Cell<Option<Compared>>,
     counter: impl Fn() -> u64,
     wall: impl FnOnce() -> SystemTime,
-) -> (Moment, Option<Option<Compared>>) {
+) -> Moment {
     let before = counter();
-    // A counter that has gone back, as between processors that do not agree, gives an enormous difference.
-    if let Some(last) = compared
-        && let passed = COUNTER.delta_as_nanos(last.counter, before)
+    // A counter that has gone back, as between processors that do not agree, is compared again.
+    if let Some(last) = compared.get()
         && before >= last.counter
+        && let passed = COUNTER.delta_as_nanos(last.counter, before)
         && passed < COMPARED_EVERY
     {
-        return (Moment::from_nanos(last.wall + passed), None);
+        return Moment::from_nanos(last.wall + passed);
     }
-    compare(before, counter, wall)
+    compare(compared, before, counter, wall)
 }
 
 #[cold]
 fn compare(
+    compared: &Cell<Option<Compared>>,
     before: u64,
     counter: impl Fn() -> u64,
     wall: impl FnOnce() -> SystemTime,
-) -> (Moment, Option<Option<Compared>>) {
+) -> Moment {
     let now = Moment::from(wall());
     let took = COUNTER.delta_as_nanos(before, counter());
-    let compared = (took <= MAX_COMPARISON).then_some(Compared { counter: before, wall: now.nanos() });
-    (now, Some(compared))
+    compared.set((took <= MAX_COMPARISON).then_some(Compared { counter: before, wall: now.nanos() }));
+    now
 }
 
 #[cfg(test)]
@@ -77,6 +73,8 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
 
     /// The time between two readings of the wall clock, whenever the thread is descheduled.
     #[test]
@@ -91,54 +89,45 @@ mod tests {
         }
     }
 
-    /// Counter readings and a wall clock as a test says, in nanoseconds.
-    fn read_at(compared: Option<Compared>, counter: [u64; 2], wall: u64) -> (u64, Option<Option<Compared>>) {
+    /// Reads the time where the counter and the wall clock say what a test says, in nanoseconds.
+    fn read_at(compared: &Cell<Option<Compared>>, counter: [u64; 2], wall: u64) -> u64 {
+        // The counter's unit is the processor's: find the reading that is so many nanoseconds after zero.
         let raw_of = |nanos: u64| {
-            // The counter's unit is the processor's: find the reading that is so many nanoseconds after zero.
             (0..64).rev().fold(0_u64, |raw, bit| {
                 let next = raw | 1 << bit;
                 if COUNTER.delta_as_nanos(0, next) <= nanos { next } else { raw }
             })
         };
         let readings = Cell::new(0);
-        let counter = || {
-            let raw = raw_of(counter[readings.get()]);
-            readings.set(1);
-            raw
-        };
-        let (now, compared) = read(compared, counter, || UNIX_EPOCH + Duration::from_nanos(wall));
-        (now.nanos(), compared)
+        let counter = || raw_of(counter[readings.replace(1)]);
+        read(compared, counter, || UNIX_EPOCH + Duration::from_nanos(wall)).nanos()
     }
 
     #[test]
     fn it_follows_a_wall_clock_that_is_set() {
-        let start = 1_000_000_000;
-        let (now, compared) = read_at(None, [start, start + 100], 500 * start);
-        let compared = compared.expect("it is compared first");
-        assert_eq!(now, 500 * start);
-        let (now, again) = read_at(compared, [start + 500_000, 0], 0);
-        assert!(again.is_none() && now.abs_diff(500 * start + 500_000) < 10, "the counter alone: {now}");
-        for set_to in [400 * start, 600 * start] {
-            let (now, again) = read_at(compared, [start + 1_100_000, start + 1_100_100], set_to);
-            assert_eq!(now, set_to);
-            assert!(again.flatten().is_some_and(|again| again.wall == set_to));
+        let compared = Cell::new(None);
+        assert_eq!(read_at(&compared, [SECOND, SECOND + 100], 500 * SECOND), 500 * SECOND);
+        let told = read_at(&compared, [SECOND + 500_000, 0], 0);
+        assert!(told.abs_diff(500 * SECOND + 500_000) < 10, "the counter alone says {told}");
+        for (round, set_to) in [(2, 400 * SECOND), (4, 600 * SECOND)] {
+            let at = SECOND + round * COMPARED_EVERY;
+            assert_eq!(read_at(&compared, [at, at + 100], set_to), set_to);
+            assert!(compared.get().is_some_and(|compared| compared.wall == set_to));
         }
     }
 
     #[test]
     fn a_thread_that_was_descheduled_in_a_comparison_compares_again() {
-        let start = 1_000_000_000;
-        let (now, compared) = read_at(None, [start, start + 50_000_000], 500 * start);
-        assert_eq!(now, 500 * start);
-        assert!(compared.expect("it is compared first").is_none(), "it does not rely on this comparison");
+        let compared = Cell::new(None);
+        assert_eq!(read_at(&compared, [SECOND, SECOND + 50_000_000], 500 * SECOND), 500 * SECOND);
+        assert!(compared.get().is_none(), "it does not rely on this comparison");
     }
 
     #[test]
     fn a_counter_that_goes_back_is_compared_again() {
-        let start = 1_000_000_000;
-        let compared = read_at(None, [start, start], 500 * start).1.expect("it is compared first");
-        let (now, again) = read_at(compared, [start - 1_000, start - 900], 500 * start + 1);
-        assert_eq!(now, 500 * start + 1);
-        assert!(again.flatten().is_some());
+        let compared = Cell::new(None);
+        read_at(&compared, [SECOND, SECOND], 500 * SECOND);
+        assert_eq!(read_at(&compared, [SECOND - 1_000, SECOND - 900], 500 * SECOND + 1), 500 * SECOND + 1);
+        assert!(compared.get().is_some_and(|compared| compared.wall == 500 * SECOND + 1));
     }
 }
