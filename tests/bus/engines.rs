@@ -240,6 +240,7 @@ fn again(delivery: &Delivery, at: Option<SystemTime>) -> Verdict {
         started_at: delivery.started_at.into(),
         ended_at: delivery.started_at.into(),
         error: "not yet".into(),
+        code: None,
         counts: at.is_some(),
     };
     Verdict::Again { at, tried }

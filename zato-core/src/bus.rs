@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
-use crate::{CallError, Cancellation, Channel, Cid, Context, OptionError, Options, Payload, WriteError};
+use crate::{
+    CallError, Cancellation, Channel, Cid, Context, Labels, OptionError, Options, Payload, WriteError,
+};
 
 /// The way from a context or a runtime's handle into the bus. Implemented by the runtime.
 pub trait Bus: Send + Sync {
@@ -70,6 +72,8 @@ pub struct Admission {
     pub new_root: bool,
     /// The CID that it is to run under; a new one where there is none.
     pub cid: Option<Cid>,
+    /// The labels that it attaches, beside those that it inherits.
+    pub labels: Labels,
     /// The first option that it cannot be made with.
     pub refused: Option<OptionError>,
 }
@@ -90,6 +94,10 @@ pub struct GroupCall<'a> {
     pub callbacks: Chosen<'a>,
     /// Who is told if the group ends in anything but `Completed`.
     pub on_failure: Chosen<'a>,
+    /// The labels of the group and of all its members, beside those that they inherit.
+    pub labels: Labels,
+    /// The first option that it cannot be made with.
+    pub refused: Option<OptionError>,
 }
 
 impl<'a> GroupCall<'a> {
@@ -97,7 +105,15 @@ impl<'a> GroupCall<'a> {
     pub fn new(channel: Channel, calls: Vec<Call<'a>>) -> Self {
         let (then, on_target) = (Vec::new(), Vec::new());
         let none = || Chosen::These(Box::default());
-        Self { channel, calls, then, on_target, callbacks: none(), on_failure: none() }
+        let (labels, refused) = (Labels::default(), None);
+        Self { channel, calls, then, on_target, callbacks: none(), on_failure: none(), labels, refused }
+    }
+
+    /// Attaches a label, or notes that it cannot be.
+    pub fn label(&mut self, name: &str, value: String) {
+        if let Err(error) = self.labels.set(name, value) {
+            self.refused.get_or_insert(error.into());
+        }
     }
 }
 
@@ -135,6 +151,14 @@ impl<'a> Call<'a> {
     /// The options, to be changed.
     pub fn options(&mut self) -> &mut Options {
         self.options.get_or_insert_default()
+    }
+
+    /// Attaches a label, or notes that it cannot be.
+    pub fn label(&mut self, name: &str, value: String) {
+        let admission = self.admission();
+        if let Err(error) = admission.labels.set(name, value) {
+            admission.refused.get_or_insert(error.into());
+        }
     }
 
     /// Sets an option, or notes that it cannot be.

@@ -166,13 +166,25 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
+    /// Attaches a label, by which the invocation can be found and grouped later: a name of at most 64 bytes (ASCII letters,
+    /// digits, `.`, `_`, `-` and `/`) with a value of at most 256 bytes without control characters.
+    ///
+    /// Repeatable; the same name again replaces its value. All that the invocation makes inherits its labels, callbacks
+    /// included, so a child has those of its caller and its own: 16 at the most, else the call is an error.
+    #[expect(clippy::needless_pass_by_value, reason = "a number is passed as it is, and so is a text")]
+    pub fn label(mut self, name: impl AsRef<str>, value: impl ToString) -> Self {
+        self.made.call.label(name.as_ref(), value.to_string());
+        self
+    }
+
     /// Runs under this CID instead of a new one; [`CallError::CidTaken`] if the engine holds it already.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.made.call.admission().cid = Some(cid);
         self
     }
 
-    /// Starts a causal tree of its own, with a depth of its own, and without the caller's deadline.
+    /// Starts a causal tree of its own, with a depth of its own, and without the caller's deadline and labels: attach again
+    /// with [`label`](Self::label) what the new tree is to keep.
     pub fn new_root(mut self) -> Self {
         self.made.call.admission().new_root = true;
         self

@@ -80,6 +80,17 @@ impl<'a, R> Chain<'a, R> {
         self.group.call.on_failure.without_convention();
         self
     }
+
+    /// Attaches a label, by which the chain can be found and grouped later: a name of at most 64 bytes (ASCII letters,
+    /// digits, `.`, `_`, `-` and `/`) with a value of at most 256 bytes without control characters.
+    ///
+    /// Repeatable; the same name again replaces its value. All its steps have it too, beside what they inherit from
+    /// the caller: 16 at the most, else the call is an error.
+    #[expect(clippy::needless_pass_by_value, reason = "a number is passed as it is, and so is a text")]
+    pub fn label(mut self, name: impl AsRef<str>, value: impl ToString) -> Self {
+        self.group.call.label(name.as_ref(), value.to_string());
+        self
+    }
 }
 
 impl<'a, R> IntoFuture for Chain<'a, R> {

@@ -12,7 +12,7 @@ use crate::chain::Chain;
 use crate::group::{FanOut, Parallel};
 use crate::invoke_all::InvokeAll;
 use crate::target::{FromReply, Target};
-use crate::{Channel, Cid, Desk, Handler, Invocation, Payload};
+use crate::{Channel, Cid, Desk, Handler, Invocation, Labels, Payload};
 
 /// One attempt of one invocation, as its handler sees it.
 ///
@@ -100,6 +100,12 @@ impl Context {
     /// The request as it came.
     pub fn payload(&self) -> &Payload {
         &self.invocation.payload
+    }
+
+    /// The labels of this invocation: those of the invocation whose handler made it, and those that its call attached
+    /// with `.label(name, value)`. What this handler invokes inherits them, and so do callbacks.
+    pub fn labels(&self) -> &Labels {
+        &self.invocation.labels
     }
 
     /// The number of this run of the handler, from 1.

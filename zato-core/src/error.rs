@@ -183,6 +183,14 @@ impl CallError {
             _ => true,
         }
     }
+
+    /// The failure's code, where a synchronous call ended in a failure to which its handler gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Ended { outcome, .. } => outcome.code(),
+            _ => None,
+        }
+    }
 }
 
 /// What is not known after the store has failed.

@@ -33,6 +33,7 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub struct Failure {
     error: Box<dyn Error + Send + Sync>,
     then: Then,
+    code: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,24 +50,48 @@ struct AskedToWait(Duration);
 impl Failure {
     /// A failure with this text (or error) after which another attempt may succeed.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { error: error.into(), then: Then::Again }
+        Self { error: error.into(), then: Then::Again, code: None }
     }
 
     /// A failure that no further attempt can mend: the invocation ends as `Failed` at once.
     pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { error: error.into(), then: Then::Never }
+        Self { error: error.into(), then: Then::Never, code: None }
     }
 
     /// A failure after which another attempt is to be made once `delay` has passed, instead of when the
     /// service's backoff says. [`because`](Self::because) gives it a reason.
     pub fn retry_after(delay: Duration) -> Self {
-        Self { error: Box::new(AskedToWait(delay)), then: Then::After(delay) }
+        Self { error: Box::new(AskedToWait(delay)), then: Then::After(delay), code: None }
     }
 
     /// The same decision with this error as its reason.
     #[must_use]
     pub fn because(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { error: error.into(), ..self }
+    }
+
+    /// The same failure with a code, by which failures are grouped: one of few, such as `card.declined`, and never a
+    /// text that differs from one failure to the next.
+    ///
+    /// The code goes where the error goes: to failure callbacks, to the rows of a fan-out, to dead letters and their log
+    /// line. A handler that fails because a synchronous call failed passes on that call's code, unless it has one of its
+    /// own. A code is never an error: what is longer than 64 bytes is cut off, white space and control characters become
+    /// `_`, and an empty code is none.
+    ///
+    /// ```
+    /// use zato_core::Failure;
+    ///
+    /// let failure = Failure::permanent("the card ending in 4242 was declined").code("card.declined");
+    /// assert_eq!(failure.error_code(), Some("card.declined"));
+    /// ```
+    #[must_use]
+    pub fn code(self, code: impl AsRef<str>) -> Self {
+        Self { code: cleaned(code.as_ref()), ..self }
+    }
+
+    /// The code that [`code`](Self::code) has set.
+    pub fn error_code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// Whether no further attempt is to be made.
@@ -88,12 +113,25 @@ impl Failure {
     }
 }
 
+/// The longest code in bytes.
+const MAX_CODE: usize = 64;
+
+/// A code that is safe to show, to log and to group by.
+fn cleaned(code: &str) -> Option<Box<str>> {
+    let code = code.trim();
+    let code = &code[..code.floor_char_boundary(MAX_CODE)];
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    (!code.is_empty()).then(|| code.replace(is_odd, "_").into_boxed_str())
+}
+
 /// Any error means *try again*, except a [`CallError`], which knows.
 #[diagnostic::do_not_recommend]
 impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        let permanent = (&error as &dyn Any).downcast_ref::<CallError>().is_some_and(CallError::is_permanent);
-        Self { error: Box::new(error), then: if permanent { Then::Never } else { Then::Again } }
+        let call = (&error as &dyn Any).downcast_ref::<CallError>();
+        let permanent = call.is_some_and(CallError::is_permanent);
+        let code = call.and_then(CallError::code).map(Into::into);
+        Self { error: Box::new(error), then: if permanent { Then::Never } else { Then::Again }, code }
     }
 }
 
@@ -116,6 +154,35 @@ impl fmt::Display for Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failure").field("error", &self.error).field("then", &self.then).finish()
+        f.debug_struct("Failure")
+            .field("error", &self.error)
+            .field("then", &self.then)
+            .field("code", &self.code)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_short_and_safe_to_show() {
+        let code = |code: &str| Failure::new("no").code(code).error_code().map(str::to_owned);
+        assert_eq!(code("card.declined").as_deref(), Some("card.declined"));
+        assert_eq!(code(" card\tdeclined\n").as_deref(), Some("card_declined"));
+        assert_eq!(code("a\u{0}b\u{2028}c").as_deref(), Some("a_b_c"));
+        assert_eq!((code(""), code(" \n ")), (None, None));
+        assert_eq!(code(&"x".repeat(65)), Some("x".repeat(64)));
+        // A character is not cut in half.
+        assert_eq!(code(&"\u{e9}".repeat(33)), Some("\u{e9}".repeat(32)));
+        assert_eq!(code(&format!("x{}", "\u{e9}".repeat(33))).map(|code| code.len()), Some(63));
+    }
+
+    #[test]
+    fn a_code_stays_whatever_is_said_after_it() {
+        let failure = Failure::retry_after(Duration::from_secs(1)).code("busy").because("the line is busy");
+        assert_eq!((failure.error_code(), failure.delay()), (Some("busy"), Some(Duration::from_secs(1))));
+        assert_eq!(failure.code("down").error_code(), Some("down"));
     }
 }

@@ -77,6 +77,17 @@ impl<'a> Parallel<'a> {
         self.group.call.on_target.push(callback.name());
         self
     }
+
+    /// Attaches a label, by which the group can be found and grouped later: a name of at most 64 bytes (ASCII letters,
+    /// digits, `.`, `_`, `-` and `/`) with a value of at most 256 bytes without control characters.
+    ///
+    /// Repeatable; the same name again replaces its value. All members have it too, beside what they inherit from the
+    /// caller: 16 at the most, else the call is an error.
+    #[expect(clippy::needless_pass_by_value, reason = "a number is passed as it is, and so is a text")]
+    pub fn label(mut self, name: impl AsRef<str>, value: impl ToString) -> Self {
+        self.group.call.label(name.as_ref(), value.to_string());
+        self
+    }
 }
 
 impl<'a> FanOut<'a> {
@@ -99,6 +110,17 @@ impl<'a> FanOut<'a> {
     /// The service that receives all outcomes, once, when the last target has ended. Repeatable.
     pub fn on_final(mut self, callback: impl Named<'a>) -> Self {
         self.group.call.callbacks.add(callback.name());
+        self
+    }
+
+    /// Attaches a label, by which the group can be found and grouped later: a name of at most 64 bytes (ASCII letters,
+    /// digits, `.`, `_`, `-` and `/`) with a value of at most 256 bytes without control characters.
+    ///
+    /// Repeatable; the same name again replaces its value. All members have it too, beside what they inherit from the
+    /// caller: 16 at the most, else the call is an error.
+    #[expect(clippy::needless_pass_by_value, reason = "a number is passed as it is, and so is a text")]
+    pub fn label(mut self, name: impl AsRef<str>, value: impl ToString) -> Self {
+        self.group.call.label(name.as_ref(), value.to_string());
         self
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::{Cid, Moment, Options, Payload, ServiceName};
+use crate::{Cid, Labels, Moment, Options, Payload, ServiceName};
 
 /// One request to one service. Made by intake (and, for callbacks, by settle), never changed afterwards.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Invocation {
     pub deadline: Option<Moment>,
     /// What its call asked for; none where it asked for nothing.
     pub options: Option<Box<Options>>,
+    /// The labels that its call attached, and those of the invocation whose handler made it.
+    pub labels: Labels,
     /// The place in a group that its outcome fills, if it fills one.
     pub slot: Option<Slot>,
     /// Who receives its response; for a step of a chain, the steps after it.
@@ -82,6 +84,7 @@ impl Invocation {
             depth: 0,
             deadline: None,
             options: None,
+            labels: Labels::default(),
             slot: None,
             callbacks: Names::new(),
             on_failure: Names::new(),
@@ -128,6 +131,7 @@ impl Invocation {
             root: self.root,
             depth: self.depth + 1,
             deadline: self.deadline,
+            labels: self.labels.clone(),
             ..Self::root_at(cid, service, payload, channel, called_at)
         }
     }

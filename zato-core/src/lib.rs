@@ -40,7 +40,7 @@
 //!
 //! # Layout
 //!
-//! From the lowest layer to the highest: [`Cid`], [`Payload`], [`Outcome`] and [`Invocation`] are what travels;
+//! From the lowest layer to the highest: [`Cid`], [`Labels`], [`Payload`], [`Outcome`] and [`Invocation`] are what travels;
 //! [`CallError`] and [`Failure`] are how calls and handlers fail; [`Settings`] and [`Resource`] are what a
 //! service's attribute and fields say; [`bus`] is what a runtime must offer, and [`Context`] hands it to
 //! handlers; [`Service`] and [`Registration`] tie a type to its name.
@@ -50,6 +50,7 @@ mod service_name;
 mod moment;
 mod settings;
 mod cid;
+mod labels;
 mod options;
 mod payload;
 mod outcome;
@@ -83,6 +84,7 @@ pub use group::{FanOut, Parallel};
 pub use handle::Handle;
 pub use invocation::{Channel, Invocation, Names, Slot};
 pub use invoke_all::InvokeAll;
+pub use labels::{LabelError, Labels, LabelsIter};
 pub use moment::Moment;
 pub use name::{MAX_NAME, Origin};
 pub use options::{IntoBackoff, MAX_KEY, OptionError, Options, When};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Backoff, Cid, ServiceName};
+use crate::{Backoff, Cid, LabelError, ServiceName};
 
 /// What one invocation asks for; what it does not say comes from its service, or from the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -99,6 +99,9 @@ pub enum OptionError {
         /// Its length in bytes.
         bytes: usize,
     },
+    /// A label that an invocation cannot have.
+    #[error(transparent)]
+    Label(#[from] LabelError),
     /// A backoff that is none.
     #[error("`.backoff(\"{0}\")` is no backoff: write `5s` for a fixed wait, or `1s..2m` for one that grows")]
     Backoff(String),

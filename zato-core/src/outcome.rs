@@ -34,12 +34,25 @@ pub struct Ending {
     pub error: Box<str>,
     /// Whether the same invocation made again would end the same way.
     pub permanent: bool,
+    /// The failure's code. Boxed twice, as few have one: an outcome is as large as a payload.
+    code: Option<Box<Box<str>>>,
 }
 
 impl Ending {
     /// An ending with this error.
     pub fn new(error: impl Into<Box<str>>, permanent: bool) -> Self {
-        Self { error: error.into(), permanent }
+        Self { error: error.into(), permanent, code: None }
+    }
+
+    /// The same ending with this code.
+    #[must_use]
+    pub fn with_code(self, code: Option<Box<str>>) -> Self {
+        Self { code: code.map(Box::new), ..self }
+    }
+
+    /// The code that the handler gave its failure with [`Failure::code`](crate::Failure::code).
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref().map(|code| &**code)
     }
 }
 
@@ -97,6 +110,11 @@ impl Outcome {
         }
     }
 
+    /// The failure's code, if it ended in anything but success and the handler gave one.
+    pub fn code(&self) -> Option<&str> {
+        self.ending()?.code()
+    }
+
     /// The error's text, if it ended in anything but success.
     pub fn error(&self) -> Option<&str> {
         self.ending().map(|ending| &*ending.error)
@@ -146,6 +164,9 @@ pub struct FailureReport {
     pub outcome: String,
     /// The error's text, with its causes.
     pub error: String,
+    /// The code that the handler gave its failure with [`Failure::code`](crate::Failure::code); `null` if it gave none.
+    #[serde(default)]
+    pub code: Option<String>,
     /// How many attempts were made.
     pub attempts: u32,
     /// The request as text; `null` where it is not UTF-8, or left out.
@@ -183,6 +204,7 @@ impl FailureReport {
             step: None,
             outcome: outcome.name().to_owned(),
             error: outcome.error().unwrap_or_default().to_owned(),
+            code: outcome.code().map(str::to_owned),
             attempts,
             payload: text.map(str::to_owned),
             payload_base64: (!omitted && text.is_none()).then(|| request.to_string()),
@@ -190,5 +212,16 @@ impl FailureReport {
             started_at,
             ended_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Outcomes are moved with everything that ends.
+    #[test]
+    fn an_outcome_is_as_large_as_a_payload() {
+        assert_eq!(size_of::<Outcome>(), size_of::<Payload>());
     }
 }

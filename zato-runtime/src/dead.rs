@@ -59,6 +59,7 @@ fn first_step(chain: &Invocation) -> Option<Invocation> {
     step.caller.clone_from(&chain.caller);
     (step.parent, step.root, step.depth) = (chain.parent, chain.root, chain.depth);
     step.called_at = chain.called_at;
+    step.labels.clone_from(&chain.labels);
     step.slot = Some(Slot { group: chain.cid, index: 0 });
     step.callbacks = after.iter().copied().collect();
     Some(step)

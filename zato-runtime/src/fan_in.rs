@@ -71,6 +71,7 @@ fn of_chain(chain: &Invocation, step: &Ended) -> Outcome {
     let number = steps - after.len();
     step.outcome.clone().because(|ending| {
         let error = format!("step {number} of {steps}, `{service}` ({cid}): {}", ending.error);
-        Ending::new(error, ending.permanent)
+        let code = ending.code().map(Into::into);
+        Ending::new(error, ending.permanent).with_code(code)
     })
 }

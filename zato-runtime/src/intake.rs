@@ -8,7 +8,8 @@ use smallvec::smallvec;
 use tokio::sync::oneshot;
 use zato_core::bus::{Admission, Call, Chosen, Step};
 use zato_core::{
-    CallError, Channel, Cid, Context, Invocation, Moment, Names, Options, Outcome, Payload, ServiceName, When,
+    CallError, Channel, Cid, Context, Invocation, Labels, Moment, Names, OptionError, Options, Outcome,
+    Payload, ServiceName, When,
 };
 
 use crate::engine::{Accepted, Express, PlainCall, PlainMember, Refused};
@@ -28,6 +29,8 @@ pub(crate) struct Checked<'a> {
     at: Moment,
     brings_cid: bool,
     new_root: bool,
+    /// The labels that the call attaches, beside those that it inherits.
+    pub(crate) labels: Labels,
     options: Option<Box<Options>>,
 }
 
@@ -46,7 +49,7 @@ pub(crate) fn check<'a>(
         return Err(over(context));
     }
     let target = find(shared, "target", &call.target)?;
-    let Admission { new_root, cid, refused, .. } =
+    let Admission { new_root, cid, labels, refused, .. } =
         call.admission.map_or_else(Admission::default, |admission| *admission);
     if let Some(refused) = refused {
         return Err(refused.into());
@@ -88,6 +91,7 @@ pub(crate) fn check<'a>(
         at,
         brings_cid,
         new_root,
+        labels,
         options: call.options,
     })
 }
@@ -97,7 +101,7 @@ impl Checked<'_> {
     ///
     /// # Errors
     ///
-    /// [`CallError`] if the tree is too deep, or it would be due after its deadline.
+    /// [`CallError`] if the tree is too deep, it has too many labels, or it would be due after its deadline.
     pub(crate) fn invocation(
         self,
         shared: &Shared,
@@ -113,6 +117,10 @@ impl Checked<'_> {
             invocation.root = cid;
             invocation.depth = 0;
             invocation.deadline = None;
+            invocation.labels = Labels::default();
+        }
+        if !self.labels.is_empty() {
+            invocation.labels = invocation.labels.and(&self.labels).map_err(OptionError::from)?;
         }
         if invocation.depth > shared.config.max_depth {
             return Err(CallError::TooDeep {
@@ -131,7 +139,7 @@ impl Checked<'_> {
 
     /// The number of its service, if it asks for nothing but to be run. It is one from outside.
     pub(crate) fn passes(&self) -> Option<u32> {
-        let asks = self.brings_cid || self.options.is_some();
+        let asks = self.brings_cid || self.options.is_some() || !self.labels.is_empty();
         let is_plain = self.target.is_plain && !asks;
         (is_plain && self.callbacks.len() <= 1 && self.on_failure.len() <= 1).then_some(self.target.number)
     }

@@ -4,7 +4,9 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 
 use zato_core::bus::{Chosen, GroupCall};
-use zato_core::{CallError, Channel, Cid, Context, Invocation, Options, Payload, ServiceName, Slot};
+use zato_core::{
+    CallError, Channel, Cid, Context, Invocation, OptionError, Options, Payload, ServiceName, Slot,
+};
 
 use crate::cid;
 use crate::engine::{Express, PlainMember};
@@ -21,6 +23,9 @@ pub(crate) async fn accept_group(
     from: Option<&Context>,
     call: GroupCall<'_>,
 ) -> Result<Cid, CallError> {
+    if let Some(refused) = call.refused {
+        return Err(refused.into());
+    }
     let on_target = resolve(shared, "target's callback", &Chosen::These(call.on_target.into()), None)?;
     let caller = from.and_then(|context| shared.registry.get(context.service()));
     let convention = caller.and_then(|caller| caller.callback.as_ref());
@@ -42,10 +47,12 @@ pub(crate) async fn accept_group(
     };
     group.called_at = shared.config.clock.moment();
     (group.callbacks, group.on_failure) = (callbacks, on_failure);
+    group.labels = group.labels.and(&call.labels).map_err(OptionError::from)?;
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
     let is_chain = call.channel == Channel::Chain;
     let channel = if is_chain { Channel::ChainStep } else { Channel::InvokeAsync };
-    let passes = from.is_none() && !is_chain && on_target.len() <= 1;
+    let passes = from.is_none() && !is_chain && on_target.len() <= 1 && group.labels.is_empty();
+    let labels = call.labels;
     let (mut express, mut plain) = (shared.engine.express().filter(|_| passes), Vec::new());
     let mut members: Vec<Arc<Invocation>> = Vec::new();
     if express.is_some() {
@@ -54,7 +61,10 @@ pub(crate) async fn accept_group(
         members.reserve_exact(call.calls.len());
     }
     for (index, call) in (0..count).zip(call.calls) {
-        let checked = check(shared, from, call, channel)?;
+        let mut checked = check(shared, from, call, channel)?;
+        if !labels.is_empty() {
+            checked.labels = labels.and(&checked.labels).map_err(OptionError::from)?;
+        }
         if let Some(service) = express.and(checked.passes()) {
             plain.push(checked.member(service, on_target.first().copied()));
             continue;

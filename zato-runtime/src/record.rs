@@ -127,6 +127,8 @@ pub struct Progress {
     pub next_at: Option<SystemTime>,
     /// How often its process died during an attempt.
     pub losses: u32,
+    /// How many such deaths end it as `Lost`, as was recorded when it was accepted; none where that was not known then.
+    pub max_losses: Option<u32>,
 }
 
 /// How many attempts of an invocation are remembered one by one.
@@ -143,6 +145,8 @@ pub struct Tried {
     pub ended_at: SystemTime,
     /// What it brought.
     pub error: Box<str>,
+    /// The code that its handler gave the failure.
+    pub code: Option<Box<str>>,
     /// Whether it ended by itself, and so counts.
     pub counts: bool,
 }

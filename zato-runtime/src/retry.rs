@@ -11,7 +11,7 @@ pub(crate) enum Brought {
     /// The handler returned `Ok`, and this is its response.
     Completed(Payload),
     /// The handler returned `Err`.
-    Failed { error: String, permanent: bool, delay: Option<Duration> },
+    Failed { error: String, code: Option<Box<str>>, permanent: bool, delay: Option<Duration> },
     /// The request cannot be read; the handler did not run.
     Undecodable(String),
     /// The response cannot be written.
@@ -33,6 +33,7 @@ impl From<Reply> for Brought {
             Reply::Completed(response) => Self::Completed(response),
             Reply::Failed(failure) => Self::Failed {
                 error: failure.to_string(),
+                code: failure.error_code().map(Into::into),
                 permanent: failure.is_permanent(),
                 delay: failure.delay(),
             },
@@ -60,6 +61,14 @@ impl Brought {
             error.push_str(" ... (cut off)");
         }
         error
+    }
+
+    /// The code that the handler gave its failure.
+    fn take_code(&mut self) -> Option<Box<str>> {
+        match self {
+            Self::Failed { code, .. } => code.take(),
+            _ => None,
+        }
     }
 }
 
@@ -107,31 +116,31 @@ pub(crate) enum Decision {
     End(Outcome),
     /// Another attempt at some time, because of this error; at none where the one that is over was interrupted by a
     /// shutdown: not in this process then, and it does not count.
-    Again { at: Option<SystemTime>, error: String },
+    Again { at: Option<SystemTime>, error: String, code: Option<Box<str>> },
 }
 
 /// What follows from what an attempt brought.
-pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, brought: Brought) -> Decision {
+pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, mut brought: Brought) -> Decision {
     let error = brought.error(standing.service);
-    let end =
-        |outcome: fn(Ending) -> Outcome, permanent| Decision::End(outcome(Ending::new(&*error, permanent)));
+    let code = brought.take_code();
+    let end = |outcome: fn(Ending) -> Outcome, error: String, code, permanent| {
+        Decision::End(outcome(Ending::new(error, permanent).with_code(code)))
+    };
     match brought {
         Brought::Completed(response) => Decision::End(completed(response, policy.max_payload)),
-        Brought::Stopped(_) => {
-            let error = format!("it was cancelled, and {error}");
-            Decision::End(Outcome::Cancelled(Ending::new(error, false)))
-        }
+        Brought::Stopped(_) => end(Outcome::Cancelled, format!("it was cancelled, and {error}"), code, false),
         _ if standing.is_cancelled => {
-            let error = format!("it was cancelled, and ended so: {error}");
-            Decision::End(Outcome::Cancelled(Ending::new(error, false)))
+            end(Outcome::Cancelled, format!("it was cancelled, and ended so: {error}"), code, false)
         }
-        Brought::Undecodable(_) => end(Outcome::Undecodable, true),
-        Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => end(Outcome::Failed, true),
-        Brought::Failed { .. } if standing.is_interrupted => Decision::Again { at: None, error },
-        Brought::Failed { delay, .. } => again(policy, standing, Outcome::Failed, error, delay),
-        Brought::Panic(_) => again(policy, standing, Outcome::Failed, error, None),
-        Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, error, None),
-        Brought::DeadlinePassed => end(Outcome::TimedOut, false),
+        Brought::Undecodable(_) => end(Outcome::Undecodable, error, code, true),
+        Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => {
+            end(Outcome::Failed, error, code, true)
+        }
+        Brought::Failed { .. } if standing.is_interrupted => Decision::Again { at: None, error, code },
+        Brought::Failed { delay, .. } => again(policy, standing, Outcome::Failed, (error, code), delay),
+        Brought::Panic(_) => again(policy, standing, Outcome::Failed, (error, code), None),
+        Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, (error, code), None),
+        Brought::DeadlinePassed => end(Outcome::TimedOut, error, code, false),
     }
 }
 
@@ -140,27 +149,25 @@ fn again(
     policy: &Policy,
     standing: Standing<'_>,
     outcome: fn(Ending) -> Outcome,
-    error: String,
+    (error, code): (String, Option<Box<str>>),
     delay: Option<Duration>,
 ) -> Decision {
     let (failed, Some(most)) = (standing.failed, policy.max_attempts) else {
-        return Decision::End(outcome(Ending::new(error, false)));
+        return Decision::End(outcome(Ending::new(error, false).with_code(code)));
     };
     if failed >= most {
         let hint = if most == 1 { "; set `max_attempts` to have it tried again" } else { "" };
-        return Decision::End(outcome(Ending::new(
-            format!("{error} (attempt {failed} of {most}{hint})"),
-            false,
-        )));
+        let error = format!("{error} (attempt {failed} of {most}{hint})");
+        return Decision::End(outcome(Ending::new(error, false).with_code(code)));
     }
     let wait = delay.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance)).min(MAX_WAIT);
     match (standing.now.checked_add(wait), policy.deadline) {
-        (Some(at), None) => Decision::Again { at: Some(at), error },
-        (Some(at), Some(deadline)) if at < deadline => Decision::Again { at: Some(at), error },
+        (Some(at), None) => Decision::Again { at: Some(at), error, code },
+        (Some(at), Some(deadline)) if at < deadline => Decision::Again { at: Some(at), error, code },
         _ => {
             let error =
                 format!("{error} (attempt {failed} of {most}; the next would come after the deadline)");
-            Decision::End(Outcome::Failed(Ending::new(error, false)))
+            Decision::End(Outcome::Failed(Ending::new(error, false).with_code(code)))
         }
     }
 }
@@ -320,7 +327,7 @@ mod tests {
             };
             decide(&policy(1), standing, brought)
         };
-        let again = Decision::Again { at: None, error: "told to stop".to_owned() };
+        let again = Decision::Again { at: None, error: "told to stop".to_owned(), code: None };
         assert_eq!(interrupted(failed(Failure::new("told to stop"))), again);
         for brought in
             [failed(Failure::permanent("no")), Brought::Panic("no".into()), Brought::TimedOut(SECOND)]

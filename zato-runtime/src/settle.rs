@@ -110,20 +110,21 @@ pub(crate) fn again(
     shared: &Arc<Shared>,
     delivery: &Delivery,
     at: Option<SystemTime>,
-    error: String,
+    (error, code): (String, Option<Box<str>>),
     lingers: bool,
 ) -> Batch<Delivery> {
     let (cid, service, attempt) = (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
     if let Some(at) = at {
-        tracing::warn!(%cid, service, attempt, error, next = rfc3339(at), "failed, and will be tried again");
+        tracing::warn!(%cid, service, attempt, error, code, next = rfc3339(at), "failed, and will be tried again");
     } else {
-        tracing::info!(%cid, service, attempt, error, "interrupted by the shutdown");
+        tracing::info!(%cid, service, attempt, error, code, "interrupted by the shutdown");
     }
     let tried = Tried {
         number: attempt,
         started_at: delivery.started_at.into(),
         ended_at: shared.config.clock.now(),
         error: error.into_boxed_str(),
+        code,
         counts: at.is_some(),
     };
     record(shared, (delivery.id(), delivery.lease), Verdict::Again { at, tried }, Told::default(), lingers)
@@ -170,9 +171,9 @@ fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
     // Logged first: a door that has heard of the last end may end the program.
     if let (Some(ended), true) = (told.dead, settled.is_some()) {
         let Ended { invocation, outcome, .. } = &*ended;
-        let (cid, service, error) = (invocation.cid, &*invocation.service, outcome.error());
-        let outcome = outcome.name();
-        tracing::error!(%cid, service, outcome, error, "ended without a failure callback");
+        let (cid, service) = (invocation.cid, &*invocation.service);
+        let (outcome, error, code) = (outcome.name(), outcome.error(), outcome.code());
+        tracing::error!(%cid, service, outcome, error, code, "ended without a failure callback");
     }
     if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
         match settled {

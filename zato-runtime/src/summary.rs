@@ -162,6 +162,10 @@ impl Summary {
                 write_text(json, outcome.name());
                 json.push_str(r#","error":"#);
                 write_text(json, outcome.error().unwrap_or_default());
+                if let Some(code) = outcome.code() {
+                    json.push_str(r#","code":"#);
+                    write_text(json, code);
+                }
             }
         }
         let millis = (attempts, started_at.map(Moment::millis), ended_at.millis());
@@ -278,8 +282,9 @@ mod tests {
             Outcome::Completed(Payload::bytes(vec![0xff])),
             Outcome::Completed(Payload::bytes("text")),
             Outcome::Failed(Ending::new("no such order", true)),
+            Outcome::Failed(Ending::new("no", false).with_code(Some("card.\"declined\"".into()))),
         ]);
-        let (first, rest) = rows.split_first().expect("six rows");
+        let (first, rest) = rows.split_first().expect("seven rows");
         assert_eq!(first["service"], "a.b");
         assert_eq!(first["attempts"], 1);
         assert_eq!(first["started_at"], "1970-01-01T00:00:00.000Z");
@@ -289,7 +294,8 @@ mod tests {
         assert_eq!(rest[2]["response_base64"], "/w==");
         assert_eq!(rest[3]["response"], "text");
         assert_eq!((&rest[4]["ok"], &rest[4]["error"]), (&json!(false), &json!("no such order")));
-        assert!(rest[4].get("response").is_none());
+        assert!(rest[4].get("response").is_none() && rest[4].get("code").is_none());
+        assert_eq!(rest[5]["code"], "card.\"declined\"");
     }
 
     #[test]

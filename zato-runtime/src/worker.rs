@@ -296,7 +296,7 @@ impl Workers {
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
             Decision::End(outcome) => settle(&self.shared, delivery, outcome, lingers),
-            Decision::Again { at, error } => again(&self.shared, &delivery, at, error, lingers),
+            Decision::Again { at, error, code } => again(&self.shared, &delivery, at, (error, code), lingers),
         }
     }
 

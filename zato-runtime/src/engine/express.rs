@@ -8,7 +8,7 @@ use zato_core::{Channel, Cid, Invocation, Moment, Names, Payload, ServiceName, S
 use crate::record::{AttemptId, Delivery, Ended};
 
 /// An invocation that asks for nothing but to be run: of a service without limits, due at once, without a deadline,
-/// options, a group, or somebody who waits for it.
+/// options, labels, a group, or somebody who waits for it.
 #[derive(Debug, Clone)]
 pub struct Plain {
     /// What to run.
@@ -22,6 +22,7 @@ impl Plain {
     #[inline]
     pub fn is_one(invocation: &Invocation) -> bool {
         matches!(invocation, Invocation { due: None, deadline: None, options: None, slot: None, .. })
+            && invocation.labels.is_empty()
     }
 }
 

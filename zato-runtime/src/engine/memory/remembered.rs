@@ -366,12 +366,13 @@ mod tests {
             of(9, &|one| one.callbacks = [name, name].into_iter().collect(), "g"),
             of(10, &|one| one.options = Some(Box::default()), "h"),
             of(11, &|one| one.payload = Payload::text("x".repeat(5_000)), "i"),
-            of(12, &|_| {}, "the last"),
+            of(12, &|one| one.labels = [("customer".into(), "42".into())].into_iter().collect(), "j"),
+            of(13, &|_| {}, "the last"),
         ];
         let mut remembered = Remembered::new(all.len(), usize::MAX, Duration::MAX);
         let numbers: Vec<_> = all.iter().map(|one| remembered.push_one(one.clone())).collect();
         let rows = remembered.heads.iter().filter(|head| matches!(head.stands, Stands::Row(_))).count();
-        assert_eq!((rows, remembered.whole.len()), (9, 3));
+        assert_eq!((rows, remembered.whole.len()), (9, 4));
         for (kept, number) in numbers.iter().enumerate() {
             let shown = |ended: &Ended| {
                 let response = ended.outcome.payload().map(Payload::to_string);
@@ -382,6 +383,6 @@ mod tests {
             remembered.take(*number);
         }
         assert_eq!((remembered.bytes, remembered.count, remembered.whole.len()), (0, 0, 0));
-        assert!(remembered.get(numbers[11]).is_none());
+        assert!(remembered.get(numbers[12]).is_none());
     }
 }

@@ -28,7 +28,8 @@ impl Completed<'_> {
         let Invocation { due: None, options: None, callbacks, on_failure, payload, .. } = invocation else {
             return false;
         };
-        callbacks.len() <= 1 && on_failure.len() <= 1 && payload.len().max(response.len()) <= FEW_BYTES
+        let is_plain = invocation.labels.is_empty() && callbacks.len() <= 1 && on_failure.len() <= 1;
+        is_plain && payload.len().max(response.len()) <= FEW_BYTES
     }
 
     /// What is told of it to its group.

@@ -256,7 +256,8 @@ mod tests {
         let mut store = Store::new();
         let tried = |next_at| {
             let error = "told to stop".into();
-            let tried = Tried { number: 1, started_at: at(1), ended_at: at(2), error, counts: false };
+            let tried =
+                Tried { number: 1, started_at: at(1), ended_at: at(2), error, code: None, counts: false };
             Progress::and(None, tried, next_at)
         };
         let later = SystemTime::now() + Duration::from_mins(1);

@@ -6,35 +6,49 @@ use std::time::SystemTime;
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
 use super::changing::Changing;
-use super::insert::As;
+use super::insert::{As, Limits};
 use crate::record::{AttemptId, Ended, Key, Progress};
 
 /// A change. Made again after those that came with it, it changes nothing: of a transaction that has failed it need not
 /// be known whether it reached the disk.
 #[derive(Debug)]
 pub(super) enum Change {
-    Accepted { number: u64, invocation: Arc<Invocation>, priority: i8, accepted: As, hidden_by: Option<Cid> },
+    Accepted {
+        number: u64,
+        invocation: Arc<Invocation>,
+        limits: Limits,
+        accepted: As,
+        hidden_by: Option<Cid>,
+    },
     Started(AttemptId, Moment),
     Again(Cid, Box<Progress>),
     HasKey(Cid),
     Cancelled(Cid, bool),
     Ended(Arc<Ended>),
     EndedInside(Arc<Ended>, u64),
-    RunAgain { first: Cid, again: Cid },
+    RunAgain {
+        first: Cid,
+        again: Cid,
+    },
     Discarded(Cid),
     Paused(ServiceName, bool),
-    Key { service: ServiceName, key: Key, cid: Cid, at: SystemTime },
+    Key {
+        service: ServiceName,
+        key: Key,
+        cid: Cid,
+        at: SystemTime,
+    },
 }
 
 impl Change {
     /// Makes the change. `is_repeated` where it may have been made already.
     pub(super) fn make(&self, rows: &mut Changing<'_>, is_repeated: bool) -> rusqlite::Result<()> {
         match self {
-            Self::Accepted { number, invocation, priority, accepted, hidden_by } => {
+            Self::Accepted { number, invocation, limits, accepted, hidden_by } => {
                 if is_repeated && super::lookups::exists(rows.connection, invocation.cid)? {
                     return Ok(());
                 }
-                rows.accepted(*number, invocation, *priority, *accepted, *hidden_by)
+                rows.accepted(*number, invocation, *limits, *accepted, *hidden_by)
             }
             Self::Started(id, at) => rows.started(id.cid, id.number, *at).map(drop),
             Self::Again(cid, progress) => rows.again(*cid, progress).map(drop),

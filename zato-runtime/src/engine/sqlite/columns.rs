@@ -7,7 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, Type};
 use zato_core::{Cid, Ending, Invocation, Moment, Options, Outcome, Payload, ServiceName, Slot};
 
 use super::codec::{self, CancelNote, ReadChannel, ReadCid, ReadKind, ReadOutcome, ReadTime, State};
-use super::json::{ReadNames, ReadOptions, ReadTried};
+use super::json::{ReadHeaders, ReadNames, ReadOptions, ReadTried};
 use super::names::NamesOf;
 use crate::record::{Ended, Progress};
 
@@ -15,8 +15,9 @@ use crate::record::{Ended, Progress};
 macro_rules! columns {
     () => {
         "accept, cid, state, service, channel, caller, parent, root, depth, called_at, due, deadline, slot_group, \
-         slot_index, callbacks, on_failure, options, payload_kind, payload, attempts, behind, failed, next_at, tried, \
-         losses, cancel, hidden_by, in_lane, started_at, ended_at, outcome, permanent, error, response_kind, response, again"
+         slot_index, callbacks, on_failure, options, headers, payload_kind, payload, attempts, behind, failed, next_at, \
+         tried, losses, max_losses, cancel, hidden_by, in_lane, started_at, ended_at, outcome, permanent, error, code, \
+         response_kind, response, again"
     };
 }
 pub(super) use columns;
@@ -43,6 +44,8 @@ pub(crate) struct LiveRow {
     pub(crate) attempts: u32,
     /// What became of those that were over when it last came to wait again; none where it never did.
     pub(crate) progress: Option<Arc<Progress>>,
+    /// How many deaths of its process end it as `Lost`; none where that was not known when it was accepted.
+    pub(crate) max_losses: Option<u32>,
     /// Whether it is to stop.
     pub(crate) cancel: CancelNote,
     /// Whether it stands behind another that has its concurrency key.
@@ -128,7 +131,8 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
     let state = columns.next()?;
     let invocation = Arc::new(invocation(columns, cid, names)?);
     let attempts = columns.next()?;
-    let progress = progress(columns)?.map(Arc::new);
+    let (progress, max_losses) = progress(columns)?;
+    let progress = progress.map(Arc::new);
     let cancel = columns.next()?;
     let hidden_by = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
     let is_behind = columns.next::<Option<bool>>()?.unwrap_or_default();
@@ -147,7 +151,17 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
             return Ok(Stored::Ended(EndedRow { number, ended: Arc::new(ended), again, hidden_by }));
         }
     };
-    Ok(Stored::Live(LiveRow { number, invocation, stands, attempts, progress, cancel, is_behind, hidden_by }))
+    Ok(Stored::Live(LiveRow {
+        number,
+        invocation,
+        stands,
+        attempts,
+        progress,
+        max_losses,
+        cancel,
+        is_behind,
+        hidden_by,
+    }))
 }
 
 fn invocation(columns: &mut Columns<'_, '_>, cid: Cid, names: &NamesOf<'_>) -> rusqlite::Result<Invocation> {
@@ -173,6 +187,7 @@ fn invocation(columns: &mut Columns<'_, '_>, cid: Cid, names: &NamesOf<'_>) -> r
     invocation.on_failure = columns.next::<Option<ReadNames>>()?.unwrap_or_default().0;
     let options: Option<Options> = columns.next::<Option<ReadOptions>>()?.map(|read| read.0);
     invocation.options = options.map(Box::new);
+    invocation.labels = columns.next::<Option<ReadHeaders>>()?.unwrap_or_default().labels;
     let kind = columns.next()?;
     invocation.payload = payload(columns, kind)?;
     Ok(invocation)
@@ -183,26 +198,31 @@ fn payload(columns: &mut Columns<'_, '_>, kind: ReadKind) -> rusqlite::Result<Pa
     codec::payload(kind, bytes).ok_or_else(|| columns.fault("a payload that is not of its kind"))
 }
 
-fn progress(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Option<Progress>> {
+/// What became of earlier attempts, and how many deaths of its process end the invocation.
+fn progress(columns: &mut Columns<'_, '_>) -> rusqlite::Result<(Option<Progress>, Option<u32>)> {
     let behind: Option<u32> = columns.next()?;
     let failed = columns.next()?;
     let next_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0);
     let tried = columns.next::<Option<ReadTried>>()?.unwrap_or_default().0;
     let losses = columns.next()?;
-    Ok(behind.map(|attempts| Progress { attempts, failed, tried, next_at, losses }))
+    let max_losses = columns.next()?;
+    let progress = behind.map(|attempts| Progress { attempts, failed, tried, next_at, losses, max_losses });
+    Ok((progress, max_losses))
 }
 
 fn outcome(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Outcome> {
     let outcome = columns.next()?;
     let permanent: Option<bool> = columns.next()?;
     let error: Option<Box<str>> = columns.next()?;
+    let code = columns.next()?;
     let kind: Option<ReadKind> = columns.next()?;
     match (outcome, kind) {
         (ReadOutcome::Completed, Some(kind)) => Ok(Outcome::Completed(payload(columns, kind)?)),
         (ReadOutcome::Completed, None) => Err(columns.fault("it completed without a response")),
         (ReadOutcome::Otherwise(of), _) => {
             columns.next += 1;
-            Ok(of(Ending::new(error.unwrap_or_default(), permanent.unwrap_or_default())))
+            let ending = Ending::new(error.unwrap_or_default(), permanent.unwrap_or_default());
+            Ok(of(ending.with_code(code)))
         }
     }
 }

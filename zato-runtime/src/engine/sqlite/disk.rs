@@ -11,7 +11,7 @@ use zato_core::{Cid, Moment, ServiceName};
 use super::batch::{After, Together};
 use super::change::Change;
 use super::columns::{Stands, Stored};
-use super::insert::As;
+use super::insert::{As, Limits};
 use super::reader::Reader;
 use super::restart::left;
 use super::{line, lookups};
@@ -156,14 +156,15 @@ impl Store for Disk {
     const WRITES_DOWN: bool = true;
 
     fn accepted(&mut self, accepted: Accepted<'_>) {
-        let Accepted { number, invocation, is_group, hidden_by, priority, is_behind } = accepted;
+        let Accepted { number, invocation, is_group, hidden_by, priority, max_losses, is_behind } = accepted;
+        let limits = Limits { priority, max_losses };
         let accepted = match (is_group, is_behind) {
             (true, _) => As::Open,
             (_, true) => As::Behind,
             _ => As::Waiting,
         };
         let invocation = invocation.clone();
-        self.push(Change::Accepted { number, invocation, priority, accepted, hidden_by });
+        self.push(Change::Accepted { number, invocation, limits, accepted, hidden_by });
     }
 
     fn started(&mut self, id: AttemptId, at: Moment) {

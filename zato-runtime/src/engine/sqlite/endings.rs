@@ -40,6 +40,7 @@ impl Changing<'_> {
             end.response,
             end.permanent,
             end.error,
+            end.code,
             before.map(|before| before.attempts),
             before.map_or(0, |before| before.failed),
             before.and_then(|before| before.next_at).map(codec::time),
@@ -53,7 +54,8 @@ impl Changing<'_> {
             let sql = concat!(
                 "UPDATE invocation SET ",
                 completed!(),
-                ", permanent = ?9, error = ?10, behind = ?11, failed = ?12, next_at = ?13, tried = ?14, losses = ?15
+                ", permanent = ?9, error = ?10, code = ?11, behind = ?12, failed = ?13, next_at = ?14, tried = ?15,
+                losses = ?16
                 WHERE cid = ?1 AND state < 3"
             );
             self.change(sql, params)?
@@ -71,6 +73,7 @@ pub(super) struct End<'a> {
     pub(super) outcome: Option<i64>,
     pub(super) permanent: Option<bool>,
     pub(super) error: Option<&'a str>,
+    pub(super) code: Option<&'a str>,
     pub(super) response_kind: Option<i64>,
     pub(super) response: Option<&'a [u8]>,
 }
@@ -84,6 +87,7 @@ impl<'a> End<'a> {
             outcome: Some(known(codec::outcome(outcome))?),
             permanent: ending.map(|ending| ending.permanent),
             error: ending.map(|ending| &*ending.error),
+            code: ending.and_then(zato_core::Ending::code),
             response_kind: response.map(codec::kind),
             response: response.map(zato_core::Payload::as_bytes),
         })

@@ -328,13 +328,19 @@ mod tests {
 
     use super::*;
     use crate::engine::sqlite::change::Change;
-    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::insert::{As, Limits};
     use crate::engine::sqlite::lookups;
     use crate::engine::sqlite::samples::{invocation, nth};
 
     fn accepted(number: u64) -> Change {
         let invocation = Arc::new(invocation(nth(number)));
-        Change::Accepted { number, invocation, priority: 0, accepted: As::Waiting, hidden_by: None }
+        Change::Accepted {
+            number,
+            invocation,
+            limits: Limits::default(),
+            accepted: As::Waiting,
+            hidden_by: None,
+        }
     }
 
     fn file() -> (tempfile::TempDir, File) {

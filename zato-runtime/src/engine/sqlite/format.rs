@@ -8,11 +8,11 @@ use super::view;
 pub(super) const APPLICATION: i32 = i32::from_be_bytes(*b"zato");
 
 /// The version of the format that this program writes.
-pub(super) const KNOWN: u32 = 1;
+pub(super) const KNOWN: u32 = 2;
 
 /// How the format came to be: the n-th step makes version n of version n - 1. A step that has been released is never
 /// changed; what is changed afterwards is a step more.
-const STEPS: [&str; KNOWN as usize] = [FIRST];
+const STEPS: [&str; KNOWN as usize] = [FIRST, SECOND];
 
 /// Version 1. No `STRICT` tables, whose files a `sqlite3` from before the end of 2021 does not open.
 const FIRST: &str = "
@@ -102,6 +102,38 @@ CREATE TABLE idempotency (
 CREATE INDEX idempotency_at ON idempotency (at);
 ";
 
+/// Version 2. A column is added without rewriting the rows; those that were there have its default.
+const SECOND: &str = "
+-- The service that this name leads to since a program called it `formerly`; NULL: the name is its own.
+ALTER TABLE service ADD COLUMN now_called INTEGER;   -- service.id
+-- What the last process that hosts the service said of it; NULL: none has, since this column was added.
+ALTER TABLE service ADD COLUMN max_losses INTEGER;
+ALTER TABLE service ADD COLUMN priority INTEGER;
+CREATE INDEX service_renamed ON service (now_called) WHERE now_called IS NOT NULL;
+
+ALTER TABLE invocation ADD COLUMN headers TEXT;        -- JSON: {labels: {name: value}}; NULL: none
+ALTER TABLE invocation ADD COLUMN code TEXT;           -- the code of the failure that ended it; NULL: none
+ALTER TABLE invocation ADD COLUMN max_losses INTEGER;  -- how many deaths of its process end it as Lost; NULL: what the
+                                                       -- process says that hosts its service
+-- Of the attempt that was started last.
+ALTER TABLE invocation ADD COLUMN begun INTEGER;       -- 1: recorded when its handler began; NULL: when it was handed out
+ALTER TABLE invocation ADD COLUMN draining INTEGER;    -- 1: it ran when a shutdown began; NULL: it did not
+
+-- How the digest came to be; 1: by an algorithm that only the program that wrote it knows.
+ALTER TABLE idempotency ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+-- What has ended under a key that lives is kept.
+CREATE INDEX idempotency_cid ON idempotency (cid);
+";
+
+/// What stands in a file of version 1 as version 2 has it, for who reads it and changes nothing in it: a view of the
+/// connection's own goes before the table of the same name. Where it was created is no matter to who reads it.
+pub(super) const FIRST_AS_SECOND: &str = "
+CREATE TEMP VIEW service AS SELECT *, NULL AS now_called, NULL AS max_losses, NULL AS priority FROM main.service;
+CREATE TEMP VIEW invocation AS
+    SELECT *, NULL AS headers, NULL AS code, NULL AS max_losses, NULL AS begun, NULL AS draining FROM main.invocation;
+CREATE TEMP VIEW idempotency AS SELECT *, 1 AS version FROM main.idempotency;
+";
+
 /// Makes the steps that the file has not made, all in one transaction, and the view anew.
 pub(super) fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     if found == KNOWN {
@@ -115,4 +147,165 @@ pub(super) fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Resu
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", KNOWN)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rusqlite::params;
+
+    use super::*;
+    use crate::engine::sqlite::codec;
+    use crate::engine::sqlite::columns::{Stands, Stored};
+    use crate::engine::sqlite::samples::{at, nth};
+    use crate::engine::sqlite::{lookups, schema};
+    use crate::found::Filter;
+
+    /// A file as version 1 wrote it: 1 waits and has options, 2 runs and was tried before, 3 is a dead letter.
+    fn first(path: &Path) {
+        let connection = Connection::open(path).expect("a new file");
+        connection.pragma_update(None, "journal_mode", "WAL").expect("a log");
+        connection.execute_batch(FIRST).expect("the first version");
+        connection.execute_batch("CREATE VIEW readable AS SELECT accept FROM invocation").expect("its view");
+        connection.pragma_update(None, "application_id", APPLICATION).expect("it is set");
+        connection.pragma_update(None, "user_version", 1).expect("it is set");
+        let names = "INSERT INTO service (name, paused) VALUES ('orders.price', 1), ('orders.charge', 0)";
+        connection.execute(names, []).expect("two services");
+        let sql = "INSERT INTO invocation (accept, cid, state, service, channel, root, depth, called_at, rank, line_at,
+                attempts, behind, failed, losses, next_at, started_at, cancel, ended_at, outcome, permanent, callbacks,
+                options, tried, error, payload_kind, payload)
+            VALUES (?1, ?2, ?3, 1, 1, ?2, 0, ?4, 0, ?4, ?5, ?6, coalesce(?6, 0), coalesce(?6, 0), ?4, ?7, 0, ?8, ?9, ?9, ?10, ?11, ?12, ?13, 1, CAST('a request' AS BLOB))";
+        let time = codec::time(at(7));
+        let row = |number: u64, state: i64| (number, codec::cid(nth(number)), state);
+        for (
+            (number, cid, state),
+            attempts,
+            behind,
+            started,
+            ended,
+            outcome,
+            callbacks,
+            options,
+            tried,
+            error,
+        ) in [
+            (
+                row(1, 0),
+                0,
+                None,
+                None,
+                None,
+                None,
+                Some(r#"["orders.charge"]"#),
+                Some(r#"{"max_losses":2}"#),
+                None,
+                None,
+            ),
+            (
+                row(2, 1),
+                2,
+                Some(1),
+                Some(time),
+                None,
+                None,
+                None,
+                None,
+                Some(r#"[{"number":1,"started_at":5,"ended_at":6,"error":"busy","counts":true}]"#),
+                None,
+            ),
+            (row(3, 4), 1, None, Some(time), Some(time), Some(1), None, None, None, Some("no such order")),
+        ] {
+            connection
+                .execute(
+                    sql,
+                    params![
+                        number, cid, state, time, attempts, behind, started, ended, outcome, callbacks,
+                        options, tried, error
+                    ],
+                )
+                .expect("a row");
+        }
+        let key = "INSERT INTO idempotency (service, name, cid, digest, at) VALUES (1, 'k', ?1, ?2, ?3)";
+        connection.execute(key, params![codec::cid(nth(1)), codec::digest(7), time]).expect("a key");
+    }
+
+    /// What stands in such a file is what was written.
+    fn is_whole(connection: &Connection) {
+        let all = lookups::list(connection, &Filter::new()).expect("they can be read");
+        assert_eq!(all.iter().map(Stored::number).collect::<Vec<_>>(), [3, 2, 1]);
+        let [Stored::Ended(dead), Stored::Live(runs), Stored::Live(waits)] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!(dead.ended.outcome.to_string(), "Failed: no such order");
+        assert_eq!(dead.ended.outcome.code(), None);
+        assert_eq!((runs.stands, runs.attempts), (Stands::Running(at(7).into()), 2));
+        let progress = runs.progress.as_deref().expect("it was tried before");
+        assert_eq!((progress.failed, progress.losses, progress.max_losses), (1, 1, None));
+        assert_eq!((&*progress.tried[0].error, progress.tried[0].code.as_deref()), ("busy", None));
+        assert_eq!((waits.stands, waits.max_losses), (Stands::Waiting, None));
+        assert_eq!(&*waits.invocation.callbacks[0], "orders.charge");
+        let options = waits.invocation.options.as_deref().expect("it has some");
+        assert_eq!(options.max_losses, Some(2));
+        assert!(waits.invocation.labels.is_empty());
+        assert_eq!(lookups::paused(connection).expect("it can be read"), [waits.invocation.service]);
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_brought_up_to_this_one() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        first(&path);
+        for _ in 0..2 {
+            let connection = schema::open(&path).expect("it opens");
+            is_whole(&connection);
+            let version: u32 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+            assert_eq!(version, KNOWN);
+            let shown = connection.query_row("SELECT code, max_losses, headers FROM readable", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            });
+            assert_eq!(shown, Ok((None::<String>, None::<u32>, None::<String>)));
+        }
+    }
+
+    /// Beside an owner of the version before, or without one: nothing is changed by a look.
+    #[test]
+    fn a_file_of_the_version_before_is_read_as_it_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        first(&path);
+        let reader = schema::open_reader(&path).expect("it opens");
+        is_whole(&reader);
+        let key = lookups::key(&reader, &zato_core::ServiceName::linked("orders.price"), "k", at(0));
+        assert_eq!(key.expect("it can be read"), Some((nth(1), 7)));
+        assert!(lookups::find(&reader, nth(2)).expect("it can be read").is_some());
+        assert_eq!(lookups::services(&reader).expect("they can be read").len(), 2);
+        drop(reader);
+        let connection = Connection::open(&path).expect("it opens");
+        let version: u32 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+        assert_eq!(version, 1);
+    }
+
+    /// A file that was brought up to this version is like one that was made by it.
+    #[test]
+    fn every_version_leads_to_the_same_columns() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let columns = |path: &Path| -> Vec<String> {
+            let connection = schema::open(path).expect("it opens");
+            let sql = "SELECT t.name || '.' || c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+                WHERE t.type IN ('table', 'view')";
+            let mut statement = connection.prepare(sql).expect("SQL");
+            let columns = statement.query_map([], |row| row.get(0)).expect("they can be read");
+            columns.collect::<Result<_, _>>().expect("they can be read")
+        };
+        let [old, new] = ["old.db", "new.db"].map(|name| directory.path().join(name));
+        first(&old);
+        let (mut old, mut new) = (columns(&old), columns(&new));
+        old.sort_unstable();
+        new.sort_unstable();
+        assert_eq!(old, new);
+        assert!(new.contains(&"invocation.max_losses".to_owned()), "{new:?}");
+    }
 }

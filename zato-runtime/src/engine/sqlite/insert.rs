@@ -14,17 +14,17 @@ use crate::record::Ended;
 macro_rules! plain {
     () => {
         "accept, cid, state, service, channel, caller, parent, root, depth, called_at, line_at, callbacks, on_failure,
-        payload_kind, payload, attempts, started_at, rank, failed, losses"
+        payload_kind, payload, attempts, started_at, rank, failed, losses, max_losses"
     };
 }
 
 macro_rules! plain_values {
     () => {
-        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20"
+        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21"
     };
 }
 
-const PLAIN: usize = 20;
+const PLAIN: usize = 21;
 
 /// How an invocation is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,22 @@ pub(crate) enum As {
     Open,
 }
 
+/// What is recorded with an invocation of what its call and its service said, so that no other process decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Limits {
+    /// Which waiting invocation of its service goes first: the higher.
+    pub(crate) priority: i8,
+    /// How many deaths of its process end it as `Lost`; none where this process does not know what its service says.
+    pub(crate) max_losses: Option<u32>,
+}
+
+/// A priority, where nothing is known of the limit.
+impl From<i8> for Limits {
+    fn from(priority: i8) -> Self {
+        Self { priority, max_losses: None }
+    }
+}
+
 impl Changing<'_> {
     /// Accepts an invocation under its accept number, which is above all others. `hidden_by` is the invocation whose
     /// attempt made it, if that did so inside a synchronous call, which is its parent then.
@@ -50,17 +66,19 @@ impl Changing<'_> {
         &mut self,
         number: u64,
         invocation: &Invocation,
-        priority: i8,
+        limits: impl Into<Limits>,
         accepted: As,
         hidden_by: Option<Cid>,
     ) -> rusqlite::Result<()> {
+        let Limits { priority, max_losses } = limits.into();
         let (state, attempts, started_at) = match accepted {
             As::Waiting | As::Behind => (State::Waiting, 0, None),
             As::Started(at) => (State::Running, 1, Some(at)),
             As::Open => (State::Open, 0, None),
         };
         let is_behind = accepted == As::Behind;
-        let stands = Stands { state, attempts, started_at, hidden_by, priority, is_behind, ended: None };
+        let stands =
+            Stands { state, attempts, started_at, hidden_by, priority, max_losses, is_behind, ended: None };
         self.insert(number, invocation, &stands)?;
         if state == State::Running {
             self.begun.insert(invocation.cid, number);
@@ -81,6 +99,7 @@ impl Changing<'_> {
             started_at: ended.started_at,
             hidden_by: None,
             priority: 0,
+            max_losses: None,
             is_behind: false,
             ended: Some(ended),
         };
@@ -129,11 +148,13 @@ impl Changing<'_> {
             -i64::from(stands.priority),
             before.map_or(0, |before| before.failed),
             before.map_or(0, |before| before.losses),
+            stands.max_losses,
             invocation.due.map(codec::time),
             invocation.deadline.map(codec::time),
             slot.map(|slot| codec::cid(slot.group)),
             slot.map(|slot| slot.index),
             options,
+            json::headers(&invocation.labels)?,
             stands.hidden_by.map(codec::cid),
             before.map(|before| before.attempts),
             before.and_then(|before| before.next_at).map(codec::time),
@@ -142,6 +163,7 @@ impl Changing<'_> {
             end.outcome,
             end.permanent,
             end.error,
+            end.code,
             end.response_kind,
             end.response,
             key_of(invocation),
@@ -157,10 +179,10 @@ impl Changing<'_> {
             let sql = concat!(
                 "INSERT INTO invocation (cancel, ",
                 plain!(),
-                ", due, deadline, slot_group, slot_index, options, hidden_by, behind, next_at, tried, ended_at, outcome,
-                permanent, error, response_kind, response, lane, in_lane, ends_at) VALUES (0, ",
+                ", due, deadline, slot_group, slot_index, options, headers, hidden_by, behind, next_at, tried, ended_at,
+                outcome, permanent, error, code, response_kind, response, lane, in_lane, ends_at) VALUES (0, ",
                 plain_values!(),
-                ", ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38)"
+                ", ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41)"
             );
             (sql, params)
         };
@@ -175,8 +197,9 @@ impl Changing<'_> {
 
 /// Whether a row says nothing beyond the columns that are said of every row.
 fn is_plain(invocation: &Invocation, stands: &Stands<'_>) -> bool {
-    let Invocation { due, deadline, slot, options, .. } = invocation;
-    let is_called_plainly = due.is_none() && deadline.is_none() && slot.is_none() && options.is_none();
+    let Invocation { due, deadline, slot, options, labels, .. } = invocation;
+    let is_called_plainly =
+        due.is_none() && deadline.is_none() && slot.is_none() && options.is_none() && labels.is_empty();
     is_called_plainly && stands.hidden_by.is_none() && !stands.is_behind && stands.ended.is_none()
 }
 
@@ -187,6 +210,7 @@ struct Stands<'a> {
     started_at: Option<Moment>,
     hidden_by: Option<Cid>,
     priority: i8,
+    max_losses: Option<u32>,
     /// Whether another has its concurrency key.
     is_behind: bool,
     ended: Option<&'a Ended>,
@@ -265,6 +289,7 @@ mod tests {
                 started_at: started_at.filter(|_| attempts > 0).map(Into::into),
                 hidden_by: None,
                 priority: 3,
+                max_losses: Some(4),
                 is_behind: false,
                 ended: None,
             };

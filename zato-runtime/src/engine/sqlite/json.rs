@@ -1,11 +1,12 @@
-//! What stands in the file as JSON: names, options, and attempts that are over. What a later version adds is ignored.
+//! What is stored in the file as JSON: names, options, headers, and attempts that are over. What a later version adds is ignored.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use zato_core::{Backoff, Cid, Names, Options, ServiceName, When};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use zato_core::{Backoff, Cid, Labels, Names, Options, ServiceName, When};
 
 use super::codec::time;
 use crate::record::Tried;
@@ -71,6 +72,39 @@ impl FromSql for ReadOptions {
     }
 }
 
+/// What stands in the column `headers`: an object; `None` where there is nothing to write.
+pub(super) fn headers(labels: &Labels) -> rusqlite::Result<Option<String>> {
+    if labels.is_empty() {
+        return Ok(None);
+    }
+    write(&WrittenHeaders { labels }).map(Some)
+}
+
+/// The headers as they are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ReadHeaders {
+    #[serde(deserialize_with = "read_labels")]
+    pub(super) labels: Labels,
+}
+
+impl FromSql for ReadHeaders {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        read(value)
+    }
+}
+
+/// Headers as they stand in the file.
+#[derive(Debug, Serialize)]
+struct WrittenHeaders<'a> {
+    labels: &'a Labels,
+}
+
+fn read_labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
+    let labels = BTreeMap::<Box<str>, Box<str>>::deserialize(deserializer)?;
+    Ok(labels.into_iter().collect())
+}
+
 /// Attempts that are over as a JSON list; `None` where there are none.
 pub(super) fn tried(tried: &[Tried]) -> rusqlite::Result<Option<String>> {
     if tried.is_empty() {
@@ -81,6 +115,7 @@ pub(super) fn tried(tried: &[Tried]) -> rusqlite::Result<Option<String>> {
         started_at: time(tried.started_at),
         ended_at: time(tried.ended_at),
         error: Cow::Borrowed(&tried.error),
+        code: tried.code.as_deref().map(Cow::Borrowed),
         counts: tried.counts,
     });
     write(&written.collect::<Vec<_>>()).map(Some)
@@ -98,6 +133,7 @@ impl FromSql for ReadTried {
             started_at: at(written.started_at),
             ended_at: at(written.ended_at),
             error: written.error.into(),
+            code: written.code.map(Into::into),
             counts: written.counts,
         });
         Ok(Self(tried.collect()))
@@ -193,6 +229,8 @@ struct WrittenTried<'a> {
     started_at: i64,
     ended_at: i64,
     error: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Cow<'a, str>>,
     counts: bool,
 }
 
@@ -276,6 +314,7 @@ mod tests {
             started_at: SystemTime::UNIX_EPOCH,
             ended_at: SystemTime::UNIX_EPOCH,
             error: "no".into(),
+            code: None,
             counts: true,
         };
         let many = vec![one; MAX_TRIED];

@@ -38,14 +38,14 @@
 //! ended lingered. Calls of earlier attempts are not noted: they are the children of the invocation in the file,
 //! compared by what they are.
 //!
-//! **The file.** `application_id` is `zato`, `user_version` the format (1); steps go forward only (`format.rs`), a
-//! newer file is refused. `PATH.lock` holds the owner's pid under a lock of the operating system.
+//! **The file.** `application_id` is `zato`, `user_version` the format (2); steps go forward only (`format.rs`), a
+//! newer file is refused, and one of the version before is read as it is by who only reads. `PATH.lock` holds the owner's pid under a lock of the operating system.
 //!
 //! | table | a row is |
 //! |---|---|
-//! | `service` | a service that was ever named: `id`, `name`, `paused` |
-//! | `invocation` | one invocation from its acceptance on, changed in place: `accept` (its number, the key), `cid`, `state` (0 waiting, 1 running, 2 open group, 3 ended, 4 dead letter), what was asked for, where it stands in line (`rank`, `line_at`, `lane`, `in_lane`, `ends_at`), what became of attempts (`attempts`, `failed`, `losses`, `tried`, `next_at`), how it ended |
-//! | `idempotency` | a key that lives: `service`, `name`, the first `cid`, a digest, `at` |
+//! | `service` | a name that a service ever had: `id`, `name`, `paused`, the service that it leads to since a rename (`now_called`), what its host said of it last (`max_losses`, `priority`) |
+//! | `invocation` | one invocation from its acceptance on, changed in place: `accept` (its number, the key), `cid`, `state` (0 waiting, 1 running, 2 open group, 3 ended, 4 dead letter), what was asked for, where it stands in line (`rank`, `line_at`, `lane`, `in_lane`, `ends_at`), what became of attempts (`attempts`, `failed`, `losses`, `max_losses`, `tried`, `next_at`, `begun`, `draining`), how it ended (`outcome`, `code`, ..), its labels (`headers`) |
+//! | `idempotency` | a key that lives: `service`, `name`, the first `cid`, a digest and how that came to be (`version`), `at` |
 //!
 //! Indexes: `cid`; `parent`, `root`, `slot_group`, `hidden_by` where there is one; what has not ended by `(state,
 //! accept)`; what waits by its place in line, its lane, when it ends; dead letters. The view `readable` shows all of

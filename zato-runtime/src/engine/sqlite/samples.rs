@@ -11,7 +11,8 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 use tempfile::TempDir;
 use uuid::{Builder, Uuid};
 use zato_core::{
-    Backoff, Channel, Cid, Ending, Invocation, Names, Options, Outcome, Payload, ServiceName, Slot, When,
+    Backoff, Channel, Cid, Ending, Invocation, Labels, Names, Options, Outcome, Payload, ServiceName, Slot,
+    When,
 };
 
 use super::rows::Rows;
@@ -195,7 +196,7 @@ pub(super) fn any_invocation() -> impl Strategy<Value = Invocation> {
     let what = (any_cid(), any_name(), any_payload(), any_channel(), of(any_name()));
     let place = (of(any_cid()), any_cid(), any::<u32>(), of((any_cid(), any::<u32>())));
     let times = (any_time(), of(any_time()), of(any_time()));
-    let rest = (of(any_options()), any_names(), any_names());
+    let rest = (of(any_options()), any_names(), any_names(), any_labels());
     (what, place, times, rest).prop_map(|(what, place, times, rest)| {
         let mut invocation = Invocation::root(what.0, what.1, what.2, what.3);
         invocation.caller = what.4;
@@ -205,18 +206,28 @@ pub(super) fn any_invocation() -> impl Strategy<Value = Invocation> {
         invocation.due = times.1.map(Into::into);
         invocation.deadline = times.2.map(Into::into);
         invocation.options = rest.0.map(Box::new);
-        (invocation.callbacks, invocation.on_failure) = (rest.1, rest.2);
+        (invocation.callbacks, invocation.on_failure, invocation.labels) = (rest.1, rest.2, rest.3);
         invocation
     })
 }
 
+fn any_code() -> impl Strategy<Value = Option<Box<str>>> {
+    of(any::<String>().prop_map(Into::into))
+}
+
+fn any_labels() -> impl Strategy<Value = Labels> {
+    vec(("[a-z./_-]{1,9}", any::<String>()), 0..4)
+        .prop_map(|labels| labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+}
+
 fn any_tried() -> impl Strategy<Value = Tried> {
-    let all = (any::<u32>(), any_time(), any_time(), any::<String>(), any::<bool>());
-    all.prop_map(|(number, started_at, ended_at, error, counts)| Tried {
+    let all = (any::<u32>(), any_time(), any_time(), any::<String>(), any_code(), any::<bool>());
+    all.prop_map(|(number, started_at, ended_at, error, code, counts)| Tried {
         number,
         started_at,
         ended_at,
         error: error.into(),
+        code,
         counts,
     })
 }
@@ -229,12 +240,15 @@ pub(super) fn any_progress() -> impl Strategy<Value = Progress> {
         tried,
         next_at,
         losses,
+        max_losses: None,
     })
 }
 
 pub(super) fn any_outcome() -> impl Strategy<Value = Outcome> {
-    let ending =
-        || (any::<String>(), any::<bool>()).prop_map(|(error, permanent)| Ending::new(error, permanent));
+    let ending = || {
+        let all = (any::<String>(), any_code(), any::<bool>());
+        all.prop_map(|(error, code, permanent)| Ending::new(error, permanent).with_code(code))
+    };
     prop_oneof![
         any_payload().prop_map(Outcome::Completed),
         ending().prop_map(Outcome::Failed),

@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::format::{APPLICATION, KNOWN, migrate};
+use super::format::{APPLICATION, FIRST_AS_SECOND, KNOWN, migrate};
 
 /// How long to wait for somebody who holds the file locked: a reader that recovers the log, a person with `sqlite3`.
 const BUSY: Duration = Duration::from_secs(5);
@@ -85,8 +85,15 @@ pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
 /// Whatever [`StoreError`] says; [`StoreError::Open`] if there is no such file.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    if version(&connection, path)? == 0 {
-        return Err(StoreError::Foreign { path: path.to_owned() });
+    match version(&connection, path)? {
+        0 => return Err(StoreError::Foreign { path: path.to_owned() }),
+        1 => {
+            connection
+                .pragma_update(None, "temp_store", "MEMORY")
+                .map_err(|error| StoreError::of(path, error))?;
+            connection.execute_batch(FIRST_AS_SECOND).map_err(|error| StoreError::of(path, error))?;
+        }
+        _ => {}
     }
     connection.pragma_update(None, "mmap_size", 0).map_err(|error| StoreError::of(path, error))?;
     Ok(connection)
@@ -235,7 +242,7 @@ mod tests {
             let connection = open(&path).expect("it opens");
             let set = ["journal_mode", "synchronous", "application_id", "user_version", "mmap_size"];
             let set = set.map(|name| pragma(&connection, name));
-            assert_eq!(set, ["wal", "2", &APPLICATION.to_string(), "1", "0"]);
+            assert_eq!(set, ["wal", "2", &APPLICATION.to_string(), "2", "0"]);
             assert_eq!(pragma(&connection, "wal_autocheckpoint"), "0");
             assert_eq!(pragma(&connection, "integrity_check"), "ok");
         }

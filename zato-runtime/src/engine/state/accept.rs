@@ -205,6 +205,7 @@ impl<S: Store> State<S> {
             is_group: true,
             hidden_by,
             priority: 0,
+            max_losses: None,
             is_behind: false,
         });
         let staged = self.groups.unstage(group.cid);
@@ -249,6 +250,7 @@ impl<S: Store> State<S> {
             is_group: false,
             hidden_by,
             priority,
+            max_losses: self.queues.max_losses(service, &invocation),
             is_behind: entered != Entered::First,
         });
         let hold = match entered {

@@ -73,7 +73,9 @@ pub(in crate::engine) struct Queue {
     pub(in crate::engine) is_limited: bool,
     pub(in crate::engine) is_hosted: bool,
     pub(in crate::engine) is_paused: bool,
-    pub(in crate::engine) max_losses: u32,
+    /// How many deaths of its process end an invocation of it as `Lost`, where its call does not say; none where no
+    /// process that hosts it has said.
+    max_losses: Option<u32>,
     has_turn: bool,
     pub(super) beyond: Beyond,
 }
@@ -169,7 +171,7 @@ impl Queues {
             queue.concurrency = service.concurrency;
             queue.priority = service.priority;
             queue.rate = service.rate;
-            queue.max_losses = service.max_losses;
+            queue.max_losses = Some(service.max_losses);
             queue.limiter = service.rate.and_then(Limiter::new);
         }
     }
@@ -232,10 +234,11 @@ impl Queues {
         self.index.get(service).copied()
     }
 
-    /// How many deaths of the process the invocations of a hosted service survive.
-    pub(in crate::engine) fn max_losses(&self, service: &ServiceName) -> Option<u32> {
-        let queue = self.of(*self.index.get(service)?);
-        queue.is_hosted.then_some(queue.max_losses)
+    /// How many deaths of its process end an invocation as `Lost`: what its call says, or its service; none where that is
+    /// not known here.
+    pub(in crate::engine) fn max_losses(&self, service: u32, invocation: &Invocation) -> Option<u32> {
+        let options = invocation.options.as_deref();
+        options.and_then(|options| options.max_losses).or(self.of(service).max_losses)
     }
 
     /// What it goes by before others of its service: what its call says, or its service.

@@ -20,6 +20,8 @@ pub(in crate::engine) struct Left {
     pub(in crate::engine) before: Option<Arc<Progress>>,
     /// The attempt that ran when the process died, and when it had started.
     pub(in crate::engine) ran: Option<(u32, SystemTime)>,
+    /// How many deaths of its process end it as `Lost`; none where that was not known when it was accepted.
+    pub(in crate::engine) max_losses: Option<u32>,
     pub(in crate::engine) is_cancelled: bool,
     /// Whether another has its concurrency key.
     pub(in crate::engine) is_behind: bool,
@@ -64,7 +66,7 @@ impl<S: Store> State<S> {
             Task::TimeOut
         } else if ends_at(&waiting.invocation, is_tried).is_some_and(|ends| ends <= now) {
             Task::Expire
-        } else if self.has_lost_all(&waiting.invocation, losses) {
+        } else if self.has_lost_all(waiting, losses) {
             Task::Lose
         } else {
             return;
@@ -77,12 +79,13 @@ impl<S: Store> State<S> {
         &mut self,
         invocation: &Invocation,
         before: Option<&Progress>,
-        number: u32,
-        started_at: SystemTime,
+        max_losses: Option<u32>,
+        (number, started_at): (u32, SystemTime),
     ) -> Arc<Progress> {
         let error = "its process ended during it";
         let mut progress = self.cut_short(invocation, before, number, started_at, error);
         progress.losses += 1;
+        progress.max_losses = max_losses;
         self.store.again(invocation.cid, &progress);
         Arc::new(progress)
     }
@@ -97,20 +100,19 @@ impl<S: Store> State<S> {
         error: &str,
     ) -> Progress {
         let ended_at = self.clock.now();
-        let tried = Tried { number, started_at, ended_at, error: error.into(), counts: false };
+        let tried = Tried { number, started_at, ended_at, error: error.into(), code: None, counts: false };
         // It stands where it stood, before what came after it.
         let stood_since = invocation.due.unwrap_or(invocation.called_at);
         Progress::and(before, tried, Some(stood_since.into()))
     }
 
-    /// How many deaths of its process an invocation survives.
-    fn max_losses(&self, invocation: &Invocation) -> u32 {
-        let asked = invocation.options.as_deref().and_then(|options| options.max_losses);
-        asked.or_else(|| self.queues.max_losses(&invocation.service)).unwrap_or(self.max_losses)
-    }
-
-    fn has_lost_all(&self, invocation: &Invocation, losses: u32) -> bool {
-        losses > 0 && losses >= self.max_losses(invocation)
+    /// Whether what waits may not be started again after so many deaths of its process. The limit is the one that was
+    /// recorded when it was accepted; a process that does not know it leaves the decision to one that hosts the service.
+    fn has_lost_all(&self, waiting: &Waiting, losses: u32) -> bool {
+        let Waiting { invocation, before, service, .. } = waiting;
+        let recorded = before.as_ref().and_then(|before| before.max_losses);
+        let limit = recorded.or_else(|| self.queues.max_losses(*service, invocation));
+        losses > 0 && limit.is_some_and(|limit| losses >= limit)
     }
 
     /// Whether what is to start may be what kills the process, and another such runs: it waits for that.
@@ -121,7 +123,7 @@ impl<S: Store> State<S> {
         }
         let Some(waiting) = self.still_waiting(ticket) else { return false };
         let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
-        if losses == 0 || !self.has_lost_all(&waiting.invocation, losses + 1) {
+        if losses == 0 || !self.has_lost_all(waiting, losses + 1) {
             return false;
         }
         let service = waiting.service;

@@ -84,8 +84,6 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) news: News,
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) max_running: usize,
-    /// Of what no service that is hosted says otherwise.
-    pub(in crate::engine) max_losses: u32,
     pub(in crate::engine) max_waiting: usize,
     pub(in crate::engine) max_waiting_bytes: usize,
 }
@@ -125,7 +123,6 @@ impl<S: Store> State<S> {
             news: News::default(),
             clock: config.clock.clone(),
             max_running: config.max_running,
-            max_losses: config.max_losses,
             max_waiting,
             max_waiting_bytes: config.max_waiting_bytes,
         }
@@ -287,6 +284,7 @@ impl<S: Store> State<S> {
                             is_group: false,
                             hidden_by: None,
                             priority,
+                            max_losses: self.queues.max_losses(service, invocation),
                             is_behind: false,
                         });
                         settled.granted.push(self.start(callback, service, ended_at, Some((id.cid, place))));

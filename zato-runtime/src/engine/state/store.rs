@@ -162,6 +162,8 @@ pub(in crate::engine) struct Accepted<'a> {
     /// Whose attempt it was made in, where its parent is a synchronous call in that attempt.
     pub(in crate::engine) hidden_by: Option<Cid>,
     pub(in crate::engine) priority: i8,
+    /// How many deaths of its process end it as `Lost`; none where no process that hosts its service has said.
+    pub(in crate::engine) max_losses: Option<u32>,
     /// Whether another has its concurrency key.
     pub(in crate::engine) is_behind: bool,
 }
