@@ -1,6 +1,7 @@
 //! Where there is no store to look at: the error says what to do.
 
 use std::fs;
+use std::path::Path;
 
 use crate::store::{NOBODY, Store};
 
@@ -46,9 +47,59 @@ fn a_file_of_somebody_else_is_refused() {
     fs::write(&path, &text).expect("it can be written");
     for command in COMMANDS.into_iter().chain([&["serve"][..], &["invoke", "zato.ping"]]) {
         let ran = store.zato_with("sqlite:zato.db", command);
-        assert!(ran.refused(1).contains("is no store of zato"), "{ran:?}");
+        assert!(ran.refused(1).contains("is not a store of zato"), "{ran:?}");
     }
     assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+}
+
+/// Nothing is made beside what cannot be a store.
+#[test]
+fn what_cannot_be_a_store_is_refused_by_name_and_leaves_no_file() {
+    let store = Store::new();
+    let refusals = [
+        ("sqlite:/dev/null", "it is a device"),
+        ("sqlite:/proc/x.db", "no file can be made in its directory"),
+        ("sqlite:new.db/", "it is a directory"),
+        ("sqlite:.", "it is a directory"),
+        ("sqlite:none/new.db", "its directory does not exist"),
+        ("sqlite::memory:", "use `memory:`"),
+        ("sqlite://:memory:", "use `memory:`"),
+        ("sqlite:new.db?mode=ro", "has the parameter `mode=ro`"),
+        ("sqlite:file:new.db", "write `sqlite:new.db`"),
+        ("sqlite:", "names no file"),
+    ];
+    for (engine, said) in refusals {
+        for command in [&["invoke", "zato.ping"][..], &["serve"], &["invocations"]] {
+            let ran = store.zato_with(engine, command);
+            let error = ran.refused(1);
+            let is_read = command == ["invocations"] && engine == "sqlite:/proc/x.db";
+            assert!(error.contains(if is_read { "it does not exist" } else { said }), "{engine}: {error}");
+        }
+    }
+    assert!(!Path::new("/dev/null.lock").exists());
+    assert_eq!(fs::read_dir(store.directory.path()).expect("it can be listed").count(), 0);
+}
+
+#[test]
+fn a_url_with_slashes_names_the_same_file() {
+    let store = Store::new();
+    let whole = store.directory.path().join("zato.db");
+    for engine in ["sqlite://zato.db", "sqlite:zato.db?mode=rwc", &format!("sqlite://{}", whole.display())] {
+        store.zato_with(engine, &["invoke", "zato.ping"]).printed();
+    }
+    assert_eq!(store.zato(["invocations", "--json"]).values().len(), 3);
+}
+
+/// An empty file becomes a store where one is made, and is not taken for one before.
+#[test]
+fn an_empty_file_is_no_store_yet() {
+    let store = Store::new();
+    fs::write(store.directory.path().join("empty.db"), "").expect("it can be written");
+    let ran = store.zato_with("sqlite:empty.db", &["invocations"]);
+    let error = ran.refused(1);
+    assert!(error.contains("it is empty") && error.contains("`serve`, `invoke` and `run`"), "{error}");
+    store.zato_with("sqlite:empty.db", &["invoke", "zato.ping"]).printed();
+    store.zato_with("sqlite:empty.db", &["invocations"]).printed();
 }
 
 #[test]

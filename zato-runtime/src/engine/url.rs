@@ -26,13 +26,31 @@ pub enum EngineError {
         /// The URL as it was given.
         url: String,
     },
-    /// A path that begins with two slashes, as that of a server's URL does.
+    /// The URL of a file has a parameter that this engine does not know.
     #[error(
-        "`{url}` is no path: write `sqlite:zato.db`, from the working directory, or `sqlite:/var/lib/zato.db`"
+        "`{url}` has the parameter `{parameter}`, and `sqlite:PATH` has none: remove it; the file is made where it is missing"
     )]
-    Slashes {
+    Parameter {
         /// The URL as it was given.
         url: String,
+        /// The first parameter that is not known.
+        parameter: String,
+    },
+    /// The URL asks SQLite for a database in memory.
+    #[error(
+        "`{url}` is a database of SQLite in memory, which would keep nothing: use `memory:`, or name a file, as in `sqlite:zato.db`"
+    )]
+    InMemory {
+        /// The URL as it was given.
+        url: String,
+    },
+    /// The URL of a file has another URL inside.
+    #[error("`{url}` has a `file:` URL where the path belongs: write `sqlite:{path}`")]
+    FileUrl {
+        /// The URL as it was given.
+        url: String,
+        /// The path inside.
+        path: String,
     },
     /// Another process has the file, or another runtime of this one.
     #[error("{text}")]
@@ -67,14 +85,20 @@ fn known() -> &'static str {
     }
 }
 
-/// What somebody has meant who gave a path alone.
+/// A guess at the URL that was meant, where a path was given alone, or with another program's scheme.
 struct Meant<'a>(&'a str);
 
 impl fmt::Display for Meant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_others = ["file://", "file:", "sqlite3://", "sqlite3:"];
         match self.0 {
-            path if path.is_empty() || path.contains(':') => Ok(()),
-            path => write!(f, "; a file is named as in `sqlite:{path}`"),
+            ":memory:" => write!(f, "; `memory:` keeps nothing"),
+            url if url.is_empty() => Ok(()),
+            url => match of_others.iter().find_map(|scheme| url.strip_prefix(scheme)) {
+                Some(path) => write!(f, "; a file is named as in `sqlite:{path}`"),
+                None if url.contains(':') => Ok(()),
+                None => write!(f, "; a file is named as in `sqlite:{url}`"),
+            },
         }
     }
 }
@@ -87,7 +111,9 @@ enum Named {
 }
 
 /// Opens the engine that the URL names, with the limits of `config`: `memory:`, or `sqlite:PATH`, where the path is as
-/// the operating system takes it, from the working directory.
+/// the operating system takes it, without percent-decoding. A relative path begins in the working directory of this moment,
+/// and the engine stays with that file when the process changes its directory. `sqlite://relative.db`,
+/// `sqlite:///absolute.db` and a `?mode=rwc`, as `sqlx` writes them, name the same.
 ///
 /// # Errors
 ///
@@ -134,14 +160,42 @@ fn named(url: &str) -> Result<Named, EngineError> {
         return Ok(Named::Memory);
     }
     #[cfg(feature = "sqlite")]
-    if let Some(path) = url.strip_prefix("sqlite:") {
-        return match path {
-            "" => Err(EngineError::NoPath { url: url.to_owned() }),
-            path if path.starts_with("//") => Err(EngineError::Slashes { url: url.to_owned() }),
-            path => Ok(Named::Sqlite(PathBuf::from(path))),
-        };
+    if let Some(file) = url.strip_prefix("sqlite:") {
+        return path(url, file).map(Named::Sqlite);
     }
     Err(EngineError::Unknown { url: without_password(url) })
+}
+
+/// The path in the URL of a file, which follows the scheme: `PATH`, `//PATH` (so three slashes begin an absolute path), with
+/// `?mode=rwc` or without.
+#[cfg(feature = "sqlite")]
+fn path(url: &str, file: &str) -> Result<PathBuf, EngineError> {
+    let url = || url.to_owned();
+    let (path, parameters) = file.split_once('?').unwrap_or((file, ""));
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if matches!(path, ":memory:" | "file::memory:") {
+        return Err(EngineError::InMemory { url: url() });
+    }
+    let mut parameters = parameters.split('&').filter(|parameter| !matches!(*parameter, "" | "mode=rwc"));
+    match parameters.next() {
+        Some("mode=memory") => return Err(EngineError::InMemory { url: url() }),
+        Some(parameter) => {
+            return Err(EngineError::Parameter { url: url(), parameter: parameter.to_owned() });
+        }
+        None => {}
+    }
+    match path {
+        "" => Err(EngineError::NoPath { url: url() }),
+        // SQLAlchemy writes an absolute path with four slashes.
+        path if path.starts_with("//") => Ok(PathBuf::from(format!("/{}", path.trim_start_matches('/')))),
+        path => match path.strip_prefix("file:") {
+            Some(inside) => {
+                let inside = inside.strip_prefix("//").unwrap_or(inside).to_owned();
+                Err(EngineError::FileUrl { url: url(), path: inside })
+            }
+            None => Ok(PathBuf::from(path)),
+        },
+    }
 }
 
 #[cfg(feature = "sqlite")]
@@ -161,5 +215,75 @@ fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
         _ => url.to_owned(),
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    fn path(url: &str) -> PathBuf {
+        match named(url) {
+            Ok(Named::Sqlite(path)) => path,
+            Ok(Named::Memory) => panic!("{url} is in memory"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn refused(url: &str) -> EngineError {
+        named(url).err().unwrap_or_else(|| panic!("{url} is not refused"))
+    }
+
+    #[test]
+    fn a_path_is_taken_as_sqlx_and_sqlalchemy_write_it() {
+        for (url, expected) in [
+            ("sqlite:zato.db", "zato.db"),
+            ("sqlite:./a/zato.db", "./a/zato.db"),
+            ("sqlite:/var/lib/zato.db", "/var/lib/zato.db"),
+            ("sqlite://zato.db", "zato.db"),
+            ("sqlite://a/zato.db", "a/zato.db"),
+            ("sqlite:///var/lib/zato.db", "/var/lib/zato.db"),
+            ("sqlite:////var/lib/zato.db", "/var/lib/zato.db"),
+            ("sqlite://zato.db?mode=rwc", "zato.db"),
+            ("sqlite:zato.db?", "zato.db"),
+            ("sqlite:a%20b.db", "a%20b.db"),
+        ] {
+            assert_eq!(path(url), PathBuf::from(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_names_no_file_says_what_to_write() {
+        for url in ["sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+            assert!(matches!(refused(url), EngineError::NoPath { .. }), "{url}");
+        }
+        for url in [
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite:file::memory:?cache=shared",
+            "sqlite:a?mode=memory",
+        ] {
+            let error = refused(url);
+            assert!(matches!(error, EngineError::InMemory { .. }), "{url}: {error:?}");
+            assert!(error.to_string().contains("use `memory:`"), "{error}");
+        }
+        for (url, named) in
+            [("sqlite:a.db?mode=ro", "mode=ro"), ("sqlite://a.db?mode=rwc&cache=shared", "cache=shared")]
+        {
+            assert!(
+                matches!(refused(url), EngineError::Parameter { parameter, .. } if parameter == named),
+                "{url}"
+            );
+        }
+        for url in ["sqlite:file:a.db", "sqlite:file://a.db"] {
+            assert!(refused(url).to_string().contains("write `sqlite:a.db`"), "{url}");
+        }
+        for (url, cure) in [
+            ("zato.db", "`sqlite:zato.db`"),
+            ("file:a.db", "`sqlite:a.db`"),
+            (":memory:", "`memory:` keeps nothing"),
+        ] {
+            assert!(refused(url).to_string().contains(cure), "{url}: {}", refused(url));
+        }
     }
 }

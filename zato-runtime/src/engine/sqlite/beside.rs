@@ -13,6 +13,7 @@ use zato_core::{Cid, Invocation, ServiceName};
 use super::codec::{self, CancelNote, ReadCid};
 use super::columns::{EndedRow, LiveRow, Stands, Stored};
 use super::error::StoreError;
+use super::location::locate_existing;
 use super::looks::gaps;
 use super::{lock, lookups, schema, trees};
 use crate::engine::contract::{Beside, LookUps, StoreFault};
@@ -29,8 +30,9 @@ struct Inner {
 
 impl Reads {
     /// Opens the store at `path`; takes no lock, and makes nothing.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = Mutex::new(schema::open_reader(path)?);
+    pub(crate) fn open(given: &Path) -> Result<Self, StoreError> {
+        let path = locate_existing(given)?;
+        let connection = Mutex::new(schema::open_reader(&path)?);
         Ok(Self(Arc::new(Inner { path: path.into(), connection })))
     }
 

@@ -19,6 +19,7 @@ use super::batch::HandedOut;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::file::File;
+use super::location::locate;
 use super::reader::Reader;
 use super::space::Space;
 use super::sweep::Counted;
@@ -96,8 +97,9 @@ impl fmt::Debug for Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file, or makes it.
-    pub(crate) fn open(path: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
+    /// Opens the file, or makes it. Where the path is relative, it is so to the working directory of this moment.
+    pub(crate) fn open(given: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
+        let path = &*locate(given)?;
         let file = File::open(path, config)?;
         let mut not_ours = 0;
         if config.only_new {
@@ -109,7 +111,7 @@ impl Sqlite {
             Disk::new(Reader::new(path, &is_locked_out), config.keep_keys, config.clock.clone(), not_ours);
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
-            url: format!("sqlite:{}", path.display()),
+            url: format!("sqlite:{}", given.display()),
             guarded: Mutex::new(Guarded {
                 state,
                 ready: VecDeque::new(),

@@ -1,45 +1,51 @@
-//! Why the file of the durable engine cannot be opened, read or written, and what to do then.
+//! The errors of a store: why its file cannot be opened, read or written, and the cure. Each ends with what SQLite and the
+//! operating system said.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+
+use super::cause::{self, Said};
+use super::files;
+use super::unopened::Unopened;
 
 /// Why the file cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum StoreError {
     /// It cannot be opened: it, or its directory, is missing or may not be written.
-    #[error("`{}` cannot be opened: {reason}", path.display())]
+    #[error("`{}` cannot be opened: {reason} ({source})", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What is wrong, and the cure.
         reason: Unopened,
-        /// What the operating system or SQLite said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What SQLite and the operating system said.
+        source: Said,
     },
     /// It is of another program, or of none.
     #[error(
-        "`{}` is no store of zato: it holds something else; name another file, or move this one away",
+        "`{}` is not a store of zato: it holds something else; name another file, or move this one away",
         path.display()
     )]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// What it holds cannot be read: it was damaged.
+    /// What it holds cannot be read. SQLite says the same where the disk could not read it.
     #[error(
-        "`{}` is damaged: stop what uses it, keep a copy with its `-wal` file, and restore a backup or write what \
-         can still be read to a new file with `sqlite3 {} .recover`",
+        "`{}` is damaged, or its disk cannot read it: look at the system's log; if the disk is sound, stop what uses the \
+         file, keep a copy with its `-wal` file, and restore a backup or write what can still be read to a new file with \
+         `sqlite3 {} .recover` ({source})",
         path.display(), path.display()
     )]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// What could not be read.
-        source: rusqlite::Error,
+        source: Said,
     },
     /// A newer version of zato wrote it.
     #[error(
@@ -82,23 +88,23 @@ pub(crate) enum StoreError {
         path: PathBuf,
     },
     /// There is no room on its disk.
-    #[error("there is no room on the disk of `{}`: free some, and it goes on by itself", path.display())]
+    #[error("there is no room on the disk of `{}`: free some, and it goes on by itself ({source})", path.display())]
     Full {
         /// The file.
         path: PathBuf,
-        /// What the operating system or SQLite said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What SQLite and the operating system said.
+        source: Said,
     },
     /// Its disk failed: what was being written may be lost, and what was committed before is not.
     #[error(
-        "the disk of `{}` failed: look at it and at the system's log before the file is used again",
+        "the disk of `{}` failed: look at it and at the system's log before the file is used again ({source})",
         path.display()
     )]
     Io {
         /// The file.
         path: PathBuf,
         /// What failed.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Said,
     },
     /// It is opened, perhaps again, and somebody reads it, so that its log cannot be settled.
     #[error(
@@ -115,62 +121,25 @@ pub(crate) enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// Somebody else holds it locked.
-    #[error("`{}` is locked by another program, maybe by `sqlite3`: let it finish", path.display())]
+    /// Another program holds a lock on it.
+    #[error("`{}` is locked by another program, maybe by `sqlite3`: let it finish ({source})", path.display())]
     Busy {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: Said,
     },
     /// Something else that SQLite cannot do.
-    #[error("`{}` cannot be used: {source}", path.display())]
+    #[error("`{}` cannot be used ({source})", path.display())]
     Other {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: Said,
     },
 }
 
-/// What keeps a file from being opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub(crate) enum Unopened {
-    /// Its directory does not exist.
-    NoDirectory,
-    /// The file does not exist, and is only to be read.
-    NoFile,
-    /// This user may not write it, or make files beside it.
-    Permission,
-    /// It, or the file system that it stands on, is read-only.
-    ReadOnly,
-    /// It is a directory.
-    Directory,
-    /// Something else.
-    Unknown,
-}
-
-impl fmt::Display for Unopened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoDirectory => "its directory does not exist; make it, or name a file elsewhere",
-            Self::NoFile => {
-                "it does not exist; a process that runs on it makes it, as `serve`, `invoke` and `run` do: name the one \
-                 that you mean, from the working directory"
-            }
-            Self::Permission => {
-                "this user may not write it and make files beside it; change its owner or that of its directory, or \
-                 name a file elsewhere"
-            }
-            Self::ReadOnly => "it, or what it stands on, is read-only; change that, or name a file elsewhere",
-            Self::Directory => "it is a directory; name a file in it",
-            Self::Unknown => "look whether the file and its directory are what they should be",
-        })
-    }
-}
-
-/// Who has a file, in words.
+/// The owner of a file, in words.
 struct Owner(Option<u32>);
 
 impl fmt::Display for Owner {
@@ -206,81 +175,135 @@ impl StoreError {
         matches!(self, Self::Full { .. })
     }
 
-    /// What an error of SQLite says of the file at `path`.
-    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
+    /// The error for the file at `path` that cannot be opened for this reason, as the operating system said.
+    pub(super) fn unopened(path: &Path, reason: Unopened, source: io::Error) -> Self {
+        Self::Open { path: path.to_owned(), reason, source: Said::by_system(source) }
+    }
+
+    /// The error for what SQLite says of the file at `path`.
+    pub(super) fn of(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
         let unreadable = matches!(
-            source,
+            error,
             rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
                 | rusqlite::Error::Utf8Error(..)
                 | rusqlite::Error::InvalidColumnType(..)
         );
         if unreadable {
-            return Self::Corrupt { path, source };
+            return Self::Corrupt { path, source: Said::by_sqlite(error) };
         }
-        match source.sqlite_error_code() {
-            Some(ErrorCode::SystemIoFailure) if path.is_dir() => {
-                Self::Open { path, reason: Unopened::Directory, source: Box::new(source) }
-            }
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Foreign { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, source },
-            Some(ErrorCode::DiskFull) => Self::Full { path, source: Box::new(source) },
-            Some(ErrorCode::SystemIoFailure) => Self::Io { path, source: Box::new(source) },
+            Some(ErrorCode::DatabaseCorrupt) => {
+                let source = Said::of_sqlite(&path, error);
+                Self::Corrupt { path, source }
+            }
+            Some(ErrorCode::DiskFull) => Self::Full { path, source: Said::by_sqlite(error) },
+            // The index of a log is made when a connection is opened: nothing was written before it.
+            Some(ErrorCode::SystemIoFailure)
+                if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) && cause::is_full(&path) =>
+            {
+                let source = Said::of_sqlite(&path, error);
+                Self::Full { path, source }
+            }
+            Some(ErrorCode::SystemIoFailure) => {
+                let source = Said::of_sqlite(&path, error);
+                Self::Io { path, source }
+            }
             Some(
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
-            ) => Self::Busy { path, source },
+            ) => Self::Busy { path, source: Said::by_sqlite(error) },
             Some(ErrorCode::ReadOnly) => {
-                Self::Open { path, reason: Unopened::ReadOnly, source: Box::new(source) }
+                let source = Said::of_sqlite(&path, error);
+                let reason = match source.system().map(io::Error::kind) {
+                    Some(io::ErrorKind::PermissionDenied) => Unopened::Permission,
+                    _ => Unopened::ReadOnly,
+                };
+                Self::Open { path, reason, source }
             }
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                let reason = Unopened::at(&path);
-                Self::Open { path, reason, source: Box::new(source) }
+                let source = Said::of_sqlite(&path, error);
+                let reason = match source.system() {
+                    _ if path.is_dir() => Unopened::Directory,
+                    // SQLite makes no file here.
+                    Some(error) => match reason(&path, error) {
+                        Unopened::NoFiles => Unopened::NoFile,
+                        reason => reason,
+                    },
+                    None => Unopened::Unknown,
+                };
+                Self::Open { path, reason, source }
             }
-            _ => Self::Other { path, source },
+            _ => Self::Other { path, source: Said::by_sqlite(error) },
         }
     }
 
-    /// What an error of the operating system says of the log of the file at `path`, which was to be read and written.
-    pub(super) fn of_log(path: &Path, source: io::Error) -> Self {
-        match source.kind() {
+    /// The error for what the operating system says of the log of the file at `path`, which was to be read and written.
+    pub(super) fn of_log(path: &Path, error: io::Error) -> Self {
+        match error.kind() {
             io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded => Self::of_io(path, source),
-            _ => Self::Io { path: path.to_owned(), source: Box::new(source) },
+            | io::ErrorKind::QuotaExceeded => Self::of_io(path, error),
+            _ if is_out_of_descriptors(&error) => Self::of_io(path, error),
+            _ => Self::Io { path: path.to_owned(), source: Said::by_system(error) },
         }
     }
 
-    /// What an error of the operating system says of the file at `path`, which was to be opened or made.
-    pub(super) fn of_io(path: &Path, source: io::Error) -> Self {
-        let reason = match source.kind() {
-            io::ErrorKind::NotFound if path.exists() => Unopened::Unknown,
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unopened::NoDirectory,
-            io::ErrorKind::PermissionDenied => Unopened::Permission,
-            io::ErrorKind::ReadOnlyFilesystem => Unopened::ReadOnly,
-            io::ErrorKind::IsADirectory => Unopened::Directory,
+    /// The error for what the operating system says of the file at `path`, or of one beside it, which was to be opened or
+    /// made.
+    pub(super) fn of_io(path: &Path, error: io::Error) -> Self {
+        match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                return Self::Full { path: path.to_owned(), source: Box::new(source) };
+                Self::Full { path: path.to_owned(), source: Said::by_system(error) }
             }
-            io::ErrorKind::Other => return Self::Io { path: path.to_owned(), source: Box::new(source) },
-            _ => Unopened::Unknown,
-        };
-        Self::Open { path: path.to_owned(), reason, source: Box::new(source) }
+            _ if is_of_disk(&error) => Self::Io { path: path.to_owned(), source: Said::by_system(error) },
+            _ => Self::unopened(path, reason(path, &error), error),
+        }
     }
 }
 
-impl Unopened {
-    /// What keeps the file at `path` from being opened, as far as looking at it tells.
-    fn at(path: &Path) -> Self {
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        match path.try_exists() {
-            Ok(true) if path.is_dir() => Self::Directory,
-            Ok(false) if directory.is_some_and(|directory| !directory.is_dir()) => Self::NoDirectory,
-            Ok(false) => Self::NoFile,
-            _ => Self::Permission,
-        }
+/// The reason for which the file at `path` cannot be opened, after what the operating system said.
+fn reason(path: &Path, error: &io::Error) -> Unopened {
+    match error.kind() {
+        io::ErrorKind::NotFound if path.exists() => Unopened::Unknown,
+        io::ErrorKind::NotFound if files::directory(path).is_dir() => Unopened::NoFiles,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unopened::NoDirectory,
+        io::ErrorKind::PermissionDenied => Unopened::Permission,
+        io::ErrorKind::ReadOnlyFilesystem => Unopened::ReadOnly,
+        io::ErrorKind::IsADirectory => Unopened::Directory,
+        _ if is_out_of_descriptors(error) => Unopened::Descriptors,
+        _ => Unopened::Unknown,
     }
+}
+
+/// Whether no more files can be opened, by this process or by any.
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+
+    error
+        .raw_os_error()
+        .map(Errno::from_raw)
+        .is_some_and(|error| matches!(error, Errno::EMFILE | Errno::ENFILE))
+}
+
+#[cfg(not(unix))]
+fn is_out_of_descriptors(_error: &io::Error) -> bool {
+    false
+}
+
+/// Whether the disk has failed.
+#[cfg(unix)]
+fn is_of_disk(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other || error.raw_os_error() == Some(nix::errno::Errno::EIO as i32)
+}
+
+#[cfg(not(unix))]
+fn is_of_disk(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other
 }
 
 #[cfg(test)]
@@ -352,12 +375,56 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_refuses_says_why() {
+    fn what_the_system_refuses_says_why_and_ends_with_its_words() {
+        use nix::errno::Errno;
+
+        let path = Path::new("/proc/x.db");
+        let text = |error: Errno| {
+            let system = io::Error::from(error);
+            let text = StoreError::of_io(path, io::Error::from(error)).to_string();
+            assert!(text.ends_with(&format!("(the system says: {system})")), "{text}");
+            text
+        };
+        assert!(text(Errno::EACCES).contains("this user may not write it"));
+        assert!(text(Errno::EROFS).contains("is read-only"));
+        assert!(text(Errno::ENOSPC).starts_with("there is no room on the disk of `/proc/x.db`"));
+        assert!(text(Errno::EDQUOT).starts_with("there is no room on the disk of `/proc/x.db`"));
+        assert!(text(Errno::EIO).starts_with("the disk of `/proc/x.db` failed"));
+        assert!(text(Errno::ENOENT).contains("no file can be made in its directory"));
+        for error in [Errno::EMFILE, Errno::ENFILE] {
+            assert!(text(error).contains("too many files are open"));
+        }
+        for error in [Errno::EMFILE, Errno::EIO] {
+            let text = StoreError::of_log(path, io::Error::from(error)).to_string();
+            assert!(text.contains(&io::Error::from(error).to_string()), "{text}");
+        }
+        let other = StoreError::of_io(path, io::Error::other("no more"));
+        assert!(matches!(other, StoreError::Io { .. }), "{other:?}");
+    }
+
+    #[test]
+    fn what_sqlite_says_is_told_with_what_it_did() {
         let path = Path::new("zato.db");
-        let text = |kind| StoreError::of_io(path, io::Error::from(kind)).to_string();
-        assert!(text(io::ErrorKind::PermissionDenied).contains("this user may not write it"));
-        assert!(text(io::ErrorKind::ReadOnlyFilesystem).contains("is read-only"));
-        assert!(text(io::ErrorKind::StorageFull).starts_with("there is no room on the disk of `zato.db`"));
-        assert!(text(io::ErrorKind::Other).starts_with("the disk of `zato.db` failed"));
+        let failed = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        for (code, doing) in [(ffi::SQLITE_IOERR_FSYNC, "syncing"), (ffi::SQLITE_IOERR_READ, "reading")] {
+            let text = StoreError::of(path, failed(code)).to_string();
+            assert!(text.starts_with("the disk of `zato.db` failed"), "{text}");
+            assert!(text.ends_with(&format!("{doing})")), "{text}");
+        }
+        let text = StoreError::of(path, failed(ffi::SQLITE_CORRUPT)).to_string();
+        assert!(text.contains("is damaged, or its disk cannot read it"), "{text}");
+        assert!(text.contains("database disk image is malformed"), "{text}");
+    }
+
+    /// What SQLite keeps to itself is found out by trying the same.
+    #[test]
+    fn the_systems_words_are_found_where_sqlite_has_none() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("no/zato.db");
+        let failed = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None);
+        let error = StoreError::of(&path, failed);
+        assert!(matches!(error, StoreError::Open { reason: Unopened::NoDirectory, .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("No such file or directory (os error 2)"), "{text}");
     }
 }

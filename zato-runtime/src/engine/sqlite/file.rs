@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::batch::Together;
 use super::error::StoreError;
+use super::files;
 use super::lock::Lock;
 use super::retention::Retention;
 use super::rows::Rows;
@@ -293,10 +294,8 @@ fn settled(path: &Path) -> Result<Connection, StoreError> {
 /// written, though it is not on the disk, and no later sync writes it: moved into the file from such a log, it would be
 /// half there if the power went meanwhile, and nothing could mend it.
 fn write_log_again(path: &Path) -> Result<(), StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
     let again = || {
-        let mut log = OpenOptions::new().read(true).write(true).open(&name)?;
+        let mut log = OpenOptions::new().read(true).write(true).open(files::log(path))?;
         let mut at = 0;
         let mut part = vec![0; PART];
         loop {

@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::StoreError;
+use super::files;
 
 /// How many bytes of a lock file are read for a process ID: more than one has digits.
 const MAX_PID: u64 = 20;
@@ -16,7 +17,8 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the right to the store at `path`. The file beside it, `PATH.lock`, is made if there is none, is readable
+    /// Takes the right to the store at `path`, which is absolute and without symbolic links, so that one file has one lock
+    /// whatever name it goes by. The file beside it, `PATH.lock`, is made if there is none, is readable
     /// by this user alone, holds the owner's process ID, and stays when the owner goes: a name that comes and goes
     /// could be locked twice.
     ///
@@ -25,12 +27,11 @@ impl Lock {
     /// [`StoreError::Owned`] if it is taken, by another process or by this one; [`StoreError::Open`],
     /// [`StoreError::Full`] or [`StoreError::Io`] if `PATH.lock` cannot be made, locked or written.
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
-        let path = &resolved(path);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let beside = path.with_added_extension("lock");
+        let beside = files::lock(path);
         let mut file = options.open(&beside).map_err(|error| StoreError::of_io(path, error))?;
         loop {
             match file.try_lock() {
@@ -38,7 +39,7 @@ impl Lock {
                 // Whoever only looks has it shared, and has gone in a moment.
                 Err(TryLockError::WouldBlock) if is_free(&file) => std::thread::yield_now(),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Owned { path: path.clone(), pid: pid(&mut file) });
+                    return Err(StoreError::Owned { path: path.to_owned(), pid: pid(&mut file) });
                 }
                 Err(TryLockError::Error(error)) => return Err(StoreError::of_io(&beside, error)),
             }
@@ -50,7 +51,7 @@ impl Lock {
 
 /// Whether somebody has the right to the store at `path`. Where that cannot be told, nobody is said to be missing.
 pub(crate) fn is_owned(path: &Path) -> bool {
-    match File::open(resolved(path).with_added_extension("lock")) {
+    match File::open(files::lock(path)) {
         Ok(file) => !is_free(&file),
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
@@ -68,20 +69,6 @@ impl Drop for Lock {
         // A process ID that stays is read by nobody: the lock is free.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
-    }
-}
-
-/// The file behind the symbolic links, where SQLite keeps what belongs to it: one file has one lock, whatever name it
-/// goes by.
-fn resolved(path: &Path) -> PathBuf {
-    if let Ok(path) = path.canonicalize() {
-        return path;
-    }
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new(".")).canonicalize();
-    match (directory, path.file_name()) {
-        (Ok(directory), Some(name)) => directory.join(name),
-        _ => path.to_owned(),
     }
 }
 
@@ -149,12 +136,14 @@ mod tests {
     fn a_file_has_one_lock_by_whatever_name() {
         use std::os::unix::fs::{PermissionsExt, symlink};
 
+        use crate::engine::sqlite::location::locate;
+
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (path, name) = (directory.path().join("zato.db"), directory.path().join("other.db"));
         std::fs::write(&path, "").expect("it can be written");
         symlink(&path, &name).expect("it can be linked");
-        let _lock = Lock::take(&name).expect("nobody has it");
-        assert!(matches!(Lock::take(&path), Err(StoreError::Owned { .. })));
+        let _lock = Lock::take(&locate(&name).expect("it is there")).expect("nobody has it");
+        assert!(matches!(Lock::take(&locate(&path).expect("it is there")), Err(StoreError::Owned { .. })));
         let mode =
             std::fs::metadata(path.with_added_extension("lock")).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

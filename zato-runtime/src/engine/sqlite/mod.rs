@@ -52,7 +52,11 @@
 //! it in words. Sweeps go along with transactions, a few rows each; where nothing is written, `sweeper` wakes when
 //! the oldest becomes too old, and only then. Checkpoints run on a connection of their own.
 
+mod files;
+mod unopened;
+mod cause;
 mod error;
+mod location;
 mod lock;
 mod view;
 mod format;

@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::files;
 use super::format::{APPLICATION, FIRST_AS_SECOND, KNOWN, migrate};
 
 /// How long to wait for somebody who holds the file locked: a reader that recovers the log, a person with `sqlite3`.
@@ -61,8 +62,7 @@ fn log_ahead(connection: &Connection) -> rusqlite::Result<String> {
 /// Has the names of the file and of its log on the disk. SQLite does so too, and does not look whether it succeeds: the
 /// log of a file that is found without it is gone.
 fn sync_names(path: &Path) -> Result<(), StoreError> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    let opened = fs::File::open(directory.unwrap_or(Path::new(".")));
+    let opened = fs::File::open(files::directory(path));
     opened.and_then(|directory| directory.sync_all()).map_err(|error| StoreError::of_io(path, error))
 }
 
@@ -217,7 +217,7 @@ fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::sqlite::error::Unopened;
+    use crate::engine::sqlite::unopened::Unopened;
 
     fn file() -> (tempfile::TempDir, std::path::PathBuf) {
         let directory = tempfile::tempdir().expect("a temporary directory");

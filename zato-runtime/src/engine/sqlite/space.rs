@@ -6,6 +6,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::cause::free;
+use super::files::directory;
 use crate::engine::contract::StoreFault;
 
 /// How often it is looked how much is left.
@@ -23,8 +25,7 @@ pub(super) struct Space {
 
 impl Space {
     pub(super) fn new(path: &Path, reserve: u64) -> Self {
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new(".")).to_owned();
+        let directory = directory(path).to_owned();
         let (path, looked_at) = (path.to_owned(), Mutex::new(None));
         Self { directory, path, reserve, looked_at, is_low: AtomicBool::new(false) }
     }
@@ -60,16 +61,4 @@ impl Space {
             self.path.display()
         ))
     }
-}
-
-/// How many bytes are free for this user.
-#[cfg(unix)]
-fn free(directory: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(directory).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free(_directory: &Path) -> Option<u64> {
-    None
 }

@@ -1,0 +1,29 @@
+//! The files of a store: its directory, and the names of those beside it.
+
+use std::path::{Path, PathBuf};
+
+/// The directory of a file, as it is to be opened.
+pub(super) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The write-ahead log of the store at `path`.
+pub(super) fn log(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// The index of its log, which the processes that have it open share.
+pub(super) fn index(path: &Path) -> PathBuf {
+    beside(path, "-shm")
+}
+
+/// The file whose lock says who owns it.
+pub(super) fn lock(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
