@@ -91,7 +91,7 @@ impl Place {
         std::fs::read_to_string(self.said()).unwrap_or_default()
     }
 
-    fn said(&self) -> PathBuf {
+    pub(crate) fn said(&self) -> PathBuf {
         self.beside.path().join("said")
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::child::{self, Life};
 use crate::journal::{self, Journal};
-use crate::{rows, trial};
+use crate::{receipts, rows, trial};
 
 /// What a process is to be, and where; set for those that this test starts.
 const ROLE: &str = "ZATO_CRASH_ROLE";
@@ -37,6 +37,9 @@ fn role() {
     ends_with_its_parent();
     if role == rows::ROLE {
         return rows::run(&path);
+    }
+    if role == receipts::ROLE {
+        return receipts::run(&path);
     }
     let life: Life = serde_json::from_str(&env::var(LIFE).expect("the life is said")).expect("a life");
     // Its standard input is the way into the journal: nothing else writes there.
@@ -73,6 +76,11 @@ pub(crate) fn command(role: &str, path: &Path, said: &Path) -> io::Result<Comman
         .current_dir(beside)
         .stderr(errors);
     Ok(command)
+}
+
+/// Names the file in another way, as relative to the working directory.
+pub(crate) fn name_file(command: &mut Command, path: &Path) {
+    command.env(FILE, path);
 }
 
 /// Says what life a child has.
