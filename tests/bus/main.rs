@@ -13,6 +13,7 @@ mod invoke_all;
 mod context;
 mod damage;
 mod outcomes;
+mod failures;
 mod table;
 mod payloads;
 mod hostile;

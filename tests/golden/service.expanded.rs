@@ -221,9 +221,10 @@ impl ::zato_core::Service for price {
         ctx: &::zato_core::Context,
         request: Self::Request,
     ) -> ::zato_core::Result<Self::Response> {
-        ::zato_core::__private::Returned::returned(
-            price(ctx, request, &self.rates).await,
-        )
+        #[allow(unused_imports)]
+        use ::zato_core::__private::EndedOtherwise as _;
+        ::zato_core::__private::Ended::of(price(ctx, request, &self.rates).await)
+            .handled()
     }
 }
 const _: () = {

@@ -1,34 +1,42 @@
-//! What a handler returns when it cannot do its work, and whether trying again may help.
+//! The failure of a handler: the error, and whether another attempt may help.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::CallError;
-
-/// What a handler returns.
+/// The result of a handler.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// A handler's failure: the error, and whether another attempt may succeed.
+/// The failure of a handler: the error, and whether another attempt may succeed.
 ///
-/// Any [`std::error::Error`] becomes one by `?` and means *try again*, if the service has attempts left
-/// (`max_attempts`, 1 unless told). [`Failure::permanent`] means *do not*, and [`Failure::retry_after`] says
-/// when. A [`CallError`] keeps what it is: a refusal stays permanent, a full engine does not. A text, a `String`
-/// or a `Box<dyn Error + Send + Sync>` is no `std::error::Error`: `.map_err(Failure::new)?` makes it one.
+/// `?` makes a failure of any [`std::error::Error`]. It asks for another attempt, which is made if the service has one
+/// left (`max_attempts`, 1 by default). [`Failure::permanent`] forbids another attempt, [`Failure::retry_after`] sets its
+/// time. A [`CallError`](crate::CallError) keeps what it is: a refusal is permanent, a full engine is not.
+///
+/// `anyhow::Error`, `Box<dyn Error>`, `String` and `&str` are not a `std::error::Error`. For them, [`OrFail`](crate::OrFail)
+/// has `.or_retry()?` and `.or_permanent()?`, and [`fail!`](crate::fail) returns a text at once.
 ///
 /// ```
-/// use zato_core::{Failure, Result};
+/// use zato_core::{Failure, OrFail, Result, fail};
+///
+/// fn reserved(port: u16) -> std::result::Result<u16, String> {
+///     if port == 1 { Err(format!("port {port} is reserved")) } else { Ok(port) }
+/// }
 ///
 /// fn port(text: &str) -> Result<u16> {
-///     let port: u16 = text.parse()?; // any error: another attempt may succeed
+///     let port: u16 = text.parse()?; // a `std::error::Error`: another attempt may succeed
 ///     if port == 0 {
-///         return Err(Failure::permanent("port 0 is no port"));
+///         return Err(Failure::permanent("port 0 cannot be listened on"));
 ///     }
-///     Ok(port)
+///     if port == 2 {
+///         fail!("port {port} is taken"); // another attempt may succeed
+///     }
+///     reserved(port).or_permanent() // a `String`
 /// }
 /// assert!(!port("x").unwrap_err().is_permanent());
 /// assert!(port("0").unwrap_err().is_permanent());
+/// assert!(port("1").unwrap_err().is_permanent());
+/// assert_eq!(port("2").unwrap_err().to_string(), "port 2 is taken");
 /// ```
 pub struct Failure {
     error: Box<dyn Error + Send + Sync>,
@@ -53,7 +61,7 @@ impl Failure {
         Self { error: error.into(), then: Then::Again, code: None }
     }
 
-    /// A failure that no further attempt can mend: the invocation ends as `Failed` at once.
+    /// A failure that no other attempt can mend: the invocation ends as `Failed` at once.
     pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { error: error.into(), then: Then::Never, code: None }
     }
@@ -64,7 +72,7 @@ impl Failure {
         Self { error: Box::new(AskedToWait(delay)), then: Then::After(delay), code: None }
     }
 
-    /// The same decision with this error as its reason.
+    /// The same failure with this error as its reason.
     #[must_use]
     pub fn because(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { error: error.into(), ..self }
@@ -94,12 +102,23 @@ impl Failure {
         self.code.as_deref()
     }
 
-    /// Whether no further attempt is to be made.
+    /// The same failure, after which another attempt may be made; a time that was set for it is kept.
+    pub(crate) fn retryable(self) -> Self {
+        let then = if self.then == Then::Never { Then::Again } else { self.then };
+        Self { then, ..self }
+    }
+
+    /// The same failure, after which no other attempt is made.
+    pub(crate) fn never_again(self) -> Self {
+        Self { then: Then::Never, ..self }
+    }
+
+    /// Whether another attempt is forbidden.
     pub fn is_permanent(&self) -> bool {
         self.then == Then::Never
     }
 
-    /// How long to wait before the next attempt, where the handler said so.
+    /// The wait before the next attempt, if the handler has set one.
     pub fn delay(&self) -> Option<Duration> {
         match self.then {
             Then::After(delay) => Some(delay),
@@ -122,17 +141,6 @@ fn cleaned(code: &str) -> Option<Box<str>> {
     let code = &code[..code.floor_char_boundary(MAX_CODE)];
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
     (!code.is_empty()).then(|| code.replace(is_odd, "_").into_boxed_str())
-}
-
-/// Any error means *try again*, except a [`CallError`], which knows.
-#[diagnostic::do_not_recommend]
-impl<E: Error + Send + Sync + 'static> From<E> for Failure {
-    fn from(error: E) -> Self {
-        let call = (&error as &dyn Any).downcast_ref::<CallError>();
-        let permanent = call.is_some_and(CallError::is_permanent);
-        let code = call.and_then(CallError::code).map(Into::into);
-        Self { error: Box::new(error), then: if permanent { Then::Never } else { Then::Again }, code }
-    }
 }
 
 /// The error and what caused it, joined by `: `.

@@ -41,7 +41,8 @@
 //! # Layout
 //!
 //! From the lowest layer to the highest: [`Cid`], [`Labels`], [`Payload`], [`Outcome`] and [`Invocation`] are what travels;
-//! [`CallError`] and [`Failure`] are how calls and handlers fail; [`Settings`] and [`Resource`] are what a
+//! [`CallError`] and [`Failure`] are how calls and handlers fail, and [`OrFail`] makes failures of other errors;
+//! [`Settings`] and [`Resource`] are what a
 //! service's attribute and fields say; [`bus`] is what a runtime must offer, and [`Context`] hands it to
 //! handlers; [`Service`] and [`Registration`] tie a type to its name.
 
@@ -57,6 +58,7 @@ mod outcome;
 mod invocation;
 mod error;
 mod failure;
+mod or_fail;
 mod resource;
 pub mod bus;
 pub mod target;
@@ -88,6 +90,7 @@ pub use labels::{LabelError, Labels, LabelsIter};
 pub use moment::Moment;
 pub use name::{MAX_NAME, Origin};
 pub use options::{IntoBackoff, MAX_KEY, OptionError, Options, When};
+pub use or_fail::OrFail;
 pub use outcome::{Ending, FailureReport, Outcome};
 pub use payload::{DecodeError, Kind, Payload, WriteError};
 pub use registration::Registration;
@@ -102,7 +105,7 @@ pub use zato_macros::service;
 pub mod __private {
     pub use crate::context::Nested;
     pub use crate::name::Named;
+    pub use crate::or_fail::{Ended, EndedOtherwise, Returned, failed, permanent, retryable, text};
     pub use crate::pairing::{Beside, Here, Nothing, Otherwise};
-    pub use crate::service::Returned;
     pub use inventory;
 }

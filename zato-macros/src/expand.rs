@@ -212,8 +212,13 @@ fn handler(service: &Service, function: &Function, is_sound: bool) -> Option<Tok
                 quote!(#(#cfg)* ::core::clone::Clone::clone(&self.#member))
             }
         });
-        quote_spanned! {at=>
-            ::zato_core::__private::Returned::returned(#ident(#ctx, #given #(#resources),*).await)
+        let ended = quote_spanned! {at=>
+            ::zato_core::__private::Ended::of(#ident(#ctx, #given #(#resources),*).await).handled()
+        };
+        quote! {
+            #[allow(unused_imports)]
+            use ::zato_core::__private::EndedOtherwise as _;
+            #ended
         }
     } else {
         quote!(::core::unreachable!())
