@@ -23,6 +23,7 @@ mod retries;
 mod time;
 mod beyond;
 mod blocking;
+mod own_threads;
 mod waits;
 mod keys;
 mod rate;

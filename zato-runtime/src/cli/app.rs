@@ -154,8 +154,17 @@ fn look(command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, C
     tokio.block_on(command)
 }
 
+/// Asks the system for a thread. Tokio panics where it receives none for its first worker.
+fn has_threads() -> Result<(), CliError> {
+    let probe = std::thread::Builder::new().spawn(|| {}).map_err(CliError::NoThread)?;
+    // It does nothing that could panic.
+    let _ = probe.join();
+    Ok(())
+}
+
 /// Runs a command; a second request to stop ends the program at once.
 fn in_tokio(url: &str, command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
+    has_threads()?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Tokio)?;
     let ended = tokio.block_on(async {
         stop::listen();

@@ -23,6 +23,12 @@ pub(super) enum CliError {
     Tokio(std::io::Error),
     #[error("a payload cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The system has no thread for the program.
+    #[error(
+        "no thread can be started: {0}; allow this user or this container more processes and threads (`ulimit -u`, \
+         `pids.max`), or free memory"
+    )]
+    NoThread(std::io::Error),
     /// There is nothing to look at.
     #[error(
         "`{url}` keeps nothing that there was to look at: name the store that another process runs on, or has, with \

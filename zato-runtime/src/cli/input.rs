@@ -75,8 +75,8 @@ impl Lines {
             eprintln!("reading requests from the terminal, one a line; ctrl-D ends them");
         }
         let (send, lines) = mpsc::channel(AHEAD);
-        let path = path.to_owned();
-        std::thread::spawn(move || {
+        let (path, shown) = (path.to_owned(), path.to_owned());
+        let read_all = move || {
             let mut read = 0;
             // Ends when the file does, or when nobody wants more.
             while let Some(line) = next(&mut reader, &mut read).transpose() {
@@ -85,7 +85,9 @@ impl Lines {
                     break;
                 }
             }
-        });
+        };
+        let spawned = std::thread::Builder::new().name("zato-input".to_owned()).spawn(read_all);
+        spawned.map_err(|source| InputError { path: shown, source })?;
         Ok(Self { lines, length })
     }
 

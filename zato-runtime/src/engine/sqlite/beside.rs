@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, ServiceName};
 
@@ -15,13 +15,18 @@ use super::columns::{EndedRow, LiveRow, Stands, Stored};
 use super::error::StoreError;
 use super::location::locate_existing;
 use super::looks::gaps;
+use super::thread::{Thread, caught};
 use super::{lock, lookups, schema, trees};
 use crate::engine::contract::{Beside, LookUps, StoreFault};
 use crate::found::{Counts, Filter, Found, Status, Tree, Waits};
 use crate::record::Batch;
 
 /// A store that is only read.
-pub(crate) struct Reads(Arc<Inner>);
+pub(crate) struct Reads {
+    store: Arc<Inner>,
+    /// Where it is read: what waits for the disk holds no thread of tokio up.
+    reader: Thread,
+}
 
 struct Inner {
     path: Box<Path>,
@@ -33,27 +38,34 @@ impl Reads {
     pub(crate) fn open(given: &Path) -> Result<Self, StoreError> {
         let path = locate_existing(given)?;
         let connection = Mutex::new(schema::open_reader(&path)?);
-        Ok(Self(Arc::new(Inner { path: path.into(), connection })))
+        let reader = Thread::start("zato-sqlite-reader", &path)?;
+        Ok(Self { store: Arc::new(Inner { path: path.into(), connection }), reader })
     }
 
-    /// Reads what is committed at one moment, where it may wait for the disk: on a thread for such work.
+    /// Reads what is committed at one moment.
     fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Step<'_, Result<T, StoreFault>> {
-        let inner = self.0.clone();
-        Step::later(async move {
-            let path = inner.path.clone();
-            let read = spawn_blocking(move || {
+        let inner = self.store.clone();
+        let (answer, answered) = oneshot::channel();
+        self.reader.run(move || {
+            let read = caught(|| {
                 let mut connection = inner.connection.lock().unwrap_or_else(PoisonError::into_inner);
                 let moment = connection.transaction()?;
                 read(&moment)
             });
-            match read.await {
-                Ok(Ok(read)) => Ok(read),
-                Ok(Err(error)) => Err(StoreFault::new(&StoreError::of(&path, error))),
-                Err(error) => Err(StoreFault::new(&format!("`{}` was not read: {error}", path.display()))),
-            }
+            let read = match read {
+                Ok(read) => read.map_err(|error| StoreError::of(&inner.path, error)),
+                Err(panic) => Err(StoreError::Panicked { path: inner.path.to_path_buf(), panic }),
+            };
+            // Who no longer listens needs no answer.
+            let _ = answer.send(read.map_err(|error| StoreFault::new(&error)));
+        });
+        let path = self.store.path.clone();
+        Step::later(async move {
+            let closed = || StoreFault::new(&StoreError::Closed { path: path.to_path_buf() });
+            answered.await.unwrap_or_else(|_| Err(closed()))
         })
     }
 
@@ -110,13 +122,13 @@ impl Beside for Reads {
     }
 
     fn is_run(&self) -> bool {
-        lock::is_owned(&self.0.path)
+        lock::is_owned(&self.store.path)
     }
 }
 
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reads").field(&self.0.path).finish()
+        f.debug_tuple("Reads").field(&self.store.path).finish()
     }
 }
 

@@ -98,7 +98,7 @@ impl Disk {
 
     /// Has the file opened anew by who reads next.
     pub(super) fn let_go(&self) {
-        self.reader.close();
+        self.reader.let_go();
     }
 
     /// Whether nothing is read or written any more.

@@ -23,7 +23,9 @@ use super::location::locate;
 use super::reader::Reader;
 use super::space::Space;
 use super::sweep::Counted;
+use super::thread::{Standstill, Thread, Threads};
 use super::{lookups, schema};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::StoreFault;
 use crate::engine::line::Line;
@@ -69,12 +71,17 @@ pub(super) struct Inner {
     /// Whether somebody moves the log into the file, and whether somebody has since the writer last looked.
     pub(super) is_moving: AtomicBool,
     pub(super) has_moved: AtomicBool,
+    /// Whether somebody looks when there is room on the disk again.
+    pub(super) is_watching_space: AtomicBool,
     /// Woken once for everything that can be handed out, or started.
     pub(super) startable: Notify,
     pub(super) line: Line,
     /// Woken when nothing runs.
     pub(super) idle: Notify,
+    /// For timers, and for a test's clock. Nothing that reads or writes runs on its threads.
     pub(super) tokio: Handle,
+    clock: Clock,
+    pub(super) threads: Threads,
 }
 
 /// What one lock guards.
@@ -101,6 +108,7 @@ impl Sqlite {
     pub(crate) fn open(given: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
         let path = &*locate(given)?;
         let file = File::open(path, config)?;
+        let threads = Threads::start(path)?;
         let mut not_ours = 0;
         if config.only_new {
             let reader = schema::open_reader(path)?;
@@ -134,10 +142,13 @@ impl Sqlite {
             leaves_alone: config.only_new,
             is_moving: AtomicBool::new(false),
             has_moved: AtomicBool::new(false),
+            is_watching_space: AtomicBool::new(false),
             startable: Notify::new(),
             line: Line::default(),
             idle: Notify::new(),
             tokio,
+            clock: config.clock.clone(),
+            threads,
         });
         inner.sweep_in_time(config.clock.clone());
         Ok(Self(inner))
@@ -169,6 +180,18 @@ impl Guarded {
 }
 
 impl Inner {
+    /// Runs a job on one of the engine's threads, in the context of the tokio runtime: a paused clock is known only there.
+    /// Such a clock stands still until the job is done.
+    pub(super) fn run(&self, thread: &Thread, job: impl FnOnce() + Send + 'static) {
+        let standstill = self.clock.is_a_tests().then(|| Standstill::begin(&self.tokio));
+        let tokio = self.tokio.clone();
+        thread.run(move || {
+            let _standstill = standstill;
+            let _entered = tokio.enter();
+            job();
+        });
+    }
+
     /// Nothing that panics is done under the lock.
     pub(super) fn guarded(&self) -> MutexGuard<'_, Guarded> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
@@ -235,7 +258,7 @@ impl Inner {
         let is_hungry = guarded.state.is_hungry();
         if self.is_locked_out.load(Ordering::Relaxed) {
             let inner = self.clone();
-            self.tokio.spawn_blocking(move || inner.look_at_locks());
+            self.run(&self.threads.writer, move || inner.look_at_locks());
         }
         if guarded.state.store.is_clean() && started.is_empty() {
             drop(guarded);

@@ -121,6 +121,28 @@ pub(crate) enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The engine needs a thread that the system does not give.
+    #[error(
+        "the thread `{name}` for `{}` could not be started: {source}; allow this user or this container more processes \
+         and threads (`ulimit -u`, `pids.max`), or free memory",
+        path.display()
+    )]
+    NoThread {
+        /// The file.
+        path: PathBuf,
+        /// The name of the thread.
+        name: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Something panicked while it read or wrote the file. It is a fault of this program, or of a subscriber to its log.
+    #[error("the engine of `{}` panicked: {panic}; report this with the log", path.display())]
+    Panicked {
+        /// The file.
+        path: PathBuf,
+        /// The message of the panic.
+        panic: String,
+    },
     /// Another program holds a lock on it.
     #[error("`{}` is locked by another program, maybe by `sqlite3`: let it finish ({source})", path.display())]
     Busy {

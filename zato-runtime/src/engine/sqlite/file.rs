@@ -183,6 +183,12 @@ impl File {
         }
     }
 
+    /// Something panicked while it wrote. Nothing is believed that was not read again.
+    pub(super) fn panicked(&mut self, panic: String) -> StoreError {
+        (self.rows, self.kept) = (None, None);
+        StoreError::Panicked { path: self.path.clone(), panic }
+    }
+
     /// Whether it is open, and so has not failed.
     pub(super) fn is_open(&self) -> bool {
         self.rows.is_some()

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation};
 
@@ -69,12 +70,14 @@ impl Inner {
     ) -> Result<T, StoreFault> {
         self.change(true, |_| ()).await?;
         let inner = self.clone();
-        let rows = self.tokio.spawn_blocking(move || {
+        let (answer, answered) = oneshot::channel();
+        self.run(&self.threads.reader, move || {
             let rows = inner.reader.read(read);
             inner.look_at_locks();
-            rows
+            // Who no longer listens needs no answer.
+            let _ = answer.send(rows);
         });
-        rows.await.map_err(|_| self.closed())?
+        answered.await.map_err(|_| self.closed())?
     }
 
     /// Everything of the tree below an invocation that has not ended.

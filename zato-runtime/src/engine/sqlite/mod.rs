@@ -1,5 +1,12 @@
 //! The engine that keeps everything in one file: `sqlite:PATH`.
 //!
+//! **Threads** (`thread`). The engine starts four threads when it is opened, and ends them when it is closed:
+//! `zato-sqlite-writer` writes and sweeps, `zato-sqlite-reader` answers look-ups that read much, `zato-sqlite-pager` reads
+//! what waits in the file alone, and `zato-sqlite-checkpointer` moves the log into the file, counts what was left, and looks
+//! for room on the disk. Each runs one job at a time and sleeps otherwise. *Nothing uses the blocking threads of the user's
+//! tokio runtime*, which handlers may hold while they wait for a receipt. A start that cannot have these threads is an error.
+//! A panic is caught and logged, whoever waits receives an error, and the thread goes on.
+//!
 //! **Changed in memory, answered from disk.** A verb changes the state under its lock and leaves what it changed in a
 //! list. One thread at a time (`writer`) takes the list, writes it as one transaction, with what comes meanwhile, and,
 //! when that has been synced, answers all who wait for it: group commit, without a timer. *What the state does not
@@ -57,6 +64,7 @@ mod unopened;
 mod cause;
 mod error;
 mod location;
+mod thread;
 mod lock;
 mod view;
 mod format;

@@ -26,7 +26,7 @@ impl Inner {
         loop {
             let Some(hunger) = self.guarded().state.take_hunger() else { return };
             let (inner, not_ours) = (self.clone(), self.not_ours);
-            self.tokio.spawn_blocking(move || match hunger {
+            self.run(&self.threads.pager, move || match hunger {
                 Hunger::Line { service, name, now, most, since } => {
                     match inner.pager.read(|reader| line::line(reader, &name, now, not_ours, most)) {
                         Ok((first, next_due)) => {
@@ -99,7 +99,7 @@ impl Inner {
     /// what the file held before anything was changed.
     pub(super) fn count_left(self: &Arc<Self>, left: Connection) {
         let inner = self.clone();
-        self.tokio.spawn_blocking(move || {
+        self.run(&self.threads.checkpointer, move || {
             if !inner.leaves_alone {
                 inner.mend_lanes(&left);
             }

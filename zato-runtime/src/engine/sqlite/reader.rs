@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::error::StoreError;
 use super::schema;
+use super::thread::caught;
 use crate::engine::contract::StoreFault;
 
 /// Reads what is committed.
@@ -15,13 +16,20 @@ pub(super) struct Reader {
     path: Box<Path>,
     /// Opened by the first that reads.
     connection: Mutex<Option<Connection>>,
-    /// Told when something holds it locked.
+    /// Set when something holds it locked.
     is_locked_out: Arc<AtomicBool>,
+    /// Set when the engine is closed: the file is not opened again.
+    is_closed: AtomicBool,
 }
 
 impl Reader {
     pub(super) fn new(path: &Path, is_locked_out: &Arc<AtomicBool>) -> Self {
-        Self { path: path.into(), connection: Mutex::new(None), is_locked_out: is_locked_out.clone() }
+        Self {
+            path: path.into(),
+            connection: Mutex::new(None),
+            is_locked_out: is_locked_out.clone(),
+            is_closed: AtomicBool::new(false),
+        }
     }
 
     /// Asks the file something. Takes as long as that takes.
@@ -30,12 +38,21 @@ impl Reader {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreFault> {
         let mut connection = self.hold();
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(StoreFault::new(&StoreError::Closed { path: self.path.to_path_buf() }));
+        }
         let open = match connection.take() {
             Some(open) => open,
             None => schema::open_reader(&self.path).map_err(|error| self.failed(&error))?,
         };
-        let read = read(&open).map_err(|error| self.failed(&StoreError::of(&self.path, error)))?;
-        // One that has failed is not used again.
+        let read = match caught(|| read(&open)) {
+            Ok(Ok(read)) => read,
+            // A connection that has failed is not used again.
+            Ok(Err(error)) => return Err(self.failed(&StoreError::of(&self.path, error))),
+            Err(panic) => {
+                return Err(self.failed(&StoreError::Panicked { path: self.path.to_path_buf(), panic }));
+            }
+        };
         *connection = Some(open);
         Ok(read)
     }
@@ -50,7 +67,14 @@ impl Reader {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn close(&self) {
+    /// Closes the connection; who reads next opens another.
+    pub(super) fn let_go(&self) {
         *self.hold() = None;
+    }
+
+    /// Closes the connection for good.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.let_go();
     }
 }

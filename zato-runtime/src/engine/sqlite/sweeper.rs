@@ -4,10 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::engine::Inner;
 use super::file::File;
+use super::thread::caught;
 use crate::clock::Clock;
 
 /// The least time between two sweeps: what becomes too old meanwhile goes together.
@@ -41,8 +43,18 @@ impl Inner {
                     () = comes => {
                         let Some(inner) = inner.upgrade() else { return };
                         clock.look();
-                        let step = tokio::task::spawn_blocking(move || inner.sweep_step()).await;
-                        let Ok(Some(pause)) = step else { return };
+                        let (answer, answered) = oneshot::channel();
+                        let sweeps = inner.clone();
+                        inner.run(&inner.threads.writer, move || {
+                            let _ = answer.send(sweeps.sweep_step());
+                        });
+                        drop(inner);
+                        let pause = match answered.await {
+                            Ok(Some(pause)) => pause,
+                            Ok(None) => return,
+                            // The step panicked, or the engine was closed before it.
+                            Err(_) => RETRY,
+                        };
                         earliest = Instant::now() + pause;
                     }
                 }
@@ -83,7 +95,7 @@ impl Inner {
             return None;
         }
         self.tell_counted(&mut file);
-        let swept = file.sweep(STEP);
+        let swept = caught(|| file.sweep(STEP)).unwrap_or_else(|panic| Err(file.panicked(panic)));
         self.look_at_log(&mut file);
         self.due.send_replace(file.due());
         match swept {

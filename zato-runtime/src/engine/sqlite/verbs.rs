@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
-use tokio::time::sleep;
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
@@ -45,10 +45,11 @@ impl Inner {
             return Err(NotTaken::Refused(Refused::Store(fault.clone())));
         }
         if self.space.is_low() && !self.guarded().state.draining {
-            return Err(match accept.by {
-                Some(_) => NotTaken::Refused(Refused::Store(self.space.fault())),
-                None => NotTaken::NoRoom(Box::new(accept)),
-            });
+            if accept.by.is_some() {
+                return Err(NotTaken::Refused(Refused::Store(self.space.fault())));
+            }
+            self.watch_space();
+            return Err(NotTaken::NoRoom(Box::new(accept)));
         }
         let mut not_taken = None;
         let recorded = self.change(true, |state| match state.accept(accept) {
@@ -66,15 +67,23 @@ impl Inner {
 
     /// Lets those in who wait, once there is room on the disk again.
     fn watch_space(self: &Arc<Self>) {
+        if !self.is_watching_space.swap(true, Ordering::SeqCst) {
+            self.look_at_space();
+        }
+    }
+
+    /// Looks now, and again as long as there is no room. Who waits for room looks after it has come to wait, so whoever
+    /// finds none watches again.
+    fn look_at_space(self: &Arc<Self>) {
         let inner = Arc::downgrade(self);
-        self.tokio.spawn(async move {
-            while let Some(inner) = inner.upgrade() {
-                if inner.is_closing.load(Ordering::SeqCst) || !inner.space.is_low() {
-                    inner.line.wake();
-                    return;
-                }
-                drop(inner);
-                sleep(space::LOOK).await;
+        self.threads.checkpointer.run(move || {
+            let is_to_wait = |inner: &Self| !inner.is_closing.load(Ordering::SeqCst) && inner.space.is_low();
+            if inner.upgrade().is_some_and(|inner| is_to_wait(&inner)) {
+                thread::sleep(space::LOOK);
+                inner.upgrade().into_iter().for_each(|inner| inner.look_at_space());
+            } else if let Some(inner) = inner.upgrade() {
+                inner.is_watching_space.store(false, Ordering::SeqCst);
+                inner.line.wake();
             }
         });
     }
@@ -111,12 +120,16 @@ impl Engine for Sqlite {
     }
 
     fn room(&self, members: usize, bytes: usize) -> Step<'_, ()> {
-        let has_room =
-            move || self.0.guarded().state.has_room_outside(members, bytes) && !self.0.space.is_low();
+        let has_room = move || {
+            let is_low = self.0.space.is_low();
+            if is_low {
+                self.0.watch_space();
+            }
+            !is_low && self.0.guarded().state.has_room_outside(members, bytes)
+        };
         if self.0.line.is_empty() && has_room() {
             return Step::now(());
         }
-        self.0.watch_space();
         Step::later(self.0.line.wait_until(has_room))
     }
 
@@ -144,7 +157,6 @@ impl Engine for Sqlite {
             for taken in taken {
                 let taken = match taken {
                     Err(NotTaken::NoRoom(accept)) => {
-                        inner.watch_space();
                         inner.line.wait(*accept, |accept| inner.take(accept)).await
                     }
                     Err(NotTaken::Refused(refused)) => Err(refused),
@@ -291,6 +303,7 @@ impl Engine for Sqlite {
             guarded.state.tell.clear();
         }
         inner.file().close();
+        inner.threads.end();
         // What has not ended is kept.
         0
     }

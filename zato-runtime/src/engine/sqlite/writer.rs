@@ -10,6 +10,7 @@ use super::engine::{Guarded, Inner};
 use super::error::StoreError;
 use super::file::{File, mover};
 use super::schema;
+use super::thread::caught;
 use crate::engine::contract::StoreFault;
 
 /// How long to wait before writing is tried again that has failed: the first time, and at the most.
@@ -27,7 +28,7 @@ impl Inner {
         guarded.is_writing = true;
         drop(guarded);
         let inner = self.clone();
-        self.tokio.spawn_blocking(move || inner.write_all());
+        self.run(&self.threads.writer, move || inner.write_all());
     }
 
     pub(super) fn file(&self) -> MutexGuard<'_, File> {
@@ -37,32 +38,38 @@ impl Inner {
     /// Writes as long as there is something to write: what comes while the disk is busy goes together.
     pub(super) fn write_all(self: &Arc<Self>) {
         let mut file = self.file();
-        loop {
-            let mut together = Together::default();
-            {
-                let mut guarded = self.guarded();
-                guarded.state.take(&mut together);
-                if together.is_empty() {
-                    guarded.is_writing = false;
-                    return;
-                }
-            }
-            self.tell_counted(&mut file);
-            self.let_locked_go(&mut file);
-            if !together.changes.is_empty() && !self.write(&mut file, &mut together) {
-                file.give_up();
-                together.afters.into_iter().for_each(|after| after(None));
-                continue;
-            }
-            let aftermath = self.guarded().state.has_written(&together);
-            aftermath.finish();
-            // Callers hear first: what workers begin now would hold them up.
-            let mut handed = HandedOut::default();
-            together.afters.into_iter().for_each(|after| after(Some(&mut handed)));
-            self.hand_out(handed);
-            self.look_at_log(&mut file);
-            self.look_at_age(&file);
+        while let Some(together) = self.take_together() {
+            self.write_together(&mut file, together);
         }
+    }
+
+    /// Takes what is to be written; nobody writes where there is nothing.
+    fn take_together(&self) -> Option<Together> {
+        let mut together = Together::default();
+        let mut guarded = self.guarded();
+        guarded.state.take(&mut together);
+        guarded.is_writing = !together.is_empty();
+        guarded.is_writing.then_some(together)
+    }
+
+    /// Writes it, and answers all who wait for that. Whatever panics meanwhile, they are answered, and what comes next is
+    /// written.
+    fn write_together(self: &Arc<Self>, file: &mut File, mut together: Together) {
+        self.tell_counted(file);
+        self.let_locked_go(file);
+        if !together.changes.is_empty() && !self.write(file, &mut together) {
+            file.give_up();
+            together.afters.into_iter().for_each(|after| quietly(|| after(None)));
+            return;
+        }
+        let aftermath = self.guarded().state.has_written(&together);
+        quietly(|| aftermath.finish());
+        // Callers hear first: what workers begin now would hold them up.
+        let mut handed = HandedOut::default();
+        together.afters.into_iter().for_each(|after| quietly(|| after(Some(&mut handed))));
+        quietly(|| self.hand_out(handed));
+        quietly(|| self.look_at_log(file));
+        self.look_at_age(file);
     }
 
     /// Who writes learns what had ended when the file was opened.
@@ -78,7 +85,8 @@ impl Inner {
         let (mut is_repeated, mut wait) = (false, RETRY.0);
         loop {
             let more = |together: &mut Together| self.guarded().state.take(together);
-            let error = match file.write(together, more, is_repeated) {
+            let written = caught(|| file.write(together, more, is_repeated));
+            let error = match written.unwrap_or_else(|panic| Err(file.panicked(panic))) {
                 Ok(()) => {
                     self.is_well(is_repeated);
                     return true;
@@ -153,10 +161,12 @@ impl Inner {
     /// It could not be written.
     fn ails(&self, error: &StoreError, is_repeated: bool) {
         if !is_repeated {
-            tracing::error!(
-                engine = self.url, %error,
-                "what was to be recorded cannot be written now; it is tried again, and nothing is acknowledged meanwhile"
-            );
+            quietly(|| {
+                tracing::error!(
+                    engine = self.url, %error,
+                    "changes cannot be written now; they are tried again, and nothing is acknowledged meanwhile"
+                );
+            });
         }
         if error.is_full() {
             // It passes: who waits goes on waiting, and nobody else is let in.
@@ -177,7 +187,7 @@ impl Inner {
     /// It has been written.
     fn is_well(self: &Inner, was_ill: bool) {
         if was_ill {
-            tracing::info!(engine = self.url, "what was to be recorded is written");
+            quietly(|| tracing::info!(engine = self.url, "changes can be written again"));
             self.fault.send_if_modified(|told| told.take().is_some());
             self.damage.send_if_modified(|told| told.take().is_some());
             self.line.wake();
@@ -198,7 +208,7 @@ impl Inner {
         }
         self.is_moving.store(true, Ordering::SeqCst);
         let (inner, path) = (self.clone(), file.path().to_owned());
-        self.tokio.spawn_blocking(move || {
+        self.run(&self.threads.checkpointer, move || {
             let moved = mover(&path).map(|connection| schema::checkpoint(&connection, false));
             if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {
                 tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
@@ -207,6 +217,15 @@ impl Inner {
             }
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
+        });
+    }
+}
+
+/// Runs what may panic, as a subscriber to the log may, where the rest must go on.
+fn quietly(run: impl FnOnce()) {
+    if let Err(panic) = caught(run) {
+        let _ = caught(|| {
+            tracing::error!(panic, "something panicked while changes were written; the engine goes on");
         });
     }
 }
