@@ -93,7 +93,7 @@ impl fmt::Display for Meant<'_> {
         let of_others = ["file://", "file:", "sqlite3://", "sqlite3:"];
         match self.0 {
             ":memory:" => write!(f, "; `memory:` keeps nothing"),
-            url if url.is_empty() => Ok(()),
+            "" => Ok(()),
             url => match of_others.iter().find_map(|scheme| url.strip_prefix(scheme)) {
                 Some(path) => write!(f, "; a file is named as in `sqlite:{path}`"),
                 None if url.contains(':') => Ok(()),
