@@ -66,12 +66,12 @@ fn receipts_come_while_handlers_hold_all_blocking_threads() {
 #[test]
 fn look_ups_and_a_shutdown_need_no_blocking_thread() {
     let tokio = tokio();
-    let (hold, held) = channel::<()>();
-    let held = Arc::new(Mutex::new(held));
+    let (release, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
     let answered = tokio.block_on(async {
         for _ in 0..THREADS {
-            let held = held.clone();
-            spawn_blocking(move || held.lock().is_ok_and(|held| held.recv().is_ok()));
+            let wait = wait.clone();
+            spawn_blocking(move || wait.lock().is_ok_and(|wait| wait.recv().is_ok()));
         }
         let asked = async {
             let runtime = start(durable()).await?;
@@ -84,7 +84,7 @@ fn look_ups_and_a_shutdown_need_no_blocking_thread() {
         };
         timeout(STUCK, asked).await
     });
-    drop(hold);
+    drop(release);
     tokio.shutdown_background();
     answered.expect("nobody waits for ever").expect("all is well");
 }
