@@ -36,8 +36,8 @@ pub struct Config {
     pub max_losses: u32,
     /// How long a shutdown waits for what is under way: 30 seconds.
     pub drain_limit: Duration,
-    /// How long to wait between attempts where neither call nor service says: at random up to a second, then
-    /// twice as long each time, up to a minute.
+    /// The wait before another attempt where neither call nor service sets one: `1s..1m`, at random between a second and
+    /// two, then four and so on, at most a minute.
     pub backoff: Backoff,
     /// The time.
     pub clock: Clock,

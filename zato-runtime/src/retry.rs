@@ -172,16 +172,15 @@ fn again(
     }
 }
 
-/// How long to wait after so many attempts; exponential with full jitter, as in "Exponential Backoff And
-/// Jitter" (AWS Architecture Blog, 2015).
+/// The wait before the retry that follows the `failed`-th failure. The n-th retry of an exponential backoff waits at random
+/// between `from` and `from` x 2^n, at most `to`, and so never less than `from`.
 fn backoff(backoff: Backoff, failed: u32, chance: u64) -> Duration {
     match backoff {
         Backoff::Fixed(wait) => wait,
         Backoff::Exponential { from, to } => {
-            let doublings = failed.saturating_sub(1).min(31);
-            let limit = from.checked_mul(1 << doublings).unwrap_or(to).min(to);
-            let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX - 1);
-            Duration::from_nanos(chance % (nanos + 1))
+            let limit = from.checked_mul(1 << failed.min(31)).unwrap_or(to).min(to).max(from);
+            let spread = u64::try_from((limit - from).as_nanos()).unwrap_or(u64::MAX - 1).min(u64::MAX - 1);
+            from + Duration::from_nanos(chance % (spread + 1))
         }
     }
 }
@@ -378,15 +377,17 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_a_backoff_doubles_and_jitter_stays_below_it() {
+    fn a_backoff_waits_between_its_first_bound_and_one_that_doubles() {
         let growing = Backoff::Exponential { from: SECOND, to: 10 * SECOND };
-        for (failed, limit) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (60, 10)] {
+        for (failed, limit) in [(1, 2), (2, 4), (3, 8), (4, 10), (5, 10), (60, 10)] {
             let limit = limit * SECOND;
-            let nanos = u64::try_from(limit.as_nanos()).expect("it fits");
-            assert_eq!(backoff(growing, failed, nanos), limit);
-            assert_eq!(backoff(growing, failed, nanos + 1), Duration::ZERO);
-            for chance in [0, 1, 12_345, u64::MAX / 3, u64::MAX] {
-                assert!(backoff(growing, failed, chance) <= limit);
+            let spread = u64::try_from((limit - SECOND).as_nanos()).expect("it fits");
+            assert_eq!(backoff(growing, failed, 0), SECOND);
+            assert_eq!(backoff(growing, failed, spread), limit);
+            assert_eq!(backoff(growing, failed, spread + 1), SECOND);
+            for chance in [1, 12_345, u64::MAX / 3, u64::MAX] {
+                let wait = backoff(growing, failed, chance);
+                assert!((SECOND..=limit).contains(&wait), "{wait:?} after {failed}");
             }
         }
         assert_eq!(backoff(Backoff::Fixed(SECOND), 9, 12_345), SECOND);
