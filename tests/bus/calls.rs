@@ -115,7 +115,7 @@ async fn a_refused_call_says_why_and_what_would_do() -> Result<(), Error> {
     let errors: Vec<_> = journal.lines().into_iter().map(|line| line.text).collect();
     assert!(errors[0].contains("no service is named `calls.countdwn`"), "{}", errors[0]);
     assert!(errors[0].contains(": did you mean `calls.countdown`?"), "{}", errors[0]);
-    assert!(errors.iter().take(3).all(|error| error.contains("`use my_services as _;`")), "{errors:?}");
+    assert!(errors.iter().take(3).all(|error| error.contains("`use the_crate as _;`")), "{errors:?}");
     assert!(errors[1].contains("which is to be the callback"), "{}", errors[1]);
     assert!(errors[2].contains("which is to be the failure callback"), "{}", errors[2]);
     assert!(errors[3].contains("key must be a string"), "{}", errors[3]);

@@ -78,7 +78,7 @@ async fn two_services_with_one_name_are_named_with_their_modules() {
 async fn a_missing_resource_is_named_with_service_field_and_type() {
     let error = builder().services([needs::service().erased()]).provide(80_u16).start().await.unwrap_err();
     let fault = error.to_string();
-    assert!(fault.starts_with("no `Pool` was provided, and `registry.needs`, "), "{fault}");
+    assert!(fault.starts_with("no `Pool` was provided:\n    `registry.needs` "), "{fault}");
     assert!(fault.contains("wants one for `_pool`") && fault.contains("App::new().provide(..)"), "{fault}");
 }
 

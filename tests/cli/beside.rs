@@ -52,7 +52,7 @@ fn what_waits_says_why() {
 fn a_group_says_how_many_are_left_and_a_retry_what_went_before() {
     let store = Store::new();
     let mut begun = store.begin(["invoke", "probe.group"]);
-    begun.logs("this waits for that");
+    begun.logs("this command waits for that");
     let group = store.first_of("probe.fails-first");
     let page = store.explain(group["parent"].as_str().expect("the one that made it"));
     assert!(page.contains("open: 3 members have not ended"), "{page}");
@@ -81,7 +81,7 @@ fn a_list_goes_on_page_by_page() {
     assert_eq!(next.len(), 1);
     assert!(cid(&next[0]) < &*first[1]);
     let none = store.zato(["invocations", "--state", "dead"]);
-    assert_eq!((none.printed(), &*none.stderr), ("", "nothing like that is held in `sqlite:zato.db`\n"));
+    assert_eq!((none.printed(), &*none.stderr), ("", "no such invocations in `sqlite:zato.db`\n"));
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn one_is_run_again_and_its_outcome_is_printed() {
     let (old, again) = lines[0].split_once(" runs again as ").expect("both CIDs");
     assert_eq!(old, cid(&first));
     assert!(lines[1].starts_with(&format!("{again} probe.fails-unless-told")), "{ran:?}");
-    assert!(lines[1].ends_with("Completed") && lines.len() == 2, "{ran:?}");
+    assert!(lines[1].ends_with("Completed") && lines.len() == 3, "{ran:?}");
+    assert_eq!(lines[2], "1 dead letter run again: 1 invocation with all that followed, 0 failed");
     assert!(store.explain(old).contains(&format!("run again as {again}")));
 
     let ran = store.zato(["dead", "retry", old, NOBODY]);
@@ -67,7 +68,9 @@ fn they_are_forgotten() {
     let first = store.first_of("probe.fails");
     assert_eq!(store.zato(["dead", "discard", cid(&first)]).printed(), "1 dead letter discarded\n");
     assert!(store.zato(["explain", cid(&first)]).refused(1).contains(cid(&first)));
-    assert_eq!(store.zato(["dead", "discard", "--all"]).printed(), "2 dead letters discarded\n");
+    let ran = store.zato(["dead", "discard", "--all"]);
+    assert!(ran.refused(2).contains("deletes 2 dead letters for good: add `--yes`"), "{ran:?}");
+    assert_eq!(store.zato(["dead", "discard", "--all", "--yes"]).printed(), "2 dead letters discarded\n");
     let ran = store.zato(["dead", "discard", "--all"]);
     assert_eq!(
         (ran.printed(), &*ran.stderr),

@@ -34,6 +34,9 @@ fn a_request_comes_back_as_it_was_given() {
     }
     assert_eq!(zato(["invoke", "zato.helpers.echo"]).printed(), "");
     assert_eq!(zato(["invoke", "zato.helpers.echo", "--", "-1"]).printed(), "-1\n");
+    for number in ["-5", "-0.5", "-1e3"] {
+        assert_eq!(zato(["invoke", "zato.helpers.echo", number]).printed(), format!("{number}\n"));
+    }
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn an_unknown_name_is_told_with_the_nearest_and_with_those_that_are_linked() {
     let error = ran.refused(1);
     assert!(error.contains("did you mean `greetings.hello`?"), "{error}");
     assert!(error.contains("greetings.welcome"), "{error}");
-    assert!(error.contains("`use my_services as _;`"), "{error}");
+    assert!(error.contains("`use the_crate as _;`"), "{error}");
 }
 
 #[test]
@@ -96,8 +99,9 @@ fn a_file_that_is_not_there_is_named() {
 #[test]
 fn an_engine_that_is_not_there_is_named_with_those_that_are() {
     let ran = zato(["invoke", "zato.ping", "--engine", "carrier-pigeon:"]);
-    let error = ran.refused(1);
-    assert!(error.contains("`carrier-pigeon:`") && error.contains("`memory:`"), "{error}");
+    let error = ran.refused(2);
+    assert!(error.contains("`--engine carrier-pigeon:`") && error.contains("`carrier-pigeon:`"), "{error}");
+    assert!(error.contains("`memory:`"), "{error}");
 }
 
 #[test]
@@ -105,5 +109,5 @@ fn the_log_is_what_it_is_asked_to_be() {
     assert!(zato(["invoke", "zato.helpers.input-logger", "hi"]).stderr.contains("payload=hi"));
     assert_eq!(zato(["invoke", "zato.helpers.input-logger", "hi", "--log", "warn"]).stderr, "");
     let ran = zato(["invoke", "zato.ping", "--log", "info,my_crate=loud"]);
-    assert!(ran.refused(1).contains("--log"));
+    assert!(ran.refused(2).contains("`--log info,my_crate=loud`: `my_crate=loud` is not a level"), "{ran:?}");
 }

@@ -18,3 +18,7 @@ mod alone;
 mod own;
 mod dead;
 mod cancel;
+mod app;
+mod exit_codes;
+mod json;
+mod terminal;

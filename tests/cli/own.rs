@@ -60,8 +60,8 @@ fn asked_to_stop_while_it_waits_it_stops_at_once() {
     let mut begun = store.begin(["invoke", "zato.ping"]);
     begun.logs("waiting up to 10 s");
     let ran = begun.terminate();
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("stopped: nothing was begun"), "{ran:?}");
+    assert_eq!(ran.code, Some(143));
+    assert!(ran.stderr.contains("stopped by SIGTERM: nothing was begun"), "{ran:?}");
     serving.terminate();
     assert!(store.zato(["invocations"]).printed().is_empty());
 }

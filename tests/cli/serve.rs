@@ -43,8 +43,11 @@ fn asked_twice_it_stops_and_what_ran_is_kept() {
     begun.signal("-TERM");
     begun.logs("asked to stop");
     let ran = begun.terminate();
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("error: stopped: what had not ended is kept in `sqlite:zato.db`"), "{ran:?}");
+    assert_eq!(ran.code, Some(143));
+    assert!(
+        ran.stderr.contains("error: stopped by SIGTERM: what has not ended is kept in `sqlite:zato.db`"),
+        "{ran:?}"
+    );
     assert!(store.first_of("probe.deaf")["outcome"].is_null());
     let mut serving = store.serve();
     serving.prints("runs");

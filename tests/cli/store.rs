@@ -28,7 +28,7 @@ impl Store {
         Self { directory: directory() }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = program::command(PROBE);
         command.current_dir(self.directory.path());
         command

@@ -218,40 +218,37 @@ pub struct UnknownService {
     pub name: String,
     /// The linked name that is most like it.
     pub nearest: Option<String>,
-    /// Names that are linked: the user's, in order; not more than a screenful of them.
+    /// Linked names that are nearly as like it as the nearest.
+    pub also_near: Box<[String]>,
+    /// The user's names that are linked, in order; empty if there are more than a screenful of them.
     pub linked: Vec<String>,
-    /// How many are linked in all.
+    /// The number of the user's services that are linked.
     pub linked_count: usize,
-    /// Whether it is linked, but the runtime was told to run others only.
+    /// Whether it is linked, but `.services([..])` names others only.
     pub is_left_out: bool,
 }
 
 impl UnknownService {
-    /// Nothing has this name; `linked` are the first of `linked_count` that are.
+    /// An error for a name that no service has. `nearest` are the names to suggest, the best first; `linked` are the
+    /// user's names to list, of `linked_count`.
     pub fn new(
         role: &'static str,
         name: &str,
-        nearest: Option<&str>,
+        nearest: &[&str],
         linked: Vec<String>,
         linked_count: usize,
     ) -> Self {
-        let nearest = nearest.map(str::to_owned);
-        Self { role, name: name.to_owned(), nearest, linked, linked_count, is_left_out: false }
+        let mut nearest = nearest.iter().map(|&name| name.to_owned());
+        let best = nearest.next();
+        let also_near = nearest.collect();
+        let name = name.to_owned();
+        Self { role, name, nearest: best, also_near, linked, linked_count, is_left_out: false }
     }
 
-    /// It is linked, but the runtime was told to run others only.
+    /// The same error for a service that is linked, but that `.services([..])` leaves out.
     #[must_use]
     pub fn left_out(self, is_left_out: bool) -> Self {
         Self { is_left_out, ..self }
-    }
-
-    /// The crate that would have to be named for its services to be linked, guessed from the first word.
-    fn likely_crate(&self) -> String {
-        let first = self.name.split('.').next().unwrap_or_default().replace('-', "_");
-        let is_ident = first.starts_with(|c: char| c.is_ascii_alphabetic())
-            && first.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let is_linked = self.linked.iter().any(|name| name.split('.').next() == self.name.split('.').next());
-        if is_ident && self.name.contains('.') && !is_linked { first } else { "my_services".to_owned() }
     }
 }
 
@@ -270,22 +267,16 @@ impl fmt::Display for UnknownService {
             );
         }
         if let Some(nearest) = &self.nearest {
-            write!(f, ": did you mean `{nearest}`?")?;
+            write!(f, ": did you mean `{nearest}`")?;
+            self.also_near.iter().try_for_each(|name| write!(f, " or `{name}`"))?;
+            f.write_str("?")?;
         }
-        if self.linked.is_empty() {
-            f.write_str("\n  linked: no service of yours")?;
-        } else {
-            write!(f, "\n  linked: {}", self.linked.join(", "))?;
-            if self.linked_count > self.linked.len() {
-                write!(f, " and {} more", self.linked_count - self.linked.len())?;
-            }
+        match (self.linked_count, &*self.linked) {
+            (0, _) => f.write_str("\n  linked: no service of yours")?,
+            (count, []) => write!(f, "\n  linked: {count} services of yours")?,
+            (_, linked) => write!(f, "\n  linked: {}", linked.join(", "))?,
         }
-        write!(
-            f,
-            "\n  services of another crate are linked only if the program names that crate, for example \
-             `use {} as _;`",
-            self.likely_crate()
-        )
+        f.write_str("\n  a crate of services is linked only if the program names it: `use the_crate as _;`")
     }
 }
 

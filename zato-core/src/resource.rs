@@ -1,7 +1,7 @@
 //! Resources: what services are given once, by type, when the runtime starts.
 
 use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::name::short_type_name;
 
@@ -49,17 +49,32 @@ impl Need {
 #[derive(Default)]
 pub struct Resources {
     by_type: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    /// The types of resources that are put in later, before the runtime starts.
+    promised: HashSet<TypeId>,
 }
 
 impl Resources {
     /// Puts a resource in; it replaces one of the same type.
     pub fn put<T: Resource>(&mut self, resource: T) {
+        self.promised.remove(&TypeId::of::<T>());
         self.by_type.insert(TypeId::of::<T>(), Box::new(resource));
     }
 
-    /// Whether there is one of the type that is needed.
+    /// Announces a resource that is put in later, before the runtime starts. Until then services that need it can be
+    /// checked, but not built.
+    pub fn promise<T: Resource>(&mut self) {
+        self.promised.insert(TypeId::of::<T>());
+    }
+
+    /// Returns `true` if a resource was promised and has not been put in.
+    pub fn has_promises(&self) -> bool {
+        !self.promised.is_empty()
+    }
+
+    /// Returns `true` if there is one of the type that is needed, or one is promised.
     pub fn has(&self, need: &Need) -> bool {
-        self.by_type.contains_key(&(need.type_id)())
+        let type_id = (need.type_id)();
+        self.by_type.contains_key(&type_id) || self.promised.contains(&type_id)
     }
 
     /// A clone of the resource of this type.

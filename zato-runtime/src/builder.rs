@@ -46,6 +46,13 @@ impl Builder {
         self
     }
 
+    /// Announces a resource that [`provide`](Self::provide) adds before the start.
+    #[cfg(feature = "cli")]
+    pub(crate) fn promise<T: Resource>(mut self) -> Self {
+        self.resources.promise::<T>();
+        self
+    }
+
     /// Runs just these services, beside the built-in ones, instead of all that are linked.
     ///
     /// Tests share one registry in each binary; this is how one of them runs its own services alone:
@@ -227,6 +234,19 @@ impl Builder {
 
     pub(crate) fn engine_url(&self) -> &str {
         self.engine.as_deref().unwrap_or("memory:")
+    }
+
+    /// The engine's URL, if one was set.
+    #[cfg(feature = "cli")]
+    pub(crate) fn configured_engine(&self) -> Option<&str> {
+        self.engine.as_deref()
+    }
+
+    /// The numbers of services that are linked or named, and of built-in ones, whether or not they have faults.
+    #[cfg(feature = "cli")]
+    pub(crate) fn service_counts(&self) -> (usize, usize) {
+        let users = self.services.as_ref().map_or_else(|| Registration::linked().count(), Vec::len);
+        (users, builtin::all().len())
     }
 
     /// Everything that can be made before anything runs.

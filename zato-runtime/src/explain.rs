@@ -13,7 +13,7 @@ use crate::found::{Found, Tree};
 use crate::outline::{Extent, Outline, tally};
 use crate::shared::Shared;
 use crate::standing::{Teller, View, advice, is_group, role};
-use crate::words::{count, date_and_time, grouped, quoted, shown};
+use crate::words::{count, grouped, quoted, shown};
 
 /// One invocation in words; [`Display`](fmt::Display) is the page.
 ///
@@ -153,7 +153,7 @@ impl Page<'_> {
             (Some(caller), Some(parent)) => format!("by {caller} ({parent})"),
             _ => "from outside".to_owned(),
         };
-        self.entry("called", &format!("{}, {by}", date_and_time(invocation.called_at)));
+        self.entry("called", &format!("{}, {by}", self.teller.zone().date_and_time(invocation.called_at)));
         self.entry("as", &role(found));
         if has_request(found) {
             self.entry("request", &size(&invocation.payload));

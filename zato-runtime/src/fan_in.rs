@@ -58,7 +58,9 @@ impl FanIn {
     fn with_callbacks(&self, ended: Ended, step: Option<&str>) -> (Ended, Batch<Arc<Invocation>>) {
         let callbacks = callbacks(&ended, step, |_, group| cid::mint(Some(group)));
         if let Some(observer) = &self.observer {
-            callbacks.iter().for_each(|callback| observer.entering(callback.cid, callback.channel));
+            callbacks
+                .iter()
+                .for_each(|callback| observer.entering(callback.cid, callback.root, callback.channel));
         }
         (ended, callbacks)
     }

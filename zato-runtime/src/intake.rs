@@ -216,7 +216,7 @@ fn accept_checked<'a>(
 ) -> Receipt<'a> {
     let cid = checked.cid;
     if let (None, Some(express), Some(service)) = (from, shared.engine.express(), checked.passes()) {
-        let entering = Entering::new(shared, cid, Channel::InvokeAsync);
+        let entering = Entering::new(shared, cid, cid, Channel::InvokeAsync);
         if checked.pass(express, service) {
             entering.taken();
             return Step::now(Ok(cid));
@@ -272,7 +272,7 @@ fn enter<'a>(
     invocation: Arc<Invocation>,
     beside: Beside,
 ) -> Receipt<'a> {
-    let entering = Entering::new(shared, invocation.cid, invocation.channel);
+    let entering = Entering::new(shared, invocation.cid, invocation.root, invocation.channel);
     let by = from.map(AttemptId::around);
     let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
     let Beside { tell, brings_cid, members } = beside;
@@ -319,13 +319,13 @@ fn is_greedy(from: Option<&Context>) -> bool {
 
 /// An invocation that a door has been told of, until it is known whether the engine takes it. A caller may stop
 /// waiting before.
-pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Cid, Channel)>);
+pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Cid, Cid, Channel)>);
 
 impl<'a> Entering<'a> {
-    pub(crate) fn new(shared: &'a Shared, cid: Cid, channel: Channel) -> Self {
+    pub(crate) fn new(shared: &'a Shared, cid: Cid, root: Cid, channel: Channel) -> Self {
         Self(shared.observer.as_deref().map(|observer| {
-            observer.entering(cid, channel);
-            (observer, cid, channel)
+            observer.entering(cid, root, channel);
+            (observer, cid, root, channel)
         }))
     }
 
@@ -337,8 +337,8 @@ impl<'a> Entering<'a> {
 
 impl Drop for Entering<'_> {
     fn drop(&mut self) {
-        if let Some((observer, cid, channel)) = self.0 {
-            observer.refused(cid, channel);
+        if let Some((observer, cid, root, channel)) = self.0 {
+            observer.refused(cid, root, channel);
         }
     }
 }

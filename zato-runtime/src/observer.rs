@@ -1,19 +1,19 @@
-//! How a door hears of what happens, without a queue in between.
+//! Reports what happens to a door, without a queue in between.
 
 use zato_core::{Channel, Cid};
 
 use crate::record::Ended;
 
-/// Told of every invocation on its way, in the thread in which it happens: it must be quick.
+/// Receives every invocation on its way, in the thread in which it happens, so it must be quick.
 ///
-/// `entering` comes before the engine is asked, so what has been told of never falls behind what has happened.
+/// `entering` comes before the engine is asked, so what has been reported never falls behind what has happened.
 pub(crate) trait Observer: Send + Sync {
-    /// An engine is about to be asked to take this.
-    fn entering(&self, cid: Cid, channel: Channel);
+    /// An engine is about to be asked to accept this invocation of the tree with this root.
+    fn entering(&self, cid: Cid, root: Cid, channel: Channel);
 
-    /// The engine did not take it.
-    fn refused(&self, cid: Cid, channel: Channel);
+    /// The engine did not accept it.
+    fn refused(&self, cid: Cid, root: Cid, channel: Channel);
 
-    /// Its outcome is recorded.
+    /// The outcome of an invocation is recorded.
     fn ended(&self, ended: &Ended);
 }

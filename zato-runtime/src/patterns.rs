@@ -111,8 +111,9 @@ fn pass(
 ) -> Result<(), Vec<PlainMember>> {
     let mut entering = Vec::new();
     if shared.observer.is_some() {
-        let members = members.iter().map(|member| Entering::new(shared, member.cid, Channel::InvokeAsync));
-        entering.extend(members.chain([Entering::new(shared, group.cid, group.channel)]));
+        let members =
+            members.iter().map(|member| Entering::new(shared, member.cid, group.root, Channel::InvokeAsync));
+        entering.extend(members.chain([Entering::new(shared, group.cid, group.root, group.channel)]));
     }
     express.push_group(group, members)?;
     entering.into_iter().for_each(Entering::taken);
@@ -145,7 +146,7 @@ pub(crate) async fn stage_and_accept(
         shared.engine.room(members.len(), bytes).await;
     }
     let entering: Vec<_> =
-        members.iter().map(|member| Entering::new(shared, member.cid, member.channel)).collect();
+        members.iter().map(|member| Entering::new(shared, member.cid, member.root, member.channel)).collect();
     let staged = Staged { shared, group: cid, is_taken: false };
     let mut members = members.into_iter();
     while members.len() > 0 {

@@ -39,7 +39,9 @@ pub(crate) fn settle(
     let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_told;
     let told = Told {
         observed: shared.observer.as_ref().map(|observer| {
-            callbacks.iter().for_each(|callback| observer.entering(callback.cid, callback.channel));
+            callbacks
+                .iter()
+                .for_each(|callback| observer.entering(callback.cid, callback.root, callback.channel));
             (Arc::new(ended.clone()), callbacks.clone())
         }),
         dead: is_dead.then(|| Box::new(ended.clone())),
@@ -82,7 +84,7 @@ pub(crate) fn pass(
         let Some(entry) = entry else { return Follows::Barred(response) };
         let callback = invocation.callback(shared.mint(at, Some(invocation.cid)), entry.name, response, at);
         let Some(service) = entry.passes(&callback) else { return Follows::Barred(callback.payload) };
-        entering = Some(Entering::new(shared, callback.cid, callback.channel));
+        entering = Some(Entering::new(shared, callback.cid, callback.root, callback.channel));
         Follows::Callback(Plain { invocation: Arc::new(callback), service })
     })?;
     if let Some(entering) = entering {
@@ -181,7 +183,9 @@ fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
                 observer.ended(&ended);
                 settled.joined.iter().for_each(|group| observer.ended(group));
             }
-            None => callbacks.iter().for_each(|callback| observer.refused(callback.cid, callback.channel)),
+            None => callbacks
+                .iter()
+                .for_each(|callback| observer.refused(callback.cid, callback.root, callback.channel)),
         }
     }
 }

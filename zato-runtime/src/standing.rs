@@ -12,7 +12,7 @@ use crate::limits::max_attempts;
 use crate::record::Tried;
 use crate::registry::Registry;
 use crate::shared::Shared;
-use crate::words::{between, count, grouped, length, quoted, time_of_day};
+use crate::words::{Zone, between, count, grouped, length, quoted};
 
 /// The number of running invocations that are named where a service's `concurrency` is used up.
 const MAX_NAMED: usize = 3;
@@ -26,6 +26,8 @@ pub(crate) struct View<'a> {
     /// `true` where a process runs what the store holds.
     pub(crate) is_run: bool,
     pub(crate) door: Door,
+    /// The time zone of the times that are shown.
+    pub(crate) zone: Zone,
 }
 
 /// The door through which a reader looks; it decides which cures a page names.
@@ -49,7 +51,7 @@ impl Shared {
     /// The view that a program has of its own bus.
     pub(crate) fn view(&self) -> View<'_> {
         let Self { engine, registry, config, .. } = self;
-        View { held: &**engine, registry, config, is_run: true, door: Door::Program }
+        View { held: &**engine, registry, config, is_run: true, door: Door::Program, zone: Zone::UTC }
     }
 }
 
@@ -94,9 +96,17 @@ impl<'a> Teller<'a> {
         }
     }
 
+    pub(crate) fn zone(&self) -> Zone {
+        self.view.zone
+    }
+
+    fn time_of_day(&self, time: impl Into<SystemTime>) -> String {
+        self.view.zone.time_of_day(time, self.now)
+    }
+
     /// A time of day and its distance from now: `14:03:12.120, in 5 s`.
     pub(crate) fn moment(&self, time: SystemTime) -> String {
-        let text = time_of_day(time, self.now);
+        let text = self.time_of_day(time);
         match time.duration_since(self.now) {
             Ok(to_come) => format!("{text}, in {}", length(to_come)),
             Err(passed) => format!("{text}, {} ago", length(passed.duration())),
@@ -117,14 +127,14 @@ impl<'a> Teller<'a> {
             Status::Running { since, .. } if !self.view.is_run => format!(
                 "was running when its process died: attempt {}, started at {}; the next process that opens the store runs it again",
                 self.attempts(found),
-                time_of_day(*since, self.now),
+                self.time_of_day(*since),
             ),
             Status::Running { since, is_cancelled } => {
                 let attempt = self.attempts(found);
                 let comma = if attempt.contains(',') { "," } else { "" };
                 let text = format!(
                     "running: attempt {attempt}{comma} since {} ({})",
-                    time_of_day(*since, self.now),
+                    self.time_of_day(*since),
                     between(*since, self.now)
                 );
                 if *is_cancelled {
@@ -139,7 +149,7 @@ impl<'a> Teller<'a> {
             }
             Status::Open(left) => format!("open: {} not ended", have(*left as usize, "member")),
             Status::Ended { ended, .. } => {
-                let at = time_of_day(ended.ended_at, self.now);
+                let at = self.time_of_day(ended.ended_at);
                 let text = format!(
                     "{} at {at}, {} after its call",
                     ended.outcome.name(),
@@ -177,7 +187,7 @@ impl<'a> Teller<'a> {
                 lines.push(format!(
                     "  attempt {} at {} took {}",
                     found.counted_attempts(),
-                    time_of_day(started_at, self.now),
+                    self.time_of_day(started_at),
                     between(started_at.into(), ended.ended_at.into())
                 ));
             }
@@ -193,7 +203,7 @@ impl<'a> Teller<'a> {
         let name = if tried.counts { format!("attempt {number}") } else { "interrupted attempt".to_owned() };
         format!(
             "  {name} at {} took {}: {}",
-            time_of_day(tried.started_at, self.now),
+            self.time_of_day(tried.started_at),
             between(tried.started_at, tried.ended_at),
             quoted(&tried.error)
         )

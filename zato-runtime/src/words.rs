@@ -1,5 +1,6 @@
 //! Times, lengths of time and other people's texts, as a person reads them.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest text of somebody else's that a line repeats, in characters.
@@ -12,17 +13,53 @@ pub(crate) fn rfc3339(time: impl Into<SystemTime>) -> String {
     humantime::format_rfc3339_millis(time.into().clamp(UNIX_EPOCH, last)).to_string()
 }
 
-/// `2026-11-24 14:03:12.120 UTC`.
-pub(crate) fn date_and_time(time: impl Into<SystemTime>) -> String {
-    format!("{} UTC", rfc3339(time).trim_end_matches('Z').replace('T', " "))
+/// A time zone: returns its offset from UTC at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Zone(pub(crate) fn(SystemTime) -> Offset);
+
+/// The offset of a time zone from UTC at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offset {
+    /// The seconds that local time is ahead of UTC.
+    pub(crate) seconds: i32,
+    /// The zone's name at that time, such as `CEST`.
+    pub(crate) name: Cow<'static, str>,
 }
 
-/// `14:03:12.120`, or with its date where that is another than the date of `beside`.
-pub(crate) fn time_of_day(time: impl Into<SystemTime>, beside: SystemTime) -> String {
-    let (text, other) = (date_and_time(time), date_and_time(beside));
-    match text.strip_prefix(&other[..11]) {
-        Some(time) => time.trim_end_matches(" UTC").to_owned(),
-        None => text,
+impl Zone {
+    /// Coordinated universal time.
+    pub(crate) const UTC: Self = Self(|_| Offset { seconds: 0, name: Cow::Borrowed("UTC") });
+
+    /// `2026-11-24 14:03:12.120`, and the zone's name.
+    fn parts(self, time: impl Into<SystemTime>) -> (String, Cow<'static, str>) {
+        let time = time.into();
+        let Offset { seconds, name } = (self.0)(time);
+        let shift = Duration::from_secs(seconds.unsigned_abs().into());
+        let local = if seconds < 0 { time.checked_sub(shift) } else { time.checked_add(shift) };
+        (rfc3339(local.unwrap_or(time)).trim_end_matches('Z').replace('T', " "), name)
+    }
+
+    /// `2026-11-24 14:03:12.120 UTC`.
+    pub(crate) fn date_and_time(self, time: impl Into<SystemTime>) -> String {
+        let (text, name) = self.parts(time);
+        format!("{text} {name}")
+    }
+
+    /// `14:03:12.120`, or the date and time if `beside` is on another date.
+    pub(crate) fn time_of_day(self, time: impl Into<SystemTime>, beside: SystemTime) -> String {
+        let ((text, name), (other, _)) = (self.parts(time), self.parts(beside));
+        match text.strip_prefix(&other[..11]) {
+            Some(time) => time.to_owned(),
+            None => format!("{text} {name}"),
+        }
+    }
+
+    /// `14:03:12`, or `2026-11-24` if `beside` is on another date.
+    #[cfg(feature = "cli")]
+    pub(crate) fn briefly(self, time: impl Into<SystemTime>, beside: SystemTime) -> String {
+        let ((text, _), (other, _)) = (self.parts(time), self.parts(beside));
+        let (date, time) = text.split_at(11);
+        if other.starts_with(date) { time[..8].to_owned() } else { date.trim_end().to_owned() }
     }
 }
 
@@ -129,8 +166,22 @@ mod tests {
     #[test]
     fn a_time_of_another_day_has_its_date() {
         let noon = UNIX_EPOCH + Duration::from_hours(12);
-        assert_eq!(time_of_day(noon, UNIX_EPOCH), "12:00:00.000");
-        assert_eq!(time_of_day(noon + Duration::from_hours(24), noon), "1970-01-02 12:00:00.000 UTC");
+        assert_eq!(Zone::UTC.time_of_day(noon, UNIX_EPOCH), "12:00:00.000");
+        assert_eq!(
+            Zone::UTC.time_of_day(noon + Duration::from_hours(24), noon),
+            "1970-01-02 12:00:00.000 UTC"
+        );
+    }
+
+    #[test]
+    fn a_zone_shifts_times_and_dates() {
+        let east = Zone(|_| Offset { seconds: 20_700, name: "+0545".into() });
+        let west = Zone(|_| Offset { seconds: -12_600, name: "NST".into() });
+        let evening = UNIX_EPOCH + Duration::from_hours(44);
+        assert_eq!(east.date_and_time(evening), "1970-01-03 01:45:00.000 +0545");
+        assert_eq!(west.date_and_time(evening), "1970-01-02 16:30:00.000 NST");
+        assert_eq!(west.time_of_day(evening, evening), "16:30:00.000");
+        assert_eq!(east.time_of_day(evening, UNIX_EPOCH), "1970-01-03 01:45:00.000 +0545");
     }
 
     #[test]

@@ -1,18 +1,23 @@
 //! The program itself: arguments in, exit code out.
 
+use std::error::Error as StdError;
 use std::process::ExitCode;
 
+use serde_json::json;
 use zato_core::{InvokeAsync, Registration, Resource};
 
-use super::args::{Arguments, Callbacks, Command, Dead};
+use super::args::{About, Arguments, Callbacks, Command, Dead, Global};
 use super::error::CliError;
-use super::logging;
+use super::logging::Quiet;
 use super::output::Output;
-use super::{cancel, dead, explain, invocations, invoke, run, serve, services, stop, store};
+use super::resources::Setup;
+use super::terminal::{self, say_error};
+use super::{cancel, check, dead, explain, invocations, invoke, logging, run, serve, services, stop, store};
 use crate::builder::Builder;
+use crate::engine;
 use crate::runtime::Runtime;
 
-/// The whole command line, for programs whose services need no resources.
+/// Runs the whole command line, for programs whose services need no resources and no settings.
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -20,102 +25,132 @@ use crate::runtime::Runtime;
 /// }
 /// ```
 ///
-/// Reads the program's arguments, runs the command and returns its exit code: 0 if all went well, 1 if not, 2
-/// if the command line is faulty. [`App`] is the same with resources provided.
-#[must_use = "return it from `main`, or the program ends well whatever happened: \
+/// Reads the program's arguments, runs the command and returns its exit code: 0 if all went well, 1 if not, 2 if the
+/// command line or the environment is faulty, 130 or 143 if ctrl-C or SIGTERM stopped it. [`App`] is the same with
+/// settings and resources.
+///
+/// It starts a tokio runtime of its own, so `fn main` must not be `#[tokio::main]`.
+#[must_use = "return it from `main`, or the program succeeds whatever happened: \
               `fn main() -> std::process::ExitCode { zato_runtime::main() }`"]
 pub fn main() -> ExitCode {
     App::new().main()
 }
 
-/// The command line of a program whose services need resources.
+/// The command line of a program, with settings and resources.
 ///
-/// ```no_run
+/// ```
+/// use zato_core::{Context, Result, service};
 /// use zato_runtime::App;
 ///
 /// #[derive(Clone)]
-/// struct Rates;
+/// struct Currency(&'static str);
+///
+/// #[derive(Clone)]
+/// struct Rates(Vec<f64>);
+///
+/// async fn load(path: String) -> std::io::Result<Rates> {
+///     // A program reads `path` here, or connects to a database.
+/// #   let _ = path;
+///     Ok(Rates(vec![1.08]))
+/// }
+///
+/// #[service(name = "docs.price")]
+/// async fn price(_: &Context, amount: f64, currency: &Currency, rates: &Rates) -> Result<String> {
+///     Ok(format!("{:.2} {}", amount * rates.0[0], currency.0))
+/// }
 ///
 /// fn main() -> std::process::ExitCode {
-///     App::new().provide(Rates).main()
+///     let path = "rates.json".to_owned();
+///     App::new()
+///         .version(env!("CARGO_PKG_VERSION"))
+///         .configure(|builder| builder.max_running(256))
+///         .provide(Currency("USD"))
+///         .provide_with(async || load(path).await)
+///         .main()
+/// # ; std::process::ExitCode::SUCCESS
 /// }
 /// ```
+///
+/// Of settings that are made more than once, the last counts, in this order: the default, [`configure`](Self::configure),
+/// the environment (`ZATO_ENGINE`, `ZATO_LOG`), the command line (`--engine`, `--log`).
 #[derive(Debug)]
 #[must_use = "an app does nothing until `main` is called"]
 pub struct App {
-    builder: Builder,
+    setup: Setup,
+    version: Option<String>,
 }
 
 impl App {
-    /// The command line on all services that are linked, without resources.
+    /// Returns the command line for all services that are linked, with default settings and without resources.
     pub fn new() -> Self {
-        Self { builder: Runtime::builder() }
+        Self { setup: Setup::new(Runtime::builder()), version: None }
     }
 
-    /// A resource for the fields of services, by its type.
+    /// Sets the version that `--version` prints, usually `env!("CARGO_PKG_VERSION")`.
+    pub fn version(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
+    }
+
+    /// Changes the settings of the runtime that the commands start. Every method of [`Builder`] can be used.
+    ///
+    /// An engine that is set here is the program's default: `ZATO_ENGINE` overrides it, and `--engine` overrides both.
+    pub fn configure(self, change: impl FnOnce(Builder) -> Builder) -> Self {
+        Self { setup: self.setup.map(change), ..self }
+    }
+
+    /// Provides a resource for the fields of services, by its type.
     pub fn provide<T: Resource>(self, resource: T) -> Self {
-        Self { builder: self.builder.provide(resource) }
+        self.configure(|builder| builder.provide(resource))
     }
 
-    /// Runs just these services, beside the built-in ones, instead of all that are linked.
+    /// Provides a resource that is made asynchronously, for example a pool of connections.
+    ///
+    /// `make` runs on the tokio runtime of the command line, once the store is this process's own and before any service
+    /// runs, after the resources that were provided before it. Commands that only look (`services`, `check`,
+    /// `invocations`, `explain`, `dead list`) do not run it. If it fails, the command ends with that error and exit
+    /// code 1; the error may be of any type that converts into `Box<dyn Error + Send + Sync>`.
+    pub fn provide_with<T, E>(self, make: impl AsyncFnOnce() -> Result<T, E> + 'static) -> Self
+    where
+        T: Resource,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        Self { setup: self.setup.provide_with(make), ..self }
+    }
+
+    /// Runs only these services, and the built-in ones, instead of all that are linked.
     pub fn services(self, services: impl IntoIterator<Item = Registration>) -> Self {
-        Self { builder: self.builder.services(services) }
+        self.configure(|builder| builder.services(services))
     }
 
-    /// Reads the program's arguments, runs the command and returns its exit code.
-    #[must_use = "return it from `main`, or the program ends well whatever happened"]
+    /// Reads the program's arguments, runs the command and returns its exit code, as [`main`] does.
+    #[must_use = "return it from `main`, or the program succeeds whatever happened"]
     pub fn main(self) -> ExitCode {
-        let arguments = Arguments::from_command_line();
-        let ended = self.run(arguments);
-        if let Some(error) = Output::fault() {
-            eprintln!("error: cannot write to standard output: {error}");
+        let Self { setup, version } = self;
+        let about = About { version: version.as_deref(), engine: setup.builder.configured_engine() };
+        let arguments = match Arguments::read(&about) {
+            Ok(arguments) => arguments,
+            Err(code) => return code,
+        };
+        let (output, serves) = (Output::new(&arguments.global), matches!(arguments.command, Command::Serve));
+        let ended = run_command(setup, arguments, output);
+        terminal::clear();
+        let code = match ended {
+            // A drain that was asked for is how `serve` ends; everything else was to do more than it did.
+            Ok(_) if let (Some(signal), false) = (stop::signal_so_far(), serves) => signal.code(),
+            Ok(went_well) => u8::from(!went_well),
+            Err(error) => {
+                if output.json {
+                    Output::value(&json!({ "error": error.to_string() }));
+                }
+                say_error(&error.to_string());
+                error.code()
+            }
+        };
+        if let Some(fault) = Output::fault() {
+            say_error(&format!("cannot write to standard output: {fault}"));
             return ExitCode::FAILURE;
         }
-        match ended {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => {
-                eprintln!("error: {error}");
-                ExitCode::FAILURE
-            }
-        }
-    }
-
-    fn run(self, arguments: Arguments) -> Result<bool, CliError> {
-        let global = arguments.global;
-        logging::install(&global.log)?;
-        let output = Output { json: global.json };
-        let url = global.engine;
-        let builder = self.builder.engine(&url);
-        match arguments.command {
-            Command::Services => {
-                services::services(&builder.registry()?, output);
-                Ok(true)
-            }
-            Command::Check => {
-                check(&builder, output)?;
-                Ok(true)
-            }
-            Command::Serve => in_tokio(&url, serve::serve(builder)),
-            Command::Invoke(arguments) => {
-                in_tokio(&url, and_tell_left(&url, invoke::invoke(builder, arguments, output)))
-            }
-            Command::Run(arguments) => {
-                in_tokio(&url, and_tell_left(&url, run::run(builder, arguments, output)))
-            }
-            Command::Explain(args) => look(explain::explain(builder, args, output)),
-            Command::Invocations { state, page } => {
-                look(invocations::invocations(builder, state, page, output))
-            }
-            Command::Dead(Dead::List(page)) => look(dead::list(builder, page, output)),
-            Command::Dead(Dead::Retry(which)) => {
-                in_tokio(&url, and_tell_left(&url, dead::retry(builder, which, output)))
-            }
-            Command::Dead(Dead::Discard(which)) => in_tokio(&url, dead::discard(builder, which, output)),
-            Command::Cancel { cids, with_tree } => {
-                in_tokio(&url, and_tell_left(&url, cancel::cancel(builder, cids, with_tree, output)))
-            }
-        }
+        ExitCode::from(code)
     }
 }
 
@@ -125,19 +160,49 @@ impl Default for App {
     }
 }
 
-fn check(builder: &Builder, output: Output) -> Result<(), CliError> {
-    let registry = builder.registry()?;
-    let built_in = registry.sorted().into_iter().filter(|entry| entry.is_built_in).count();
-    let users = registry.sorted().len() - built_in;
-    if output.json {
-        Output::value(&serde_json::json!({ "services": users, "built_in": built_in, "faults": [] }));
-    } else {
-        Output::line(&format!("{users} services of yours, {built_in} built in, no faults"));
+/// Runs a command; returns whether all went well.
+fn run_command(setup: Setup, arguments: Arguments, output: Output) -> Result<bool, CliError> {
+    let Arguments { command, global, engine, log } = arguments;
+    let Global { log_format, engine: url, .. } = global;
+    let quiet = if matches!(command, Command::Run(_)) { Quiet::Failures } else { Quiet::No };
+    logging::install(log.filter(|log| !log.is_empty_variable()).as_ref(), log_format, quiet)?;
+    if engine.is_empty_variable() {
+        return Err(CliError::EmptyEngine);
     }
-    Ok(())
+    engine::check(&url).map_err(|error| CliError::Engine { given: engine, error })?;
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(CliError::InsideTokio);
+    }
+    let setup = setup.map(|builder| builder.engine(&url));
+    match command {
+        Command::Services => {
+            services::services(&setup.builder.registry()?, output);
+            Ok(true)
+        }
+        Command::Check => check::check(&setup.builder, output),
+        Command::Serve => in_tokio(&url, serve::serve(setup)),
+        Command::Invoke(arguments) => {
+            in_tokio(&url, and_tell_left(&url, invoke::invoke(setup, arguments, output)))
+        }
+        Command::Run(arguments) => in_tokio(&url, and_tell_left(&url, run::run(setup, arguments, output))),
+        Command::Explain(args) => look(explain::explain(setup.builder, args, output)),
+        Command::Invocations { state, page } => {
+            look(invocations::invocations(setup.builder, state, page, output))
+        }
+        Command::Dead(Dead::List(page)) => look(dead::list(setup.builder, page, output)),
+        Command::Dead(Dead::Retry(which)) => {
+            in_tokio(&url, and_tell_left(&url, dead::retry(setup, which, output)))
+        }
+        Command::Dead(Dead::Discard { which, yes }) => {
+            in_tokio(&url, dead::discard(setup, which, yes, output))
+        }
+        Command::Cancel { cids, with_tree } => {
+            in_tokio(&url, and_tell_left(&url, cancel::cancel(setup, cids, with_tree, output)))
+        }
+    }
 }
 
-/// Runs a command that runs its own trees alone; then says how much else waits.
+/// Runs a command that runs only its own trees; then says how much other work waits.
 async fn and_tell_left(
     url: &str,
     command: impl Future<Output = Result<bool, CliError>>,
@@ -170,7 +235,7 @@ fn in_tokio(url: &str, command: impl Future<Output = Result<bool, CliError>>) ->
         stop::listen();
         tokio::select! {
             ended = command => ended,
-            () = stop::asked_again() => Err(CliError::Stopped(stop::lost(url))),
+            signal = stop::asked_again() => Err(stop::at_once(signal, url)),
         }
     });
     // A thread that still reads standard input is not waited for.

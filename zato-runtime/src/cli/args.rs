@@ -1,15 +1,24 @@
-//! What can be written on the command line.
+//! The grammar of the command line.
 
+use std::fmt;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use super::examples;
+use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use zato_core::Cid;
 
-/// Runs the services that are linked into this program.
+use super::cids::CidArgument;
+use super::examples;
+use super::terminal::say_error;
+
+/// The exit code of a faulty command line, which is clap's too.
+pub(super) const USAGE: u8 = 2;
+
+/// Runs the services that are linked into this program
 ///
-/// A service is a struct or an async function with `#[service]`. Start with `services`, which lists them, and `invoke NAME`, which
-/// runs one and prints its response.
+/// A service is a struct or an async function with `#[service]`. `services` lists them, and `invoke NAME` runs one and
+/// prints its response.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100, arg_required_else_help = true)]
 pub(super) struct Arguments {
@@ -18,13 +27,90 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     pub(super) global: Global,
+
+    /// Where the engine's URL was set.
+    #[arg(skip)]
+    pub(super) engine: Given,
+
+    /// The levels of the log, if they were set.
+    #[arg(skip)]
+    pub(super) log: Option<Given>,
+}
+
+/// What the program says about itself, for the help.
+#[derive(Debug)]
+pub(super) struct About<'a> {
+    pub(super) version: Option<&'a str>,
+    /// The engine's URL that the program has configured.
+    pub(super) engine: Option<&'a str>,
+}
+
+/// A value with its source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Given {
+    pub(super) value: String,
+    source: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Source {
+    #[default]
+    Program,
+    Option(&'static str),
+    Variable(&'static str),
+}
+
+impl Given {
+    /// Returns `true` if it is the empty value of a variable.
+    pub(super) fn is_empty_variable(&self) -> bool {
+        matches!(self.source, Source::Variable(_)) && self.value.is_empty()
+    }
+}
+
+/// `` `--engine nope:` ``, or `` `ZATO_ENGINE=nope:` ``.
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = crate::words::shown(&self.value);
+        match self.source {
+            Source::Program => write!(f, "`.engine(\"{value}\")`"),
+            Source::Option(option) => write!(f, "`{option} {value}`"),
+            Source::Variable(variable) => write!(f, "`{variable}={value}`"),
+        }
+    }
 }
 
 impl Arguments {
-    /// Reads the command line; ends the program where it is faulty, or asks for help.
-    pub(super) fn from_command_line() -> Self {
-        let parsed = command(&program()).get_matches();
-        Self::from_arg_matches(&parsed).unwrap_or_else(|error| error.exit())
+    /// Reads the command line of this process.
+    ///
+    /// # Errors
+    ///
+    /// The exit code, once the help, the version, or what is wrong has been printed.
+    pub(super) fn read(about: &About<'_>) -> Result<Self, ExitCode> {
+        let matches = command(&program(), about).try_get_matches().map_err(|error| print(&error))?;
+        let mut arguments = Self::from_arg_matches(&matches).map_err(|error| print(&error))?;
+        let given = |id: &str, value: &str, option, variable| Given {
+            value: value.to_owned(),
+            source: match matches.value_source(id) {
+                Some(ValueSource::CommandLine) => Source::Option(option),
+                Some(ValueSource::EnvVariable) => Source::Variable(variable),
+                _ => Source::Program,
+            },
+        };
+        arguments.engine = given("engine", &arguments.global.engine, "--engine", "ZATO_ENGINE");
+        arguments.log = arguments.global.log.as_deref().map(|log| given("log", log, "--log", "ZATO_LOG"));
+        Ok(arguments)
+    }
+}
+
+/// Prints the help, the version, or what is wrong with the command line; returns the exit code.
+fn print(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(fault) if !error.use_stderr() && fault.kind() != io::ErrorKind::BrokenPipe => {
+            say_error(&format!("cannot write to standard output: {fault}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE)),
     }
 }
 
@@ -34,13 +120,16 @@ fn program() -> String {
     path.file_stem().map_or_else(|| "program".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn command(program: &str) -> clap::Command {
-    // The name and the version live as long as the program does.
-    let name: &'static str = String::leak(program.to_owned());
+fn command(program: &str, about: &About<'_>) -> clap::Command {
+    let runtime = concat!("(zato-runtime ", env!("CARGO_PKG_VERSION"), ")");
+    let version = about.version.map_or_else(|| runtime.to_owned(), |version| format!("{version} {runtime}"));
+    // The name, the version and the URL live as long as the program does.
+    let engine: &'static str = about.engine.map_or(ENGINE, |url| String::leak(url.to_owned()));
     let command = Arguments::command()
-        .name(name)
-        .version(concat!("(zato-runtime ", env!("CARGO_PKG_VERSION"), ")"))
-        .after_help(examples::of_all(program));
+        .name(&*String::leak(program.to_owned()))
+        .version(&*String::leak(version))
+        .mut_arg("engine", |arg| arg.default_value(engine))
+        .after_help(examples::of_all(program, engine));
     examples::OF_COMMANDS.iter().fold(command, |command, (name, lines)| {
         let below = |command: clap::Command| command.after_help(examples::of(program, lines));
         match name.split_once(' ') {
@@ -52,67 +141,85 @@ fn command(program: &str) -> clap::Command {
     })
 }
 
-/// Where invocations are held unless told.
+/// The engine's URL by default.
 const ENGINE: &str = if cfg!(feature = "sqlite") { "sqlite:zato.db" } else { "memory:" };
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
 pub(super) struct Global {
-    /// What is logged on standard error: off, error, warn, info, debug, trace, or per module as in
-    /// `warn,my_crate=debug`
-    #[arg(long, global = true, value_name = "LEVEL", env = "ZATO_LOG", default_value = "info")]
-    pub(super) log: String,
+    /// The levels of the log on standard error: off, error, warn, info, debug or trace, or a level for each module as
+    /// in `warn,my_crate=debug`. Without this, `RUST_LOG` is read [default: info]
+    #[arg(long, global = true, value_name = "LEVEL", env = "ZATO_LOG")]
+    pub(super) log: Option<String>,
+
+    /// The format of the log
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    pub(super) log_format: LogFormat,
 
     /// Print data as JSON, one value a line
     #[arg(long, global = true)]
     pub(super) json: bool,
 
-    /// Where invocations are held: `sqlite:PATH` keeps them in a file, `memory:` in this process, and nothing after it
-    #[arg(long, global = true, value_name = "URL", env = "ZATO_ENGINE", default_value = ENGINE)]
+    /// Show times in UTC instead of the local time zone; JSON and the log are always in UTC
+    #[arg(long, global = true)]
+    pub(super) utc: bool,
+
+    /// The store of invocations: `sqlite:PATH` is a file, `memory:` is this process alone and keeps nothing
+    #[arg(long, global = true, value_name = "URL", env = "ZATO_ENGINE", hide_env_values = true, default_value = ENGINE)]
     pub(super) engine: String,
+}
+
+/// How the log is written: `text` or `json`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum LogFormat {
+    /// A line of text for each event
+    Text,
+    /// A JSON object for each event, one a line
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run what is due, until asked to stop
     ///
-    /// Owns the store while it runs. ctrl-C or SIGTERM has it finish what runs, and end; what waits goes on with the next
-    /// start. A second one ends it at once.
+    /// Owns the store while it runs; if another process owns it, `serve` waits up to 10 seconds for that to end. Ctrl-C
+    /// or SIGTERM stops it: what runs is finished first, and what waits goes on with the next start. A second ctrl-C or
+    /// SIGTERM stops it at once.
     Serve,
 
     /// List the services: name, request and response type, callbacks by convention, attributes, module
     Services,
 
-    /// Look for faults in the services that are linked: double names, missing resources, callbacks that do not
-    /// exist
+    /// Check the linked services: two of one name, missing resources, callbacks that do not exist
     ///
-    /// Exits with 0 if there are none, and with 1 if there are.
+    /// Exits with 0 if there are no faults, and with 1 if there are.
     Check,
 
     /// Run a service and print its response
     ///
-    /// Waits for everything that the service started in the background. Exits with 1 if it, or anything that
-    /// followed from it, ended in anything but Completed. What else waits in the store is left to `serve`; if
-    /// another process owns the store, this waits up to 10 seconds for it to end.
+    /// Then waits for everything that the service started in the background, unless --no-wait is given. Exits with 1 if
+    /// the service, or anything that followed from it, ended in anything but Completed. Other work in the store is left
+    /// to `serve`. If another process owns the store, `invoke` waits up to 10 seconds for that to end.
     Invoke(Invoke),
 
     /// Run a service asynchronously for every line of a file
     ///
-    /// An empty line is the empty request. A line that is too large is counted as failed, and the others go on.
-    /// Exits with 1 if any invocation ended in anything but Completed. What else waits in the store is left to
-    /// `serve`; if another process owns the store, this waits up to 10 seconds for it to end.
+    /// An empty line is an empty request. A line that is too large counts as failed, and the others go on. Exits with 1
+    /// if any invocation ended in anything but Completed; the lines that failed are listed at the end. Other work in
+    /// the store is left to `serve`. If another process owns the store, `run` waits up to 10 seconds for that to end.
     Run(Run),
 
     /// Explain one invocation: its status and why, what its attempts returned, and the causal tree around it
     ///
-    /// Looks beside the process that owns the store, or without one.
+    /// Reads the store whether or not a process owns it.
     Explain(ExplainArgs),
 
-    /// List invocations, the newest first
+    /// List invocations, newest first
     ///
-    /// Looks beside the process that owns the store, or without one.
+    /// Reads the store whether or not a process owns it. On a terminal the table is fitted to its width, and shows the
+    /// last 12 characters of each correlation ID, which every command accepts.
     Invocations {
-        /// Those that stand so alone: a group runs while it has members that have not ended
+        /// Only those in this state; a group is running while it has members that have not ended
         #[arg(long, value_name = "STATE")]
         state: Option<State>,
 
@@ -120,20 +227,20 @@ pub(super) enum Command {
         page: Page,
     },
 
-    /// Dead letters, which have ended in anything but Completed: list them, run them again, forget them
+    /// List, run again or discard dead letters: invocations that ended in anything but Completed
     #[command(subcommand)]
     Dead(Dead),
 
     /// Cancel invocations that have not ended
     ///
-    /// Needs the store for itself: while another process owns it, this is an error. Whoever is told of their failure runs when
+    /// Must own the store, so it is an error while another process does. Failure callbacks of what is cancelled run when
     /// `serve` does.
     Cancel {
-        /// The correlation IDs of the invocations
+        /// The correlation IDs of the invocations, or the last 6 or more characters of each
         #[arg(required = true, value_name = "CID")]
-        cids: Vec<Cid>,
+        cids: Vec<CidArgument>,
 
-        /// And all that they have invoked
+        /// Also cancel everything that they have invoked
         #[arg(long)]
         with_tree: bool,
     },
@@ -142,28 +249,35 @@ pub(super) enum Command {
 /// `dead`
 #[derive(Debug, Subcommand)]
 pub(super) enum Dead {
-    /// List dead letters, the newest first
+    /// List dead letters, newest first
     ///
-    /// Looks beside the process that owns the store, or without one.
+    /// Reads the store whether or not a process owns it.
     List(Page),
 
-    /// Run dead letters again, each under a new CID, and print how they end
+    /// Run dead letters again, each under a new correlation ID, and print their outcomes
     ///
-    /// Needs the store for itself: while another process owns it, this is an error. Exits with 1 if any of them, or
-    /// anything that followed from it, ended in anything but Completed.
+    /// Must own the store, so it is an error while another process does. Exits with 1 if any of them, or anything that
+    /// followed from it, ended in anything but Completed.
     Retry(Which),
 
-    /// Forget dead letters
+    /// Delete dead letters for good
     ///
-    /// Needs the store for itself: while another process owns it, this is an error.
-    Discard(Which),
+    /// Must own the store, so it is an error while another process does. With --all it asks before it deletes anything.
+    Discard {
+        #[command(flatten)]
+        which: Which,
+
+        /// Do not ask; needed where standard input is not a terminal
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
-/// A part of a list.
+/// `explain`
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The correlation ID of the invocation
-    pub(super) cid: Cid,
+    /// The correlation ID of the invocation, or its last 6 or more characters
+    pub(super) cid: CidArgument,
 
     /// Show the request and the response too
     #[arg(long)]
@@ -174,68 +288,73 @@ pub(super) struct ExplainArgs {
     pub(super) tree: bool,
 }
 
+/// A part of a list.
 #[derive(Debug, Args)]
 pub(super) struct Page {
-    /// Those of this service alone
+    /// Only those of this service
     #[arg(long, value_name = "NAME")]
     pub(super) service: Option<String>,
 
-    /// How many at the most
+    /// The largest number of rows
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
 
-    /// Those that were called before this one: the last of one page makes the next
+    /// Only those that were called before this one; give the last of a page to get the next page
     #[arg(long, value_name = "CID")]
-    pub(super) before: Option<Cid>,
+    pub(super) before: Option<CidArgument>,
 }
 
-/// Which dead letters.
+/// A choice of dead letters.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// Their correlation IDs
+    /// Their correlation IDs, or the last 6 or more characters of each
     #[arg(value_name = "CID", required_unless_present = "all")]
-    pub(super) cids: Vec<Cid>,
+    pub(super) cids: Vec<CidArgument>,
 
-    /// All that there are
+    /// All dead letters
     #[arg(long, conflicts_with = "cids")]
     pub(super) all: bool,
 
-    /// With --all: those of this service alone
+    /// With --all: only those of this service
     #[arg(long, value_name = "NAME", requires = "all")]
     pub(super) service: Option<String>,
 }
 
-/// What can be told apart in a list.
+/// The states that a list can be limited to.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum State {
-    /// It waits
+    /// Has not started, or waits for its next attempt
     Waiting,
-    /// It runs
+    /// Is running
     Running,
-    /// It has ended, however
+    /// Has ended, with any outcome
     Ended,
-    /// It has ended in anything but Completed, and was not run again
+    /// Ended in anything but Completed, and was not run again
     Dead,
 }
 
 /// `invoke`
 #[derive(Debug, Args)]
 pub(super) struct Invoke {
-    /// The service's name
+    /// The name of the service
     pub(super) name: String,
 
-    /// The request: a JSON object or array, any other text, or `-` to read it from standard input, where the last line's end is not part of it; none is the
-    /// empty request
+    /// The request: a JSON object or array, or any other text; `-` reads it from standard input, without the last line
+    /// break; without it the request is empty
+    #[arg(allow_negative_numbers = true)]
     pub(super) payload: Option<String>,
 
     /// Read the request from a file
     #[arg(long, value_name = "FILE", conflicts_with = "payload")]
     pub(super) file: Option<PathBuf>,
 
-    /// Run it in the background: print its CID at once, then the outcome of everything that follows from it,
-    /// as it comes
+    /// Run it in the background: print its correlation ID at once, then every outcome that follows from it, as it comes
     #[arg(long = "async")]
     pub(super) asynchronous: bool,
+
+    /// Do not wait for what the service starts in the background; what has not ended stays in the store for `serve`
+    #[arg(long)]
+    pub(super) no_wait: bool,
 
     #[command(flatten)]
     pub(super) callbacks: Callbacks,
@@ -244,7 +363,7 @@ pub(super) struct Invoke {
 /// `run`
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The service's name
+    /// The name of the service
     pub(super) name: String,
 
     /// The file whose lines are the requests; `-` is standard input
@@ -255,14 +374,14 @@ pub(super) struct Run {
     pub(super) callbacks: Callbacks,
 }
 
-/// Who is told.
+/// The callbacks of a call.
 #[derive(Debug, Args)]
 pub(super) struct Callbacks {
-    /// The service that receives the response; may be given several times, and makes `invoke` asynchronous
+    /// A service that receives the response; repeatable; `invoke` then runs in the background, as with --async
     #[arg(long, value_name = "NAME")]
     pub(super) callback: Vec<String>,
 
-    /// The service that is told of a failure; likewise
+    /// A service that receives a report if the call fails; repeatable, likewise
     #[arg(long, value_name = "NAME")]
     pub(super) on_failure: Vec<String>,
 }
@@ -271,8 +390,27 @@ pub(super) struct Callbacks {
 mod tests {
     use super::*;
 
+    fn matches(line: &[&str]) -> Result<Arguments, clap::Error> {
+        let about = About { version: None, engine: None };
+        let line = std::iter::once("program").chain(line.iter().copied());
+        Arguments::from_arg_matches(&command("program", &about).try_get_matches_from(line)?)
+    }
+
     #[test]
     fn the_command_line_is_sound() {
-        command("program").debug_assert();
+        command("program", &About { version: Some("1.2.3"), engine: Some("memory:") }).debug_assert();
+    }
+
+    #[test]
+    fn a_negative_number_is_a_payload_and_a_misspelled_option_is_not() {
+        let payload = |line: &[&str]| match matches(line)?.command {
+            Command::Invoke(invoke) => Ok(invoke.payload),
+            other => panic!("{other:?}"),
+        };
+        for number in ["-5", "-1.5", "-2e3", "-"] {
+            let read = payload(&["invoke", "x", number]).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(read.as_deref(), Some(number));
+        }
+        assert!(payload(&["invoke", "x", "--asnyc"]).is_err_and(|error: clap::Error| error.exit_code() == 2));
     }
 }

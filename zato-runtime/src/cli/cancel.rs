@@ -3,22 +3,25 @@
 use serde_json::json;
 use zato_core::{CallError, Cancellation, Cid};
 
+use super::cids::{self, CidArgument};
 use super::error::CliError;
 use super::output::Output;
+use super::resources::Setup;
+use super::terminal::say_error;
 use super::{stop, store};
-use crate::builder::Builder;
 use crate::error::Error;
 use crate::runtime::Runtime;
 use crate::words::shown;
 
 /// Cancels invocations; all went well if each of them has ended as `Cancelled`.
 pub(super) async fn cancel(
-    builder: Builder,
-    cids: Vec<Cid>,
+    setup: Setup,
+    cids: Vec<CidArgument>,
     with_tree: bool,
     output: Output,
 ) -> Result<bool, CliError> {
-    let runtime = store::start_at_once(builder, "cancel").await?;
+    let (runtime, store) = store::start_at_once(setup, "cancel").await?;
+    let cids = cids::find_all(cids, &*store).await?;
     let all = async {
         let mut went_well = true;
         for cid in cids {
@@ -43,7 +46,11 @@ async fn one(runtime: &Runtime, cid: Cid, with_tree: bool, output: Output) -> Re
     let answer = match if with_tree { cancel.with_tree().await } else { cancel.await } {
         Ok(answer) => answer,
         Err(error @ CallError::NotHeld(_)) => {
-            eprintln!("error: {}", shown(&error.to_string()));
+            let error = shown(&error.to_string());
+            if output.json {
+                Output::value(&json!({ "cid": cid, "error": error }));
+            }
+            say_error(&error);
             return Ok(false);
         }
         Err(error) => return Err(error.into()),

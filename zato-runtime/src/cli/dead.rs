@@ -1,93 +1,152 @@
-//! `dead`: what has ended in anything but `Completed`: listed, run again, forgotten.
+//! `dead`: lists dead letters, runs them again and discards them.
 
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use serde_json::json;
 use zato_core::{CallError, Cid};
 
 use super::args::{Page, Which};
+use super::cids;
 use super::error::CliError;
 use super::follow::Follow;
 use super::output::Output;
-use super::stands::Look;
+use super::resources::Setup;
+use super::stands::{Look, say_if_unknown};
+use super::terminal::{say, say_error};
 use super::{stop, store};
 use crate::builder::Builder;
+use crate::engine::Beside;
 use crate::found::{Filter, Found, Stage};
 use crate::runtime::Runtime;
-use crate::words::{count, shown};
+use crate::words::{count, grouped, shown};
 
-/// How many dead letters are looked up at once.
+/// The number of dead letters that are looked up at once.
 const PAGE: usize = 1_000;
 
 /// Prints a page of dead letters.
 pub(super) async fn list(builder: Builder, page: Page, output: Output) -> Result<bool, CliError> {
-    let filter = page.filter().stage(Stage::Dead);
-    Look::open(builder)?.list(&filter, output).await?;
+    let look = Look::open(builder, output)?;
+    let filter = page.filter(&look).await?.stage(Stage::Dead);
+    look.list(&filter, output).await?;
     Ok(true)
 }
 
 /// Runs dead letters again, and prints every outcome as it comes.
-pub(super) async fn retry(builder: Builder, which: Which, output: Output) -> Result<bool, CliError> {
+pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
-    let runtime = store::start_at_once(builder.observer(follow.clone()), "dead retry").await?;
+    let setup = setup.map(|builder| builder.observer(follow.clone()));
+    let (runtime, store) = store::start_at_once(setup, "dead retry").await?;
     let all = async {
-        let mut refused = 0;
-        for cid in which.of(&runtime).await? {
+        let (mut refused, mut again) = (0, 0);
+        for cid in which.of(&runtime, &*store).await? {
             match runtime.run_again(cid).await {
-                Ok(again) if output.json => Output::value(&json!({ "cid": cid, "run_again_as": again })),
-                Ok(again) => Output::line(&format!("{cid} runs again as {again}")),
-                Err(error) => refused += refuse(cid, &error),
+                Ok(new) => {
+                    again += 1;
+                    if output.json {
+                        Output::value(&json!({ "cid": cid, "run_again_as": new }));
+                    } else {
+                        Output::line(&format!("{cid} runs again as {new}"));
+                    }
+                }
+                Err(error) => refused += refuse(cid, &error, output),
             }
         }
         follow.open();
-        Ok::<_, CliError>(refused + follow.all_ended(&runtime).await.failed)
+        Ok::<_, CliError>((refused, again, follow.all_ended(&runtime).await))
     };
-    let failed = tokio::select! {
-        failed = all => failed?,
-        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
-    };
-    runtime.shutdown().await?;
-    Ok(failed == 0)
-}
-
-/// Forgets dead letters.
-pub(super) async fn discard(builder: Builder, which: Which, output: Output) -> Result<bool, CliError> {
-    let runtime = store::start_at_once(builder, "dead discard").await?;
-    let all = async {
-        let (mut refused, mut discarded) = (0, 0);
-        for cid in which.of(&runtime).await? {
-            match runtime.discard(cid).await {
-                Ok(()) if output.json => Output::value(&json!({ "cid": cid, "discarded": true })),
-                Ok(()) => discarded += 1,
-                Err(error) => refused += refuse(cid, &error),
-            }
-        }
-        Ok::<_, CliError>((refused, discarded))
-    };
-    let (refused, discarded) = tokio::select! {
+    let (refused, again, counts) = tokio::select! {
         all = all => all?,
         drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
     };
     runtime.shutdown().await?;
+    if !output.json {
+        let not_again =
+            if refused > 0 { format!(", {} could not be", grouped(refused)) } else { String::new() };
+        let (ended, failed) = (count(counts.ended, "invocation"), grouped(counts.failed));
+        let again = count(again, "dead letter");
+        Output::line(&format!(
+            "{again} run again{not_again}: {ended} with all that followed, {failed} failed"
+        ));
+    }
+    Ok(refused + counts.failed == 0)
+}
+
+/// Deletes dead letters; asks first where all are meant.
+pub(super) async fn discard(setup: Setup, which: Which, yes: bool, output: Output) -> Result<bool, CliError> {
+    let (runtime, store) = store::start_at_once(setup, "dead discard").await?;
+    let asks = which.all && !yes;
+    let of = which.service.as_deref().map(|service| format!(" of {}", shown(service))).unwrap_or_default();
+    let all = async {
+        let (mut refused, mut discarded) = (0, 0);
+        let cids = which.of(&runtime, &*store).await?;
+        if asks && !cids.is_empty() {
+            let letters = format!("{}{of}", count(cids.len(), "dead letter"));
+            if !agrees(letters).await? {
+                say("nothing was discarded");
+                return Ok(None);
+            }
+        }
+        for cid in cids {
+            match runtime.discard(cid).await {
+                Ok(()) if output.json => Output::value(&json!({ "cid": cid, "discarded": true })),
+                Ok(()) => discarded += 1,
+                Err(error) => refused += refuse(cid, &error, output),
+            }
+        }
+        Ok::<_, CliError>(Some((refused, discarded)))
+    };
+    let all = tokio::select! {
+        all = all => all?,
+        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
+    };
+    runtime.shutdown().await?;
+    let Some((refused, discarded)) = all else { return Ok(false) };
     if !output.json {
         Output::line(&format!("{} discarded", count(discarded, "dead letter")));
     }
     Ok(refused == 0)
 }
 
-fn refuse(cid: Cid, error: &CallError) -> usize {
+/// Asks on the terminal whether these dead letters are to be deleted.
+///
+/// # Errors
+///
+/// [`CliError::NeedsYes`] if standard input is not a terminal.
+async fn agrees(letters: String) -> Result<bool, CliError> {
+    if !io::stdin().is_terminal() {
+        return Err(CliError::NeedsYes { letters });
+    }
+    say(&format!("delete {letters} for good? Type `yes` to do it:"));
+    // On a thread of its own, so that ctrl-C is heard meanwhile.
+    let (send, answer) = tokio::sync::oneshot::channel();
+    let read = move || {
+        let mut line = String::new();
+        let read = io::stdin().read_line(&mut line);
+        let _ = send.send(read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"));
+    };
+    std::thread::Builder::new().spawn(read).map_err(CliError::NoThread)?;
+    Ok(answer.await.unwrap_or(false))
+}
+
+/// Says why one was refused; counts as one.
+fn refuse(cid: Cid, error: &CallError, output: Output) -> usize {
     let error = shown(&error.to_string());
+    if output.json {
+        Output::value(&json!({ "cid": cid, "error": error }));
+    }
     let named = if error.contains(&cid.to_string()) { String::new() } else { format!("{cid}: ") };
-    eprintln!("error: {named}{error}");
+    say_error(&format!("{named}{error}"));
     1
 }
 
 impl Which {
     /// Those that were named, or all that there are, the oldest first.
-    async fn of(self, runtime: &Runtime) -> Result<Vec<Cid>, CliError> {
+    async fn of(self, runtime: &Runtime, store: &dyn Beside) -> Result<Vec<Cid>, CliError> {
         if !self.all {
-            return Ok(self.cids);
+            return cids::find_all(self.cids, store).await;
         }
+        let service = self.service.clone();
         let mut filter = Filter { service: self.service, ..Filter::dead().limit(PAGE) };
         let mut all = Vec::new();
         loop {
@@ -99,7 +158,8 @@ impl Which {
             }
         }
         if all.is_empty() {
-            eprintln!("there are no such dead letters");
+            say("there are no such dead letters");
+            say_if_unknown(&runtime.shared().registry, service.as_deref());
         }
         all.reverse();
         Ok(all)

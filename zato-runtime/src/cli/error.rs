@@ -1,11 +1,13 @@
-//! Why a command failed.
+//! Why a command failed, and the exit code for it.
 
 use std::time::Duration;
 
 use zato_core::CallError;
 
+use super::args::{Given, USAGE};
 use super::input::InputError;
 use super::logging::LogError;
+use super::stop::Signal;
 use crate::engine::EngineError;
 use crate::error::Error;
 use crate::words::length;
@@ -19,6 +21,17 @@ pub(super) enum CliError {
     Input(#[from] InputError),
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The engine's URL is faulty.
+    #[error("{given}: {error}")]
+    Engine { given: Given, error: EngineError },
+    /// The variable with the engine's URL is empty.
+    #[error(
+        "`ZATO_ENGINE` is set but empty: unset it for the default, or set it to `sqlite:PATH` or `memory:`"
+    )]
+    EmptyEngine,
+    /// A resource could not be made.
+    #[error("the resource `{type_name}` cannot be made: {why}")]
+    Resource { type_name: String, why: String },
     #[error("tokio cannot be started: {0}")]
     Tokio(std::io::Error),
     #[error("a payload cannot be written as JSON: {0}")]
@@ -29,25 +42,62 @@ pub(super) enum CliError {
          `pids.max`), or free memory"
     )]
     NoThread(std::io::Error),
-    /// There is nothing to look at.
+    /// `main` starts a tokio runtime, which cannot be done inside of one.
     #[error(
-        "`{url}` keeps nothing that there was to look at: name the store that another process runs on, or has, with \
+        "`main` of `zato_runtime` was called inside a tokio runtime, and it starts one of its own: make `fn main` an \
+         ordinary function without `#[tokio::main]`, and make what needs tokio with `App::provide_with`; to run the bus \
+         inside your own tokio runtime, use `Runtime::builder()`"
+    )]
+    InsideTokio,
+    /// The store cannot be read from outside of its process.
+    #[error(
+        "`{url}` keeps nothing that this command could read or change: name the store of a program with \
          `--engine sqlite:PATH`"
     )]
     Alone { url: String },
-    /// Another process has had the store all the time.
-    #[error("waited {} for it: {error}", length(*.waited))]
-    StillOwned { waited: Duration, error: Error },
-    /// What the command does is for the owner of the store.
+    /// Work was to be left in a store that keeps nothing.
     #[error(
-        "`{path}` belongs to {}, and `{command}` changes what it holds: have that end with `{}`, which finishes what runs \
-         first, and ask again; `invocations` and `explain` look beside it",
+        "`--no-wait` leaves what has not ended in the store, and `{url}` keeps nothing: name a store with \
+         `--engine sqlite:PATH`, or wait"
+    )]
+    NothingKept { url: String },
+    /// Another process owned the store all the time.
+    #[error("waited {} for it: {error}", length(*.waited))]
+    StillOwned { waited: Duration, error: Box<Error> },
+    /// The command changes the store, and another process owns it.
+    #[error(
+        "`{path}` belongs to {}, and `{command}` changes what it holds: stop that process with `{}`, which finishes what \
+         runs first, and try again; `invocations` and `explain` work beside it",
         process(*.pid), kill(*.pid)
     )]
     Owned { command: &'static str, path: String, pid: Option<u32> },
-    /// Asked to stop twice.
-    #[error("stopped: {0}")]
-    Stopped(String),
+    #[error(
+        "no invocation in the store has a correlation ID that ends with `{ending}`: `invocations` lists them"
+    )]
+    NoSuchEnding { ending: String },
+    #[error("more than one correlation ID ends with `{ending}`: give more characters of one of{candidates}")]
+    Ambiguous { ending: String, candidates: String },
+    /// Nobody can be asked.
+    #[error("`dead discard --all` deletes {letters} for good: add `--yes` to do that without being asked")]
+    NeedsYes { letters: String },
+    /// Asked to stop.
+    #[error("stopped by {signal}: {what}")]
+    Stopped { signal: Signal, what: String },
+}
+
+impl CliError {
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Log(_)
+            | Self::Engine { .. }
+            | Self::EmptyEngine
+            | Self::NothingKept { .. }
+            | Self::NeedsYes { .. } => USAGE,
+            Self::Stopped { signal, .. } => signal.code(),
+            _ => 1,
+        }
+    }
 }
 
 impl From<CallError> for CliError {
@@ -65,7 +115,7 @@ impl From<EngineError> for CliError {
     }
 }
 
-/// Who has a store.
+/// Names the owner of a store.
 pub(super) fn process(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

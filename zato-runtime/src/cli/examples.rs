@@ -1,28 +1,28 @@
-//! What the help shows as examples.
+//! The examples in the help.
 
-/// A line of the command line without the program, and what it does.
+/// A command line without the program, and a text that says what it does.
 type Example = (&'static str, &'static str);
 
 const OF_ALL: [Example; 9] = [
-    ("services", "what is linked, and who answers whom"),
+    ("services", "the services that are linked, with their callbacks"),
     ("invoke zato.ping", "run a service and print its response"),
     ("invoke zato.helpers.echo '{\"id\": 7}'", "with a payload: JSON, or any text"),
     ("invoke zato.helpers.echo --file order.json --async", "the CID at once, then every outcome"),
     ("run zato.helpers.echo --lines orders.jsonl", "one asynchronous invocation for every line"),
     ("serve", "run what is due, until asked to stop"),
-    ("invocations --state waiting", "what waits, and what for"),
-    ("explain CID", "one invocation, and all that it is a part of"),
+    ("invocations --state waiting", "what waits, and the reason"),
+    ("explain CID", "one invocation and the tree around it"),
     ("dead retry --all", "run everything again that has failed"),
 ];
 
-/// By command, those that are below another with it.
+/// By command; a command below another is named with it.
 pub(super) const OF_COMMANDS: [(&str, &[Example]); 7] = [
     (
         "serve",
         &[
             ("serve", "on `zato.db` in the working directory"),
             ("serve --engine sqlite:/var/lib/orders/zato.db", "on another store"),
-            ("serve --log warn,my_crate=debug", "with less said, and more of one crate"),
+            ("serve --log warn,my_crate=debug", "with a shorter log, but more of one crate"),
         ],
     ),
     (
@@ -52,7 +52,7 @@ pub(super) const OF_COMMANDS: [(&str, &[Example]); 7] = [
         "dead discard",
         &[
             ("dead discard 01a20e3a-f0a4-7000-8191-e3d4f56cdd6a", "this one"),
-            ("dead discard --all", "all that there are"),
+            ("dead discard --all --yes", "all of them, without being asked"),
         ],
     ),
     (
@@ -64,21 +64,26 @@ pub(super) const OF_COMMANDS: [(&str, &[Example]); 7] = [
     ),
 ];
 
-/// Below the help of the program.
-pub(super) fn of_all(program: &str) -> String {
+/// The text below the help of the program, whose engine by default is `engine`.
+pub(super) fn of_all(program: &str, engine: &str) -> String {
     format!(
         "{}
 
-What is held stands in `zato.db` in the working directory, unless --engine or ZATO_ENGINE names
-another store. One process at a time runs what is in it; `invocations`, `explain` and `dead list`
-look beside that one.
+Invocations are kept in `{engine}` by default. ZATO_ENGINE names another store, and --engine
+overrides both. One process at a time runs what is in a store; `invocations`, `explain` and
+`dead list` read it beside that process.
 
-Exit codes: 0 if all went well, 1 if not, 2 if the command line is faulty.",
+Exit codes:
+  0    all went well; `serve`: it was asked to stop, and has finished what ran
+  1    the command failed, or an invocation ended in anything but Completed
+  2    the command line or the environment is faulty, and nothing was done
+  130  ctrl-C stopped the command
+  143  SIGTERM stopped the command",
         of(program, &OF_ALL)
     )
 }
 
-/// Each line, with what it does beside it, or below it where there is no room.
+/// Lists the lines, each with its text beside it, or below it where there is no room.
 pub(super) fn of(program: &str, lines: &[Example]) -> String {
     /// Where the second column begins, at the most.
     const SECOND: usize = 48;

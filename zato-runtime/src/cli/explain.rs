@@ -21,7 +21,8 @@ use crate::standing::Teller;
 /// Prints the status of one invocation, and the tree around it.
 pub(super) async fn explain(builder: Builder, args: ExplainArgs, output: Output) -> Result<bool, CliError> {
     let ExplainArgs { cid, payload, tree } = args;
-    let look = Look::open(builder)?;
+    let look = Look::open(builder, output)?;
+    let cid = cid.find(&*look.store).await?;
     if output.json {
         return explain_json(&look, cid, payload).await;
     }

@@ -1,29 +1,35 @@
-//! Follows invocations until all that came of them has ended.
+//! Follows invocations until everything that came of them has ended.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::future::pending;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use zato_core::{Channel, Cid};
 
 use super::output::Output;
+use super::terminal::say;
 use crate::engine;
-use crate::found::{Found, Status};
+use crate::found::{Found, Status, Waits};
 use crate::observer::Observer;
 use crate::record::{Batch, Ended};
 use crate::runtime::Runtime;
-use crate::standing::Teller;
-use crate::words::shown;
+use crate::standing::{Door, Teller, View};
+use crate::words::{grouped, shown};
 
-/// How long nothing may happen before it is said what is waited for.
+/// The time between two looks at what is waited for. If nothing runs and nothing has ended in between, that is said.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// How many of those that wait are told of.
-const MAX_TOLD: usize = 3;
+/// The time before the first look.
+const FIRST: Duration = Duration::from_millis(300);
+
+/// The most invocations that are named as waited for.
+const MAX_NAMED: usize = 3;
+
+/// The most invocations that one look looks up.
+const MAX_LOOKED_UP: usize = 1_000;
 
 /// Knows when nothing is left of what was accepted, and prints every outcome as it comes, if it is to.
 pub(super) struct Follow {
@@ -43,12 +49,12 @@ struct Seen {
     counts: Counts,
 }
 
-/// What all came to.
+/// The numbers of invocations that have ended.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
-    /// How many have ended.
+    /// All that have ended.
     pub(super) ended: usize,
-    /// How many of them in anything but `Completed`.
+    /// Those of them that ended in anything but `Completed`.
     pub(super) failed: usize,
 }
 
@@ -66,6 +72,11 @@ impl Follow {
         }
     }
 
+    /// The number of invocations that have not ended.
+    pub(super) fn live(&self) -> usize {
+        self.seen().live.len()
+    }
+
     /// Waits until nothing that was accepted is left.
     pub(super) async fn all_ended(&self, runtime: &Runtime) -> Counts {
         let none_left = |seen: &Seen| seen.live.is_empty().then_some(seen.counts);
@@ -80,7 +91,7 @@ impl Follow {
     async fn wait_for<T>(&self, runtime: &Runtime, seen: impl Fn(&Seen) -> Option<T>) -> T {
         let wait = async {
             loop {
-                // There is one who waits, and a word that comes before the wait is kept.
+                // One task waits, and a notice that comes before the wait is kept.
                 if let Some(what) = seen(&self.seen()) {
                     return what;
                 }
@@ -89,26 +100,40 @@ impl Follow {
         };
         tokio::select! {
             what = wait => what,
-            never = self.tell_waits(runtime) => match never {},
+            never = self.say_waits(runtime) => match never {},
         }
     }
 
-    /// Never resolves; says once what is waited for, where nothing runs and nothing has ended for a while.
-    async fn tell_waits(&self, runtime: &Runtime) -> Infallible {
-        let mut ended_before = 0;
+    /// Never resolves; says what is waited for, if nothing runs: at once if all of it is due later, else when nothing has
+    /// ended for a while. An invocation is named once.
+    async fn say_waits(&self, runtime: &Runtime) -> Infallible {
+        let (mut ended_before, mut named, mut pause) = (None, HashSet::new(), FIRST);
         loop {
-            sleep(QUIET).await;
+            sleep(pause).await;
+            pause = QUIET;
             let (ended, live) = {
                 let seen = self.seen();
-                (seen.counts.ended, seen.live.iter().copied().collect::<Batch<Cid>>())
+                let live = seen.live.iter().copied().take(MAX_LOOKED_UP).collect::<Batch<Cid>>();
+                (seen.counts.ended, live)
             };
-            let has_moved = std::mem::replace(&mut ended_before, ended) != ended;
+            let is_still = ended_before.replace(ended) == Some(ended);
             let Ok(found) = runtime.shared().engine.find(live).await else { continue };
             let found: Vec<_> = found.into_iter().flatten().collect();
+            let later = SystemTime::now() + QUIET;
+            let is_due_later = |found: &Found| match &found.status {
+                Status::Waiting(Waits::Until(at)) => *at > later,
+                Status::Waiting(Waits::Key { .. }) | Status::Open(_) => true,
+                _ => false,
+            };
             let runs = |found: &Found| matches!(found.status, Status::Running { .. });
-            if !has_moved && !found.is_empty() && !found.iter().any(runs) {
-                tell(&found, runtime);
-                return pending().await;
+            let waits = |found: &&Found| matches!(found.status, Status::Waiting(_));
+            let is_new = |found: &Found| !named.contains(&found.cid());
+            if found.iter().any(runs) || !found.iter().any(|found| waits(&found) && is_new(found)) {
+                continue;
+            }
+            if is_still || found.iter().all(is_due_later) {
+                say_waiting(&found, runtime, self.output);
+                named.extend(found.iter().filter(waits).map(Found::cid));
             }
         }
     }
@@ -119,11 +144,11 @@ impl Follow {
 }
 
 impl Observer for Follow {
-    fn entering(&self, cid: Cid, _: Channel) {
+    fn entering(&self, cid: Cid, _: Cid, _: Channel) {
         self.seen().live.insert(cid);
     }
 
-    fn refused(&self, cid: Cid, _: Channel) {
+    fn refused(&self, cid: Cid, _: Cid, _: Channel) {
         self.seen().live.remove(&cid);
         self.ended.notify_one();
     }
@@ -131,7 +156,7 @@ impl Observer for Follow {
     fn ended(&self, ended: &Ended) {
         let mut seen = self.seen();
         if seen.is_open {
-            // Printed under the lock: the last outcome stands there before the program ends.
+            // Printed under the lock, so that the last outcome is printed before the program ends.
             self.output.ended(ended);
         } else {
             seen.held_back.push(ended.clone());
@@ -148,17 +173,26 @@ impl Observer for Follow {
 }
 
 /// Says what some of these wait for.
-fn tell(found: &[Found], runtime: &Runtime) {
-    let teller = Teller::new(runtime.shared().view());
-    let waiting = found.iter().filter(|found| matches!(found.status, Status::Waiting(_)));
-    for found in waiting.take(MAX_TOLD) {
-        eprintln!("{} {} {}", found.cid(), found.service(), teller.stands(found));
+fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
+    let view = View { door: Door::CommandLine, zone: output.zone, ..runtime.shared().view() };
+    let teller = Teller::new(view);
+    let mut waiting: Vec<_> =
+        found.iter().filter(|found| matches!(found.status, Status::Waiting(_))).collect();
+    waiting.sort_by_key(|found| found.cid());
+    for found in waiting.iter().take(MAX_NAMED) {
+        say(&format!("{} {} {}", found.cid(), found.service(), teller.stands(found)));
+    }
+    if waiting.len() > MAX_NAMED {
+        say(&format!("and {} more", grouped(waiting.len() - MAX_NAMED)));
     }
     let url = runtime.shared().engine.url();
     if engine::keeps(url) {
         let url = shown(url);
-        eprintln!(
-            "this waits for that, and nothing else is left to do: ctrl-C leaves it in `{url}` for `serve`"
-        );
+        say(&format!(
+            "this command waits for that, and nothing else is left to do: ctrl-C leaves it in `{url}` for `serve`; \
+             `invoke --no-wait` does not wait"
+        ));
+    } else {
+        say("this command waits for that, and nothing else is left to do: ctrl-C ends it");
     }
 }

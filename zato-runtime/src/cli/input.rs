@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use zato_core::Payload;
 
+use super::terminal::say;
+
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {source}; give the path of a file, or `-` for standard input", name(path))]
@@ -15,7 +17,8 @@ pub(super) struct InputError {
     source: io::Error,
 }
 
-fn name(path: &Path) -> String {
+/// The name of a file in messages.
+pub(super) fn name(path: &Path) -> String {
     if is_stdin(path) { "standard input".to_owned() } else { format!("`{}`", path.display()) }
 }
 
@@ -23,7 +26,7 @@ fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// One request.
+/// Reads one request.
 pub(super) fn request(argument: Option<&str>, file: Option<&Path>) -> Result<Payload, InputError> {
     match (argument, file) {
         (Some("-"), _) => whole(Path::new("-")),
@@ -38,32 +41,43 @@ fn whole(path: &Path) -> Result<Payload, InputError> {
     open(path)
         .and_then(|mut reader| reader.read_to_end(&mut bytes))
         .map_err(|source| InputError { path: path.to_owned(), source })?;
+    without_mark(&mut bytes);
     if is_stdin(path) {
-        // What `echo` adds is not meant.
+        // The line break that `echo` adds is not meant.
         bytes.truncate(without_line_end(&bytes).len());
     }
     Ok(Payload::from_outside(bytes))
+}
+
+/// The byte order mark of UTF-8, with which some editors begin a file. It is not a part of the text.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Removes a byte order mark from a text. Bytes that are not a text stay as they are.
+fn without_mark(bytes: &mut Vec<u8>) {
+    if bytes.starts_with(MARK) && std::str::from_utf8(bytes).is_ok() {
+        bytes.drain(..MARK.len());
+    }
 }
 
 fn without_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Requests, one a line, read by a thread of their own: a read that waits holds up nothing else.
+/// Requests, one a line. A thread of its own reads them, so that a read that waits holds up nothing else.
 pub(super) struct Lines {
     lines: mpsc::Receiver<Result<Line, InputError>>,
-    /// How long the file is in bytes, where that is known.
+    /// The length of the file in bytes, if it is known.
     pub(super) length: Option<u64>,
 }
 
 /// A line that has been read.
 pub(super) struct Line {
     pub(super) request: Payload,
-    /// How many bytes have been read with it.
+    /// The number of bytes that have been read so far, with this line.
     pub(super) read: u64,
 }
 
-/// How many lines are read ahead.
+/// The number of lines that are read ahead.
 const AHEAD: usize = 64;
 
 impl Lines {
@@ -72,7 +86,7 @@ impl Lines {
         let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && !is_stdin(path));
         let length = metadata.map(|metadata| metadata.len());
         if is_stdin(path) && io::stdin().is_terminal() {
-            eprintln!("reading requests from the terminal, one a line; ctrl-D ends them");
+            say("reading requests from the terminal, one a line; ctrl-D ends them");
         }
         let (send, lines) = mpsc::channel(AHEAD);
         let (path, shown) = (path.to_owned(), path.to_owned());
@@ -91,7 +105,7 @@ impl Lines {
         Ok(Self { lines, length })
     }
 
-    /// The next line; `None` after the last.
+    /// Returns the next line; `None` after the last.
     pub(super) async fn next(&mut self) -> Option<Result<Line, InputError>> {
         self.lines.recv().await
     }
@@ -103,10 +117,15 @@ fn next(reader: &mut impl BufRead, read: &mut u64) -> io::Result<Option<Line>> {
     if length == 0 {
         return Ok(None);
     }
+    if *read == 0 {
+        without_mark(&mut line);
+        if line.is_empty() {
+            // A file with a mark and nothing else has no lines.
+            return Ok(None);
+        }
+    }
     *read += length as u64;
-    let end =
-        line.strip_suffix(b"\n").map_or(line.len(), |line| line.strip_suffix(b"\r").unwrap_or(line).len());
-    line.truncate(end);
+    line.truncate(without_line_end(&line).len());
     Ok(Some(Line { request: Payload::from_outside(line), read: *read }))
 }
 
@@ -115,4 +134,33 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
     Ok(Box::new(BufReader::new(File::open(path)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(mut file: &[u8]) -> Vec<String> {
+        let mut read = 0;
+        let mut lines = Vec::new();
+        while let Some(line) = next(&mut file, &mut read).expect("memory can be read") {
+            lines.push(line.request.to_string());
+        }
+        lines
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_line_ends_are_not_part_of_a_line() {
+        assert_eq!(lines(b"\xef\xbb\xbf{\"a\": 1}\r\n{}\n\r\nlast"), ["{\"a\": 1}", "{}", "", "last"]);
+        assert_eq!(lines(b"\xef\xbb\xbf"), [""; 0]);
+        assert_eq!(lines(b"\xef\xbb\xbf\n"), [""]);
+        assert_eq!(lines(b"a\n\xef\xbb\xbfb"), ["a", "\u{feff}b"], "later it is a character");
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_keep_what_looks_like_a_mark() {
+        let mut bytes = b"\xef\xbb\xbf\xff\xfe".to_vec();
+        without_mark(&mut bytes);
+        assert_eq!(bytes.len(), 5);
+    }
 }

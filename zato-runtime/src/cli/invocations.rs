@@ -1,4 +1,4 @@
-//! `invocations`: what is held, the newest first.
+//! `invocations`: what the store holds, newest first.
 
 use super::args::{Page, State};
 use super::error::CliError;
@@ -7,22 +7,27 @@ use super::stands::Look;
 use crate::builder::Builder;
 use crate::found::{Filter, Stage};
 
-/// Prints a page of what is held.
+/// Prints a page of invocations.
 pub(super) async fn invocations(
     builder: Builder,
     state: Option<State>,
     page: Page,
     output: Output,
 ) -> Result<bool, CliError> {
-    let filter = Filter { stage: state.map(Stage::from), ..page.filter() };
-    Look::open(builder)?.list(&filter, output).await?;
+    let look = Look::open(builder, output)?;
+    let filter = Filter { stage: state.map(Stage::from), ..page.filter(&look).await? };
+    look.list(&filter, output).await?;
     Ok(true)
 }
 
 impl Page {
-    pub(super) fn filter(self) -> Filter {
+    pub(super) async fn filter(self, look: &Look) -> Result<Filter, CliError> {
         let Self { service, limit, before } = self;
-        Filter { service, before, ..Filter::new().limit(limit as usize) }
+        let before = match before {
+            Some(cid) => Some(cid.find(&*look.store).await?),
+            None => None,
+        };
+        Ok(Filter { service, before, ..Filter::new().limit(limit as usize) })
     }
 }
 

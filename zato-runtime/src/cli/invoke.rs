@@ -2,8 +2,11 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio::time::sleep;
 use zato_core::{CallError, Outcome, Payload};
 
 use super::args;
@@ -11,84 +14,138 @@ use super::error::CliError;
 use super::follow::Follow;
 use super::input;
 use super::output::Output;
+use super::resources::Setup;
+use super::terminal::{self, say, say_error};
 use super::{stop, store};
-use crate::builder::Builder;
-use crate::words::shown;
+use crate::engine;
+use crate::error::Error;
+use crate::runtime::Runtime;
+use crate::words::{count, shown};
 
-/// Runs the service; answers whether all went well.
-pub(super) async fn invoke(builder: Builder, invoke: args::Invoke, output: Output) -> Result<bool, CliError> {
+/// The time after which a terminal shows that something is under way.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How often that is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs the service; returns whether all went well.
+pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -> Result<bool, CliError> {
+    let url = setup.builder.engine_url();
+    if invoke.no_wait && !engine::keeps(url) {
+        return Err(CliError::NothingKept { url: shown(url) });
+    }
     let payload = input::request(invoke.payload.as_deref(), invoke.file.as_deref())?;
-    if invoke.asynchronous || !invoke.callbacks.is_empty() {
-        in_background(builder, &invoke, payload, output).await
-    } else {
-        and_wait(builder, &invoke, payload, output).await
-    }
-}
-
-/// Prints the response, and waits for what the service started in the background.
-async fn and_wait(
-    builder: Builder,
-    invoke: &args::Invoke,
-    payload: Payload,
-    output: Output,
-) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
-    let runtime = store::start(builder.observer(follow.clone())).await?;
+    let runtime = store::start(setup.map(|builder| builder.observer(follow.clone()))).await?;
+    let run = async {
+        if invoke.asynchronous || !invoke.callbacks.is_empty() {
+            in_background(&runtime, &follow, &invoke, payload, output).await
+        } else {
+            and_wait(&runtime, &follow, &invoke, payload, output).await
+        }
+    };
     let mut drained = pin!(stop::drained(&runtime));
-    let called = tokio::select! {
+    // A call that was refused ends the runtime as properly as one that was not.
+    let went_well = tokio::select! {
         biased;
-        called = runtime.invoke(&invoke.name, payload) => called,
-        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
+        went_well = run => went_well,
+        drained = &mut drained => {
+            drained?;
+            say_stopped(output);
+            return Ok(false);
+        }
+        never = show_life(&follow, &invoke.name) => match never {},
     };
-    match called {
-        Ok(_) | Err(CallError::Ended { .. }) => {}
-        Err(refused) => return Err(refused.into()),
-    }
-    let root = tokio::select! {
-        root = follow.root_ended(&runtime) => root,
-        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
-    };
-    match &root.outcome {
-        _ if output.json => output.ended(&root),
-        Outcome::Completed(response) => Output::response(response),
-        outcome => eprintln!("error: `{}` ended as {}", invoke.name, shown(&outcome.to_string())),
-    }
-    let counts = tokio::select! {
-        counts = follow.all_ended(&runtime) => counts,
-        drained = &mut drained => return drained.map(|()| false).map_err(Into::into),
-    };
+    terminal::clear();
     // A shutdown that has begun meanwhile goes on only where it is awaited.
     tokio::select! {
         biased;
         drained = &mut drained => drained?,
         shut_down = runtime.shutdown() => shut_down?,
     }
+    match went_well {
+        // The call itself was cut off by the request to stop.
+        Err(CliError::Run(Error::Call(CallError::ShuttingDown))) if stop::signal_so_far().is_some() => {
+            say_stopped(output);
+            Ok(false)
+        }
+        went_well => went_well,
+    }
+}
+
+/// Prints the value of a command that was asked to stop before it had another.
+fn say_stopped(output: Output) {
+    if output.json
+        && let Some(signal) = stop::signal_so_far()
+    {
+        Output::value(&json!({ "error": format!("stopped by {signal}") }));
+    }
+}
+
+/// Prints the response, and waits for what the service started in the background.
+async fn and_wait(
+    runtime: &Runtime,
+    follow: &Follow,
+    invoke: &args::Invoke,
+    payload: Payload,
+    output: Output,
+) -> Result<bool, CliError> {
+    match runtime.invoke(&invoke.name, payload).await {
+        Ok(_) | Err(CallError::Ended { .. }) => {}
+        Err(refused) => return Err(refused.into()),
+    }
+    let root = follow.root_ended(runtime).await;
+    match &root.outcome {
+        _ if output.json => output.ended(&root),
+        Outcome::Completed(response) => Output::response(response),
+        outcome => say_error(&format!("`{}` ended as {}", invoke.name, shown(&outcome.to_string()))),
+    }
+    if invoke.no_wait {
+        return Ok(root.outcome.is_completed());
+    }
+    let counts = follow.all_ended(runtime).await;
     if root.outcome.is_completed() && counts.failed > 0 {
-        eprintln!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1);
+        say(&format!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1));
     }
     Ok(counts.failed == 0)
 }
 
 /// Prints the CID, and then every outcome as it comes.
 async fn in_background(
-    builder: Builder,
+    runtime: &Runtime,
+    follow: &Follow,
     invoke: &args::Invoke,
     payload: Payload,
     output: Output,
 ) -> Result<bool, CliError> {
-    let follow = Arc::new(Follow::new(output));
-    let runtime = store::start(builder.observer(follow.clone())).await?;
     let cid = invoke.callbacks.apply(runtime.invoke_async(&invoke.name, payload)).await?;
     if output.json {
         Output::value(&json!({ "cid": cid, "service": invoke.name }));
     } else {
         Output::line(&cid.to_string());
     }
+    if invoke.no_wait {
+        return Ok(true);
+    }
     follow.open();
-    let counts = tokio::select! {
-        counts = follow.all_ended(&runtime) => counts,
-        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
-    };
-    runtime.shutdown().await?;
-    Ok(counts.failed == 0)
+    Ok(follow.all_ended(runtime).await.failed == 0)
+}
+
+/// Never resolves; shows on a terminal that something is under way, and for how long.
+async fn show_life(follow: &Follow, name: &str) -> std::convert::Infallible {
+    if !terminal::is_watched() {
+        return std::future::pending().await;
+    }
+    sleep(QUIET).await;
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
+    let bar = ProgressBar::new_spinner()
+        .with_elapsed(QUIET)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    terminal::show(bar.clone());
+    loop {
+        let live = count(follow.live(), "invocation");
+        bar.set_message(format!("{}: {live} not ended", shown(name)));
+        bar.tick();
+        sleep(TICK).await;
+    }
 }

@@ -1,16 +1,22 @@
-//! The command-line door, in the user's own program.
+//! The command line of the user's own program.
 
 mod examples;
+mod terminal;
+mod zone;
+mod cids;
 mod args;
 mod input;
 mod output;
 mod payload;
 mod logging;
-mod error;
 mod stop;
+mod error;
+mod resources;
 mod table;
 mod store;
 mod services;
+mod check;
+mod lines;
 mod progress;
 mod follow;
 mod invoke;

@@ -1,4 +1,4 @@
-//! How data is printed: for people, or as JSON, one value a line.
+//! How data is printed: as text for people, or as JSON, one value a line.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -6,25 +6,40 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value, json};
 use zato_core::{Kind, Outcome, Payload};
 
+use super::args::Global;
+use super::terminal::{Tone, beside_bar};
+use super::zone;
 use crate::record::Ended;
-use crate::words::shown;
+use crate::words::{Zone, shown};
 
 /// Prints to standard output. A reader that goes away (`| head`) ends the printing, not the program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
     pub(super) json: bool,
+    /// The time zone of times in text.
+    pub(super) zone: Zone,
 }
 
 impl Output {
+    pub(super) fn new(global: &Global) -> Self {
+        Self { json: global.json, zone: zone::shown(global.utc) }
+    }
+
     pub(super) fn line(text: &str) {
         Self::write(format!("{text}\n").as_bytes());
+    }
+
+    /// Prints lines in one step.
+    pub(super) fn lines(lines: &[String]) {
+        let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        Self::write(text.as_bytes());
     }
 
     pub(super) fn value(value: &Value) {
         Self::line(&value.to_string());
     }
 
-    /// A response alone: its text, or its raw bytes.
+    /// Prints a response alone: its text, or its raw bytes.
     pub(super) fn response(payload: &Payload) {
         match payload.kind() {
             Kind::Empty => {}
@@ -33,7 +48,7 @@ impl Output {
         }
     }
 
-    /// How an invocation ended.
+    /// Prints how an invocation ended.
     pub(super) fn ended(self, ended: &Ended) {
         if self.json {
             return Self::value(&ended_value(ended));
@@ -41,21 +56,27 @@ impl Output {
         let invocation = &ended.invocation;
         let reply = invocation.in_reply_to().map(|cid| format!(" (in reply to {cid})")).unwrap_or_default();
         // One outcome is one line, whatever a handler has put into it.
-        let outcome = shown(&ended.outcome.to_string()).replace('\n', "\\n");
+        let outcome = one_line(&ended.outcome);
+        let tone = if ended.outcome.is_completed() { Tone::Good } else { Tone::Bad };
+        let name = ended.outcome.name();
+        let outcome = outcome.strip_prefix(name).map_or(outcome.clone(), |rest| tone.on_stdout(name) + rest);
         Self::line(&format!("{} {}{reply} {outcome}", invocation.cid, invocation.service));
     }
 
     fn write(bytes: &[u8]) {
-        let mut out = io::stdout().lock();
-        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
-            // Whoever closed the pipe has seen enough; all else is a fault, and told when the program ends.
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                let _ = FAULT.set(error);
-            }
+        let written = beside_bar(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        });
+        // Whoever closed the pipe has seen enough; everything else is a fault, and reported when the program ends.
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = FAULT.set(error);
         }
     }
 
-    /// Why not everything could be written, if it could not.
+    /// The first fault in writing, if there was one.
     pub(super) fn fault() -> Option<&'static io::Error> {
         FAULT.get()
     }
@@ -63,6 +84,11 @@ impl Output {
 
 /// The first fault in writing to standard output.
 static FAULT: OnceLock<io::Error> = OnceLock::new();
+
+/// An outcome on one line.
+fn one_line(outcome: &Outcome) -> String {
+    shown(&outcome.to_string()).replace('\n', "\\n")
+}
 
 fn ended_value(ended: &Ended) -> Value {
     let invocation = &ended.invocation;
@@ -81,7 +107,7 @@ fn ended_value(ended: &Ended) -> Value {
     Value::Object(value)
 }
 
-/// A payload inside JSON: text as a string, bytes in base64 under a key that says so.
+/// A payload inside JSON: text as a string, bytes that are not text in base64 under a key that says so.
 fn payload_value(payload: &Payload) -> Value {
     match payload.kind() {
         Kind::Empty => Value::Null,

@@ -4,11 +4,19 @@ use serde_json::{Value, json};
 use zato_core::{Rate, Settings};
 
 use super::output::Output;
-use super::table::{self, NOTHING};
+use super::table::{self, Cell, Column, NOTHING};
 use crate::registry::{Entry, Registry};
 
-const HEADINGS: [&str; 7] =
-    ["NAME", "REQUEST", "RESPONSE", "CALLBACK OF ITS CALLS", "ON THEIR FAILURE", "ATTRIBUTES", "MODULE"];
+/// Few services have a failure callback by convention, and lines are long as it is.
+const COLUMNS: [Column; 7] = [
+    Column::at_least("NAME", 20),
+    Column::at_least("REQUEST", 8),
+    Column::at_least("RESPONSE", 8),
+    Column::at_least("CALLBACK OF ITS CALLS", 10),
+    Column::at_least("ON THEIR FAILURE", 10).optional(),
+    Column::at_least("ATTRIBUTES", 10),
+    Column::at_least("MODULE", 6),
+];
 
 pub(super) fn services(registry: &Registry, output: Output) {
     let entries = registry.sorted();
@@ -18,8 +26,8 @@ pub(super) fn services(registry: &Registry, output: Output) {
         }
         return;
     }
-    // Few services have a failure callback by convention, and lines are long as it is.
-    table::print(HEADINGS, entries.into_iter().map(row).collect(), &["ON THEIR FAILURE"]);
+    let rows: Vec<_> = entries.into_iter().map(|entry| row(entry).map(Cell::new)).collect();
+    table::print(COLUMNS, &rows);
 }
 
 fn row(entry: &Entry) -> [String; 7] {

@@ -1,4 +1,4 @@
-//! How an invocation that was looked up is printed: a row for people, or a value.
+//! An invocation that was looked up, as a row of a table or as a JSON value.
 
 use serde_json::{Map, Value, json};
 use zato_core::Cid;
@@ -6,13 +6,14 @@ use zato_core::Cid;
 use super::error::CliError;
 use super::output::Output;
 use super::store;
-use super::table::{self, NOTHING};
+use super::table::{self, Cell, Column, NOTHING};
+use super::terminal::{Tone, say};
 use crate::builder::Builder;
 use crate::engine::Beside;
 use crate::found::{Filter, Found, Stage, Status, Waits};
 use crate::registry::Registry;
 use crate::standing::{Door, Teller, View};
-use crate::words::{date_and_time, quoted, rfc3339, shown};
+use crate::words::{Zone, between, quoted, rfc3339, shown};
 
 /// A store that is looked at, with what the program knows of its services.
 pub(super) struct Look {
@@ -21,19 +22,21 @@ pub(super) struct Look {
     pub(super) store: std::sync::Arc<dyn Beside>,
     /// Whether a process runs what it holds.
     pub(super) is_run: bool,
+    zone: Zone,
 }
 
 impl Look {
-    pub(super) fn open(builder: Builder) -> Result<Self, CliError> {
+    pub(super) fn open(builder: Builder, output: Output) -> Result<Self, CliError> {
         let registry = builder.registry()?;
         let store = store::beside(builder.engine_url())?;
         let is_run = store.is_run();
-        Ok(Self { builder, registry, store, is_run })
+        Ok(Self { builder, registry, store, is_run, zone: output.zone })
     }
 
     pub(super) fn view(&self) -> View<'_> {
-        let Self { builder, registry, store, is_run } = self;
-        View { held: &**store, registry, config: builder.config(), is_run: *is_run, door: Door::CommandLine }
+        let Self { builder, registry, store, is_run, zone } = self;
+        let config = builder.config();
+        View { held: &**store, registry, config, is_run: *is_run, door: Door::CommandLine, zone: *zone }
     }
 
     /// Prints what passes the filter.
@@ -48,50 +51,107 @@ impl Look {
         }
         let url = shown(self.builder.engine_url());
         if found.is_empty() {
-            eprintln!("nothing like that is held in `{url}`");
+            say(&format!("no such invocations in `{url}`"));
+            say_if_unknown(&self.registry, filter.service.as_deref());
             return Ok(());
         }
         if filter.stage == Some(Stage::Dead) {
-            table::print(DEAD, found.iter().map(dead_row).collect(), &[]);
+            let rows: Vec<_> = found.iter().map(|found| dead_row(found, &teller)).collect();
+            table::print(DEAD, &rows);
         } else {
-            table::print(HEADINGS, found.iter().map(|found| row(found, &teller)).collect(), &[]);
+            let rows: Vec<_> = found.iter().map(|found| row(found, &teller)).collect();
+            table::print(COLUMNS, &rows);
         }
         if let Some(last) = found.last().filter(|_| found.len() == filter.limit) {
-            eprintln!("older ones: `--before {}`", last.cid());
+            say(&format!("older ones: `--before {}`", last.cid()));
         }
         if !self.is_run && found.iter().any(|found| found.outcome().is_none()) {
-            eprintln!("no process runs what `{url}` holds: `serve` does");
+            say(&format!("no process runs what `{url}` holds: `serve` does"));
         }
         Ok(())
     }
 }
 
-const HEADINGS: [&str; 6] = ["CID", "SERVICE", "STATE", "CALLED", "ATTEMPTS", "STANDS"];
+/// Says that no service has this name, where nothing was found for it.
+pub(super) fn say_if_unknown(registry: &Registry, service: Option<&str>) {
+    if let Some(name) = service.filter(|name| registry.get(name).is_none()) {
+        say(&registry.unknown("service", name).to_string());
+    }
+}
 
-fn row(found: &Found, teller: &Teller<'_>) -> [String; 6] {
+const COLUMNS: [Column; 6] = [
+    Column::whole("CID"),
+    Column::whole("STATE"),
+    Column::at_least("SERVICE", 14),
+    Column::whole("CALLED"),
+    Column::whole("ATTEMPTS"),
+    Column::at_least("DETAIL", 14),
+];
+
+fn row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
+    let detail = match &found.status {
+        // The state is the outcome.
+        Status::Ended { ended, .. } => match ended.outcome.error() {
+            Some(error) => quoted(error),
+            None => format!("after {}", between(found.invocation.called_at.into(), ended.ended_at.into())),
+        },
+        _ => teller.stands(found),
+    };
+    let (name, tone) = match found.outcome() {
+        Some(outcome) if outcome.is_completed() => (outcome.name(), Tone::Good),
+        Some(outcome) => (outcome.name(), Tone::Bad),
+        None => (state(found), Tone::Active),
+    };
     [
-        found.cid().to_string(),
-        quoted(found.service()),
-        state(found).to_owned(),
-        date_and_time(found.invocation.called_at),
-        found.attempts.to_string(),
-        teller.stands(found),
+        cid(found),
+        Cell::new(name).toned(tone),
+        Cell::new(quoted(found.service())),
+        time(found.invocation.called_at, teller),
+        Cell::new(found.attempts.to_string()),
+        Cell::new(detail),
     ]
 }
 
-const DEAD: [&str; 6] = ["CID", "SERVICE", "OUTCOME", "ENDED", "ATTEMPTS", "ERROR"];
+const DEAD: [Column; 6] = [
+    Column::whole("CID"),
+    Column::whole("OUTCOME"),
+    Column::at_least("SERVICE", 14),
+    Column::whole("ENDED"),
+    Column::whole("ATTEMPTS"),
+    Column::at_least("ERROR", 14),
+];
 
-fn dead_row(found: &Found) -> [String; 6] {
+fn dead_row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
     let ended_at = match &found.status {
-        Status::Ended { ended, .. } => date_and_time(ended.ended_at),
-        _ => NOTHING.to_owned(),
+        Status::Ended { ended, .. } => time(ended.ended_at, teller),
+        _ => Cell::new(NOTHING),
     };
     let (outcome, error) = match found.outcome() {
         Some(outcome) => (outcome.name(), outcome.error().map_or_else(|| NOTHING.to_owned(), quoted)),
         None => (NOTHING, NOTHING.to_owned()),
     };
-    let (cid, service) = (found.cid().to_string(), quoted(found.service()));
-    [cid, service, outcome.to_owned(), ended_at, found.attempts.to_string(), error]
+    [
+        cid(found),
+        Cell::new(outcome).toned(Tone::Bad),
+        Cell::new(quoted(found.service())),
+        ended_at,
+        Cell::new(found.attempts.to_string()),
+        Cell::new(error),
+    ]
+}
+
+/// The last characters of a CID that a narrow table shows: its last group, which is random.
+const CID_END: usize = 12;
+
+fn cid(found: &Found) -> Cell {
+    let cid = found.cid().to_string();
+    let end = cid[cid.len() - CID_END..].to_owned();
+    Cell::new(cid).or_short(end)
+}
+
+fn time(time: zato_core::Moment, teller: &Teller<'_>) -> Cell {
+    let zone = teller.zone();
+    Cell::new(zone.date_and_time(time)).or_short(zone.briefly(time, teller.now))
 }
 
 fn state(found: &Found) -> &'static str {
@@ -104,7 +164,7 @@ fn state(found: &Found) -> &'static str {
     }
 }
 
-/// One invocation as it stands, in words and in times.
+/// The status of one invocation as a value.
 pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
     let invocation = &found.invocation;
     let mut value = Map::new();

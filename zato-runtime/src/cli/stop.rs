@@ -1,18 +1,61 @@
-//! Ctrl-C and SIGTERM: the first asks to finish, the second stops.
+//! Ctrl-C and SIGTERM: the first asks the program to finish, the second stops it.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::error::CliError;
+use super::terminal::say;
 use crate::engine;
 use crate::error::Error;
 use crate::runtime::Runtime;
 use crate::words::shown;
 
-/// Shuts the runtime down when the program is asked to stop, and resolves when that is done. What is then left
-/// has been cancelled without further word, or is kept for the next process. Fails when nothing can be recorded any more.
+/// A signal that asks the program to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    #[cfg(unix)]
+    Terminate,
+}
+
+impl Signal {
+    /// The exit code of a program that stops because of it, as a shell reports it: 128 and the signal's number.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            #[cfg(unix)]
+            Self::Terminate => 143,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "ctrl-C",
+            #[cfg(unix)]
+            Self::Terminate => "SIGTERM",
+        })
+    }
+}
+
+/// The requests to stop so far: their number, and the last one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    times: u32,
+    last: Option<Signal>,
+}
+
+/// The requests to stop. A process has its signals once, and so it has this once. Written by the tasks of [`listen`].
+static ASKED: LazyLock<watch::Sender<Asked>> = LazyLock::new(watch::Sender::default);
+
+/// Shuts the runtime down when the program is asked to stop, and resolves when that is done. What has not ended then is
+/// kept for the next process, or was cancelled if the engine keeps nothing. Fails when nothing can be recorded any more.
 pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
     tokio::select! {
         drained = served(runtime) => drained,
@@ -23,53 +66,74 @@ pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
 /// The same, however long nothing can be recorded.
 pub(super) async fn served(runtime: &Runtime) -> Result<(), Error> {
     asked().await;
-    eprintln!("asked to stop: what runs is finished; asked once more, the program stops at once");
+    say("asked to stop: what runs is finished first; ask once more to stop at once");
     runtime.shutdown().await
 }
 
-/// What becomes of what had not ended when the program stops at once.
-pub(super) fn lost(url: &str) -> String {
-    let url = shown(url);
-    if engine::keeps(&url) {
-        format!("what had not ended is kept in `{url}`, and goes on with the next process that runs on it")
-    } else {
-        format!("what had not ended is lost, since `{url}` keeps nothing")
-    }
+/// The error for a command that is stopped before it has begun anything.
+pub(super) fn before_anything(signal: Signal) -> CliError {
+    CliError::Stopped { signal, what: "nothing was begun".to_owned() }
 }
 
-/// How often the program has been asked to stop. A process has its signals once, and so it has this.
-static ASKED: LazyLock<watch::Sender<u32>> = LazyLock::new(|| watch::Sender::new(0));
+/// The error for a program that stops at once, with what happens to the work that has not ended.
+pub(super) fn at_once(signal: Signal, url: &str) -> CliError {
+    let shown = shown(url);
+    let what = if engine::keeps(url) {
+        format!("what has not ended is kept in `{shown}`, and goes on with the next process that runs on it")
+    } else {
+        format!("what had not ended is lost, because `{shown}` keeps nothing")
+    };
+    CliError::Stopped { signal, what }
+}
 
-/// Listens from now on: no request that comes later ends the program by itself, and none is missed.
+/// Listens from now on: later requests do not end the program by themselves, and none is missed.
 pub(super) fn listen() {
+    let asked = |signal| {
+        ASKED.send_modify(|asked| {
+            asked.times += 1;
+            asked.last = Some(signal);
+        });
+    };
     #[cfg(unix)]
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        // Where a signal cannot be listened to, it does what it does by itself.
-        let Ok(mut asked) = signal(kind) else { continue };
+    for (kind, name) in
+        [(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)]
+    {
+        // A signal that cannot be listened to keeps its default action.
+        let Ok(mut signals) = signal(kind) else { continue };
         tokio::spawn(async move {
-            while asked.recv().await.is_some() {
-                ASKED.send_modify(|times| *times += 1);
+            while signals.recv().await.is_some() {
+                asked(name);
             }
         });
     }
     #[cfg(not(unix))]
-    tokio::spawn(async {
+    tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            ASKED.send_modify(|times| *times += 1);
+            asked(Signal::Interrupt);
         }
     });
 }
 
+/// The last signal that has asked the program to stop, if any has.
+pub(super) fn signal_so_far() -> Option<Signal> {
+    ASKED.borrow().last
+}
+
 /// Resolves when the program has been asked to stop.
-pub(super) async fn asked() {
-    asked_times(1).await;
+pub(super) async fn asked() -> Signal {
+    asked_times(1).await
 }
 
 /// Resolves when the program has been asked to stop once more.
-pub(super) async fn asked_again() {
-    asked_times(2).await;
+pub(super) async fn asked_again() -> Signal {
+    asked_times(2).await
 }
 
-async fn asked_times(least: u32) {
-    let _ = ASKED.subscribe().wait_for(|times| *times >= least).await;
+async fn asked_times(least: u32) -> Signal {
+    let mut requests = ASKED.subscribe();
+    // The sender is never dropped, so this fails never.
+    match requests.wait_for(|asked| asked.times >= least).await {
+        Ok(asked) => asked.last.unwrap_or(Signal::Interrupt),
+        Err(_) => std::future::pending().await,
+    }
 }

@@ -1,4 +1,4 @@
-//! The store that a command works on: as its owner, once nobody else is, or beside whoever is.
+//! The store that a command works on: owned by the command, or read beside its owner.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,31 +7,44 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::error::{CliError, process};
+use super::resources::Setup;
 use super::stop;
+use super::terminal::say;
 use crate::builder::Builder;
 use crate::engine::{self, Beside, EngineError};
 use crate::error::Error;
 use crate::runtime::Runtime;
 use crate::words::{grouped, length, shown};
 
-/// How long a command waits for another process to be done with the store.
+/// The time that a command waits for another process to be done with the store.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long it does so without a word.
+/// The time that it waits before it says so.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How often it looks.
+/// The time between two tries.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Starts a runtime for what this command makes alone. Waits a while for another process to be done with the store.
-pub(super) async fn start(builder: Builder) -> Result<Runtime, CliError> {
-    let mut builder = builder.only_new(true);
-    // Nobody waits to be told that nothing could be run anyway.
-    builder.check()?;
-    let (began, mut is_told, mut asked) = (Instant::now(), false, pin!(stop::asked()));
+/// Starts a runtime that runs only what this command makes. Waits a while for another process to be done with the store.
+pub(super) async fn start(setup: Setup) -> Result<Runtime, CliError> {
+    start_any(setup.map(|builder| builder.only_new(true))).await
+}
+
+/// The same for a runtime that runs everything that is due.
+pub(super) async fn start_any(mut setup: Setup) -> Result<Runtime, CliError> {
+    // Faulty services are an error at once, without a wait for the store.
+    setup.builder.check()?;
+    open(&mut setup.builder).await?;
+    let builder = make(setup).await?;
+    Ok(builder.start().await?)
+}
+
+/// Opens the store; waits a while for another process to be done with it.
+async fn open(builder: &mut Builder) -> Result<(), CliError> {
+    let (began, mut has_said, mut asked) = (Instant::now(), false, pin!(stop::asked()));
     loop {
         let (error, pid) = match builder.open() {
-            Ok(()) => return Ok(builder.start().await?),
+            Ok(()) => return Ok(()),
             Err(Error::Engine(EngineError::Owned { path, pid, text })) => {
                 (Error::Engine(EngineError::Owned { path, pid, text }), pid)
             }
@@ -39,38 +52,54 @@ pub(super) async fn start(builder: Builder) -> Result<Runtime, CliError> {
         };
         let waited = began.elapsed();
         if waited >= PATIENCE {
-            return Err(CliError::StillOwned { waited, error });
+            return Err(CliError::StillOwned { waited, error: Box::new(error) });
         }
-        if waited >= QUIET && !is_told {
-            is_told = true;
+        if waited >= QUIET && !has_said {
+            has_said = true;
             let url = shown(builder.engine_url());
-            eprintln!("`{url}` belongs to {}: waiting up to {} for it", process(pid), length(PATIENCE));
+            say(&format!("`{url}` belongs to {}: waiting up to {} for it", process(pid), length(PATIENCE)));
         }
         tokio::select! {
             () = sleep(LOOK) => {}
-            () = &mut asked => return Err(CliError::Stopped("nothing was begun".to_owned())),
+            signal = &mut asked => return Err(stop::before_anything(signal)),
         }
     }
 }
 
-/// Starts a runtime for a command that changes what is held, on a store that is there and that nobody runs.
-pub(super) async fn start_at_once(builder: Builder, command: &'static str) -> Result<Runtime, CliError> {
-    // Says what is wrong with it, and makes nothing.
-    drop(beside(builder.engine_url())?);
-    match builder.only_new(true).start().await {
+/// Makes the resources; the first request to stop ends that.
+async fn make(setup: Setup) -> Result<Builder, CliError> {
+    tokio::select! {
+        biased;
+        builder = setup.make() => builder,
+        signal = stop::asked() => Err(stop::before_anything(signal)),
+    }
+}
+
+/// Starts a runtime for a command that changes the store, which must exist and have no owner. Also returns the store
+/// as others see it.
+pub(super) async fn start_at_once(
+    setup: Setup,
+    command: &'static str,
+) -> Result<(Runtime, Arc<dyn Beside>), CliError> {
+    // Says what is wrong with it, and creates nothing.
+    let store = beside(setup.builder.engine_url())?;
+    let mut setup = setup.map(|builder| builder.only_new(true));
+    setup.builder.check()?;
+    match setup.builder.open() {
         Err(Error::Engine(EngineError::Owned { path, pid, .. })) => {
-            Err(CliError::Owned { command, path: shown(&path.to_string_lossy()), pid })
+            return Err(CliError::Owned { command, path: shown(&path.to_string_lossy()), pid });
         }
-        started => Ok(started?),
+        opened => opened?,
     }
+    Ok((make(setup).await?.start().await?, store))
 }
 
-/// Opens the store to look at it.
+/// Opens the store to read it.
 pub(super) fn beside(url: &str) -> Result<Arc<dyn Beside>, CliError> {
     Ok(engine::open_beside(url)?)
 }
 
-/// How many wait in the store, or did run when their process died.
+/// Counts the invocations that wait in the store, or ran when their process died.
 pub(super) async fn left(url: &str) -> usize {
     let Ok(store) = engine::open_beside(url) else { return 0 };
     store.counts().await.map_or(0, |counts| counts.waiting + counts.running)
@@ -80,7 +109,7 @@ pub(super) async fn left(url: &str) -> usize {
 pub(super) async fn tell_left(url: &str) {
     match left(url).await {
         0 => {}
-        1 => eprintln!("1 more waits in `{}`: `serve` runs what is due", shown(url)),
-        left => eprintln!("{} more wait in `{}`: `serve` runs what is due", grouped(left), shown(url)),
+        1 => say(&format!("1 more waits in `{}`: `serve` runs what is due", shown(url))),
+        left => say(&format!("{} more wait in `{}`: `serve` runs what is due", grouped(left), shown(url))),
     }
 }

@@ -50,6 +50,14 @@ pub trait Beside: LookUps {
     /// [`StoreFault`] if what is kept cannot be read.
     fn counts(&self) -> Step<'_, Result<Counts, StoreFault>>;
 
+    /// The invocations whose CID ends with these lower-case hexadecimal digits, without hyphens: `most` of them at most.
+    /// Looks at every invocation.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault`] if what is kept cannot be read.
+    fn ending_with(&self, digits: &str, most: usize) -> Step<'_, Result<Vec<Cid>, StoreFault>>;
+
     /// Whether a process runs what is held.
     fn is_run(&self) -> bool;
 }

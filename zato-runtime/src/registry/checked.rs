@@ -7,6 +7,7 @@ use std::sync::Arc;
 use zato_core::{Handler, Invocation, Registration, Resources, ServiceName, Settings, UnknownService};
 
 use super::faults::{Fault, Faults};
+use super::nearest::nearest;
 use super::pairing::{CALLBACK, ON_FAILURE};
 use crate::engine::Plain;
 
@@ -42,17 +43,17 @@ pub(crate) struct Registry {
     /// The same by where the name stands, which is told without reading it.
     by_place: HashMap<(usize, usize), Arc<Entry>, foldhash::fast::RandomState>,
     by_number: Vec<Arc<Entry>>,
-    /// The services themselves, in the same order.
+    /// The services themselves, in the same order; empty while a resource is promised.
     handlers: Arc<[Handler]>,
     /// Whether the user named the services that are to run, so that others may be linked.
     is_chosen: bool,
 }
 
-/// How many names an error lists.
+/// The most names that an error lists: all that are linked, or none where there are more.
 const LISTED: usize = 12;
 
-/// How unlike a name may be that is offered instead.
-const LIKENESS: f64 = 0.8;
+/// The most names that an error suggests.
+const SUGGESTED: usize = 3;
 
 impl Registry {
     /// Checks the user's services and the built-in ones, and makes them with their resources.
@@ -74,7 +75,7 @@ impl Registry {
         let all = || built_in.iter().chain(users);
         let known = unique(all(), &mut faults);
         let is_known = |name: &str| known.contains_key(name);
-        let nearest = |name: &str| nearest(name, known.keys().copied());
+        let nearest = |name: &str| nearest(name, known.keys().copied(), 1).pop();
         let callbacks = CALLBACK.pairs(all(), is_known, nearest, &mut faults);
         let failure_callbacks = ON_FAILURE.pairs(all(), is_known, nearest, &mut faults);
         check_former_names(&known, &mut faults);
@@ -89,12 +90,15 @@ impl Registry {
         let mut handlers = Vec::with_capacity(known.len());
         for (index, registration) in all().enumerate() {
             let name = registration.name();
-            let handler = registration.build(resources).map_err(|missing| {
-                Faults(vec![Fault::MissingResource {
-                    type_name: missing.type_name.to_owned(),
-                    wanted_by: vec![(name, registration.origin(), "a field")],
-                }])
-            })?;
+            // A registry that is only read needs no handlers, and cannot have them while resources are promised.
+            if !resources.has_promises() {
+                handlers.push(registration.build(resources).map_err(|missing| {
+                    Faults(vec![Fault::MissingResource {
+                        type_name: missing.type_name.to_owned(),
+                        wanted_by: vec![(name, registration.origin(), "a field")],
+                    }])
+                })?);
+            }
             let entry = Entry {
                 name: ServiceName::linked(name),
                 callback: callbacks.get(name).copied().map(ServiceName::linked),
@@ -109,7 +113,6 @@ impl Registry {
             };
             let entry = Arc::new(entry);
             by_number.push(entry.clone());
-            handlers.push(handler);
             by_place.insert(entry.name.place(), entry.clone());
             by_name.insert(name, entry);
         }
@@ -148,17 +151,14 @@ impl Registry {
         all
     }
 
-    /// What to say where a name that no service has was asked for as `role`.
+    /// The error for a name that no service has, which was asked for as `role`.
     pub(crate) fn unknown(&self, role: &'static str, name: &str) -> UnknownService {
         let users: Vec<_> = self.sorted().into_iter().filter(|entry| !entry.is_built_in).collect();
-        UnknownService::new(
-            role,
-            name,
-            nearest(name, self.by_name.keys().copied()),
-            users.iter().take(LISTED).map(|entry| entry.name.to_string()).collect(),
-            users.len(),
-        )
-        .left_out(self.is_chosen && Registration::linked().any(|linked| linked.name() == name))
+        let listed = if users.len() > LISTED { &[] } else { &users[..] };
+        let listed = listed.iter().map(|entry| entry.name.to_string()).collect();
+        let nearest = nearest(name, self.by_name.keys().copied(), SUGGESTED);
+        UnknownService::new(role, name, &nearest, listed, users.len())
+            .left_out(self.is_chosen && Registration::linked().any(|linked| linked.name() == name))
     }
 }
 
@@ -215,21 +215,4 @@ fn check_needs<'a>(
         wanted_by.sort_unstable_by_key(|(service, _, field)| (*service, *field));
         faults.push(Fault::MissingResource { type_name, wanted_by });
     }
-}
-
-/// The name most like `name`, if one is like it at all; of two alike the first in order. A name that differs in
-/// nothing but the words before its last is more like it than any other.
-fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    fn last_word(name: &str) -> &str {
-        name.rsplit('.').next().unwrap_or_default()
-    }
-    let name = &*name.to_ascii_lowercase();
-    let likeness = |candidate: &str| {
-        if last_word(candidate) == last_word(name) { 1.0 } else { strsim::jaro_winkler(name, candidate) }
-    };
-    names
-        .map(|candidate| (likeness(candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .max_by(|(a, a_name), (b, b_name)| a.total_cmp(b).then(b_name.cmp(a_name)))
-        .map(|(_, candidate)| candidate)
 }

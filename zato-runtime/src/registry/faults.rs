@@ -72,7 +72,7 @@ impl Faults {
     }
 }
 
-/// How many of those that want a resource are named.
+/// The most services that are named for one missing resource.
 const SHOWN: usize = 3;
 
 struct Place<'a>(&'a Origin);
@@ -87,9 +87,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingLinked => f.write_str(
-                "no service of yours is linked into this program: annotate a struct with `#[service]`; if your \
-                 services are in a library crate, name that crate in the program, or it is not linked: \
-                 `use my_services as _;`",
+                "no service of yours is linked into this program: annotate a struct or a function with `#[service]`; a \
+                 crate of services is linked only if the program names it: `use the_crate as _;`",
             ),
             Self::Duplicate { name, first, second } => write!(
                 f,
@@ -119,18 +118,16 @@ impl fmt::Display for Fault {
                 }
             }
             Self::MissingResource { type_name, wanted_by } => {
-                write!(f, "no `{type_name}` was provided, and")?;
-                for (index, (service, origin, field)) in wanted_by.iter().take(SHOWN).enumerate() {
-                    let comma = if index > 0 { "," } else { "" };
-                    write!(f, "{comma} `{service}`, {}, wants one for `{field}`", Place(origin))?;
+                write!(f, "no `{type_name}` was provided:")?;
+                for (service, origin, field) in wanted_by.iter().take(SHOWN) {
+                    write!(f, "\n    `{service}` wants one for `{field}`: {}", Place(origin))?;
                 }
                 if wanted_by.len() > SHOWN {
-                    write!(f, ", and so do {} more", wanted_by.len() - SHOWN)?;
+                    write!(f, "\n    and {} more services want one", wanted_by.len() - SHOWN)?;
                 }
                 f.write_str(
-                    "; give one with `.provide(..)`: `App::new().provide(..).main()` instead of \
-                     `zato_runtime::main()`, or `Runtime::builder().provide(..)`; if it is the request of a function, \
-                     take it by value, right after the context",
+                    "\n    provide it with `App::new().provide(..)` or `Runtime::builder().provide(..)`; if it is the request of \
+                     a function,\n    take it by value, right after the context",
                 )
             }
             Self::FormerNameTaken { name, service, owner } => write!(

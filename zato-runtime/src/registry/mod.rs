@@ -1,5 +1,6 @@
 //! What is linked, checked once.
 
+mod nearest;
 mod faults;
 mod pairing;
 mod checked;

@@ -121,6 +121,17 @@ impl Beside for Reads {
         })
     }
 
+    fn ending_with(&self, digits: &str, most: usize) -> Step<'_, Result<Vec<Cid>, StoreFault>> {
+        let digits = digits.to_ascii_uppercase();
+        self.read(move |connection| {
+            let sql =
+                "SELECT cid FROM invocation WHERE substr(hex(cid), -length(?1)) = ?1 ORDER BY cid LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let cids = statement.query_map(params![digits, most], |row| Ok(row.get::<_, ReadCid>(0)?.0))?;
+            cids.collect()
+        })
+    }
+
     fn is_run(&self) -> bool {
         lock::is_owned(&self.store.path)
     }
@@ -344,6 +355,28 @@ mod tests {
         let tree = reads.tree(nth(1)).await.expect("it can be read");
         assert_eq!(tree.found.iter().map(Found::cid).collect::<Vec<_>>(), [nth(1), nth(3), nth(4)]);
         assert_eq!(tree.swept, 1, "what is named and not held");
+    }
+
+    #[tokio::test]
+    async fn invocations_are_found_by_the_end_of_their_cid() {
+        let mut store = Store::new();
+        for n in 1..=3 {
+            store
+                .rows
+                .changing()
+                .accepted(n, &invocation(nth(n)), 0, As::Waiting, None)
+                .expect("it is accepted");
+        }
+        let reads = reads(&store);
+        // The time is in the first 12 digits; the others are the same in all three.
+        let digits = nth(2).to_string().replace('-', "");
+        let ending_with = async |length: usize, most| {
+            reads.ending_with(&digits[32 - length..], most).await.expect("it can be read")
+        };
+        assert_eq!(ending_with(7, 9).await, [nth(1), nth(2), nth(3)]);
+        assert_eq!(ending_with(7, 2).await, [nth(1), nth(2)]);
+        assert_eq!(ending_with(25, 9).await, [nth(2)]);
+        assert!(reads.ending_with("ffffffffffff", 9).await.expect("it can be read").is_empty());
     }
 
     #[tokio::test]
