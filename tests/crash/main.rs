@@ -46,3 +46,5 @@ mod sweep;
 mod small_disk;
 mod faults;
 mod moved;
+mod taken_away;
+mod damaged_log;

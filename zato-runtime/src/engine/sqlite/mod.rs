@@ -60,7 +60,10 @@
 //! the oldest becomes too old, and only then. Checkpoints run on a connection of their own.
 
 mod files;
+mod inode;
+mod wal;
 mod unopened;
+mod displaced;
 mod cause;
 mod error;
 mod location;
@@ -88,6 +91,7 @@ mod batch;
 mod restart;
 mod reader;
 mod disk;
+mod ownership;
 mod file;
 mod space;
 mod engine;
