@@ -21,7 +21,6 @@ mod cancel;
 mod identity;
 mod retries;
 mod time;
-mod durations;
 mod beyond;
 mod blocking;
 mod own_threads;

@@ -12,7 +12,7 @@ use super::{restart, space};
 use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, Recorded, Refused, Ring, Settled, StoreFault,
 };
-use crate::engine::state::NotTaken;
+use crate::engine::state::{NotTaken, State};
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
@@ -178,6 +178,13 @@ impl Engine for Sqlite {
         }
     }
 
+    fn begin(&self, delivery: &Delivery) -> Step<'_, bool> {
+        let delivery = delivery.clone();
+        let begun = self.0.change(false, move |state| state.begin(&delivery));
+        self.0.startable.notify_one();
+        Step::later(async move { begun.await.unwrap_or(false) })
+    }
+
     fn settle(
         &self,
         settle: Settle,
@@ -257,10 +264,8 @@ impl Engine for Sqlite {
 
     fn drain(&self) -> Step<'_, ()> {
         let inner = &self.0;
-        {
-            let mut guarded = inner.guarded();
-            (guarded.state.draining, guarded.state.holds_back) = (true, true);
-        }
+        // One write, however many run. Nobody waits for it.
+        drop(inner.change(false, State::drain));
         inner.put_back_unbegun();
         inner.line.wake_all();
         Step::later(async move {
@@ -275,6 +280,10 @@ impl Engine for Sqlite {
                 idle.await;
             }
         })
+    }
+
+    fn load(&self) -> (usize, usize) {
+        self.0.guarded().state.load()
     }
 
     fn close(&self) -> usize {
