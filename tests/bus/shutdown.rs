@@ -302,7 +302,8 @@ async fn a_failure_callback_that_cannot_run_is_a_dead_letter() -> Result<(), Err
     began.0.notified().await;
     let since = Instant::now();
     let (first, second) = tokio::join!(runtime.shutdown(), runtime.shutdown());
-    (first?, second?);
+    first?;
+    second?;
     runtime.shutdown().await?;
     assert_eq!(since.elapsed(), Duration::ZERO);
     let tree = runtime.tree(cid).await?;

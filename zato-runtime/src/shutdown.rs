@@ -40,7 +40,8 @@ impl Schedule {
     fn of(config: &Config) -> Self {
         let limit = config.drain_limit;
         let grace = config.cancel_grace.min(limit);
-        Self { stop: limit - grace, give_up: limit - (grace / 5).min(FOR_CALLBACKS), limit }
+        let for_callbacks = (grace / 5).min(FOR_CALLBACKS);
+        Self { stop: limit.saturating_sub(grace), give_up: limit.saturating_sub(for_callbacks), limit }
     }
 }
 
