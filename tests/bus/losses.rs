@@ -76,7 +76,8 @@ impl Place {
 
     async fn start(&self, gate: &Gate) -> Result<Runtime, Error> {
         let services = [waits::service().erased(), other::service().erased(), stops::service().erased()];
-        let builder = Runtime::builder().engine(format!("sqlite:{}", self.file().display())).services(services);
+        let builder =
+            Runtime::builder().engine(format!("sqlite:{}", self.file().display())).services(services);
         builder.provide(gate.clone()).drain_limit(Duration::from_hours(1)).start().await
     }
 }
