@@ -2,7 +2,7 @@
 
 use zato_core::{Context, Result, Service, service};
 
-#[service(timeout = "30 seconds", backoff = "2m..1s", rate = "100")]
+#[service(timeout = "30s1m", backoff = "2m..1s", rate = "100")]
 struct Charge;
 
 impl Service for Charge {

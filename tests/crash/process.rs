@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::child::{self, Life};
 use crate::journal::{self, Journal};
-use crate::{receipts, rows, trial};
+use crate::{receipts, rows, threads, trial};
 
 /// What a process is to be, and where; set for those that this test starts.
 const ROLE: &str = "ZATO_CRASH_ROLE";
@@ -37,6 +37,9 @@ fn role() {
     ends_with_its_parent();
     if role == rows::ROLE {
         return rows::run(&path);
+    }
+    if role == threads::ROLE {
+        return threads::run(&path);
     }
     if role == receipts::ROLE {
         return receipts::run(&path);

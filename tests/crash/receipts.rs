@@ -152,13 +152,6 @@ impl Bus {
         }
     }
 
-    /// Kills it. Answers its receipts.
-    pub(crate) fn kill(mut self) -> Vec<Cid> {
-        self.process.kill().expect("it can be killed");
-        self.process.wait().expect("it is dead");
-        self.receipts
-    }
-
     /// Shuts it down, and waits until it has ended.
     pub(crate) fn stop(mut self) -> (Vec<Cid>, ExitStatus) {
         let stopped = self.does("stop");

@@ -41,6 +41,8 @@ struct control {
     uint64_t hits;          // how many calls have failed
     uint64_t hit;           // the kind of the last of them
     uint64_t counts[KINDS]; // how many have been made
+    uint64_t few_threads;   // 1: `threads` more can be started, then there are none to be had
+    uint64_t threads;
 };
 
 // What is written down: this, and `length` bytes.
@@ -405,4 +407,16 @@ void *mmap(void *to, size_t length, int allowed, int flags, int fd, off_t at) {
 }
 void *mmap64(void *to, size_t length, int allowed, int flags, int fd, off_t at) {
     return map(to, length, allowed, flags, fd, at);
+}
+
+// A thread that the system does not give is an error that the caller sees; files have nothing to do with it.
+int pthread_create(pthread_t *thread, const pthread_attr_t *with, void *(*run)(void *), void *argument) {
+    if (control->few_threads) {
+        if (!control->threads) {
+            __atomic_add_fetch(&control->hits, 1, __ATOMIC_SEQ_CST);
+            return EAGAIN;
+        }
+        control->threads--;
+    }
+    return REAL(pthread_create)(thread, with, run, argument);
 }

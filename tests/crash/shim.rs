@@ -157,6 +157,8 @@ mod word {
     pub(super) const HITS: u64 = 7;
     pub(super) const HIT: u64 = 8;
     pub(super) const COUNTS: u64 = 9;
+    pub(super) const FEW_THREADS: u64 = COUNTS + super::Kind::ALL.len() as u64;
+    pub(super) const THREADS: u64 = FEW_THREADS + 1;
 }
 
 /// What a child's files do, from outside: it holds for one process at a time, and can be changed while that runs.
@@ -232,4 +234,15 @@ impl Shim {
         self.words.read_exact_at(&mut bytes, word * 8).expect("it can be read");
         u64::from_ne_bytes(bytes)
     }
+}
+
+/// Leaves so many threads to the process that asks for this, or any number. It names the layer's own file, which its
+/// environment does.
+pub(crate) fn limit_threads(control: &Path, threads: Option<u64>) {
+    let words = OpenOptions::new().write(true).open(control).expect("the layer's file can be opened");
+    let write = |word: u64, value: u64| {
+        words.write_all_at(&value.to_ne_bytes(), word * 8).expect("it can be written");
+    };
+    write(word::THREADS, threads.unwrap_or_default());
+    write(word::FEW_THREADS, u64::from(threads.is_some()));
 }

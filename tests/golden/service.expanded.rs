@@ -52,8 +52,11 @@ impl ::zato_core::Registered for Charge {
     );
     const SETTINGS: ::zato_core::Settings = ::zato_core::Settings::new()
         .max_attempts(5)
-        .backoff_between_ms(1000, 120000)
-        .timeout_ms(30000)
+        .backoff_between(
+            ::core::time::Duration::from_millis(1000),
+            ::core::time::Duration::from_millis(120000),
+        )
+        .timeout(::core::time::Duration::from_millis(30000))
         .callback(<Receipt as ::zato_core::Registered>::NAME);
     const NEEDS: &'static [::zato_core::Need] = &[
         ::zato_core::Need::of::<Pool>("pool"),

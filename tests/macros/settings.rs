@@ -102,3 +102,13 @@ fn fields_are_needed_by_type() {
     assert!(Fields::service().erased().build(&resources).is_ok());
     assert!(Tuple::service().erased().build(&resources).is_ok());
 }
+
+/// The attribute reads durations by the code by which `zato-core` reads them. Where symbolic links are checked out as files,
+/// the two may not differ.
+#[test]
+fn durations_have_one_grammar() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a source file");
+    assert!(read("zato-core/src/duration.rs").contains("pub(crate) fn duration("));
+    assert_eq!(read("zato-core/src/duration.rs"), read("zato-macros/src/duration.rs"));
+}

@@ -3,12 +3,15 @@
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::bus::{Bus, Call, Step};
+use crate::into_duration;
 use crate::options;
 use crate::target::{Callback, FromReply, Named};
-use crate::{CallError, Cid, Context, IntoBackoff, OptionError, Payload, When};
+use crate::{
+    CallError, Cid, Context, DurationError, IntoBackoff, IntoDuration, OptionError, Options, Payload, When,
+};
 
 /// An asynchronous call: add options, then `.await` it for its CID.
 ///
@@ -52,7 +55,17 @@ impl Made<'_> {
     }
 
     fn backoff(&mut self, backoff: impl IntoBackoff) {
-        self.call.set(backoff.into_backoff(), |options, backoff| options.backoff = Some(backoff));
+        self.wait("backoff", backoff.into_backoff(), |options, backoff| options.backoff = Some(backoff));
+    }
+
+    /// Sets an option that takes a duration or a backoff, or notes that its value cannot be used.
+    fn wait<T>(
+        &mut self,
+        option: &'static str,
+        value: Result<T, DurationError>,
+        set: impl FnOnce(&mut Options, T),
+    ) {
+        self.call.set(value.map_err(|error| OptionError::Duration { option, error }), set);
     }
 }
 
@@ -87,9 +100,9 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// Starts no earlier than `delay` from now.
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.made.call.options().due = Some(When::In(delay));
+    /// The least time from now to the start: `"5s"`, or a `Duration`; see [`IntoDuration`].
+    pub fn delay(mut self, delay: impl IntoDuration) -> Self {
+        self.made.wait("delay", delay.into_duration(), |options, delay| options.due = Some(When::In(delay)));
         self
     }
 
@@ -99,16 +112,19 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// Ends as `Expired` if it has not started so long after the call. What has started is not touched.
-    pub fn expires_in(mut self, limit: Duration) -> Self {
-        self.made.call.options().expires = Some(When::In(limit));
+    /// The time after the call within which it must have started, else it ends as `Expired`: `"5s"`, or a `Duration`. An
+    /// invocation that has started is left alone.
+    pub fn expires_in(mut self, limit: impl IntoDuration) -> Self {
+        let limit = limit.into_duration();
+        self.made.wait("expires_in", limit, |options, limit| options.expires = Some(When::In(limit)));
         self
     }
 
-    /// How long one attempt may take, instead of what the service says. An attempt that takes longer is over;
-    /// if it was the last, the outcome is `TimedOut`.
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.made.call.options().timeout = Some(limit);
+    /// The limit of one attempt, which overrides the service's: `"30s"`, or a `Duration`, above zero. An attempt that takes
+    /// longer is over; if it was the last, the outcome is `TimedOut`.
+    pub fn timeout(mut self, limit: impl IntoDuration) -> Self {
+        let limit = limit.into_duration().and_then(into_duration::timeout);
+        self.made.wait("timeout", limit, |options, limit| options.timeout = Some(limit));
         self
     }
 
@@ -126,8 +142,8 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// How long to wait between attempts, instead of what the service says: `"5s"`, `"1s..2m"`, a `Duration`
-    /// or a [`Backoff`](crate::Backoff).
+    /// The wait before another attempt, which overrides the service's: `"5s"`, `"1s..2m"`, a `Duration` or a
+    /// [`Backoff`](crate::Backoff); see [`IntoBackoff`].
     pub fn backoff(mut self, backoff: impl IntoBackoff) -> Self {
         self.made.backoff(backoff);
         self
@@ -204,8 +220,8 @@ impl<'a, R> Invoke<'a, R> {
         self
     }
 
-    /// How long to wait between attempts, instead of what the service says: `"5s"`, `"1s..2m"`, a `Duration`
-    /// or a [`Backoff`](crate::Backoff).
+    /// The wait before another attempt, which overrides the service's: `"5s"`, `"1s..2m"`, a `Duration` or a
+    /// [`Backoff`](crate::Backoff); see [`IntoBackoff`].
     pub fn backoff(mut self, backoff: impl IntoBackoff) -> Self {
         self.made.backoff(backoff);
         self

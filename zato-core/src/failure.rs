@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::{DurationError, IntoDuration, duration};
+
 /// The result of a handler.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -42,6 +44,8 @@ pub struct Failure {
     error: Box<dyn Error + Send + Sync>,
     then: Then,
     code: Option<Box<str>>,
+    /// The reason why a time for the next attempt could not be read.
+    fault: Option<Box<DurationError>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +56,40 @@ enum Then {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("asked to be run again after {0:?}")]
-struct AskedToWait(Duration);
+#[error("asked to be run again after {0}")]
+struct AskedToWait(String);
 
 impl Failure {
     /// A failure with this text (or error) after which another attempt may succeed.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { error: error.into(), then: Then::Again, code: None }
+        Self { error: error.into(), then: Then::Again, code: None, fault: None }
     }
 
     /// A failure that no other attempt can mend: the invocation ends as `Failed` at once.
     pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { error: error.into(), then: Then::Never, code: None }
+        Self { error: error.into(), then: Then::Never, code: None, fault: None }
     }
 
-    /// A failure after which another attempt is to be made once `delay` has passed, instead of when the
-    /// service's backoff says. [`because`](Self::because) gives it a reason.
-    pub fn retry_after(delay: Duration) -> Self {
-        Self { error: Box::new(AskedToWait(delay)), then: Then::After(delay), code: None }
+    /// A failure after which another attempt is made once `delay` has passed: `"5s"`, or a `Duration`. It overrides the
+    /// service's backoff. [`because`](Self::because) gives the failure a reason.
+    ///
+    /// The failure of a text that is not a duration says so after its reason, and the service's backoff sets the time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use zato_core::Failure;
+    ///
+    /// let busy = Failure::retry_after("1m 30s").because("the bank is closed");
+    /// assert_eq!(busy.delay(), Some(Duration::from_secs(90)));
+    ///
+    /// let unclear = Failure::retry_after("soon").because("the bank is closed");
+    /// assert!(unclear.delay().is_none() && unclear.to_string().contains("`soon` is not a duration"));
+    /// ```
+    pub fn retry_after(delay: impl IntoDuration) -> Self {
+        match delay.into_duration() {
+            Ok(delay) => Self { then: Then::After(delay), ..Self::new(AskedToWait(duration::show(delay))) },
+            Err(fault) => Self { fault: Some(Box::new(fault)), ..Self::new("asked to be run again later") },
+        }
     }
 
     /// The same failure with this error as its reason.
@@ -155,6 +175,10 @@ impl fmt::Display for Failure {
                 text.push_str(&cause_text);
             }
             source = cause.source();
+        }
+        if let Some(fault) = &self.fault {
+            text.push_str("; the time for the next attempt cannot be read, so the backoff sets it: ");
+            text.push_str(&fault.to_string());
         }
         f.pad(&text)
     }

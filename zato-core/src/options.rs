@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Backoff, Cid, LabelError, ServiceName};
+use crate::{Backoff, Cid, DurationError, LabelError, ServiceName};
 
 /// What one invocation asks for; what it does not say comes from its service, or from the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -102,43 +102,12 @@ pub enum OptionError {
     /// A label that an invocation cannot have.
     #[error(transparent)]
     Label(#[from] LabelError),
-    /// A backoff that is none.
-    #[error("`.backoff(\"{0}\")` is no backoff: write `5s` for a fixed wait, or `1s..2m` for one that grows")]
-    Backoff(String),
-}
-
-/// What `.backoff(..)` takes: `"5s"`, `"1s..2m"`, a [`Duration`] or a [`Backoff`].
-pub trait IntoBackoff {
-    /// The backoff.
-    ///
-    /// # Errors
-    ///
-    /// [`OptionError::Backoff`] if a text is none.
-    fn into_backoff(self) -> Result<Backoff, OptionError>;
-}
-
-impl IntoBackoff for Backoff {
-    fn into_backoff(self) -> Result<Backoff, OptionError> {
-        Ok(self)
-    }
-}
-
-impl IntoBackoff for Duration {
-    fn into_backoff(self) -> Result<Backoff, OptionError> {
-        Ok(Backoff::Fixed(self))
-    }
-}
-
-impl IntoBackoff for &str {
-    fn into_backoff(self) -> Result<Backoff, OptionError> {
-        let duration = |text: &str| humantime::parse_duration(text.trim()).ok();
-        let backoff = match self.split_once("..") {
-            None => duration(self).map(Backoff::Fixed),
-            Some((from, to)) => duration(from)
-                .zip(duration(to))
-                .filter(|(from, to)| from <= to)
-                .map(|(from, to)| Backoff::Exponential { from, to }),
-        };
-        backoff.ok_or_else(|| OptionError::Backoff(self.to_owned()))
-    }
+    /// A duration or a backoff that cannot be read, or that the option cannot use.
+    #[error("`.{option}(..)`: {error}")]
+    Duration {
+        /// The method that was called.
+        option: &'static str,
+        /// The fault, and a text that would do.
+        error: DurationError,
+    },
 }

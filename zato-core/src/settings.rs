@@ -29,16 +29,16 @@ pub struct Settings {
     pub on_failure: Option<&'static str>,
 }
 
-/// How long to wait before the next attempt.
+/// The wait before another attempt. It can be read from a text: `"1s..2m".parse::<Backoff>()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backoff {
     /// Always the same time.
     Fixed(Duration),
-    /// A random time up to a limit that starts at `from`, doubles with every attempt and never passes `to`.
+    /// A random time between `from` and a bound that starts at twice `from`, doubles with every retry and never passes `to`.
     Exponential {
-        /// The limit before the second attempt.
+        /// The shortest wait.
         from: Duration,
-        /// The highest limit.
+        /// The longest wait.
         to: Duration,
     },
 }
@@ -84,17 +84,16 @@ impl Settings {
         Self { max_losses: Some(losses), ..self }
     }
 
-    pub const fn backoff_fixed_ms(self, ms: u64) -> Self {
-        Self { backoff: Some(Backoff::Fixed(Duration::from_millis(ms))), ..self }
+    pub const fn backoff_fixed(self, wait: Duration) -> Self {
+        Self { backoff: Some(Backoff::Fixed(wait)), ..self }
     }
 
-    pub const fn backoff_between_ms(self, from: u64, to: u64) -> Self {
-        let (from, to) = (Duration::from_millis(from), Duration::from_millis(to));
+    pub const fn backoff_between(self, from: Duration, to: Duration) -> Self {
         Self { backoff: Some(Backoff::Exponential { from, to }), ..self }
     }
 
-    pub const fn timeout_ms(self, ms: u64) -> Self {
-        Self { timeout: Some(Duration::from_millis(ms)), ..self }
+    pub const fn timeout(self, limit: Duration) -> Self {
+        Self { timeout: Some(limit), ..self }
     }
 
     pub const fn concurrency(self, running: u32) -> Self {
@@ -105,8 +104,8 @@ impl Settings {
         Self { priority: Some(priority), ..self }
     }
 
-    pub const fn rate_per_ms(self, starts: u32, ms: u64) -> Self {
-        Self { rate: Some(Rate { starts, per: Duration::from_millis(ms) }), ..self }
+    pub const fn rate(self, starts: u32, per: Duration) -> Self {
+        Self { rate: Some(Rate { starts, per }), ..self }
     }
 
     pub const fn callback(self, name: &'static str) -> Self {

@@ -4,11 +4,12 @@
 //!
 //! The rooms follow the way of the tokens: `parse` reads the attribute, `settings` and `signature` check the
 //! values and the function, `model` puts together what was meant and gathers every fault, `expand` writes the
-//! code. Below them `name` and `duration` hold the rules of texts, `key` the list of keys, `fault` the gathering.
+//! code. Below them `name`, `duration` and `rate` hold the rules of texts, `key` the list of keys, `fault` the gathering.
 
 mod fault;
 mod name;
 mod duration;
+mod rate;
 mod key;
 mod parse;
 mod settings;
@@ -83,7 +84,9 @@ use proc_macro::TokenStream;
 /// | `callback` | `"a.name"`, or a service's type | receives the responses to its asynchronous calls that name no callback |
 /// | `on_failure` | `"a.name"`, or a service's type | is told of their failures |
 ///
-/// Durations are numbers with `ms`, `s`, `m`, `h` or `d`, the longest first: `1m30s`.
+/// Durations are numbers with units such as `ms`, `s`, `m`, `h` and `d`, the longest unit first: `1m30s`, `1.5h`, `2 days`.
+/// The n-th retry of `backoff = "1s..2m"` waits at random between 1 s and 1 s x 2^n, at most 2 m; a single duration is
+/// fixed.
 ///
 /// # Names and pairs
 ///

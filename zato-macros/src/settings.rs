@@ -1,15 +1,18 @@
 //! What the attribute's values mean, and what is wrong with them.
 
+use std::time::Duration;
+
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprPath, Lit, LitStr, UnOp};
 
-use crate::duration::{self, Backoff, Unclear};
+use crate::duration::{self, Bounds, Unclear};
 use crate::fault::Faults;
 use crate::key::Key;
 use crate::name::{self, Use};
 use crate::parse::{Entry, ungrouped};
+use crate::rate;
 
 /// What the attribute says, without what was faulty.
 #[derive(Default)]
@@ -39,23 +42,26 @@ pub(crate) fn read(entries: Vec<Entry>, faults: &mut Faults) -> Said {
             Key::MaxLosses => count(key, &value, faults).map(|n| quote!(max_losses(#n))),
             Key::Concurrency => count(key, &value, faults).map(|n| quote!(concurrency(#n))),
             Key::Priority => priority(&value, faults).map(|n| quote!(priority(#n))),
-            Key::Timeout => of_time(key, &value, duration::duration, faults).map(|ms| {
-                let ms = Literal::u64_unsuffixed(ms);
-                quote!(timeout_ms(#ms))
-            }),
-            Key::Backoff => of_time(key, &value, duration::backoff, faults).map(|backoff| match backoff {
-                Backoff::Fixed(ms) => {
-                    let ms = Literal::u64_unsuffixed(ms);
-                    quote!(backoff_fixed_ms(#ms))
+            Key::Timeout => {
+                let read = |text: &str| duration::duration(text).and_then(duration::timeout);
+                of_time(key, &value, read, faults).map(|limit| {
+                    let limit = length(limit);
+                    quote!(timeout(#limit))
+                })
+            }
+            Key::Backoff => of_time(key, &value, duration::backoff, faults).map(|bounds| match bounds {
+                Bounds::Fixed(wait) => {
+                    let wait = length(wait);
+                    quote!(backoff_fixed(#wait))
                 }
-                Backoff::Between(from, to) => {
-                    let (from, to) = (Literal::u64_unsuffixed(from), Literal::u64_unsuffixed(to));
-                    quote!(backoff_between_ms(#from, #to))
+                Bounds::Between(from, to) => {
+                    let (from, to) = (length(from), length(to));
+                    quote!(backoff_between(#from, #to))
                 }
             }),
-            Key::Rate => of_time(key, &value, duration::rate, faults).map(|rate| {
-                let (starts, ms) = (Literal::u32_unsuffixed(rate.starts), Literal::u64_unsuffixed(rate.per));
-                quote!(rate_per_ms(#starts, #ms))
+            Key::Rate => of_time(key, &value, rate::rate, faults).map(|rate| {
+                let (starts, per) = (Literal::u32_unsuffixed(rate.starts), length(rate.per));
+                quote!(rate(#starts, #per))
             }),
             Key::Callback => service_ref(key, &value, faults).map(|name| quote!(callback(#name))),
             Key::OnFailure => service_ref(key, &value, faults).map(|name| quote!(on_failure(#name))),
@@ -63,6 +69,18 @@ pub(crate) fn read(entries: Vec<Entry>, faults: &mut Faults) -> Said {
         said.settings.extend(setting);
     }
     said
+}
+
+/// The expression for a duration.
+fn length(duration: Duration) -> TokenStream {
+    // No text says more than `u64::MAX` nanoseconds.
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    if nanos.is_multiple_of(1_000_000) {
+        let millis = Literal::u64_unsuffixed(nanos / 1_000_000);
+        return quote!(::core::time::Duration::from_millis(#millis));
+    }
+    let nanos = Literal::u64_unsuffixed(nanos);
+    quote!(::core::time::Duration::from_nanos(#nanos))
 }
 
 fn text(value: &Expr) -> Option<&LitStr> {

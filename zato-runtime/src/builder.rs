@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zato_core::{Registration, Resource, Resources};
+use zato_core::{IntoDuration, OptionError, Registration, Resource, Resources};
 
 use crate::builtin;
 use crate::cid;
@@ -27,6 +27,8 @@ pub struct Builder {
     resources: Resources,
     config: Config,
     observer: Option<Arc<dyn Observer>>,
+    /// The first setting that cannot be used, which the start reports.
+    refused: Option<OptionError>,
     /// The engine, where a door has opened it before the start.
     opened: Option<Arc<dyn Engine>>,
 }
@@ -111,34 +113,38 @@ impl Builder {
     }
 
     /// How long ended invocations are remembered at the most: a day unless told.
-    pub fn keep_ended_for(mut self, retention: Duration) -> Self {
-        self.config.keep_ended_for = retention;
+    pub fn keep_ended_for(mut self, retention: impl IntoDuration) -> Self {
+        let retention = self.duration("keep_ended_for", retention);
+        self.config.keep_ended_for = retention.unwrap_or(self.config.keep_ended_for);
         self
     }
 
     /// How long dead letters are kept at the most: 30 days unless told.
-    pub fn keep_dead_for(mut self, retention: Duration) -> Self {
-        self.config.keep_dead_for = retention;
+    pub fn keep_dead_for(mut self, retention: impl IntoDuration) -> Self {
+        let retention = self.duration("keep_dead_for", retention);
+        self.config.keep_dead_for = retention.unwrap_or(self.config.keep_dead_for);
         self
     }
 
     /// How long an idempotency key lives, from the first call under it: a day unless told.
-    pub fn keep_keys(mut self, retention: Duration) -> Self {
-        self.config.keep_keys = retention;
+    pub fn keep_keys(mut self, retention: impl IntoDuration) -> Self {
+        let retention = self.duration("keep_keys", retention);
+        self.config.keep_keys = retention.unwrap_or(self.config.keep_keys);
         self
     }
 
-    /// Sets the longest time that a shutdown takes: 25 seconds by default, which is shorter than the 30 seconds after
-    /// which most supervisors kill a process. `Duration::MAX` waits as long as it takes.
-    pub fn drain_limit(mut self, limit: Duration) -> Self {
-        self.config.drain_limit = limit;
+    /// How long a shutdown waits for what is under way: 30 seconds unless told; `Duration::MAX` is for as long
+    /// as it takes.
+    pub fn drain_limit(mut self, limit: impl IntoDuration) -> Self {
+        let limit = self.duration("drain_limit", limit);
+        self.config.drain_limit = limit.unwrap_or(self.config.drain_limit);
         self
     }
 
-    /// Sets the time that a handler has to end by itself before it is dropped, once its invocation is cancelled, and
-    /// before the limit of a shutdown: 5 seconds by default.
-    pub fn cancel_grace(mut self, grace: Duration) -> Self {
-        self.config.cancel_grace = grace;
+    /// How long a handler that is cancelled has to end by itself before it is dropped: 5 seconds unless told.
+    pub fn cancel_grace(mut self, grace: impl IntoDuration) -> Self {
+        let grace = self.duration("cancel_grace", grace);
+        self.config.cancel_grace = grace.unwrap_or(self.config.cancel_grace);
         self
     }
 
@@ -183,17 +189,31 @@ impl Builder {
         self
     }
 
-    /// Checks the services, their resources and the engine's URL without running anything.
+    /// Reads a duration, or notes that it cannot be read.
+    fn duration(&mut self, option: &'static str, duration: impl IntoDuration) -> Option<Duration> {
+        match duration.into_duration() {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                self.refused.get_or_insert(OptionError::Duration { option, error });
+                None
+            }
+        }
+    }
+
+    /// Checks the settings, the services, their resources and the engine's URL without running anything.
     ///
     /// # Errors
     ///
-    /// [`Error::Services`] with all that is wrong with the services, [`Error::Engine`] if this program has no
-    /// such engine.
+    /// [`Error::Setting`] if a duration cannot be read, [`Error::Services`] with all that is wrong with the services,
+    /// [`Error::Engine`] if this program has no such engine.
     pub fn check(&self) -> Result<(), Error> {
         self.registry().map(|_| ())
     }
 
     pub(crate) fn registry(&self) -> Result<Registry, Error> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone().into());
+        }
         engine::check(self.engine_url())?;
         let linked = self.services.is_none();
         let users = self.services.clone().unwrap_or_else(|| Registration::linked().copied().collect());

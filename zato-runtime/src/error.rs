@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zato_core::{CallError, Cid, DecodeError};
+use zato_core::{CallError, Cid, DecodeError, OptionError};
 
 use crate::engine::{EngineError, StoreFault};
 use crate::registry::Faults;
@@ -14,6 +14,9 @@ pub enum Error {
     /// Something is wrong with the services that are linked. Nothing was started.
     #[error(transparent)]
     Services(#[from] Faults),
+    /// A setting cannot be used, such as a text that is not a duration. Nothing was started.
+    #[error(transparent)]
+    Setting(#[from] OptionError),
     /// The engine cannot be opened. Nothing was started.
     #[error(transparent)]
     Engine(#[from] EngineError),

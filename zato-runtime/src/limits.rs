@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
 
+use crate::engine::Capability;
 use crate::record::{Delivery, Task};
 use crate::registry::Registry;
 use crate::retry::{Brought, Policy};
@@ -60,7 +61,6 @@ impl Shared {
                 .unwrap_or(self.config.backoff),
             max_payload: self.config.max_payload,
             deadline: invocation.deadline.map(Into::into),
-            is_kept: self.is_durable(),
         }
     }
 
@@ -69,7 +69,7 @@ impl Shared {
     /// that may be run again, by a retry; of a synchronous call that is not known: it is run again with the one around
     /// it.
     pub(crate) fn compares_calls(&self, context: &Context) -> bool {
-        if self.is_durable() {
+        if self.engine.capabilities().contains(&Capability::Durable) {
             return context.anchor().1 > 1;
         }
         context.level() > 0 || self.policy(context.invocation()).max_attempts > Some(1)

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::timeout;
 use zato_core::call::{Invoke, InvokeAsync};
 use zato_core::target::{FromReply, Target};
 use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
+use crate::engine::Capability;
 use crate::error::Error;
 use crate::seats::Closer;
 use crate::shared::Shared;
-use crate::shutdown::{self, Left};
 use crate::worker::Workers;
 
 /// A running bus: cheap to clone, and shared between threads.
@@ -210,20 +210,13 @@ impl Runtime {
         Cancel::new(&*self.inner.shared, None, cid)
     }
 
-    /// Refuses calls from outside, lets running handlers finish, and returns.
+    /// Takes no more from outside, finishes what is under way, and returns.
     ///
-    /// Handlers learn of it at once through [`Context::shutting_down`](zato_core::Context::shutting_down). Those that still
-    /// run [`cancel_grace`](crate::Builder::cancel_grace) before the limit
-    /// ([`drain_limit`](crate::Builder::drain_limit)) are asked to stop through
-    /// [`Context::cancelled`](zato_core::Context::cancelled), and are dropped at the limit. An attempt that saw either and
-    /// returned a retryable error does not count.
-    ///
-    /// An engine that keeps what it holds starts nothing more: what waits, retries included, is left for the next start.
-    /// `memory:` finishes what it can within the limit, retries and callbacks included, and ends the rest as `Cancelled`:
-    /// shortly before the limit, so that failure callbacks still run.
-    ///
-    /// The shutdown goes on if the caller stops waiting. Another call waits for the first to return. In a handler it begins
-    /// the shutdown and returns at once, because the shutdown waits for that handler.
+    /// Handlers that wait on [`Context::cancelled`](zato_core::Context::cancelled) are told. The memory engine
+    /// also finishes what waits and the callbacks of what ends, up to the limit
+    /// ([`Builder::drain_limit`](crate::Builder::drain_limit)); what is left then ends as `Cancelled`, and a
+    /// warning says how much. A durable engine starts nothing more and waits for what runs, up to that limit; what is left
+    /// waits for the next start. Called again, it waits for the first to return; it goes on if the caller stops waiting.
     ///
     /// # Errors
     ///
@@ -235,36 +228,23 @@ impl Runtime {
 }
 
 impl Parts {
-    /// Stops at once; returns what was left.
-    fn end(&self) -> Left {
-        let shared = &self.shared;
-        shared.attempts.close();
-        let dropped = self.seats.close();
-        shared.watch.close();
+    /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
+    fn end(&self) -> (usize, usize) {
+        self.shared.attempts.close();
+        let cut_off = self.seats.close();
+        self.shared.watch.close();
         self.tasks.iter().for_each(AbortHandle::abort);
-        shutdown::abandon(shared);
-        let (_, waiting) = shared.engine.load();
-        shared.engine.close();
-        Left { cancelled: shared.given_up.load(Ordering::SeqCst), dropped, waiting }
+        (cut_off, self.shared.engine.close())
     }
 
-    /// Shuts down on the tokio runtime that the bus was started on, from whichever runtime or thread it is called.
+    /// Shuts down on the tokio runtime that the bus was started on, whoever asks from wherever.
     async fn shutdown(self: &Arc<Self>) {
         self.begin_shutdown();
-        if self.is_in_a_handler() {
-            return;
-        }
         // The sender lives in `self`, so this ends by the value alone.
         let _ = self.has_stopped.subscribe().wait_for(|has_stopped| *has_stopped).await;
     }
 
-    /// Whether a handler of this bus makes the call: workers poll handlers in their own tasks.
-    fn is_in_a_handler(&self) -> bool {
-        let here = tokio::task::try_id();
-        here.is_some_and(|here| self.tasks.iter().any(|task| task.id() == here))
-    }
-
-    /// Begins the shutdown, whether anybody waits for it or not.
+    /// Has it shut down, whether anybody waits for that or not.
     fn begin_shutdown(self: &Arc<Self>) {
         if !self.is_stopping.swap(true, Ordering::SeqCst) {
             // Made here, since a task that is dropped before its first step has run nothing.
@@ -274,10 +254,18 @@ impl Parts {
     }
 
     async fn take_apart(&self) {
-        let began = Instant::now();
-        shutdown::drain(&self.shared).await;
-        let left = self.end();
-        shutdown::log_end(&self.shared, left, began.elapsed());
+        self.shared.stopping.send_replace(true);
+        let limit = self.shared.config.drain_limit;
+        let drained = timeout(limit, self.shared.engine.drain()).await.is_ok();
+        let (cut_off, cancelled) = self.end();
+        if !drained {
+            let became = if self.shared.engine.capabilities().contains(&Capability::Durable) {
+                "what still ran was cut off, and runs again with the next start"
+            } else {
+                "what had not ended is cancelled, without callbacks"
+            };
+            tracing::warn!(cancelled, running = cut_off, ?limit, "the shutdown reached its limit: {became}");
+        }
     }
 }
 
@@ -287,10 +275,7 @@ struct Stopping(Arc<Parts>);
 
 impl Drop for Stopping {
     fn drop(&mut self) {
-        if !self.0.shared.attempts.is_closed() {
-            self.0.seats.close();
-            shutdown::end_with_tokio(&self.0.shared);
-        }
+        self.0.end();
         self.0.has_stopped.send_replace(true);
     }
 }

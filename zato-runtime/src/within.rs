@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep, sleep_until};
 
-use crate::attempts::{Signal, Stop};
+use crate::attempts::Stop;
 use crate::dispatch::Running;
 use crate::limits::{Limit, Over};
 use crate::retry::Brought;
 
-/// An attempt with its limits. Resolves when the attempt has brought something, when its limit comes, when its grace is
-/// over after it was asked to stop, or when a shutdown gives it up.
+/// Resolves when the attempt has brought something, when its limit comes, or when its grace is over after it was asked to
+/// stop.
 pub(crate) struct Within {
     running: Running,
     limit: Option<(Pin<Box<Sleep>>, Over)>,
@@ -29,14 +29,9 @@ impl Within {
         Self { running, limit, stop, grace, stopped: None }
     }
 
-    /// Sets the limit of an attempt that begins later than it was made.
-    pub(crate) fn set_limit(&mut self, limit: Option<Limit>) {
-        self.limit = limit.map(|Limit { at, brings }| (Box::pin(sleep_until(at)), brings));
-    }
-
-    /// Whether the attempt has received a stop signal; else it is woken by the next.
-    pub(crate) fn is_signalled_or_wakes(&self, cx: &Context<'_>) -> bool {
-        self.stop.signal(cx) != Signal::GoOn
+    /// Whether the attempt is asked to stop; else it is woken when it is.
+    pub(crate) fn is_asked_or_wakes(&self, cx: &Context<'_>) -> bool {
+        self.stop.is_asked_or_wakes(cx)
     }
 
     /// It has brought something; whoever still waits for it to be asked to stop waits for nothing.
@@ -58,10 +53,10 @@ impl Future for Within {
         {
             return Poll::Ready(Brought::from(*brings));
         }
-        let stopped = match this.stop.signal(cx) {
-            Signal::End => return Poll::Ready(Brought::GivenUp),
-            Signal::Stop => this.stopped.get_or_insert_with(|| Box::pin(sleep(this.grace))),
-            Signal::GoOn => return Poll::Pending,
+        let stopped = match &mut this.stopped {
+            Some(stopped) => stopped,
+            None if this.stop.is_asked_or_wakes(cx) => this.stopped.insert(Box::pin(sleep(this.grace))),
+            None => return Poll::Pending,
         };
         ready!(stopped.as_mut().poll(cx));
         Poll::Ready(Brought::Stopped(this.grace))

@@ -9,22 +9,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use zato_core::{Ending, Outcome};
 
-use crate::beginning::{self, Beginning, Begun};
 use crate::desk::Own;
 use crate::dispatch::Running;
 use crate::engine::OnEntered;
 use crate::hands::{Hand, Hands};
 use crate::limits::Limit;
 use crate::record::{Batch, Delivery, Task};
-use crate::retry::{Brought, Decision, SHUT_DOWN, Standing, completed, decide};
+use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::seats::{Closer, Seated, Seats, Stands};
-use crate::settle::{Retry, again, settle};
-use crate::shared::{Phase, Shared};
-use crate::shutdown;
+use crate::settle::{again, settle};
+use crate::shared::Shared;
 use crate::sleepers::Bell;
 use crate::watch::Watched;
 use crate::within::Within;
@@ -59,8 +56,6 @@ pub(crate) struct Workers {
     pub(crate) hands: Hands,
     /// Where attempts wait for something.
     pub(crate) seats: Seats,
-    /// Limits how many begins are recorded at once.
-    begins: Arc<Semaphore>,
     /// What attempts hold on to that are begun outside of a worker.
     own: Own,
 }
@@ -71,8 +66,16 @@ struct Alive(Arc<Workers>);
 impl Drop for Alive {
     fn drop(&mut self) {
         let is_last = self.0.live.fetch_sub(1, Ordering::SeqCst) == 1;
-        if is_last {
-            shutdown::end_with_tokio(&self.0.shared);
+        let shared = &self.0.shared;
+        if is_last && !shared.attempts.is_closed() {
+            shared.attempts.close();
+            shared.watch.close();
+            let cancelled = shared.engine.close();
+            tracing::error!(
+                cancelled,
+                "the tokio runtime that this bus was started on has ended without a shutdown of the bus: start a bus in \
+                 each tokio runtime, for example in each test"
+            );
         }
     }
 }
@@ -97,7 +100,6 @@ impl Workers {
             live: AtomicUsize::new(count),
             seats: Seats::new(&shared.sleepers),
             hands: Hands::new(count),
-            begins: beginning::permits(count),
             own: Own::of(shared, None),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
@@ -188,10 +190,6 @@ impl Workers {
             self.shared.see_in_time(&mut delivery);
             granted = match self.begin(&delivery, own) {
                 Err(outcome) => settle(&self.shared, delivery, outcome, false),
-                Ok((running, _)) if delivery.begin_is_recorded() => {
-                    self.record_begin(own.worker, delivery, running);
-                    continue;
-                }
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
                     // A task for each attempt would cost more than all else that is done for it.
@@ -221,7 +219,6 @@ impl Workers {
             Task::Cancel => {
                 return Err(Outcome::Cancelled(Ending::new("it was cancelled while it waited", false)));
             }
-            Task::GiveUp => return Err(Outcome::Cancelled(Ending::new(SHUT_DOWN, false))),
             Task::Lose => {
                 let losses = delivery.before.as_ref().map_or(0, |before| before.losses);
                 let times = count(losses as usize, "time");
@@ -294,39 +291,13 @@ impl Workers {
             failed: delivery.failed() + 1,
             is_cancelled: told.is_cancelled,
             is_interrupted: told.is_interrupted,
-            uncounted: (delivery.attempt - 1).saturating_sub(delivery.failed()),
-            has_time: self.shared.phase() < Phase::Stopping,
             now: self.shared.config.clock.now(),
             chance: RandomState::new().hash_one(delivery.attempt),
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
             Decision::End(outcome) => settle(&self.shared, delivery, outcome, lingers),
-            Decision::Again { at, counts, error, code } => {
-                again(&self.shared, &delivery, Retry { at, counts, error, code }, lingers)
-            }
+            Decision::Again { at, error, code } => again(&self.shared, &delivery, at, (error, code), lingers),
         }
-    }
-
-    /// Records that the handler of an attempt begins, and has it begin then.
-    fn record_begin(self: &Arc<Self>, worker: Option<usize>, delivery: Delivery, running: Running) {
-        let stop = self.shared.attempts.stop(delivery.id());
-        let within = Within::new(running, None, stop, self.shared.config.cancel_grace);
-        let stands = Stands::Begins(Beginning::new(&self.shared, &self.begins, delivery));
-        self.seats.empty(worker).sit_woken(Seated { within, stands });
-    }
-
-    /// The begin of an attempt is recorded, and its limits count from now on. Returns what is dropped when its handler has
-    /// been polled.
-    pub(crate) fn has_begun(&self, seated: &mut Seated, begun: Begun) -> OwnedSemaphorePermit {
-        let Begun { mut delivery, permit } = begun;
-        delivery.started_at = self.shared.config.clock.moment();
-        let entry = self.shared.registry.of(&delivery.invocation.service);
-        let limit =
-            entry.and_then(|entry| self.shared.limit(&delivery.invocation, entry.registration.settings()));
-        let watched = self.watch(&delivery, limit);
-        seated.within.set_limit(limit);
-        seated.stands = Stands::Held(delivery, watched);
-        permit
     }
 
     /// Has an attempt that waits for something go on by itself, within its limits.

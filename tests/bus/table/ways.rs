@@ -247,7 +247,7 @@ pub(super) fn cancelled() -> Vec<Way> {
         },
         Way {
             name: "a chain, at the limit of a shutdown".to_owned(),
-            outcome: "Cancelled: step 1 of 2, `table.target` (",
+            outcome: shut_down,
             end: End::Shutdown,
             ..paused
         },

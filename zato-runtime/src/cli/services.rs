@@ -1,7 +1,7 @@
 //! `services`: what is linked, as a table or as JSON.
 
 use serde_json::{Value, json};
-use zato_core::{Backoff, Rate, Settings};
+use zato_core::{Rate, Settings};
 
 use super::output::Output;
 use super::table::{self, Cell, Column, NOTHING};
@@ -78,7 +78,7 @@ fn attributes(settings: &Settings) -> Vec<(&'static str, String)> {
         ("formerly", formerly),
         ("max_attempts", number(settings.max_attempts)),
         ("max_losses", number(settings.max_losses)),
-        ("backoff", settings.backoff.map(backoff)),
+        ("backoff", settings.backoff.map(|backoff| backoff.to_string())),
         ("timeout", settings.timeout.map(duration)),
         ("concurrency", number(settings.concurrency)),
         ("priority", settings.priority.map(|priority| priority.to_string())),
@@ -87,13 +87,6 @@ fn attributes(settings: &Settings) -> Vec<(&'static str, String)> {
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
     .collect()
-}
-
-fn backoff(backoff: Backoff) -> String {
-    match backoff {
-        Backoff::Fixed(wait) => duration(wait),
-        Backoff::Exponential { from, to } => format!("{}..{}", duration(from), duration(to)),
-    }
 }
 
 fn rate(rate: Rate) -> String {

@@ -1,7 +1,7 @@
 //! Where the changes of a state go that is kept on disk: into a list that is written all at once, and is answered when
 //! that has been done.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -146,6 +146,14 @@ impl Disk {
         found_there
     }
 
+    /// What has ended, as far as that is not on disk: nothing is said of such an end.
+    pub(super) fn unwritten_ends(&self) -> HashSet<Cid> {
+        // What was changed after its end was recorded stands there too, under the number of that change.
+        let is_end =
+            |at: u64, cid: &Cid| self.changed.get(cid).is_none_or(|(changed_at, _)| *changed_at != at);
+        self.ended.iter().filter(|(at, cid)| is_end(*at, cid)).map(|(_, cid)| *cid).collect()
+    }
+
     fn push(&mut self, change: Change) {
         self.count += 1;
         self.changes.push(change);
@@ -176,10 +184,6 @@ impl Store for Disk {
             return;
         }
         self.push(Change::Started(id, at));
-    }
-
-    fn draining(&mut self) {
-        self.push(Change::Draining { after: self.not_ours });
     }
 
     fn again(&mut self, cid: Cid, before: &Progress) {

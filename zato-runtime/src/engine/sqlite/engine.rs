@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -54,6 +54,11 @@ pub(super) struct Inner {
     pub(super) is_locked_out: Arc<AtomicBool>,
     /// Why nothing can be written at present, if so.
     pub(super) fault: watch::Sender<Option<StoreFault>>,
+    /// Whether changes are not written in time: look-ups do not wait for them then.
+    pub(super) is_behind: watch::Sender<bool>,
+    /// How many times something was written, and whether somebody looks whether that goes on.
+    pub(super) written: AtomicU64,
+    pub(super) is_watched: AtomicBool,
     /// What is wrong where it will not pass.
     pub(super) damage: watch::Sender<Option<StoreFault>>,
     /// Set when the engine is closed: what cannot be written now never will be.
@@ -80,7 +85,7 @@ pub(super) struct Inner {
     pub(super) idle: Notify,
     /// For timers, and for a test's clock. Nothing that reads or writes runs on its threads.
     pub(super) tokio: Handle,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) threads: Threads,
 }
 
@@ -114,13 +119,9 @@ impl Sqlite {
             let reader = schema::open_reader(path)?;
             not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
-        let (is_locked_out, inode) = (Arc::default(), file.inode());
-        let disk = Disk::new(
-            Reader::new(path, inode, &is_locked_out),
-            config.keep_keys,
-            config.clock.clone(),
-            not_ours,
-        );
+        let is_locked_out = Arc::default();
+        let disk =
+            Disk::new(Reader::new(path, &is_locked_out), config.keep_keys, config.clock.clone(), not_ours);
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", given.display()),
@@ -132,10 +133,13 @@ impl Sqlite {
                 is_writing: false,
             }),
             file: Mutex::new(file),
-            reader: Reader::new(path, inode, &is_locked_out),
-            pager: Reader::new(path, inode, &is_locked_out),
+            reader: Reader::new(path, &is_locked_out),
+            pager: Reader::new(path, &is_locked_out),
             is_locked_out,
             fault: watch::Sender::new(None),
+            is_behind: watch::Sender::new(false),
+            written: AtomicU64::new(0),
+            is_watched: AtomicBool::new(false),
             damage: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,

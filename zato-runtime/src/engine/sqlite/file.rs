@@ -10,8 +10,7 @@ use rusqlite::Connection;
 use super::batch::Together;
 use super::error::StoreError;
 use super::files;
-use super::inode::Inode;
-use super::ownership::Ownership;
+use super::lock::Lock;
 use super::retention::Retention;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
@@ -41,8 +40,8 @@ pub(super) struct File {
     path: PathBuf,
     /// None after it has failed, until it is open again, and once it is closed.
     rows: Option<Rows>,
-    /// Kept until the engine is closed, and longer than the rows.
-    ownership: Option<Ownership>,
+    /// Held for as long as the engine is; after the rows, which are closed first.
+    lock: Option<Lock>,
     retention: Retention,
     clock: Clock,
     transactions: u64,
@@ -56,20 +55,17 @@ pub(super) struct File {
     is_damaged: bool,
     /// Whether a long log has been told of.
     told_of_log: bool,
-    /// Whether its names did not lead to what is open when that was looked at last: nothing is written before they do.
-    is_displaced: bool,
 }
 
 impl File {
     /// Takes the right to the file and opens it, or makes it.
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
-        let mut ownership = Ownership::take(path)?;
+        let lock = Lock::take(path)?;
         let rows = Rows::new(settled(path)?);
-        ownership.opened()?;
         Ok(Self {
             path: path.to_owned(),
             rows: Some(rows),
-            ownership: Some(ownership),
+            lock: Some(lock),
             retention: Retention::of(config),
             clock: config.clock.clone(),
             transactions: 0,
@@ -78,17 +74,11 @@ impl File {
             has_given_up: false,
             is_damaged: false,
             told_of_log: false,
-            is_displaced: false,
         })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The file itself, whatever name leads to it.
-    pub(super) fn inode(&self) -> Option<Inode> {
-        self.ownership.as_ref().map(Ownership::inode)
     }
 
     /// Makes the changes in one transaction, with what comes meanwhile, which `more` adds to them; answers when they are
@@ -131,12 +121,8 @@ impl File {
         self.rows.as_ref().and_then(|rows| self.retention.due(rows))
     }
 
-    /// Makes changes in one transaction. They count once it is known that the file in which they are is the one that is
-    /// found by its name.
+    /// Makes changes in one transaction.
     fn transact(&mut self, make: impl FnOnce(&mut Rows) -> rusqlite::Result<()>) -> Result<(), StoreError> {
-        if self.is_displaced {
-            self.check()?;
-        }
         self.begin_again()?;
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
         self.transactions += 1;
@@ -145,7 +131,7 @@ impl File {
             make(rows)?;
             rows.commit()
         })();
-        let Err(error) = committed else { return self.check() };
+        let Err(error) = committed else { return Ok(()) };
         let undone = rows.rollback();
         let error = StoreError::of(&self.path, error);
         self.is_damaged |= error.is_damage();
@@ -156,26 +142,15 @@ impl File {
         Err(error)
     }
 
-    /// Compares what is open with what the names lead to. Where only the log was taken away, what it holds is moved into
-    /// the file, and every connection is to be opened anew.
-    fn check(&mut self) -> Result<(), StoreError> {
-        let Some(ownership) = &mut self.ownership else { return Ok(()) };
-        let checked = match ownership.check() {
-            // None is open any more: the next one has the new log.
-            Err(StoreError::LogGone { .. }) if self.rows.is_none() => Ok(()),
-            Err(StoreError::LogGone { path, .. }) => {
-                let moved = self.rows.as_ref().map(|rows| rows.checkpoint(true));
-                let is_moved = matches!(moved, Some(Ok(Checkpointed { is_whole: true, .. })));
-                Err(StoreError::LogGone { path, is_moved })
-            }
-            checked => checked,
-        };
-        self.is_displaced = checked.is_err();
-        checked
+    /// Moves what waits under former names of services to their names. It is the last step of a start, which waits longer
+    /// for locks than what comes after it.
+    pub(super) fn announce(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
+        self.rename(services)?;
+        let Some(rows) = &self.rows else { return Err(self.closed()) };
+        schema::has_started(&rows.connection).map_err(|error| StoreError::of(&self.path, error))
     }
 
-    /// Has what waits under names that services had before be theirs.
-    pub(super) fn rename(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
+    fn rename(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
         if services.iter().all(|service| service.formerly.is_empty()) {
             return Ok(());
@@ -235,21 +210,17 @@ impl File {
 
     /// Opens the file again. After it has failed nothing counts before all of the log is on disk.
     fn begin_again(&mut self) -> Result<(), StoreError> {
-        let Some(ownership) = self.ownership.as_mut().filter(|_| self.rows.is_none()) else {
+        if self.rows.is_some() || self.lock.is_none() {
             return Ok(());
-        };
-        ownership.check_file()?;
+        }
         if let Some(kept) = self.kept {
-            let mut rows = Rows::new(schema::open_made(&self.path)?);
-            rows.begin().and_then(|()| rows.rollback()).map_err(|error| StoreError::of(&self.path, error))?;
-            ownership.opened()?;
+            let mut rows = Rows::new(self.reopened(schema::open(&self.path)?)?);
             rows.kept = kept;
             (self.rows, self.kept) = (Some(rows), None);
             tracing::debug!(file = %self.path.display(), "the file is open again");
             return Ok(());
         }
-        let connection = settled(&self.path)?;
-        ownership.opened()?;
+        let connection = self.reopened(settled(&self.path)?)?;
         let kept = sweep::count(&connection).map_err(|error| StoreError::of(&self.path, error))?;
         let mut rows = Rows::new(connection);
         rows.counted(kept);
@@ -257,6 +228,11 @@ impl File {
         self.was_opened_again = true;
         tracing::debug!(file = %self.path.display(), "the file is open again, and its log is on disk");
         Ok(())
+    }
+
+    fn reopened(&self, connection: Connection) -> Result<Connection, StoreError> {
+        schema::has_started(&connection).map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(connection)
     }
 
     fn closed(&self) -> StoreError {
@@ -291,17 +267,10 @@ impl File {
 
     /// Closes the file and gives it to whoever wants it next.
     pub(super) fn close(&mut self) {
-        let checked = self.check();
-        if let (Ok(()), Some(ownership)) = (&checked, &mut self.ownership) {
-            ownership.release();
-        }
-        if let Err(error) = checked {
-            tracing::error!(file = %self.path.display(), %error, "the file is closed, and may not be what is found by its name");
-        }
         if let Some(Err(error)) = self.rows.take().map(Rows::close) {
             tracing::warn!(file = %self.path.display(), %error, "the file could not be closed; nothing is lost");
         }
-        self.ownership = None;
+        self.lock = None;
     }
 }
 
@@ -329,7 +298,7 @@ fn make(
 /// system's cache is read from there and is not on the disk, and what is written behind it would be lost with it.
 fn settled(path: &Path) -> Result<Connection, StoreError> {
     let of = |error| StoreError::of(path, error);
-    let connection = schema::open_made(path)?;
+    let connection = schema::open(path)?;
     // Nobody else writes to it meanwhile.
     connection.execute_batch("BEGIN IMMEDIATE").map_err(of)?;
     let written = write_log_again(path);
@@ -365,8 +334,7 @@ fn write_log_again(path: &Path) -> Result<(), StoreError> {
 }
 
 /// A connection that moves the log into the file beside the one that writes.
-pub(super) fn mover(path: &Path, inode: Option<Inode>) -> Result<Connection, StoreError> {
-    StoreError::check_displaced(path, inode)?;
+pub(super) fn mover(path: &Path) -> Result<Connection, StoreError> {
     schema::open_beside(path)
 }
 

@@ -9,18 +9,23 @@ use zato_core::bus::Step;
 use zato_core::{Cid, Invocation};
 
 use super::columns::Stored;
+use super::disk::Disk;
 use super::engine::{Inner, Sqlite};
 use super::trees::Link;
 use super::{lookups, trees};
 use crate::engine::contract::{LookUps, StoreFault};
-use crate::engine::state::Held;
-use crate::found::{Filter, Found, Stage, Status, Tree};
-use crate::record::Batch;
+use crate::engine::state::{Held, State};
+use crate::found::{Filter, Found, Stage, Status, Tree, Waits};
+use crate::record::{Batch, Ended};
 
 impl LookUps for Sqlite {
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
-        let found = self.0.change(true, move |state| batch.into_iter().map(|cid| state.find(cid)).collect());
-        Step::later(async move { found.await? })
+        Step::later(async move {
+            self.0.catch_up().await?;
+            let state = &self.0.guarded().state;
+            let unwritten = state.store.unwritten_ends();
+            batch.into_iter().map(|cid| state.look(cid, &unwritten)).collect()
+        })
     }
 
     fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>> {
@@ -43,18 +48,35 @@ impl LookUps for Sqlite {
 }
 
 impl Inner {
-    /// Reads rows once all that was changed before is in the file, and shows each as it stands.
+    /// Waits until all that was changed before is on disk, so that a look-up sees it; but not for a writer that fails or
+    /// takes long.
+    async fn catch_up(self: &Arc<Self>) -> Result<(), StoreFault> {
+        if *self.is_behind.borrow() {
+            return Ok(());
+        }
+        let written = self.change(false, |_| ());
+        let mut is_behind = self.is_behind.subscribe();
+        tokio::select! {
+            biased;
+            written = written => written,
+            _ = is_behind.wait_for(|is_behind| *is_behind) => Ok(()),
+        }
+    }
+
+    /// Reads rows, and shows each as it stands. They lag while changes are not written in time.
     pub(super) async fn read(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> rusqlite::Result<Vec<Stored>> + Send + 'static,
     ) -> Result<Vec<Found>, StoreFault> {
+        self.catch_up().await?;
         let rows = self.rows(read).await?;
         let guarded = self.guarded();
+        let unwritten = guarded.state.store.unwritten_ends();
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let cid = row.invocation().cid;
             match (row, guarded.state.held.get(&cid)) {
-                (_, Some(held)) => found.push(guarded.state.found(held)),
+                (_, Some(held)) => found.push(guarded.state.shown(held, &unwritten)),
                 (Stored::Ended(row), None) => found.push(Found::ended(row.ended, row.again)),
                 // It has ended since, or been swept.
                 (Stored::Live(_), None) => found.extend(guarded.state.find(cid)?),
@@ -63,12 +85,11 @@ impl Inner {
         Ok(found)
     }
 
-    /// Reads the file once all that was changed before is in it.
+    /// Reads what is committed.
     async fn rows<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreFault> {
-        self.change(true, |_| ()).await?;
         let inner = self.clone();
         let (answer, answered) = oneshot::channel();
         self.run(&self.threads.reader, move || {
@@ -82,6 +103,7 @@ impl Inner {
 
     /// Everything of the tree below an invocation that has not ended.
     pub(super) async fn below(self: &Arc<Self>, cid: Cid) -> Result<Vec<Cid>, StoreFault> {
+        // None of it may be missed: all that was changed before is on disk first.
         let found = self.change(true, move |state| state.find(cid)).await??;
         let Some(root) = found.map(|found| found.invocation.root) else { return Ok(Vec::new()) };
         let links = self.rows(move |reader| trees::links(reader, root)).await?;
@@ -108,6 +130,33 @@ impl Inner {
         }
         Ok(below)
     }
+}
+
+impl State<Disk> {
+    /// Where one stands, as far as its end is recorded.
+    fn look(&self, cid: Cid, unwritten: &HashSet<Cid>) -> Result<Option<Found>, StoreFault> {
+        match self.held.get(&cid) {
+            Some(held) => Ok(Some(self.shown(held, unwritten))),
+            None => self.find(cid),
+        }
+    }
+
+    fn shown(&self, held: &Held, unwritten: &HashSet<Cid>) -> Found {
+        match held {
+            Held::Ended { ended, .. } if unwritten.contains(&ended.invocation.cid) => unrecorded(ended),
+            held => self.found(held),
+        }
+    }
+}
+
+/// What has ended in memory alone: it may run again in the next process.
+fn unrecorded(ended: &Ended) -> Found {
+    let status = match ended.started_at {
+        Some(since) => Status::Running { since: since.into(), is_cancelled: false },
+        None if ended.outcome.is_completed() => Status::Open(0),
+        None => Status::Waiting(Waits::End),
+    };
+    Found::new(ended.invocation.clone(), ended.attempts, ended.before.clone(), status)
 }
 
 /// How many of a tree are named by others and are held no longer.

@@ -24,6 +24,12 @@
 //! since what cannot be read may be what is old. A lock that this process cannot get since it could not give it back
 //! is let go of by closing every connection. Below `disk_reserve` no calls are taken, and settles go on.
 //!
+//! **Look-ups do not depend on the writer** (`looks`, `health`). In WAL mode a reader waits for nobody, so a look-up reads what
+//! is committed and shows it as the state in memory has it. It first waits for the changes that are on their way, so that it
+//! sees them; while the writer fails, or has written nothing for half a second, it does not wait. *An end that is not on disk
+//! is not shown*: until then the invocation runs. A call waits while another program, say `sqlite3`, holds the file locked:
+//! its caller hears of that after 30 s. A start waits for 5 s.
+//!
 //! **Three steps a round.** What a worker waits for is started in the step that accepts or creates it; where many end
 //! while the disk is busy once, as many are in hand and as many on their way, up to 1,024. A start is on disk before its handler
 //! runs, so a death is always counted: `attempts`, and `losses` apart. One loss before the limit an invocation runs
@@ -60,10 +66,7 @@
 //! the oldest becomes too old, and only then. Checkpoints run on a connection of their own.
 
 mod files;
-mod inode;
-mod wal;
 mod unopened;
-mod displaced;
 mod cause;
 mod error;
 mod location;
@@ -91,10 +94,10 @@ mod batch;
 mod restart;
 mod reader;
 mod disk;
-mod ownership;
 mod file;
 mod space;
 mod engine;
+mod health;
 mod writer;
 mod sweeper;
 mod paging;

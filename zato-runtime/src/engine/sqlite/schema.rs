@@ -15,31 +15,25 @@ use super::format::{APPLICATION, FIRST_AS_SECOND, KNOWN, migrate};
 /// How long to wait for somebody who holds the file locked: a reader that recovers the log, a person with `sqlite3`.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The same for who writes: what cannot be written then is tried again, on another connection.
+/// The same for a transaction of the engine once it has started: it is tried again, on another connection.
 const BUSY_LATER: Duration = Duration::from_secs(1);
 
 /// The oldest version of each line of SQLite that cannot lose what was committed when its WAL is reset.
 const MENDED: [std::ops::RangeInclusive<i32>; 3] =
     [3_044_006..=3_044_999, 3_050_007..=3_050_999, 3_051_003..=i32::MAX];
 
-/// Makes the store at `path` if there is none, and opens it.
-#[cfg(test)]
-pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
-    make(path)?;
-    open_made(path)
-}
-
-/// Opens the store at `path`, which [`make`] has made, now or before, and brings its format up to this program's.
+/// Opens the store at `path`, makes it if there is none, and brings its format up to this program's.
 ///
-/// The caller has the right to it ([`Ownership`](super::ownership::Ownership)). What the connection commits is on the disk
-/// when it has committed. Nothing is moved from the log to the file by a commit: that is for [`checkpoint`], which somebody
-/// must call.
+/// The caller has the [`Lock`](super::lock::Lock) on it. What the connection commits is on the disk when it has
+/// committed. Nothing is moved from the log to the file by a commit: that is for [`checkpoint`], which somebody must
+/// call.
 ///
 /// # Errors
 ///
 /// Whatever [`StoreError`] says; the file is as it was, except where a step of its format had been made.
-pub(super) fn open_made(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     check_linked(rusqlite::version_number())?;
+    make(path)?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let found = version(&connection, path)?;
     let mode = log_ahead(&connection).map_err(|error| StoreError::of(path, error))?;
@@ -49,7 +43,6 @@ pub(super) fn open_made(path: &Path) -> Result<Connection, StoreError> {
     settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
     migrate(&mut connection, found).map_err(|error| StoreError::of(path, error))?;
     sync_names(path)?;
-    connection.busy_timeout(BUSY_LATER).map_err(|error| StoreError::of(path, error))?;
     Ok(connection)
 }
 
@@ -72,7 +65,16 @@ fn sync_names(path: &Path) -> Result<(), StoreError> {
     opened.and_then(|directory| directory.sync_all()).map_err(|error| StoreError::of_io(path, error))
 }
 
-/// Opens another connection to a store that [`open_made`] has opened, to [`checkpoint`] beside the one that writes.
+/// Has a connection that [`open`] has opened wait for locks as the engine does once it has started.
+///
+/// # Errors
+///
+/// Those of SQLite.
+pub(super) fn has_started(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_LATER)
+}
+
+/// Opens another connection to a store that [`open`] has opened, to [`checkpoint`] beside the one that writes.
 ///
 /// # Errors
 ///
@@ -159,14 +161,13 @@ fn check_linked(version: i32) -> Result<(), StoreError> {
 
 /// Makes the file if there is none, readable by this user alone: SQLite gives its log the same mode. An existing one is
 /// not opened here: closing it again would take away the locks that another connection of this process has on it.
-pub(super) fn make(path: &Path) -> Result<(), StoreError> {
+fn make(path: &Path) -> Result<(), StoreError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        // No log is found on the disk of which there is no file.
-        Ok(_) => sync_names(path),
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::of_io(path, error)),
     }

@@ -4,13 +4,15 @@
 //! handlers may hold all of them while they wait for a receipt: a writer that needed one of them would wait for ever.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 
@@ -20,6 +22,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 enum Message {
     Run(Job),
+    RunAt(Instant, Job),
     End,
 }
 
@@ -39,7 +42,7 @@ impl Thread {
     /// [`StoreError::NoThread`] if the system has none to give.
     pub(super) fn start(name: &'static str, path: &Path) -> Result<Self, StoreError> {
         let (messages, received) = channel();
-        let spawned = spawn(name, move || run_all(name, &received));
+        let spawned = spawn(name, move || run_all(&received));
         let handle =
             spawned.map_err(|source| StoreError::NoThread { path: path.to_owned(), name, source })?;
         Ok(Self { messages, handle: Mutex::new(Some(handle)) })
@@ -48,6 +51,11 @@ impl Thread {
     /// Runs a job after those that it has received before. A job that comes after the end is dropped.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
         let _ = self.messages.send(Message::Run(Box::new(job)));
+    }
+
+    /// Runs a job at some time, unless it is dropped or told to end before.
+    pub(super) fn run_at(&self, at: Instant, job: impl FnOnce() + Send + 'static) {
+        let _ = self.messages.send(Message::RunAt(at, Box::new(job)));
     }
 
     /// Ends after the jobs that it has received before.
@@ -73,7 +81,8 @@ pub(super) struct Threads {
     pub(super) reader: Thread,
     /// Reads what waits in the file alone and may start soon: it does not wait for a look-up that takes long.
     pub(super) pager: Thread,
-    /// Counts what an earlier process has left, moves the log into the file, and looks whether there is room again.
+    /// Counts what an earlier process has left, moves the log into the file, and looks whether there is room again and
+    /// whether the writer gets on.
     pub(super) checkpointer: Thread,
 }
 
@@ -112,14 +121,26 @@ fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> io::Result<
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-fn run_all(name: &'static str, messages: &Receiver<Message>) {
-    while let Ok(Message::Run(job)) = messages.recv() {
-        if let Err(panic) = caught(job) {
-            // A subscriber that panics is what it may have panicked with.
-            let _ = caught(|| {
-                tracing::error!(thread = name, panic, "a thread of the engine panicked; it goes on");
-            });
-        }
+fn run_all(messages: &Receiver<Message>) {
+    let mut later: BTreeMap<(Instant, usize), Job> = BTreeMap::new();
+    let mut number = 0;
+    loop {
+        let message = match later.first_key_value() {
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(((at, _), _)) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        let job = match message {
+            Ok(Message::Run(job)) => Some(job),
+            Ok(Message::RunAt(at, job)) => {
+                number += 1;
+                later.insert((at, number), job);
+                None
+            }
+            Err(RecvTimeoutError::Timeout) => later.pop_first().map(|(_, job)| job),
+            Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let Some(job) = job else { continue };
+        quietly(job);
     }
 }
 
@@ -137,6 +158,19 @@ pub(super) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         }
         text
     })
+}
+
+/// Runs what may panic, as a subscriber to the log may, where the rest must go on. The panic is logged.
+pub(super) fn quietly(run: impl FnOnce()) {
+    if let Err(panic) = caught(run) {
+        let _ = caught(|| {
+            tracing::error!(
+                thread = thread::current().name(),
+                panic,
+                "a job of the engine, or a subscriber to its log, panicked; the engine goes on"
+            );
+        });
+    }
 }
 
 fn text(panic: &(dyn Any + Send)) -> String {
@@ -161,6 +195,7 @@ impl Standstill {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::time::Duration;
 
     use super::*;
 
@@ -191,6 +226,20 @@ mod tests {
         assert_eq!(said.try_iter().collect::<Vec<_>>(), [1, 2]);
         thread.run(move || say.send(3).expect("somebody listens"));
         assert!(said.recv().is_err(), "the job was dropped");
+    }
+
+    #[test]
+    fn what_is_for_later_runs_in_the_order_of_its_time() {
+        let thread = Thread::start("zato-test", Path::new("zato.db")).expect("there are threads");
+        let (say, said) = channel();
+        let now = Instant::now();
+        for number in [3_u8, 1, 2] {
+            let say = say.clone();
+            let at = now + Duration::from_millis(20) * u32::from(number);
+            thread.run_at(at, move || say.send((number, at <= Instant::now())).expect("somebody listens"));
+        }
+        let order: Vec<_> = said.iter().take(3).collect();
+        assert_eq!(order, [(1, true), (2, true), (3, true)]);
     }
 
     #[test]

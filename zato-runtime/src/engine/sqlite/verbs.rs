@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::time::Instant;
 
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
@@ -12,7 +12,7 @@ use super::{restart, space};
 use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, Recorded, Refused, Ring, Settled, StoreFault,
 };
-use crate::engine::state::{NotTaken, State};
+use crate::engine::state::NotTaken;
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
@@ -75,17 +75,14 @@ impl Inner {
     /// Looks now, and again as long as there is no room. Who waits for room looks after it has come to wait, so whoever
     /// finds none watches again.
     fn look_at_space(self: &Arc<Self>) {
-        let inner = Arc::downgrade(self);
-        self.threads.checkpointer.run(move || {
-            let is_to_wait = |inner: &Self| !inner.is_closing.load(Ordering::SeqCst) && inner.space.is_low();
-            if inner.upgrade().is_some_and(|inner| is_to_wait(&inner)) {
-                thread::sleep(space::LOOK);
-                inner.upgrade().into_iter().for_each(|inner| inner.look_at_space());
-            } else if let Some(inner) = inner.upgrade() {
-                inner.is_watching_space.store(false, Ordering::SeqCst);
-                inner.line.wake();
-            }
-        });
+        if self.space.is_low() && !self.is_closing.load(Ordering::SeqCst) {
+            let inner = Arc::downgrade(self);
+            let look = move || inner.upgrade().into_iter().for_each(|inner| inner.look_at_space());
+            self.threads.checkpointer.run_at(Instant::now() + space::LOOK, look);
+        } else {
+            self.is_watching_space.store(false, Ordering::SeqCst);
+            self.line.wake();
+        }
     }
 }
 
@@ -100,7 +97,7 @@ impl Engine for Sqlite {
 
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, _: Ring) -> Result<(), StoreFault> {
         let inner = &self.0;
-        inner.file().rename(services).map_err(|error| StoreFault::new(&error))?;
+        inner.file().announce(services).map_err(|error| StoreFault::new(&error))?;
         let left = inner.as_it_is_now()?;
         let mut restored = Ok(());
         let leaves_alone = inner.leaves_alone;
@@ -178,13 +175,6 @@ impl Engine for Sqlite {
         }
     }
 
-    fn begin(&self, delivery: &Delivery) -> Step<'_, bool> {
-        let delivery = delivery.clone();
-        let begun = self.0.change(false, move |state| state.begin(&delivery));
-        self.0.startable.notify_one();
-        Step::later(async move { begun.await.unwrap_or(false) })
-    }
-
     fn settle(
         &self,
         settle: Settle,
@@ -230,18 +220,36 @@ impl Engine for Sqlite {
     }
 
     fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
-        let answer = self.0.change(true, move |state| state.outcome(cid));
-        Step::later(async move {
-            match answer.await?? {
-                None => Ok(None),
-                Some(Ok(outcome)) => Ok(Some(outcome)),
-                Some(Err(told)) => tokio::select! {
+        let (answer, is_written) = {
+            let mut guarded = self.0.guarded();
+            if guarded.state.store.is_closed() {
+                return Step::now(Err(self.0.closed()));
+            }
+            (guarded.state.outcome(cid), !guarded.state.store.unwritten_ends().contains(&cid))
+        };
+        match answer {
+            Err(fault) => Step::now(Err(fault)),
+            Ok(None) => Step::now(Ok(None)),
+            // Whatever the writer does.
+            Ok(Some(Ok(outcome))) if is_written => Step::now(Ok(Some(outcome))),
+            Ok(Some(Ok(outcome))) => {
+                let written = self.0.change(false, |_| ());
+                Step::later(async move {
+                    tokio::select! {
+                        biased;
+                        written = written => written.map(|()| Some(outcome)),
+                        fault = self.damaged() => Err(fault),
+                    }
+                })
+            }
+            Ok(Some(Err(told))) => Step::later(async move {
+                tokio::select! {
                     biased;
                     told = told => told.map(Some).map_err(|_| self.0.closed()),
                     fault = self.damaged() => Err(fault),
-                },
-            }
-        })
+                }
+            }),
+        }
     }
 
     fn damaged(&self) -> Step<'_, StoreFault> {
@@ -264,8 +272,10 @@ impl Engine for Sqlite {
 
     fn drain(&self) -> Step<'_, ()> {
         let inner = &self.0;
-        // One write, however many run. Nobody waits for it.
-        drop(inner.change(false, State::drain));
+        {
+            let mut guarded = inner.guarded();
+            (guarded.state.draining, guarded.state.holds_back) = (true, true);
+        }
         inner.put_back_unbegun();
         inner.line.wake_all();
         Step::later(async move {
@@ -280,10 +290,6 @@ impl Engine for Sqlite {
                 idle.await;
             }
         })
-    }
-
-    fn load(&self) -> (usize, usize) {
-        self.0.guarded().state.load()
     }
 
     fn close(&self) -> usize {

@@ -3,15 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::batch::{HandedOut, Together};
 use super::engine::{Guarded, Inner};
 use super::error::StoreError;
 use super::file::{File, mover};
 use super::schema;
-use super::thread::caught;
-use crate::engine::contract::StoreFault;
+use super::thread::{caught, quietly};
 
 /// How long to wait before writing is tried again that has failed: the first time, and at the most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -27,6 +26,7 @@ impl Inner {
         }
         guarded.is_writing = true;
         drop(guarded);
+        self.watch_writer();
         let inner = self.clone();
         self.run(&self.threads.writer, move || inner.write_all());
     }
@@ -82,23 +82,23 @@ impl Inner {
     /// Writes this and what comes meanwhile, for as long as that takes; answers whether it is on disk. It is not
     /// where the engine was closed before it could be.
     fn write(&self, file: &mut File, together: &mut Together) -> bool {
-        let (mut is_repeated, mut wait) = (false, RETRY.0);
+        let (mut failed_at, mut wait): (Option<Instant>, _) = (None, RETRY.0);
         loop {
+            let is_repeated = failed_at.is_some();
             let more = |together: &mut Together| self.guarded().state.take(together);
             let written = caught(|| file.write(together, more, is_repeated));
             let error = match written.unwrap_or_else(|panic| Err(file.panicked(panic))) {
                 Ok(()) => {
-                    self.is_well(is_repeated);
+                    self.has_succeeded(is_repeated);
                     return true;
                 }
                 Err(error) => error,
             };
-            self.ails(&error, is_repeated);
+            self.has_failed(&error, failed_at.map(|at| at.elapsed()));
             self.let_go(file, &error);
             // The lock may have been this process's own: then it is free now, also where the engine is being closed.
-            let is_tried_at_once = error.is_to_be_reopened() && !is_repeated;
-            is_repeated = true;
-            if is_tried_at_once {
+            failed_at.get_or_insert_with(Instant::now);
+            if error.is_busy() && !is_repeated {
                 continue;
             }
             if self.waits_in_vain(wait) {
@@ -113,7 +113,7 @@ impl Inner {
     /// opened again by who needs it. Waits for who reads. After a failed sync none is closed but the writer's: who opens
     /// the first would take for committed what is in the log, and is not on disk.
     pub(super) fn let_go(&self, file: &mut File, error: &StoreError) {
-        if error.is_to_be_reopened() {
+        if error.is_busy() {
             self.let_all_go(file);
         }
     }
@@ -145,52 +145,16 @@ impl Inner {
 
     /// Waits before another try; answers whether the engine is being closed, so that there is none.
     fn waits_in_vain(&self, wait: Duration) -> bool {
-        let until = std::time::Instant::now() + wait;
+        let until = Instant::now() + wait;
         loop {
             if self.is_closing.load(Ordering::SeqCst) {
                 return true;
             }
-            let left = until.saturating_duration_since(std::time::Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
             thread::sleep(left.min(LOOK));
-        }
-    }
-
-    /// It could not be written.
-    fn ails(&self, error: &StoreError, is_repeated: bool) {
-        if !is_repeated {
-            quietly(|| {
-                tracing::error!(
-                    engine = self.url, %error,
-                    "changes cannot be written now; they are tried again, and nothing is acknowledged meanwhile"
-                );
-            });
-        }
-        if error.is_full() {
-            // It passes: who waits goes on waiting, and nobody else is let in.
-            self.space.is_low_now();
-        } else {
-            let fault = StoreFault::new(error);
-            if error.is_damage() {
-                self.damage.send_replace(Some(fault.clone()));
-            }
-            self.fault.send_if_modified(|told| {
-                let is_news = told.as_ref() != Some(&fault);
-                *told = Some(fault);
-                is_news
-            });
-        }
-    }
-
-    /// It has been written.
-    fn is_well(self: &Inner, was_ill: bool) {
-        if was_ill {
-            quietly(|| tracing::info!(engine = self.url, "changes can be written again"));
-            self.fault.send_if_modified(|told| told.take().is_some());
-            self.damage.send_if_modified(|told| told.take().is_some());
-            self.line.wake();
         }
     }
 
@@ -207,25 +171,16 @@ impl Inner {
             return;
         }
         self.is_moving.store(true, Ordering::SeqCst);
-        let (inner, path, inode) = (self.clone(), file.path().to_owned(), file.inode());
+        let (inner, path) = (self.clone(), file.path().to_owned());
         self.run(&self.threads.checkpointer, move || {
-            let moved = mover(&path, inode).map(|connection| schema::checkpoint(&connection, false));
+            let moved = mover(&path).map(|connection| schema::checkpoint(&connection, false));
+            inner.has_moved.store(true, Ordering::SeqCst);
+            inner.is_moving.store(false, Ordering::SeqCst);
             if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {
                 tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
                 inner.is_locked_out.fetch_or(error.is_busy(), Ordering::Relaxed);
                 inner.look_at_locks();
             }
-            inner.has_moved.store(true, Ordering::SeqCst);
-            inner.is_moving.store(false, Ordering::SeqCst);
-        });
-    }
-}
-
-/// Runs what may panic, as a subscriber to the log may, where the rest must go on.
-fn quietly(run: impl FnOnce()) {
-    if let Err(panic) = caught(run) {
-        let _ = caught(|| {
-            tracing::error!(panic, "something panicked while changes were written; the engine goes on");
         });
     }
 }

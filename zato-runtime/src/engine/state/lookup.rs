@@ -100,16 +100,17 @@ impl<S: Store> State<S> {
             }
             Held::Delivered(delivered) => {
                 let is_cancelled = delivered.cancel != Cancel::No;
-                let (status, attempts) = if !delivered.runs {
-                    (Status::Waiting(Waits::End), delivered.attempt())
-                } else if delivered.has_begun {
-                    let since = delivered.started_at.into();
-                    (Status::Running { since, is_cancelled }, delivered.attempt())
+                let status = if delivered.runs {
+                    Status::Running { since: delivered.started_at.into(), is_cancelled }
                 } else {
-                    // It has been handed out, and its handler has not begun.
-                    (Status::Waiting(Waits::Turn), delivered.attempt() - 1)
+                    Status::Waiting(Waits::End)
                 };
-                Found::new(delivered.invocation.clone(), attempts, delivered.before.clone(), status)
+                Found::new(
+                    delivered.invocation.clone(),
+                    delivered.attempt(),
+                    delivered.before.clone(),
+                    status,
+                )
             }
             Held::Open(invocation) => {
                 let left = self.groups.left(invocation.cid).unwrap_or_default();
