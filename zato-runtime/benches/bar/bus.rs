@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use zato_runtime::{Builder, Runtime};
 
 use crate::rounds::{Rounds, TEXT};
-use crate::services::{self, Ran, callback, target};
+use crate::services::{self, Gate, Ran, callback, target};
 
 /// Two workers, as everything is measured with.
 pub(crate) fn tokio() -> tokio::runtime::Runtime {
@@ -21,7 +21,11 @@ pub(crate) fn on_tokio<T: Send + 'static>(run: impl Future<Output = T> + Send + 
 /// A bus with everything that is measured.
 pub(crate) fn bus(engine: &str, rounds: &Rounds) -> Builder {
     let builder = Runtime::builder().engine(engine).services(services::all());
-    builder.provide(rounds.clone()).provide(Ran::default()).drain_limit(Duration::from_millis(1))
+    builder
+        .provide(rounds.clone())
+        .provide(Ran::default())
+        .provide(Gate::new())
+        .drain_limit(Duration::from_millis(1))
 }
 
 /// Rounds in memory, called by name.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use zato_core::{Context, Payload, Registration, Result, service};
 
 use crate::rounds::Rounds;
@@ -16,6 +17,27 @@ impl Ran {
     pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Lets as many handlers of `bench.gated` end as it is opened for.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) fn open_once(&self) {
+        self.0.add_permits(1);
+    }
+}
+
+#[service(name = "bench.gated")]
+pub(crate) async fn gated(_: &Context, _text: String, gate: &Gate, rounds: &Rounds) -> Result<()> {
+    gate.0.acquire().await?.forget();
+    rounds.end();
+    Ok(())
 }
 
 #[service(name = "bench.target")]
@@ -85,6 +107,7 @@ macro_rules! sixteen {
                 sleep::service().erased(),
                 block::service().erased(),
                 large::service().erased(),
+                gated::service().erased(),
                 $($name::service().erased()),*
             ]
         }

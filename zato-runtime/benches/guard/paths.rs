@@ -18,6 +18,9 @@ const IN_FLIGHT: usize = 64;
 /// The size of a large payload.
 pub(crate) const LARGE: usize = 8 << 20;
 
+/// How many wait for the concurrency key of a lane.
+const IN_LANE: usize = 2_048;
+
 const PAYLOAD: &str = "a payload of thirty-two bytes...";
 
 /// What a program does again and again.
@@ -35,13 +38,25 @@ pub(crate) enum Path {
     FanOut,
     /// A target and a callback on disk, one at a time.
     Sqlite,
+    /// A step of a long lane: the first of those with one concurrency key ends, and another comes.
+    Lane,
+    /// The same on disk, one at a time.
+    SqliteLane,
     /// A call with a payload of 8 MiB, of which copies are counted.
     Large,
 }
 
 impl Path {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::ByName, Self::Typed, Self::NoCallback, Self::Intake, Self::FanOut, Self::Sqlite];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::ByName,
+        Self::Typed,
+        Self::NoCallback,
+        Self::Intake,
+        Self::FanOut,
+        Self::Sqlite,
+        Self::Lane,
+        Self::SqliteLane,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -51,6 +66,8 @@ impl Path {
             Self::Intake => "memory, intake alone",
             Self::FanOut => "memory, a member of a group",
             Self::Sqlite => "sqlite, by name",
+            Self::Lane => "memory, a step of a lane",
+            Self::SqliteLane => "sqlite, a step of a lane",
             Self::Large => "memory, 8 MiB",
         }
     }
@@ -113,9 +130,21 @@ async fn last(_: &Context, _all: zato_core::Payload, ended: &Ended) -> Result<()
     Ok(())
 }
 
+/// Lets as many handlers of a lane end as it is opened for.
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>);
+
+#[service(name = "guard.gated")]
+async fn gated(_: &Context, _text: String, gate: &Gate, ended: &Ended) -> Result<()> {
+    gate.0.acquire().await?.forget();
+    ended.0.add_permits(1);
+    Ok(())
+}
+
 struct Bench {
     runtime: Runtime,
     ended: Ended,
+    gate: Gate,
     large: String,
     _directory: tempfile::TempDir,
 }
@@ -125,7 +154,9 @@ impl Bench {
         let ended = Ended(Arc::new(Semaphore::new(0)));
         let directory = tempfile::tempdir().expect("a temporary directory");
         let engine = match path {
-            Path::Sqlite => format!("sqlite:{}", directory.path().join("zato.db").display()),
+            Path::Sqlite | Path::SqliteLane => {
+                format!("sqlite:{}", directory.path().join("zato.db").display())
+            }
             _ => "memory:".to_owned(),
         };
         let services = [
@@ -133,19 +164,32 @@ impl Bench {
             callback::service().erased(),
             last::service().erased(),
             large::service().erased(),
+            gated::service().erased(),
         ];
+        let gate = Gate(Arc::new(Semaphore::new(0)));
         let builder = Runtime::builder().engine(engine).services(services).provide(ended.clone());
+        let builder = builder.provide(gate.clone());
         let builder = builder.keep_ended(KEPT).drain_limit(std::time::Duration::from_millis(1));
         let runtime = builder.start().await.expect("it starts");
         if path == Path::Intake {
             runtime.pause("guard.target").await.expect("it is paused");
         }
+        if matches!(path, Path::Lane | Path::SqliteLane) {
+            let call = |_| {
+                let runtime = runtime.clone();
+                tokio::spawn(async move { call_gated(&runtime).await })
+            };
+            for call in (0..IN_LANE).map(call).collect::<Vec<_>>() {
+                call.await.expect("it does not panic");
+            }
+        }
         let large = "x".repeat(if path == Path::Large { LARGE } else { 0 });
-        Self { runtime, ended, large, _directory: directory }
+        Self { runtime, ended, gate, large, _directory: directory }
     }
 
     async fn go(&self, path: Path, rounds: usize) {
-        let at_once = if matches!(path, Path::Sqlite | Path::Large) { 1 } else { IN_FLIGHT };
+        let one = [Path::Sqlite, Path::SqliteLane, Path::Large];
+        let at_once = if one.contains(&path) { 1 } else { IN_FLIGHT };
         assert_eq!(rounds % at_once, 0, "rounds come in batches of {at_once}");
         for _ in 0..rounds / at_once {
             self.batch(path, at_once).await;
@@ -157,6 +201,13 @@ impl Bench {
         if path == Path::FanOut {
             let targets = [("guard.target", PAYLOAD); IN_FLIGHT];
             runtime.fan_out(targets).on_final("guard.final").await.expect("it is accepted");
+            return self.ended.wait(rounds).await;
+        }
+        if matches!(path, Path::Lane | Path::SqliteLane) {
+            for _ in 0..rounds {
+                call_gated(runtime).await;
+            }
+            self.gate.0.add_permits(rounds);
             return self.ended.wait(rounds).await;
         }
         for _ in 0..rounds {
@@ -175,4 +226,9 @@ impl Bench {
             self.ended.wait(rounds).await;
         }
     }
+}
+
+async fn call_gated(runtime: &Runtime) {
+    let call = runtime.invoke_async("guard.gated", PAYLOAD).concurrency_key("one key");
+    call.await.expect("it is accepted");
 }

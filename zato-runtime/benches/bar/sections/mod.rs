@@ -13,6 +13,7 @@ mod payload;
 mod durable;
 mod receipt;
 mod backlog;
+mod keys;
 mod services;
 mod compile;
 
@@ -24,7 +25,7 @@ pub(crate) struct Section {
 }
 
 /// All tables, in their order.
-pub(crate) const SECTIONS: [Section; 12] = [
+pub(crate) const SECTIONS: [Section; 13] = [
     Section { name: "memory", title: "Rounds in memory", run: memory::run },
     Section { name: "latency", title: "Latency in memory, one at a time", run: latency::run },
     Section { name: "spread", title: "Many producers, many services, handlers that wait", run: spread::run },
@@ -35,6 +36,7 @@ pub(crate) const SECTIONS: [Section; 12] = [
     Section { name: "durable", title: "Rounds on disk", run: durable::run },
     Section { name: "receipt", title: "Receipts from disk, one caller", run: receipt::run },
     Section { name: "backlog", title: "What waits, and what has ended, on disk", run: backlog::run },
+    Section { name: "keys", title: "One concurrency key, and how many wait for it", run: keys::run },
     Section { name: "services", title: "Ten services, and ten thousand", run: services::run },
     Section { name: "compile", title: "What it costs to compile", run: compile::run },
 ];

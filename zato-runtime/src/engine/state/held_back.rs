@@ -12,13 +12,15 @@ use super::store::Store;
 impl<S: Store> State<S> {
     /// Whether the one that has the key of another is held back, and so is whatever comes for the key.
     pub(in crate::engine) fn is_lane_held_back(&self, service: u32, invocation: &Invocation) -> bool {
-        let first = key_of(invocation).and_then(|key| self.queues.of(service).lanes.first(key));
-        let first = first.and_then(|first| self.held.get(&first));
-        matches!(first, Some(Held::Waiting(waiting)) if waiting.hold == Hold::Restart)
+        key_of(invocation).is_some_and(|key| self.queues.of(service).lanes.is_held_back(key))
     }
 
-    /// A shutdown has interrupted this one: so is held back what waits for its key.
+    /// Holds back what waits for the key of an invocation that a shutdown has interrupted. It looks at the whole lane,
+    /// once for each interrupted invocation that has a key.
     pub(in crate::engine) fn hold_lane_back(&mut self, service: u32, invocation: &Invocation) {
+        if let Some(key) = key_of(invocation) {
+            self.queues.of_mut(service).lanes.hold_back(key);
+        }
         for cid in self.behind(service, invocation) {
             if let Some(payload) = self.swap_hold(cid, Hold::Key, Hold::Restart) {
                 self.count_out(service, payload);

@@ -3,7 +3,7 @@
 use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Waiting};
-use super::lanes::{Entered, Next};
+use super::lanes::{Entered, HadKey, Next};
 use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
@@ -50,12 +50,18 @@ impl<S: Store> State<S> {
     /// Gives the concurrency key of an invocation that has ended to the one that waits for it.
     pub(in crate::engine) fn leave_lane(&mut self, invocation: &Invocation) {
         let Some(key) = key_of(invocation) else { return };
-        let service = self.queues.number(&invocation.service);
-        if self.queues.of(service).lanes.first(key) == Some(invocation.cid) {
-            self.let_lane_go(service, invocation);
-        }
-        if self.queues.of_mut(service).lanes.leave(key, invocation.cid) {
-            self.advance(service, key);
+        let (service, cid) = (self.queues.number(&invocation.service), invocation.cid);
+        let held = &self.held;
+        // It may be held as waiting until its end has been entered.
+        let waits = |ticket: &Ticket| ticket.cid != cid && held.waits_under(ticket);
+        match self.queues.services[service as usize].lanes.leave(key, cid, waits) {
+            HadKey::No => {}
+            HadKey::Yes { was_held_back } => {
+                if was_held_back {
+                    self.let_lane_go(service, invocation);
+                }
+                self.advance(service, key);
+            }
         }
     }
 
@@ -63,7 +69,7 @@ impl<S: Store> State<S> {
     fn advance(&mut self, service: u32, key: &str) {
         loop {
             let held = &self.held;
-            let waits = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some();
+            let waits = |ticket: &Ticket| held.waits_under(ticket);
             match self.queues.services[service as usize].lanes.advance(key, waits) {
                 Next::Nobody => return,
                 Next::First(next) => {
@@ -103,7 +109,9 @@ impl<S: Store> State<S> {
                 }
             }
         }
-        self.queues.of_mut(service).lanes.extend(key, &next, is_all);
+        let held = &self.held;
+        let waits = |ticket: &Ticket| held.waits_under(ticket);
+        self.queues.services[service as usize].lanes.extend(key, &next, is_all, waits);
         true
     }
 

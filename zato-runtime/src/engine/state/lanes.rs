@@ -13,20 +13,37 @@ use super::queues::Ticket;
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Lanes {
     by_key: HashMap<Box<str>, Lane>,
-    /// How many stand in them and are known by heart.
+    /// The number of tickets in all [`Lane::next`], void ones included.
     next: usize,
 }
 
+/// The queue of one key. Its tickets may be void: an invocation that ends before its turn leaves its ticket behind, and
+/// [`Lane::clear_void`] removes such tickets many at once. So an end costs the same however long the lane is.
 #[derive(Debug, Default)]
 struct Lane {
-    /// Who has the key, until it has ended; none where that is written down alone.
+    /// The ticket that has the key, until it has ended; `None` where only the file says which that is.
     first: Option<Ticket>,
-    /// Who comes after it.
+    /// The tickets that follow it, in accept order.
     next: VecDeque<Ticket>,
-    /// Whether others may come after those: they are written down, or about to be.
+    /// Whether more may follow those: in the file, or on their way to it.
     goes_on: bool,
-    /// What of these is not known to be written down.
+    /// Those of them that are not known to be in the file.
     unwritten: VecDeque<Ticket>,
+    /// The number of tickets that became void in `next` and `unwritten` since void ones were removed. Written by
+    /// [`Lanes::leave`] alone; it may be too high, never too low.
+    void: usize,
+    /// Whether a shutdown has interrupted the first, so that nothing of the lane starts.
+    is_held_back: bool,
+}
+
+/// Whether an invocation that has ended had its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum HadKey {
+    /// The key is free now. `was_held_back` says whether its lane was held back because of this invocation.
+    Yes {
+        was_held_back: bool,
+    },
+    No,
 }
 
 /// Where one stands that has entered.
@@ -50,6 +67,25 @@ pub(in crate::engine) enum Next {
 impl Lane {
     fn is_empty(&self) -> bool {
         self.first.is_none() && self.next.is_empty() && self.unwritten.is_empty()
+    }
+
+    /// Removes all void tickets once they may be more than the others: each ticket is then looked at a constant number
+    /// of times. Returns by how many `next` became shorter.
+    fn clear_void(&mut self, waits: impl Fn(&Ticket) -> bool) -> usize {
+        if 2 * self.void <= self.next.len() + self.unwritten.len() {
+            return 0;
+        }
+        let before = self.next.len();
+        self.next.retain(&waits);
+        self.unwritten.retain(&waits);
+        self.void = 0;
+        before - self.next.len()
+    }
+
+    /// Removes the first unwritten ticket if it is this one, and void ones before it. Returns whether it was.
+    fn pop_unwritten(&mut self, ticket: Ticket, waits: impl Fn(&Ticket) -> bool) -> bool {
+        while self.unwritten.pop_front_if(|first| *first != ticket && !waits(first)).is_some() {}
+        self.unwritten.pop_front_if(|first| *first == ticket).is_some()
     }
 }
 
@@ -97,20 +133,38 @@ impl Lanes {
         true
     }
 
-    /// One has ended. Answers whether it had the key.
-    pub(in crate::engine) fn leave(&mut self, key: &str, cid: Cid) -> bool {
-        let Some(lane) = self.by_key.get_mut(key) else { return false };
+    /// Takes note that an invocation has ended. `waits` says of a ticket whether its invocation still waits; it must not
+    /// say so of the one that has ended.
+    pub(in crate::engine) fn leave(
+        &mut self,
+        key: &str,
+        cid: Cid,
+        waits: impl Fn(&Ticket) -> bool,
+    ) -> HadKey {
+        let Some(lane) = self.by_key.get_mut(key) else { return HadKey::No };
         if lane.first.is_some_and(|first| first.cid == cid) {
             lane.first = None;
-            return true;
+            return HadKey::Yes { was_held_back: std::mem::take(&mut lane.is_held_back) };
         }
-        // What is known by heart is passed over when its turn comes.
-        lane.unwritten.retain(|ticket| ticket.cid != cid);
+        lane.void += 1;
+        self.next -= lane.clear_void(waits);
         self.drop_empty(key);
-        false
+        HadKey::No
     }
 
-    /// Nobody has the key: who has it now. Those that `waits` says no of have ended before their turn.
+    /// Notes that a shutdown has interrupted the one that has the key: nothing of its lane starts until it has ended.
+    pub(in crate::engine) fn hold_back(&mut self, key: &str) {
+        if let Some(lane) = self.by_key.get_mut(key) {
+            lane.is_held_back = true;
+        }
+    }
+
+    /// Whether a lane is held back.
+    pub(in crate::engine) fn is_held_back(&self, key: &str) -> bool {
+        self.by_key.get(key).is_some_and(|lane| lane.is_held_back)
+    }
+
+    /// Gives a key that nobody has to the next ticket of its lane. `waits` says of a ticket whether it is not void.
     pub(in crate::engine) fn advance(&mut self, key: &str, waits: impl Fn(&Ticket) -> bool) -> Next {
         let Some(lane) = self.by_key.get_mut(key) else { return Next::Nobody };
         while let Some(next) = lane.next.pop_front() {
@@ -119,6 +173,7 @@ impl Lanes {
                 lane.first = Some(next);
                 return Next::First(next);
             }
+            lane.void = lane.void.saturating_sub(1);
         }
         if lane.goes_on {
             return Next::Ask;
@@ -127,12 +182,18 @@ impl Lanes {
         Next::Nobody
     }
 
-    /// Those come next, as it was written down; after them nobody is written down, if `is_all`.
-    pub(in crate::engine) fn extend(&mut self, key: &str, next: &[Ticket], is_all: bool) {
+    /// Appends the tickets that follow in the file; with `is_all` nothing follows them there.
+    pub(in crate::engine) fn extend(
+        &mut self,
+        key: &str,
+        next: &[Ticket],
+        is_all: bool,
+        waits: impl Fn(&Ticket) -> bool,
+    ) {
         let Some(lane) = self.by_key.get_mut(key) else { return };
         self.next += next.len();
         for ticket in next {
-            lane.unwritten.pop_front_if(|unwritten| unwritten == ticket);
+            lane.pop_unwritten(*ticket, &waits);
             lane.next.push_back(*ticket);
         }
         if is_all {
@@ -142,12 +203,15 @@ impl Lanes {
         }
     }
 
-    /// One that is beyond is written down. Answers whether it still is beyond: then it need not be held.
-    pub(in crate::engine) fn written(&mut self, key: &str, ticket: Ticket) -> bool {
-        let is_beyond = self
-            .by_key
-            .get_mut(key)
-            .is_some_and(|lane| lane.unwritten.pop_front_if(|first| *first == ticket).is_some());
+    /// Takes note that a ticket is in the file. Returns whether it is beyond those in memory: then its invocation need
+    /// not be held.
+    pub(in crate::engine) fn written(
+        &mut self,
+        key: &str,
+        ticket: Ticket,
+        waits: impl Fn(&Ticket) -> bool,
+    ) -> bool {
+        let is_beyond = self.by_key.get_mut(key).is_some_and(|lane| lane.pop_unwritten(ticket, waits));
         if is_beyond {
             self.drop_empty(key);
         }
@@ -192,5 +256,96 @@ impl Lanes {
     /// How many more may be known by heart.
     pub(in crate::engine) fn room(&self, most: usize) -> usize {
         most.saturating_sub(self.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::engine::state::Table;
+
+    /// The number of invocations in a lane of these tests.
+    const LONG: u64 = 10_000;
+
+    /// The lane of one key, what of it has ended, and how often it was asked whether a ticket is void.
+    struct Lane {
+        lanes: Lanes,
+        ended: RefCell<HashSet<u64>>,
+        asked: Cell<u64>,
+    }
+
+    fn ticket(number: u64) -> Ticket {
+        let cid: Cid = format!("00000000-0000-7000-8000-{number:012x}").parse().expect("it is a CID");
+        Ticket { number, cid, place: Table::default().place_of(cid) }
+    }
+
+    impl Lane {
+        fn of(count: u64, most: usize) -> Self {
+            let mut lanes = Lanes::default();
+            for number in 0..count {
+                lanes.enter("key", ticket(number), most, || false);
+            }
+            Self { lanes, ended: RefCell::default(), asked: Cell::new(0) }
+        }
+
+        /// One ends. Answers who has the key then, where that has changed.
+        fn end(&mut self, number: u64) -> Option<Next> {
+            self.ended.borrow_mut().insert(number);
+            let waits = |ticket: &Ticket| {
+                self.asked.set(self.asked.get() + 1);
+                !self.ended.borrow().contains(&ticket.number)
+            };
+            match self.lanes.leave("key", ticket(number).cid, waits) {
+                HadKey::Yes { .. } => Some(self.lanes.advance("key", waits)),
+                HadKey::No => None,
+            }
+        }
+
+        fn tickets(&self) -> usize {
+            self.lanes.by_key.get("key").map_or(0, |lane| lane.next.len() + lane.unwritten.len())
+        }
+    }
+
+    #[test]
+    fn an_end_looks_at_as_much_however_long_the_lane_is() {
+        let mut lane = Lane::of(LONG, usize::MAX);
+        for number in 0..LONG {
+            let next = if number + 1 < LONG { Next::First(ticket(number + 1)) } else { Next::Nobody };
+            assert_eq!(lane.end(number), Some(next));
+        }
+        assert!(lane.asked.get() <= 2 * LONG, "it was asked {} times", lane.asked.get());
+        assert_eq!((lane.lanes.next, lane.lanes.by_key.len()), (0, 0));
+    }
+
+    /// Those that are cancelled behind the one that has the key, in memory and on their way to the file.
+    #[test]
+    fn what_ends_before_its_turn_costs_as_much_and_leaves_nothing_behind() {
+        for most in [usize::MAX, 0] {
+            for backwards in [false, true] {
+                let mut lane = Lane::of(LONG, most);
+                for number in 1..LONG {
+                    let number = if backwards { LONG - number } else { number };
+                    assert_eq!(lane.end(number), None);
+                    let live = usize::try_from(LONG).expect("it is small") - lane.ended.borrow().len();
+                    assert!(lane.tickets() <= 2 * live, "{} tickets for {live}", lane.tickets());
+                }
+                assert!(lane.asked.get() <= 4 * LONG, "it was asked {} times", lane.asked.get());
+                assert_eq!((lane.lanes.next, lane.tickets()), (0, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_behind_one_that_has_ended_is_found() {
+        let mut lane = Lane::of(4, 0);
+        lane.end(1);
+        let waits = |ticket: &Ticket| ticket.number != 1;
+        assert!(lane.lanes.written("key", ticket(2), waits));
+        assert!(!lane.lanes.written("key", ticket(2), waits), "it is let go of once");
+        assert!(lane.lanes.written("key", ticket(3), waits));
+        assert_eq!(lane.tickets(), 0);
     }
 }

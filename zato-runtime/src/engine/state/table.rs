@@ -6,6 +6,7 @@ use zato_core::Cid;
 
 use super::held::{Held, Waiting};
 use super::kept::Number;
+use super::queues::Ticket;
 use crate::cid::ByCid;
 use crate::record::Lease;
 
@@ -101,6 +102,12 @@ impl Table {
             Node::Held(Held::Waiting(waiting)) if waiting.number == number => Some(waiting),
             _ => None,
         }
+    }
+
+    /// Whether a ticket is not void: its invocation still waits under its number.
+    #[inline]
+    pub(in crate::engine) fn waits_under(&self, ticket: &Ticket) -> bool {
+        self.waiting(ticket.place, ticket.number).is_some()
     }
 
     #[inline]
