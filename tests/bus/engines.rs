@@ -4,6 +4,7 @@ mod rings;
 mod settles;
 mod order;
 mod time;
+mod clock;
 mod keys;
 mod holds;
 mod groups;

@@ -26,6 +26,7 @@ mod beyond;
 mod blocking;
 mod own_threads;
 mod locked;
+mod blocked;
 mod waits;
 mod keys;
 mod rate;

@@ -4,13 +4,17 @@
 //! test says otherwise it is the process's `counter`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use zato_core::Moment;
 
 use crate::counter;
+
+/// How often the wall clock is looked at while something is due later. It is the one thing that this project does again
+/// and again without a reason: nothing that is portable tells of a machine that has slept, or of a clock that was set.
+pub(crate) const LOOKS_EVERY: Duration = Duration::from_secs(10);
 
 /// The clock of one runtime.
 ///
@@ -25,12 +29,15 @@ struct Anchor {
     tokio: Instant,
     /// Whether tokio's clock has been seen to differ from the machine's; written by [`Clock::look`] alone.
     is_a_tests: AtomicBool,
+    /// By how many nanoseconds a test has set its wall clock; written by [`Clock::set`] alone.
+    is_set_by: AtomicI64,
 }
 
 impl Clock {
     fn new() -> Self {
         let (wall, tokio) = (SystemTime::now(), Instant::now());
-        let clock = Self(Arc::new(Anchor { wall, tokio, is_a_tests: AtomicBool::new(false) }));
+        let (is_a_tests, is_set_by) = (AtomicBool::new(false), AtomicI64::new(0));
+        let clock = Self(Arc::new(Anchor { wall, tokio, is_a_tests, is_set_by }));
         clock.look();
         clock
     }
@@ -63,13 +70,42 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> SystemTime {
         if self.is_a_tests() {
-            return self.0.wall + self.0.tokio.elapsed();
+            let is_set_by = self.0.is_set_by.load(Ordering::Relaxed);
+            let (wall, by) =
+                (self.0.wall + self.0.tokio.elapsed(), Duration::from_nanos(is_set_by.unsigned_abs()));
+            return if is_set_by < 0 { wall - by } else { wall + by };
         }
         SystemTime::now()
     }
 
+    /// Sets the wall clock of a test forward, or back: as a person does who sets the clock of a machine, or as a machine
+    /// does that has slept. The clock of the machine is left alone.
+    #[doc(hidden)]
+    pub fn set(&self, by: Duration, is_back: bool) {
+        let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+        self.0.is_set_by.fetch_add(if is_back { -by } else { by }, Ordering::Relaxed);
+    }
+
+    /// When to look whether a time of day has come: when it comes by the clocks as they are now, and every ten seconds
+    /// until then. The monotonic clock does not go on while a machine sleeps, and does not follow a wall clock that is
+    /// set.
+    pub(crate) fn look_at(&self, at: SystemTime) -> Instant {
+        self.arm(at).min(Instant::now() + LOOKS_EVERY)
+    }
+
+    /// Waits until a time of day has come.
+    pub(crate) async fn reach(&self, at: SystemTime) {
+        loop {
+            sleep_until(self.look_at(at)).await;
+            self.look();
+            if self.now() >= at {
+                return;
+            }
+        }
+    }
+
     /// When a time of day comes, on the monotonic clock; now if it has passed.
-    pub(crate) fn arm(&self, at: SystemTime) -> Instant {
+    fn arm(&self, at: SystemTime) -> Instant {
         self.look();
         let left = at.duration_since(self.now()).unwrap_or_default();
         let now = Instant::now();

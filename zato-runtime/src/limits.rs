@@ -1,6 +1,6 @@
 //! What holds for one invocation: what its call asked for, else what its service says, else the defaults.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
@@ -8,31 +8,9 @@ use zato_core::{Channel, Context, Invocation, Settings};
 use crate::engine::Capability;
 use crate::record::{Delivery, Task};
 use crate::registry::Registry;
-use crate::retry::{Brought, Policy};
+use crate::retry::Policy;
 use crate::shared::Shared;
-
-/// When an attempt is over, and what that brings.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
-    pub(crate) at: Instant,
-    pub(crate) brings: Over,
-}
-
-/// Which limit it was.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Over {
-    Timeout(Duration),
-    Deadline,
-}
-
-impl From<Over> for Brought {
-    fn from(over: Over) -> Self {
-        match over {
-            Over::Timeout(limit) => Self::TimedOut(limit),
-            Over::Deadline => Self::DeadlinePassed,
-        }
-    }
-}
+use crate::watch::Limit;
 
 fn settings<'a>(registry: &'a Registry, invocation: &Invocation) -> Option<&'a Settings> {
     registry.of(&invocation.service).map(|entry| entry.registration.settings())
@@ -106,20 +84,16 @@ impl Shared {
             delivery.attempt -= 1;
         }
     }
+}
 
-    /// When an attempt that has just started is over, whichever limit comes first.
-    pub(crate) fn limit(&self, invocation: &Invocation, settings: &Settings) -> Option<Limit> {
-        let options = invocation.options.as_deref();
-        let timeout = options.and_then(|options| options.timeout).or(settings.timeout);
-        if timeout.is_none() && invocation.deadline.is_none() {
-            return None;
-        }
-        let timeout = timeout.and_then(|limit| {
-            Some(Limit { at: Instant::now().checked_add(limit)?, brings: Over::Timeout(limit) })
-        });
-        let deadline = invocation
-            .deadline
-            .map(|at| Limit { at: self.config.clock.arm(at.into()), brings: Over::Deadline });
-        [deadline, timeout].into_iter().flatten().min_by_key(|limit| limit.at)
+/// When an attempt that has just started is over, if it has a limit.
+pub(crate) fn limit(invocation: &Invocation, settings: &Settings) -> Option<Limit> {
+    let options = invocation.options.as_deref();
+    let timeout = options.and_then(|options| options.timeout).or(settings.timeout);
+    if timeout.is_none() && invocation.deadline.is_none() {
+        return None;
     }
+    // What is further away than the clock can tell is no limit.
+    let timeout = timeout.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+    Limit::of(timeout, invocation.deadline)
 }

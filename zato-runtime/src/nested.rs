@@ -5,7 +5,6 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::time::sleep_until;
 use zato_core::__private::Nested;
 use zato_core::bus::Call;
 use zato_core::{CallError, Channel, Cid, Context, Invocation, Moment, Outcome, Payload};
@@ -62,8 +61,7 @@ impl<'a> Inner<'a> {
                 Decision::End(outcome) => break (outcome, started_at),
                 Decision::Again { at, .. } => {
                     let at = at.unwrap_or_else(|| self.shared.config.clock.now());
-                    sleep_until(self.shared.config.clock.arm(at)).await;
-                    self.shared.config.clock.look();
+                    self.shared.config.clock.reach(at).await;
                     attempt += 1;
                 }
             }

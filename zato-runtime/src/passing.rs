@@ -166,7 +166,7 @@ impl Track<'_> {
             return;
         };
         workers.tell_of(joined.as_deref());
-        let within = Within::new(running, None, stop, workers.shared.config.cancel_grace);
+        let within = Within::new(running, stop, workers.shared.config.cancel_grace);
         let seat = std::mem::replace(self.seat, workers.seats.empty(Some(self.worker)));
         seat.sit_first(Seated { within, stands: Stands::Outside(place) });
     }

@@ -1,8 +1,8 @@
 //! Puts the rooms together, and takes them apart in order.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -55,6 +55,11 @@ struct Parts {
     tokio: Handle,
     /// Set when the one shutdown begins.
     is_stopping: AtomicBool,
+    /// Set by who ends it: the task that waits for the drain, or the thread that watches where every thread of tokio's
+    /// is blocked.
+    is_ending: AtomicBool,
+    /// Held while it is ended, so that nobody says that it has ended before it has.
+    ending: Mutex<()>,
     /// Turns true when it has ended.
     has_stopped: watch::Sender<bool>,
 }
@@ -96,6 +101,8 @@ impl Runtime {
             seats,
             tokio,
             is_stopping: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
+            ending: Mutex::default(),
             has_stopped: watch::Sender::new(false),
         };
         Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
@@ -230,6 +237,7 @@ impl Runtime {
 impl Parts {
     /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
     fn end(&self) -> (usize, usize) {
+        let _one_at_a_time = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.attempts.close();
         let cut_off = self.seats.close();
         self.shared.watch.close();
@@ -250,22 +258,39 @@ impl Parts {
             // Made here, since a task that is dropped before its first step has run nothing.
             let stopping = Stopping(self.clone());
             self.tokio.spawn(async move { stopping.0.take_apart().await });
+            let parts = self.clone();
+            self.shared.watch.at_last(self.shared.config.drain_limit, move || {
+                if parts.end_at_limit() {
+                    parts.has_stopped.send_replace(true);
+                }
+            });
         }
     }
 
     async fn take_apart(&self) {
         self.shared.stopping.send_replace(true);
         let limit = self.shared.config.drain_limit;
-        let drained = timeout(limit, self.shared.engine.drain()).await.is_ok();
-        let (cut_off, cancelled) = self.end();
-        if !drained {
-            let became = if self.shared.engine.capabilities().contains(&Capability::Durable) {
-                "what still ran was cut off, and runs again with the next start"
-            } else {
-                "what had not ended is cancelled, without callbacks"
-            };
-            tracing::warn!(cancelled, running = cut_off, ?limit, "the shutdown reached its limit: {became}");
+        if timeout(limit, self.shared.engine.drain()).await.is_err() {
+            self.end_at_limit();
+        } else if !self.is_ending.swap(true, Ordering::SeqCst) {
+            self.end();
         }
+    }
+
+    /// Stops what the limit has left, unless somebody else stops it; answers whether it did.
+    fn end_at_limit(&self) -> bool {
+        if self.is_ending.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        let limit = self.shared.config.drain_limit;
+        let (cut_off, cancelled) = self.end();
+        let became = if self.shared.engine.capabilities().contains(&Capability::Durable) {
+            "what still ran was cut off, and runs again with the next start"
+        } else {
+            "what had not ended is cancelled, without callbacks"
+        };
+        tracing::warn!(cancelled, running = cut_off, ?limit, "the shutdown reached its limit: {became}");
+        true
     }
 }
 

@@ -1,25 +1,73 @@
-//! Limits watched from outside: a handler that blocks its thread cannot keep its attempt from ending.
+//! Limits watched from outside of the workers: a handler that blocks its thread cannot keep its attempt from ending, and
+//! handlers that block every thread cannot keep what waits from being ended.
 //!
-//! What waits for something is stopped where it waits, by a timer that it is polled with. What never comes back from a poll
-//! is found here, by a thread that sleeps until the earliest limit.
+//! An attempt that waits for something is stopped where it waits, by a timer that it is polled with. One that never comes
+//! back from a poll is found here, by a thread that sleeps until the earliest limit. The same thread ends what waits and
+//! is to end without being run, where no worker has done so in time. Its lock is taken after that of an engine's state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use tokio::time::Instant as Tick;
+use zato_core::Moment;
 
 use crate::clock::Clock;
 use crate::record::{AttemptId, Delivery};
 use crate::retry::Brought;
 
-/// How long after its limit an attempt that has not ended is taken for one that blocks: its own timer is late by as
-/// much where its threads are busy.
+/// How long after its limit an attempt that has not ended is taken for one that blocks, and how long what is to be ended
+/// is left to the workers: timers are late by as much where threads are busy.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// What is done about an attempt that is over while its handler blocks.
+/// When an attempt is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// When it has run for as long as it may, and how long that is.
+    timeout: Option<(Tick, Duration)>,
+    /// A time of day, which is compared with the wall clock whenever somebody looks.
+    deadline: Option<Moment>,
+}
+
+impl Limit {
+    /// A limit, if there is one: how long an attempt may run and until when that is, and its deadline.
+    pub(crate) fn of(timeout: Option<(Tick, Duration)>, deadline: Option<Moment>) -> Option<Self> {
+        (timeout.is_some() || deadline.is_some()).then_some(Self { timeout, deadline })
+    }
+
+    /// When to look next whether the attempt is over.
+    pub(crate) fn looks_at(&self, clock: &Clock) -> Tick {
+        let timeout = self.timeout.map(|(at, _)| at);
+        let deadline = self.deadline.map(|at| clock.look_at(at.into()));
+        // One of them is set.
+        [timeout, deadline].into_iter().flatten().min().unwrap_or_else(Tick::now)
+    }
+
+    /// What ends the attempt now, if anything does: of two limits the one that came first.
+    pub(crate) fn over(&self, clock: &Clock) -> Option<Brought> {
+        clock.look();
+        let (now, wall) = (Tick::now(), clock.now());
+        let timeout = self.timeout.and_then(|(at, limit)| Some((now.checked_duration_since(at)?, limit)));
+        let deadline = self.deadline.and_then(|at| wall.duration_since(at.into()).ok());
+        match (timeout, deadline) {
+            (Some((ago, limit)), passed) if passed.is_none_or(|passed| ago > passed) => {
+                Some(Brought::TimedOut(limit))
+            }
+            (_, Some(_)) => Some(Brought::DeadlinePassed),
+            _ => None,
+        }
+    }
+}
+
+/// Ends an attempt that is over while its handler blocks.
 pub(crate) type OnOver = dyn Fn(&Delivery, Brought) + Send + Sync;
 
-/// The attempts that have a limit, and the thread that watches them once there has been one.
+/// Ends what waits and is to be ended; answers when more is.
+pub(crate) type OnEnds = dyn Fn() -> Option<Tick> + Send + Sync;
+
+/// The attempts that have a limit, what waits and is to be ended, and the thread that watches them once there has been
+/// any.
 pub(crate) struct Watch {
     state: Arc<Mutex<State>>,
     clock: Clock,
@@ -27,24 +75,40 @@ pub(crate) struct Watch {
 
 #[derive(Default)]
 struct State {
-    /// By the time at which they are over. Each is removed by the one who put it in, or by the thread.
-    limits: BTreeMap<(Instant, AttemptId), (Delivery, Brought)>,
+    /// By the time at which to look whether they are over. Each is removed by the one who put it in, or by the thread.
+    limits: BTreeMap<(Instant, AttemptId), (Delivery, Ends)>,
+    /// Where those stand whose handlers have not been dropped.
+    entered: HashMap<AttemptId, Instant>,
+    /// When something that waits is to be ended by the thread.
+    ends_at: Option<Instant>,
+    /// What is done last of all, and when: the end of a shutdown at its limit.
+    last: Option<(Instant, Box<dyn FnOnce() + Send>)>,
     /// The thread, and until when it sleeps; none where it waits for a limit to come.
     thread: Option<Thread>,
     sleeps_until: Option<Instant>,
-    /// What to do; none before the runtime has started and after it has ended.
-    on_over: Option<Arc<OnOver>>,
+    /// The actions of the thread; none before the runtime has started and after it has ended.
+    actions: Option<(Arc<OnOver>, Arc<OnEnds>)>,
+}
+
+/// What ends an attempt that is watched.
+enum Ends {
+    Limit(Limit),
+    /// Its time, and nothing else.
+    Then(Brought),
 }
 
 /// An attempt that is watched; dropped when its handler has been.
 pub(crate) struct Watched {
     state: Arc<Mutex<State>>,
-    key: (Instant, AttemptId),
+    id: AttemptId,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        lock(&self.state).limits.remove(&self.key);
+        let mut state = lock(&self.state);
+        if let Some(at) = state.entered.remove(&self.id) {
+            state.limits.remove(&(at, self.id));
+        }
     }
 }
 
@@ -58,50 +122,85 @@ impl Watch {
         lock(&self.state)
     }
 
-    /// Says what to do about what is over.
-    pub(crate) fn start(&self, on_over: Arc<OnOver>) {
-        self.state().on_over = Some(on_over);
+    /// Sets what is done about an attempt that is over, and about what waits and is to be ended.
+    pub(crate) fn start(&self, on_over: Arc<OnOver>, on_ends: Arc<OnEnds>) {
+        self.state().actions = Some((on_over, on_ends));
     }
 
     /// Watches no more; the thread ends.
     pub(crate) fn close(&self) {
         let mut state = self.state();
-        state.on_over = None;
+        state.actions = None;
         state.limits.clear();
+        state.entered.clear();
+        state.ends_at = None;
+        let last = state.last.take();
         if let Some(thread) = state.thread.take() {
             thread.unpark();
         }
+        drop(state);
+        // It may be all that holds the bus.
+        drop(last);
     }
 
-    /// Watches an attempt until what is returned is dropped.
-    pub(crate) fn enter(&self, delivery: &Delivery, left: Duration, brings: Brought) -> Option<Watched> {
-        Some(Watched { state: self.state.clone(), key: self.insert(delivery, left, brings)? })
+    /// Watches an attempt until what is returned is dropped. By a test's clock no handler blocks for any time.
+    pub(crate) fn enter(&self, delivery: &Delivery, limit: Limit) -> Option<Watched> {
+        if self.clock.is_a_tests() {
+            return None;
+        }
+        let (id, at) = (delivery.id(), limit.looks_at(&self.clock).into_std().checked_add(SLACK)?);
+        let mut state = self.state();
+        state.actions.as_ref()?;
+        state.limits.insert((at, id), (delivery.clone(), Ends::Limit(limit)));
+        state.entered.insert(id, at);
+        self.wake_by(state, at);
+        Some(Watched { state: self.state.clone(), id })
     }
 
     /// Watches an attempt for as long; one that ends before is not taken for one that blocks.
     pub(crate) fn note(&self, delivery: &Delivery, left: Duration, brings: Brought) {
-        self.insert(delivery, left, brings);
+        let at = Instant::now().checked_add(left).and_then(|at| at.checked_add(SLACK));
+        // No clock can tell of what is further away.
+        let Some(at) = at.filter(|_| !self.clock.is_a_tests()) else { return };
+        let mut state = self.state();
+        if state.actions.is_some() {
+            state.limits.insert((at, delivery.id()), (delivery.clone(), Ends::Then(brings)));
+            self.wake_by(state, at);
+        }
     }
 
-    /// None where the limit is so far away that no clock can tell. By a test's clock no handler blocks for any time.
-    fn insert(&self, delivery: &Delivery, left: Duration, brings: Brought) -> Option<(Instant, AttemptId)> {
-        if self.clock.is_a_tests() {
-            return None;
-        }
-        let key = (Instant::now().checked_add(left)?.checked_add(SLACK)?, delivery.id());
+    /// Has something done after so long, unless the watch is closed before. By a test's clock it never is.
+    pub(crate) fn at_last(&self, left: Duration, act: impl FnOnce() + Send + 'static) {
+        let at = Instant::now().checked_add(left).and_then(|at| at.checked_add(SLACK));
+        let Some(at) = at.filter(|_| !self.clock.is_a_tests()) else { return };
         let mut state = self.state();
-        state.on_over.as_ref()?;
-        state.limits.insert(key, (delivery.clone(), brings));
+        if state.actions.is_some() {
+            state.last = Some((at, Box::new(act)));
+            self.wake_by(state, at);
+        }
+    }
+
+    /// Something that waits is to be ended then, if it still waits.
+    pub(crate) fn ends_at(&self, at: Tick) {
+        let Some(at) = at.into_std().checked_add(SLACK).filter(|_| !self.clock.is_a_tests()) else { return };
+        let mut state = self.state();
+        if state.actions.is_some() && state.ends_at.is_none_or(|earliest| at < earliest) {
+            state.ends_at = Some(at);
+            self.wake_by(state, at);
+        }
+    }
+
+    /// Has the thread look at this time at the latest.
+    fn wake_by(&self, mut state: MutexGuard<'_, State>, at: Instant) {
         match &state.thread {
-            None => state.thread = spawn(self.state.clone()),
-            Some(thread) if state.sleeps_until.is_none_or(|until| key.0 < until) => {
+            None => state.thread = spawn(self.state.clone(), self.clock.clone()),
+            Some(thread) if state.sleeps_until.is_none_or(|until| at < until) => {
                 thread.unpark();
                 // Whoever comes before the thread has looked need not wake it again.
-                state.sleeps_until = Some(key.0);
+                state.sleeps_until = Some(at);
             }
             Some(_) => {}
         }
-        Some(key)
     }
 }
 
@@ -111,8 +210,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// Where no thread can be had, what blocks is not found; all else works.
-fn spawn(state: Arc<Mutex<State>>) -> Option<Thread> {
-    let thread = thread::Builder::new().name("zato-limits".to_owned()).spawn(move || watch(&state));
+fn spawn(state: Arc<Mutex<State>>, clock: Clock) -> Option<Thread> {
+    let thread = thread::Builder::new().name("zato-limits".to_owned()).spawn(move || watch(&state, &clock));
     match thread {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
@@ -122,24 +221,61 @@ fn spawn(state: Arc<Mutex<State>>) -> Option<Thread> {
     }
 }
 
-fn watch(shared: &Mutex<State>) {
-    loop {
-        let (on_over, over, until) = {
-            let mut state = lock(shared);
-            let Some(on_over) = state.on_over.clone() else { return };
-            let now = Instant::now();
-            let mut over = Vec::new();
-            while let Some(first) = state.limits.first_entry()
-                && first.key().0 <= now
-            {
-                over.push(first.remove());
-            }
-            state.sleeps_until = state.limits.first_key_value().map(|((at, _), _)| *at);
-            (on_over, over, state.sleeps_until)
-        };
-        for (delivery, brings) in over {
-            on_over(&delivery, brings);
+impl State {
+    /// Removes all that is over at `now`.
+    fn take_over(&mut self, now: Instant, clock: &Clock) -> Vec<(Delivery, Brought)> {
+        let mut over = Vec::new();
+        while let Some(first) = self.limits.first_entry()
+            && first.key().0 <= now
+        {
+            let ((_, id), (delivery, ends)) = first.remove_entry();
+            let brought = match ends {
+                Ends::Then(brought) => Some(brought),
+                Ends::Limit(limit) => {
+                    let brought = limit.over(clock);
+                    let again =
+                        limit.looks_at(clock).into_std().checked_add(SLACK).filter(|_| brought.is_none());
+                    if let Some(at) = again.map(|at| at.max(now + SLACK)) {
+                        self.entered.insert(id, at);
+                        self.limits.insert((at, id), (delivery, Ends::Limit(limit)));
+                        continue;
+                    }
+                    self.entered.remove(&id);
+                    brought
+                }
+            };
+            over.extend(brought.map(|brought| (delivery, brought)));
         }
+        over
+    }
+}
+
+fn watch(shared: &Mutex<State>, clock: &Clock) {
+    loop {
+        let now = Instant::now();
+        let ((on_over, on_ends), over, has_ends, last) = {
+            let mut state = lock(shared);
+            let Some(actions) = state.actions.clone() else { return };
+            let has_ends = state.ends_at.take_if(|at| *at <= now).is_some();
+            (actions, state.take_over(now, clock), has_ends, state.last.take_if(|(at, _)| *at <= now))
+        };
+        if let Some((_, act)) = last {
+            act();
+            continue;
+        }
+        for (delivery, brought) in over {
+            on_over(&delivery, brought);
+        }
+        let next = if has_ends { on_ends() } else { None };
+        let until = {
+            let mut state = lock(shared);
+            let next = next.and_then(|at| at.into_std().checked_add(SLACK));
+            state.ends_at = [state.ends_at, next].into_iter().flatten().min();
+            let first = state.limits.first_key_value().map(|((at, _), _)| *at);
+            let last = state.last.as_ref().map(|(at, _)| *at);
+            state.sleeps_until = [first, state.ends_at, last].into_iter().flatten().min();
+            state.sleeps_until
+        };
         match until {
             Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
             None => thread::park(),

@@ -8,25 +8,55 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::attempts::Stop;
+use crate::clock::Clock;
 use crate::dispatch::Running;
-use crate::limits::{Limit, Over};
 use crate::retry::Brought;
+use crate::watch::Limit;
 
 /// Resolves when the attempt has brought something, when its limit comes, or when its grace is over after it was asked to
 /// stop.
 pub(crate) struct Within {
     running: Running,
-    limit: Option<(Pin<Box<Sleep>>, Over)>,
+    limit: Option<Box<Limited>>,
     stop: Arc<Stop>,
     grace: Duration,
     /// Ends with its grace, once it has been asked to stop.
     stopped: Option<Pin<Box<Sleep>>>,
 }
 
+/// A limit, and the time until somebody looks whether it has come.
+struct Limited {
+    limit: Limit,
+    clock: Clock,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Limited {
+    /// What the limit brings, if it has come; else the task is woken to look again.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Brought> {
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            if let Some(brought) = self.limit.over(&self.clock) {
+                return Poll::Ready(brought);
+            }
+            let at = self.limit.looks_at(&self.clock);
+            self.sleep.as_mut().reset(at);
+        }
+    }
+}
+
 impl Within {
-    pub(crate) fn new(running: Running, limit: Option<Limit>, stop: Arc<Stop>, grace: Duration) -> Self {
-        let limit = limit.map(|Limit { at, brings }| (Box::pin(sleep_until(at)), brings));
-        Self { running, limit, stop, grace, stopped: None }
+    pub(crate) fn new(running: Running, stop: Arc<Stop>, grace: Duration) -> Self {
+        Self { running, limit: None, stop, grace, stopped: None }
+    }
+
+    /// The same with a limit.
+    pub(crate) fn limited(mut self, limit: Option<Limit>, clock: &Clock) -> Self {
+        self.limit = limit.map(|limit| {
+            let sleep = Box::pin(sleep_until(limit.looks_at(clock)));
+            Box::new(Limited { limit, clock: clock.clone(), sleep })
+        });
+        self
     }
 
     /// Whether the attempt is asked to stop; else it is woken when it is.
@@ -48,10 +78,10 @@ impl Future for Within {
         if let Poll::Ready(brought) = Pin::new(&mut this.running).poll(cx) {
             return Poll::Ready(brought);
         }
-        if let Some((sleep, brings)) = &mut this.limit
-            && sleep.as_mut().poll(cx).is_ready()
+        if let Some(limited) = &mut this.limit
+            && let Poll::Ready(brought) = limited.poll(cx)
         {
-            return Poll::Ready(Brought::from(*brings));
+            return Poll::Ready(brought);
         }
         let stopped = match &mut this.stopped {
             Some(stopped) => stopped,

@@ -10,20 +10,21 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use zato_core::{Ending, Outcome};
 
 use crate::desk::Own;
 use crate::dispatch::Running;
 use crate::engine::OnEntered;
 use crate::hands::{Hand, Hands};
-use crate::limits::Limit;
+use crate::limits;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, Standing, completed, decide};
 use crate::seats::{Closer, Seated, Seats, Stands};
 use crate::settle::{again, settle};
 use crate::shared::Shared;
 use crate::sleepers::Bell;
-use crate::watch::Watched;
+use crate::watch::{Limit, Watched};
 use crate::within::Within;
 use crate::words::count;
 
@@ -103,9 +104,19 @@ impl Workers {
             own: Own::of(shared, None),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
-        shared.watch.start(Arc::new(move |delivery, brings| {
-            if let Some(workers) = watcher.upgrade() {
-                workers.over_time(&tokio, delivery, brings);
+        let (ender, of_ender) = (watcher.clone(), tokio.clone());
+        shared.watch.start(
+            Arc::new(move |delivery, brings| {
+                if let Some(workers) = watcher.upgrade() {
+                    workers.over_time(&tokio, delivery, brings);
+                }
+            }),
+            Arc::new(move || ender.upgrade()?.end_what_waits(&of_ender)),
+        );
+        let weak = Arc::downgrade(shared);
+        shared.engine.on_ends(Arc::new(move |at| {
+            if let Some(shared) = weak.upgrade() {
+                shared.watch.ends_at(at);
             }
         }));
         let start = |worker| {
@@ -240,15 +251,13 @@ impl Workers {
             let unknown = self.shared.registry.unknown("target", &invocation.service);
             return Err(Outcome::Failed(Ending::new(unknown.to_string(), true)));
         };
-        let limit = self.shared.limit(invocation, entry.registration.settings());
+        let limit = limits::limit(invocation, entry.registration.settings());
         Ok((own.begin(entry.number, invocation.clone(), *attempt), limit))
     }
 
     /// Has an attempt that has a limit watched from outside.
     fn watch(&self, delivery: &Delivery, limit: Option<Limit>) -> Option<Watched> {
-        let Limit { at, brings } = limit?;
-        let left = at.saturating_duration_since(tokio::time::Instant::now());
-        self.shared.watch.enter(delivery, left, Brought::from(brings))
+        self.shared.watch.enter(delivery, limit?)
     }
 
     /// An attempt is over whose handler blocks its thread. If it ends after all, somebody else has ended it.
@@ -263,10 +272,35 @@ impl Workers {
             "the attempt is over, but its handler could not be dropped, and keeps its place until it is: it blocks its \
              thread, or others block all of them; what blocks belongs into `tokio::task::spawn_blocking`"
         );
+        // This is not a thread of tokio's.
+        let _on_tokio = tokio.enter();
         let started = self.conclude(delivery.clone(), brings, true);
+        self.run_apart(tokio, started);
+    }
+
+    /// Ends what waits and is to be ended without being run, where no worker has done so in time: handlers may block all
+    /// of their threads. Answers when more is to be ended.
+    fn end_what_waits(self: &Arc<Self>, tokio: &Handle) -> Option<Instant> {
+        let _on_tokio = tokio.enter();
+        loop {
+            let (deliveries, next) = self.shared.engine.deliver_ends();
+            if deliveries.is_empty() {
+                return next;
+            }
+            for delivery in deliveries {
+                // None of them is to be run, so none begins.
+                if let Err(outcome) = self.begin(&delivery, &self.own) {
+                    let started = settle(&self.shared, delivery, outcome, false);
+                    self.run_apart(tokio, started);
+                }
+            }
+        }
+    }
+
+    /// Runs what a thread has started that is not a worker's.
+    fn run_apart(self: &Arc<Self>, tokio: &Handle, started: Batch<Delivery>) {
         if !started.is_empty() {
             let workers = self.clone();
-            // This is no thread of tokio's.
             tokio.spawn(async move {
                 let hand = Hand::default();
                 hand.put_first(started);
@@ -310,7 +344,8 @@ impl Workers {
         watched: Option<Watched>,
     ) {
         let stop = self.shared.attempts.stop(delivery.id());
-        let within = Within::new(running, limit, stop, self.shared.config.cancel_grace);
+        let config = &self.shared.config;
+        let within = Within::new(running, stop, config.cancel_grace).limited(limit, &config.clock);
         let stands = Stands::Held(Box::new(delivery), watched);
         // What it waits for may have been told of another waker, and its limits of none.
         self.seats.empty(worker).sit_woken(Seated { within, stands });

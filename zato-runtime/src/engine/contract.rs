@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use zato_core::bus::Step;
 use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
@@ -14,6 +15,11 @@ pub type Recorded = Box<dyn FnOnce(Result<Settled, LeaseLost>) -> Batch<Delivery
 
 /// Wakes one of those who are to ask an engine for what can be handed out, if one sleeps.
 pub type Ring = Arc<dyn Fn() + Send + Sync>;
+
+/// Receives the time at which something that waits is to be ended without being run, where that is earlier than what it
+/// has received since [`Engine::deliver_ends`] was last called. It is called under the lock of an engine, and asks that
+/// engine for nothing.
+pub type OnEnds = Arc<dyn Fn(Instant) + Send + Sync>;
 
 /// What can be asked of what an engine holds, in the process that runs it and beside it.
 ///
@@ -157,6 +163,15 @@ pub trait Engine: LookUps {
     /// What can be handed out is handed out by the call itself, so its answer must be awaited; dropping a wait
     /// loses nothing.
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>>;
+
+    /// Sets who receives the time at which something that waits is to be ended. Called once, before all else but
+    /// [`announce`](Self::announce).
+    fn on_ends(&self, tell: OnEnds);
+
+    /// Hands out what waits and is to be ended now without being run, a part of it where that is much, and says when
+    /// more is. [`deliver`](Self::deliver) hands it out as well, to whoever comes first: this is for somebody who asks
+    /// where handlers block every thread of the workers.
+    fn deliver_ends(&self) -> (Batch<Delivery>, Option<Instant>);
 
     /// Records an outcome and all that follows from it: one, as attempts end one by one, and nobody waits for it. Answers
     /// where it is recorded at once. Otherwise what `then` makes is called when it is, once and in whatever thread, and

@@ -11,7 +11,8 @@ mod sqlite;
 mod url;
 
 pub use contract::{
-    Accepted, Beside, Capability, Engine, LeaseLost, LookUps, Recorded, Refused, Ring, Settled, StoreFault,
+    Accepted, Beside, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled,
+    StoreFault,
 };
 pub use express::{
     Begun, Express, Follow, Follows, Given, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack,

@@ -12,7 +12,7 @@ use super::nowhere::Nowhere;
 use super::track::Track;
 use crate::apart::Apart;
 use crate::config::Config;
-use crate::engine::contract::{Accepted, Ring};
+use crate::engine::contract::{Accepted, OnEnds, Ring};
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
 use crate::lock::lock;
@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     pub(super) max_waiting: usize,
     /// Wakes a worker, if one sleeps; none before the runtime has said how.
     pub(super) ring: OnceLock<Ring>,
+    /// Receives when something that waits is to be ended; none before the runtime has said who does.
+    pub(super) on_ends: OnceLock<OnEnds>,
     /// Calls from outside that wait for room.
     pub(super) line: Line,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
@@ -61,7 +63,7 @@ impl DerefMut for Locked<'_> {
 impl Locked<'_> {
     /// Lets what has become due take its place, behind all that came before.
     fn catch_up(&mut self) {
-        if self.memory.is_passable() && self.next_ring().is_some_and(|at| at <= Instant::now()) {
+        if self.memory.is_passable() && self.is_due() {
             self.memory.enter_passing(&mut self.state);
         }
         self.state.catch_up();
@@ -83,6 +85,11 @@ impl Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         self.memory.let_pass_or_not(&mut self.state);
+        if let Some(tell) = self.memory.on_ends.get()
+            && let Some(at) = self.state.end_to_tell()
+        {
+            tell(at);
+        }
     }
 }
 
@@ -94,6 +101,7 @@ impl Memory {
             track: OnceLock::new(),
             max_waiting,
             ring: OnceLock::new(),
+            on_ends: OnceLock::new(),
             line: Line::default(),
             idle: Notify::new(),
         }
@@ -176,6 +184,13 @@ impl Memory {
             self.wake_worker();
         }
         Ok(batch)
+    }
+
+    /// Hands out what is to be ended now without being run, up to `most`; and says when more is to be.
+    pub(super) fn hand_out_ends(&self, most: usize) -> (Batch<Delivery>, Option<Instant>) {
+        let mut state = self.state();
+        state.catch_up();
+        state.deliver_ends(most)
     }
 
     /// Wakes a worker if one sleeps. One that looks after the state has been changed sees what there is by itself; one

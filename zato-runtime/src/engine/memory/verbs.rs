@@ -3,16 +3,16 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::Memory;
 use crate::engine::contract::{
-    Accepted, Capability, Engine, LeaseLost, LookUps, Recorded, Refused, Ring, Settled, StoreFault,
+    Accepted, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
 use crate::engine::express::Express;
-use crate::engine::state::{NotTaken, State};
+use crate::engine::state::{MOST_ENDS, NotTaken, State};
 use crate::found::{DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
@@ -112,6 +112,15 @@ impl Engine for Memory {
             }),
             None => Step::later(pending()),
         }
+    }
+
+    fn on_ends(&self, tell: OnEnds) {
+        // Once: whoever comes second finds it set.
+        let _ = self.on_ends.set(tell);
+    }
+
+    fn deliver_ends(&self) -> (Batch<Delivery>, Option<Instant>) {
+        self.hand_out_ends(MOST_ENDS)
     }
 
     fn settle(&self, settle: Settle, _: &mut dyn FnMut() -> Recorded) -> Option<Result<Settled, LeaseLost>> {

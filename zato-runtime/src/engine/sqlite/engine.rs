@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
 use zato_core::bus::Step;
 
 use super::batch::HandedOut;
@@ -27,7 +28,7 @@ use super::thread::{Standstill, Thread, Threads};
 use super::{lookups, schema};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::contract::StoreFault;
+use crate::engine::contract::{OnEnds, StoreFault};
 use crate::engine::line::Line;
 use crate::engine::state::State;
 use crate::record::{Batch, Delivery, Task};
@@ -81,6 +82,8 @@ pub(super) struct Inner {
     /// Woken once for everything that can be handed out, or started.
     pub(super) startable: Notify,
     pub(super) line: Line,
+    /// Receives when something that waits is to be ended; none before the runtime has said who does.
+    pub(super) on_ends: OnceLock<OnEnds>,
     /// Woken when nothing runs.
     pub(super) idle: Notify,
     /// For timers, and for a test's clock. Nothing that reads or writes runs on its threads.
@@ -153,6 +156,7 @@ impl Sqlite {
             is_watching_space: AtomicBool::new(false),
             startable: Notify::new(),
             line: Line::default(),
+            on_ends: OnceLock::new(),
             idle: Notify::new(),
             tokio,
             clock: config.clock.clone(),
@@ -257,6 +261,8 @@ impl Inner {
         guarded.state.catch_up();
         let rang = guarded.state.next_ring();
         let changed = change(&mut guarded.state);
+        // Before anything of it is taken for a worker that may not come to it.
+        self.tell_of_ends(&mut guarded);
         let started = guarded.start();
         if guarded.state.next_ring() != rang {
             // What rings earlier than before is for who waits.
@@ -302,6 +308,35 @@ impl Inner {
         Ok(early)
     }
 
+    /// Tells when something that waits is to be ended.
+    fn tell_of_ends(&self, guarded: &mut Guarded) {
+        if let Some(tell) = self.on_ends.get()
+            && let Some(at) = guarded.state.end_to_tell()
+        {
+            tell(at);
+        }
+    }
+
+    /// Hands out what is to be ended now without being run, also where it was to be handed to a worker.
+    pub(super) fn hand_out_ends(self: &Arc<Self>, most: usize) -> (Batch<Delivery>, Option<Instant>) {
+        let mut guarded = self.guarded();
+        guarded.state.catch_up();
+        let (mut ends, next) = guarded.state.deliver_ends(most);
+        if guarded.ready.iter().any(|delivery| delivery.task != Task::Run) {
+            let ready = std::mem::take(&mut guarded.ready);
+            let (ready, unrun): (VecDeque<_>, VecDeque<_>) =
+                ready.into_iter().partition(|delivery| delivery.task == Task::Run);
+            guarded.ready = ready;
+            ends.extend(unrun);
+        }
+        let is_hungry = guarded.state.is_hungry();
+        drop(guarded);
+        if is_hungry {
+            self.feed();
+        }
+        (ends, next)
+    }
+
     pub(super) fn closed(&self) -> StoreFault {
         StoreFault::new(&format!("`{}` was closed before it could be written", self.url))
     }
@@ -313,6 +348,11 @@ impl Inner {
         }
         let mut guarded = self.guarded();
         guarded.starting -= handed.started;
+        if let Some(tell) = self.on_ends.get()
+            && handed.all.iter().any(|delivery| delivery.task != Task::Run)
+        {
+            tell(Instant::now());
+        }
         guarded.ready.extend(handed.all);
         let is_late = guarded.state.holds_back;
         drop(guarded);

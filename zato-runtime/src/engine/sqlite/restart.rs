@@ -1,7 +1,5 @@
 //! What stands in the file when it is opened: it is held again.
 
-use tokio::time::Instant;
-
 use super::codec::{CancelNote, State as Stage};
 use super::columns::{LiveRow, Stands};
 use super::disk::Disk;
@@ -45,7 +43,7 @@ fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
     state.has_mended = false;
     // What has become due until now stays so, and what is to be ended by now is.
     state.due_until = state.clock.now();
-    state.written_ends.note(state.due_until, Instant::now());
+    state.written_ends.note(state.due_until);
     Ok(())
 }
 

@@ -34,7 +34,10 @@ impl Inner {
                 let at = *due.borrow_and_update();
                 let comes = async {
                     match at {
-                        Some(at) => sleep_until(clock.arm(at).max(earliest)).await,
+                        Some(at) => {
+                            sleep_until(earliest).await;
+                            clock.reach(at).await;
+                        }
                         None => std::future::pending().await,
                     }
                 };
@@ -42,7 +45,6 @@ impl Inner {
                     changed = due.changed() => if changed.is_err() { return },
                     () = comes => {
                         let Some(inner) = inner.upgrade() else { return };
-                        clock.look();
                         let (answer, answered) = oneshot::channel();
                         let sweeps = inner.clone();
                         inner.run(&inner.threads.writer, move || {

@@ -10,9 +10,9 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 use super::engine::{Inner, Sqlite};
 use super::{restart, space};
 use crate::engine::contract::{
-    Accepted, Capability, Engine, LeaseLost, Recorded, Refused, Ring, Settled, StoreFault,
+    Accepted, Capability, Engine, LeaseLost, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
-use crate::engine::state::NotTaken;
+use crate::engine::state::{MOST_ENDS, NotTaken};
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
@@ -173,6 +173,15 @@ impl Engine for Sqlite {
             none if none.is_empty() => Step::later(self.0.deliver(most)),
             ready => Step::now(ready),
         }
+    }
+
+    fn on_ends(&self, tell: OnEnds) {
+        // Once: whoever comes second finds it set.
+        let _ = self.0.on_ends.set(tell);
+    }
+
+    fn deliver_ends(&self) -> (Batch<Delivery>, Option<tokio::time::Instant>) {
+        self.0.hand_out_ends(MOST_ENDS)
     }
 
     fn settle(

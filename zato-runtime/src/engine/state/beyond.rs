@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-use tokio::time::Instant;
 use zato_core::{Invocation, ServiceName};
 
 use super::queues::{Queues, Ticket, Unwritten};
@@ -41,7 +40,7 @@ impl Queues {
         let priority = self.priority(service, invocation);
         let beyond = &mut self.services[service as usize].beyond;
         beyond.is_some = true;
-        if beyond.unwritten.is_empty() {
+        if !std::mem::replace(&mut beyond.is_listed, true) {
             self.unwritten.push(service);
         }
         beyond.unwritten.push_back(Unwritten { number, priority, ticket });
@@ -83,7 +82,8 @@ impl Queues {
                 }
                 see(written.ticket);
             }
-            !beyond.unwritten.is_empty()
+            beyond.is_listed = !beyond.unwritten.is_empty();
+            beyond.is_listed
         });
     }
 
@@ -120,7 +120,7 @@ impl Queues {
         service: u32,
         is_all: bool,
         in_the_way: usize,
-        due: Option<(SystemTime, Instant)>,
+        due: Option<SystemTime>,
     ) -> VecDeque<Unwritten> {
         let beyond = &mut self.of_mut(service).beyond;
         let is_all = is_all && beyond.missed.is_none();
@@ -128,13 +128,12 @@ impl Queues {
         (beyond.is_read, beyond.missed) = (false, None);
         let missed = beyond.missed_due.take();
         beyond.due = None;
-        for (due, rings) in due.into_iter().chain(missed) {
-            self.is_due_beyond(service, due, rings);
+        for due in due.into_iter().chain(missed) {
+            self.is_due_beyond(service, due);
         }
         let beyond = &mut self.of_mut(service).beyond;
         if is_all {
             beyond.is_some = false;
-            self.unwritten.retain(|other| *other != service);
             return std::mem::take(&mut self.of_mut(service).beyond.unwritten);
         }
         self.feel_hunger(service);
@@ -142,27 +141,26 @@ impl Queues {
     }
 
     /// Something stands beyond that is due at some time.
-    pub(in crate::engine) fn is_due_beyond(&mut self, service: u32, due: SystemTime, rings: Instant) {
+    pub(in crate::engine) fn is_due_beyond(&mut self, service: u32, due: SystemTime) {
         let beyond = &mut self.of_mut(service).beyond;
         if beyond.is_read {
-            beyond.missed_due = beyond.missed_due.into_iter().chain([(due, rings)]).min();
+            beyond.missed_due = beyond.missed_due.into_iter().chain([due]).min();
         }
         if beyond.due.is_none_or(|first| due < first) {
             beyond.due = Some(due);
-            self.dues.push(Reverse((rings, due, service)));
+            self.dues.push(Reverse((due, service)));
         }
         if self.dues.len() > FEW + 2 * self.services.len() {
             let services = &self.services;
-            self.dues
-                .retain(|Reverse((_, due, service))| services[*service as usize].beyond.due == Some(*due));
+            self.dues.retain(|Reverse((due, service))| services[*service as usize].beyond.due == Some(*due));
         }
     }
 
     /// Has what stands beyond and is due by now be read; answers until when it is due.
-    pub(in crate::engine) fn ring_beyond(&mut self, now: Instant) -> Option<SystemTime> {
+    pub(in crate::engine) fn ring_beyond(&mut self, now: SystemTime) -> Option<SystemTime> {
         let mut until = None;
-        while let Some(Reverse((rings, due, service))) = self.dues.peek().copied()
-            && rings <= now
+        while let Some(Reverse((due, service))) = self.dues.peek().copied()
+            && due <= now
         {
             self.dues.pop();
             let beyond = &mut self.of_mut(service).beyond;
@@ -177,7 +175,7 @@ impl Queues {
     }
 
     /// When the next of what stands beyond is due.
-    pub(in crate::engine) fn next_due_beyond(&self) -> Option<Instant> {
-        self.dues.peek().map(|Reverse((rings, ..))| *rings)
+    pub(in crate::engine) fn next_due_beyond(&self) -> Option<SystemTime> {
+        self.dues.peek().map(|Reverse((due, _))| *due)
     }
 }

@@ -49,5 +49,5 @@ pub(super) use store::{Accepted, Member, Past, Store};
 #[cfg(test)]
 pub(super) use table::Table;
 pub(super) use table::{Node, Place};
-pub(super) use timing::ends_at;
+pub(super) use timing::{MOST_ENDS, ends_at};
 pub(super) use window::{Ends, Hunger, Line};

@@ -43,7 +43,7 @@ pub(in crate::engine) struct Queues {
     /// Those that something stands beyond whose queue of which is short, so that it is to be read.
     pub(super) hungry: VecDeque<u32>,
     /// Those that something stands beyond of which the first is not due yet, and when it is.
-    pub(super) dues: BinaryHeap<Reverse<(Instant, SystemTime, u32)>>,
+    pub(super) dues: BinaryHeap<Reverse<(SystemTime, u32)>>,
     /// How many a queue holds, where what stands behind them is written down.
     pub(super) window: usize,
     /// How many tickets there are, void ones too.
@@ -89,6 +89,8 @@ pub(super) struct Beyond {
     pub(super) due: Option<SystemTime>,
     /// What is not known to be written down.
     pub(super) unwritten: VecDeque<Unwritten>,
+    /// Whether the service is in [`Queues::unwritten`], where it stays until that is next looked through.
+    pub(super) is_listed: bool,
     /// Whether it is being read.
     pub(super) is_read: bool,
     /// How many stood in the way of others when that was last done: they are held, and something else holds them up.
@@ -96,7 +98,7 @@ pub(super) struct Beyond {
     /// The highest priority of what has been written down since that began, and may not be seen.
     pub(super) missed: Option<i8>,
     /// When the first is due of what is not and has been written down since that began.
-    pub(super) missed_due: Option<(SystemTime, Instant)>,
+    pub(super) missed_due: Option<SystemTime>,
 }
 
 /// One that is not known to be written down where it stands.
@@ -290,9 +292,9 @@ impl Queues {
         }
     }
 
-    /// Whether nothing here waits for a time.
-    pub(in crate::engine) fn has_no_rings(&self) -> bool {
-        self.limited.is_empty() && self.dues.is_empty()
+    /// Whether nothing that stands beyond is due later.
+    pub(in crate::engine) fn has_no_dues(&self) -> bool {
+        self.dues.is_empty()
     }
 
     /// When the next rate is no longer used up.
@@ -300,8 +302,12 @@ impl Queues {
         self.limited.peek().map(|Reverse((until, _))| *until)
     }
 
-    /// Lets those start again whose rate allows it by `now`.
-    pub(in crate::engine) fn ring(&mut self, now: Instant) {
+    /// Lets those start again whose rate allows it by now.
+    pub(in crate::engine) fn ring(&mut self) {
+        if self.limited.is_empty() {
+            return;
+        }
+        let now = Instant::now();
         while let Some(Reverse((until, service))) = self.limited.peek().copied()
             && until <= now
         {

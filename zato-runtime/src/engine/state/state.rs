@@ -1,10 +1,12 @@
 //! What the memory engine holds, and how it is handed out and settled. One lock guards it all.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment, Outcome, ServiceName};
 
 use super::ends::Aftermath;
@@ -70,6 +72,11 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) closed: bool,
     /// Until when all has been found due, whatever the clock says now: what came to be due stays so.
     pub(in crate::engine) due_until: SystemTime,
+    /// When somebody is to look next whether a time has come, and for which time that was found. Written by whoever
+    /// asks, removed when that has passed.
+    pub(in crate::engine) looks_at: Cell<Option<(Moment, Instant)>>,
+    /// The earliest time of an end that somebody outside of the workers has been told of, and has not come for.
+    pub(super) told_end: Option<Moment>,
     /// What is held until it is written, beside what is beyond its queue.
     pub(in crate::engine) leaving: Leaving,
     /// What is written down alone and is to be ended at some time.
@@ -115,6 +122,8 @@ impl<S: Store> State<S> {
             suspects: VecDeque::new(),
             closed: false,
             due_until: SystemTime::UNIX_EPOCH,
+            looks_at: Cell::new(None),
+            told_end: None,
             leaving: Leaving::default(),
             written_ends: WrittenEnds::default(),
             headless: Vec::new(),
@@ -142,10 +151,8 @@ impl<S: Store> State<S> {
         if self.closed {
             return None;
         }
-        while let Some((ticket, task)) = self.to_end.pop_front() {
-            if let Some(delivery) = self.deliver(ticket, task, now) {
-                return Some(delivery);
-            }
+        if let Some(delivery) = self.deliver_end(now) {
+            return Some(delivery);
         }
         if self.holds_back || self.running >= self.max_running {
             return None;
@@ -158,6 +165,16 @@ impl<S: Store> State<S> {
                 return self.deliver(ticket, Task::Run, now);
             }
         }
+    }
+
+    /// Delivers what is to be ended next without being run.
+    pub(super) fn deliver_end(&mut self, now: Moment) -> Option<Delivery> {
+        while let Some((ticket, task)) = self.to_end.pop_front() {
+            if let Some(delivery) = self.deliver(ticket, task, now) {
+                return Some(delivery);
+            }
+        }
+        None
     }
 
     /// Delivers what waits under this ticket, if it still does.

@@ -1,9 +1,13 @@
-//! What is to happen at some time to what waits.
+//! What is to happen to waiting invocations at some time of day.
+//!
+//! Times are compared with the wall clock whenever somebody looks, so a clock that is set, or a machine that has slept,
+//! moves every timer by as much and no more. Only the sleep until the earliest is on the monotonic clock
+//! ([`Clock::look_at`](crate::clock::Clock::look_at)).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use tokio::time::Instant;
+use zato_core::Moment;
 
 use super::queues::Ticket;
 
@@ -18,38 +22,59 @@ pub(in crate::engine) enum Alarm {
     Deadline,
 }
 
-/// All timers, the earliest first. Those of what no longer waits are left to ring for nothing.
+type Heap = BinaryHeap<Reverse<(Moment, Ticket, Alarm)>>;
+
+/// All timers. Those of what no longer waits are left to ring for nothing.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, Ticket, Alarm)>>,
+    /// Those that let something start.
+    starts: Heap,
+    /// Those that end something without it having been run. They ring also where nobody could start anything.
+    ends: Heap,
 }
 
 impl Timers {
-    pub(in crate::engine) fn set(&mut self, at: Instant, ticket: Ticket, alarm: Alarm) {
-        self.heap.push(Reverse((at, ticket, alarm)));
+    pub(in crate::engine) fn set(&mut self, at: Moment, ticket: Ticket, alarm: Alarm) {
+        let heap = if alarm == Alarm::Due { &mut self.starts } else { &mut self.ends };
+        heap.push(Reverse((at, ticket, alarm)));
     }
 
-    /// The next that rings by `now`.
-    pub(in crate::engine) fn ring(&mut self, now: Instant) -> Option<(Ticket, Alarm)> {
-        let Reverse((at, ..)) = self.heap.peek()?;
-        if *at > now {
-            return None;
-        }
-        let Reverse((_, ticket, alarm)) = self.heap.pop()?;
+    /// Removes and returns the earliest whose time has come at `now`.
+    pub(in crate::engine) fn ring(&mut self, now: Moment) -> Option<(Ticket, Alarm)> {
+        let (start, end) = (self.starts.peek(), self.ends.peek());
+        // The reverse of a reverse: the greater is the earlier.
+        let heap = if end > start { &mut self.ends } else { &mut self.starts };
+        heap.peek().filter(|Reverse((at, ..))| *at <= now)?;
+        let Reverse((_, ticket, alarm)) = heap.pop()?;
         Some((ticket, alarm))
     }
 
-    /// When the earliest rings.
-    pub(in crate::engine) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+    /// The earliest time of all.
+    pub(in crate::engine) fn next(&self) -> Option<Moment> {
+        let tops = [self.starts.peek(), self.ends.peek()];
+        tops.into_iter().flatten().map(|Reverse((at, ..))| *at).min()
+    }
+
+    /// The earliest time at which something is to be ended, which may not wait any more.
+    pub(in crate::engine) fn first_end(&self) -> Option<Moment> {
+        self.ends.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Removes the earliest of those times that are void.
+    pub(in crate::engine) fn clear_void_ends(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
+        while self.ends.peek().is_some_and(|Reverse((_, ticket, _))| !is_valid(ticket)) {
+            self.ends.pop();
+        }
     }
 
     pub(in crate::engine) fn len(&self) -> usize {
-        self.heap.len()
+        self.starts.len() + self.ends.len()
     }
 
     /// Forgets the timers of void tickets.
     pub(in crate::engine) fn retain(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
-        self.heap.retain(|Reverse((_, ticket, _))| is_valid(ticket));
+        for heap in [&mut self.starts, &mut self.ends] {
+            heap.retain(|Reverse((_, ticket, _))| is_valid(ticket));
+        }
     }
 }

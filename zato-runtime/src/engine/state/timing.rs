@@ -10,10 +10,13 @@ use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
 use super::timers::Alarm;
-use crate::record::{Progress, Task};
+use crate::record::{Batch, Delivery, Progress, Task};
 
 /// So many void timers and places are left alone.
 const FEW: usize = 1_024;
+
+/// The most that is handed out at once of what is to be ended, to whom is not a worker.
+pub(in crate::engine) const MOST_ENDS: usize = 256;
 
 /// When one that waits may start; none where it may at once.
 pub(in crate::engine) fn starts_at(invocation: &Invocation, before: Option<&Progress>) -> Option<SystemTime> {
@@ -37,8 +40,9 @@ impl<S: Store> State<S> {
     ) {
         let expires = invocation.options.as_deref().and_then(|options| options.expires);
         if let Some(when) = expires {
-            let at = self.clock.arm(when.from(accepted_at.unwrap_or_else(|| self.clock.now())));
-            self.timers.set(at, ticket, Alarm::Expired);
+            self.clock.look();
+            let at = when.from(accepted_at.unwrap_or_else(|| self.clock.now()));
+            self.timers.set(at.into(), ticket, Alarm::Expired);
         }
         if let Some(deadline) = invocation.deadline {
             self.set_deadline(deadline, ticket);
@@ -46,7 +50,7 @@ impl<S: Store> State<S> {
     }
 
     pub(in crate::engine) fn set_deadline(&mut self, deadline: Moment, ticket: Ticket) {
-        self.timers.set(self.clock.arm(deadline.into()), ticket, Alarm::Deadline);
+        self.timers.set(deadline, ticket, Alarm::Deadline);
     }
 
     /// Puts what nothing else holds up into its queue, or sets a timer until it is due: at `at`, else as its call says.
@@ -58,9 +62,9 @@ impl<S: Store> State<S> {
         at: Option<SystemTime>,
     ) -> Hold {
         if let Some(at) = at.or(invocation.due.map(Into::into)) {
-            let due = self.clock.arm(at);
-            if due > Instant::now() {
-                self.timers.set(due, ticket, Alarm::Due);
+            self.clock.look();
+            if at > self.clock.now() {
+                self.timers.set(at.into(), ticket, Alarm::Due);
                 if S::WRITES_DOWN
                     && (!self.queues.of(service).is_open() || self.timers.len() > self.queues.window)
                 {
@@ -115,18 +119,31 @@ impl<S: Store> State<S> {
         }
     }
 
+    /// Whether something has become due that has not taken its place.
+    pub(in crate::engine) fn is_due(&self) -> bool {
+        self.next_time().is_some_and(|earliest| earliest <= self.clock.moment())
+            || self.queues.next_ring().is_some_and(|at| at <= Instant::now())
+    }
+
     /// Lets what has become due take its place in its queue, before anything else does.
     pub(in crate::engine) fn catch_up(&mut self) {
-        if self.next_ring().is_some() {
-            let now = Instant::now();
+        self.queues.ring();
+        let Some(earliest) = self.next_time() else { return };
+        let looks_at = self.looks_at.get().map(|(_, at)| at);
+        if looks_at.is_some_and(|at| at <= Instant::now()) {
+            // Somebody has waited, or would have: the next wait is from now on.
+            self.looks_at.set(None);
+            self.clock.look();
+        }
+        let now = self.clock.moment();
+        if earliest <= now {
             self.ring(now);
-            self.ring_for_the_written(now);
+            self.ring_for_the_written(now.into());
         }
     }
 
     /// Moves on whatever a timer has rung for.
-    fn ring(&mut self, now: Instant) {
-        self.queues.ring(now);
+    fn ring(&mut self, now: Moment) {
         while let Some((ticket, alarm)) = self.timers.ring(now) {
             let Some(waiting) = self.still_waiting(ticket) else { continue };
             match alarm {
@@ -146,12 +163,64 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// When the next timer rings, if there is one.
-    pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
-        if self.timers.len() == 0 && self.queues.has_no_rings() && self.written_ends.next_ring().is_none() {
+    /// The earliest time of day at which something is to happen, if anything is.
+    fn next_time(&self) -> Option<Moment> {
+        if self.timers.len() == 0 && self.queues.has_no_dues() && self.written_ends.next_ring().is_none() {
             return None;
         }
-        let rings = [self.timers.next(), self.queues.next_ring(), self.next_ring_for_the_written()];
-        rings.into_iter().flatten().min()
+        let times = [self.timers.next(), self.next_ring_for_the_written().map(Moment::from)];
+        times.into_iter().flatten().min()
+    }
+
+    /// When somebody is to look next, if anything is to happen later: at the latest when the next timer rings by the
+    /// clocks as they are now.
+    pub(in crate::engine) fn next_ring(&self) -> Option<Instant> {
+        let looks_at = self.next_time().map(|earliest| match self.looks_at.get() {
+            Some((armed_for, at)) if armed_for == earliest => at,
+            _ => {
+                let at = self.clock.look_at(earliest.into());
+                self.looks_at.set(Some((earliest, at)));
+                at
+            }
+        });
+        [looks_at, self.queues.next_ring()].into_iter().flatten().min()
+    }
+
+    /// When something that waits is to be ended without being run, at the earliest. It may have ended since.
+    fn next_end(&self) -> Option<Moment> {
+        if !self.to_end.is_empty() {
+            return Some(Moment::from_nanos(0));
+        }
+        let written = self.written_ends.next_ring().map(Moment::from);
+        [self.timers.first_end(), written].into_iter().flatten().min()
+    }
+
+    /// When that is, if nobody outside of the workers has been told of as early a time.
+    pub(in crate::engine) fn end_to_tell(&mut self) -> Option<Instant> {
+        let next = self.next_end()?;
+        if self.told_end.is_some_and(|told| told <= next) {
+            return None;
+        }
+        self.told_end = Some(next);
+        Some(self.clock.look_at(next.into()))
+    }
+
+    /// Delivers what is to be ended now without being run, up to `most`, to whom has been told of it; and says when more
+    /// is to be.
+    pub(in crate::engine) fn deliver_ends(&mut self, most: usize) -> (Batch<Delivery>, Option<Instant>) {
+        let mut ends = Batch::new();
+        if self.closed {
+            return (ends, None);
+        }
+        let now = self.clock.moment();
+        while ends.len() < most
+            && let Some(delivery) = self.deliver_end(now)
+        {
+            ends.push(delivery);
+        }
+        let held = &self.held;
+        self.timers.clear_void_ends(|ticket| held.waits_under(ticket));
+        self.told_end = self.next_end();
+        (ends, self.told_end.map(|next| self.clock.look_at(next.into())))
     }
 }

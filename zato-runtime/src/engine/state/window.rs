@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-use tokio::time::Instant;
 use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
@@ -162,19 +161,21 @@ impl<S: Store> State<S> {
                     self.queues.of_mut(service).lanes.let_first_go(key, ticket.cid);
                 }
                 if let (Hold::Due, Some(due)) = (hold, starts_at(&invocation, before.as_deref())) {
-                    self.queues.is_due_beyond(service, due, self.clock.arm(due));
+                    self.queues.is_due_beyond(service, due);
                 }
             }
             Hold::Key => {
-                let lanes = &mut self.queues.of_mut(service).lanes;
-                if !key_of(&invocation).is_some_and(|key| lanes.written(key, ticket)) {
+                let table = &self.held;
+                let waits = |ticket: &Ticket| table.waits_under(ticket);
+                let lanes = &mut self.queues.services[service as usize].lanes;
+                if !key_of(&invocation).is_some_and(|key| lanes.written(key, ticket, waits)) {
                     return;
                 }
             }
             _ => return,
         }
         if let Some(ends) = ends {
-            self.written_ends.note(ends, self.clock.arm(ends));
+            self.written_ends.note(ends);
         }
         self.note_gone(ticket.cid);
         self.forget(ticket.cid);
@@ -245,9 +246,8 @@ impl<S: Store> State<S> {
             }
         }
         self.news.drop();
-        let due = line.next_due.map(|due| (due, self.clock.arm(due)));
         // What is not written yet comes after all that is.
-        for unwritten in self.queues.refilled(service, is_all, in_the_way, due) {
+        for unwritten in self.queues.refilled(service, is_all, in_the_way, line.next_due) {
             self.move_up(unwritten.ticket);
         }
     }
@@ -279,7 +279,7 @@ impl<S: Store> State<S> {
     }
 
     /// Has what stands in the file alone be read whose time has come.
-    pub(in crate::engine) fn ring_for_the_written(&mut self, now: Instant) {
+    pub(in crate::engine) fn ring_for_the_written(&mut self, now: SystemTime) {
         if let Some(until) = self.queues.ring_beyond(now) {
             self.due_until = self.due_until.max(until);
         }
@@ -289,7 +289,7 @@ impl<S: Store> State<S> {
     }
 
     /// When the next of that is to happen.
-    pub(in crate::engine) fn next_ring_for_the_written(&self) -> Option<Instant> {
+    pub(in crate::engine) fn next_ring_for_the_written(&self) -> Option<SystemTime> {
         let ends = self.written_ends.next_ring().filter(|_| self.to_end.len() < self.queues.window);
         [self.queues.next_due_beyond(), ends].into_iter().flatten().min()
     }
@@ -304,7 +304,6 @@ impl<S: Store> State<S> {
             }
         }
         self.news.drop();
-        let next = ends.next.map(|next| (next, self.clock.arm(next)));
-        self.written_ends.has_read(ends.last, next);
+        self.written_ends.has_read(ends.last, ends.next);
     }
 }

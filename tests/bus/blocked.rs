@@ -1,0 +1,134 @@
+//! Handlers that block every thread of the workers: what waits is ended all the same, and whoever waits for that hears
+//! of it.
+//!
+//! The clock is the machine's. Each test has one thread for its workers, and waits on another.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use zato_core::{Cid, Context, FailureReport, Result, service};
+use zato_runtime::{Cancellation, Error, Outcome, Runtime};
+
+use crate::builder::durable;
+use crate::journal::Journal;
+
+/// Blocks the one thread until the test lets go.
+#[derive(Clone)]
+struct Gate {
+    begun: Sender<()>,
+    open: Arc<Mutex<Receiver<()>>>,
+}
+
+#[service(name = "blocked.blocks")]
+async fn blocks(_: &Context, (): (), gate: &Gate) -> Result<()> {
+    gate.begun.send(())?;
+    // It ends as well when the test has failed.
+    let _ = gate.open.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    Ok(())
+}
+
+#[service(name = "blocked.waits")]
+async fn waits(_: &Context, (): ()) -> Result<()> {
+    Ok(())
+}
+
+#[service(name = "blocked.told")]
+async fn told(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
+    journal.write(ctx, report.outcome);
+    Ok(())
+}
+
+/// A bus whose one thread is blocked until what is returned beside it is dropped.
+struct Blocked {
+    runtime: Runtime,
+    journal: Journal,
+    blocker: Cid,
+    open: Sender<()>,
+}
+
+async fn blocked(engine: &str, drain_limit: Duration) -> Result<Blocked, Error> {
+    let (begun, has_begun) = channel();
+    let (open, is_open) = channel();
+    let journal = Journal::default();
+    let runtime = Runtime::builder()
+        .engine(engine)
+        .services([blocks::service().erased(), waits::service().erased(), told::service().erased()])
+        .provide(Gate { begun, open: Arc::new(Mutex::new(is_open)) })
+        .provide(journal.clone())
+        .drain_limit(drain_limit)
+        .start()
+        .await?;
+    let blocker = runtime.invoke_async(blocks::service(), ()).await?;
+    has_begun.recv().expect("the handler begins");
+    Ok(Blocked { runtime, journal, blocker, open })
+}
+
+fn engines() -> [String; 2] {
+    ["memory:".to_owned(), durable()]
+}
+
+const SOON: Duration = Duration::from_millis(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_expires_or_passes_its_deadline_is_ended_and_its_callback_runs_later() -> Result<(), Error> {
+    for engine in engines() {
+        let Blocked { runtime, journal, blocker, open } = blocked(&engine, Duration::MAX).await?;
+        for expected in ["Expired", "TimedOut"] {
+            let call = runtime.invoke_async(waits::service(), ()).on_failure(told::NAME);
+            let call = match expected {
+                "Expired" => call.expires_in(SOON),
+                _ => call.deadline(SystemTime::now() + SOON),
+            };
+            let cid = call.await?;
+            assert_eq!(runtime.outcome(cid).await?.name(), expected, "{engine}");
+        }
+        assert!(journal.lines().is_empty(), "{engine}: no thread is free for callbacks");
+        open.send(()).expect("the handler waits");
+        assert!(runtime.outcome(blocker).await?.is_completed());
+        let texts: Vec<_> = journal.wait_for(2).await.into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["Expired", "TimedOut"], "{engine}");
+        runtime.shutdown().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_waits_is_cancelled() -> Result<(), Error> {
+    for engine in engines() {
+        let Blocked { runtime, open, .. } = blocked(&engine, Duration::MAX).await?;
+        let mut all = Vec::new();
+        for _ in 0..1_000 {
+            all.push(runtime.invoke_async(waits::service(), ()).await?);
+        }
+        for cid in &all[..10] {
+            assert_eq!(runtime.cancel(*cid).await?, Cancellation::Cancelled, "{engine}");
+        }
+        // More than one step of the thread that watches.
+        for cid in &all[10..] {
+            drop(runtime.cancel(*cid).await?);
+        }
+        for cid in all {
+            assert!(matches!(runtime.outcome(cid).await?, Outcome::Cancelled(_)), "{engine}");
+        }
+        open.send(()).expect("the handler waits");
+        runtime.shutdown().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_shutdown_keeps_its_limit() -> Result<(), Error> {
+    for engine in engines() {
+        let Blocked { runtime, blocker, open, .. } = blocked(&engine, SOON).await?;
+        let waiting = runtime.invoke_async(waits::service(), ()).await?;
+        runtime.shutdown().await?;
+        if engine == "memory:" {
+            for cid in [blocker, waiting] {
+                assert!(matches!(runtime.outcome(cid).await?, Outcome::Cancelled(_)));
+            }
+        }
+        open.send(()).expect("the handler waits");
+    }
+    Ok(())
+}
