@@ -126,10 +126,26 @@ impl Builder {
         self
     }
 
-    /// How long an idempotency key lives, from the first call under it: a day unless told.
+    /// Sets how long an idempotency key lives, from the first call under it: a day by default. A key lives at least until
+    /// its invocation has ended, and that is found for as long as its key lives.
     pub fn keep_keys(mut self, retention: impl IntoDuration) -> Self {
         let retention = self.duration("keep_keys", retention);
         self.config.keep_keys = retention.unwrap_or(self.config.keep_keys);
+        self
+    }
+
+    /// Sets how many idempotency keys are kept: 100,000 in memory and 10,000,000 on disk by default. The oldest go first,
+    /// except those whose invocations have not ended. In memory a key also goes where what is kept for keys alone holds
+    /// more than 64 MiB of payload.
+    pub fn max_keys(mut self, most: usize) -> Self {
+        self.config.max_keys = Some(most);
+        self
+    }
+
+    /// Sets the clock of the bus, which a test may set forward or back.
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: crate::clock::Clock) -> Self {
+        self.config.clock = clock;
         self
     }
 

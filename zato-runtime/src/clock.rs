@@ -14,7 +14,7 @@ use crate::counter;
 
 /// How often the wall clock is looked at while something is due later. It is the one thing that this project does again
 /// and again without a reason: nothing that is portable tells of a machine that has slept, or of a clock that was set.
-pub(crate) const LOOKS_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const LOOKS_EVERY: Duration = Duration::from_secs(30);
 
 /// The clock of one runtime.
 ///
@@ -86,22 +86,29 @@ impl Clock {
         self.0.is_set_by.fetch_add(if is_back { -by } else { by }, Ordering::Relaxed);
     }
 
-    /// When to look whether a time of day has come: when it comes by the clocks as they are now, and every ten seconds
+    /// When to look whether a time of day has come: when it comes by the clocks as they are now, and every half a minute
     /// until then. The monotonic clock does not go on while a machine sleeps, and does not follow a wall clock that is
     /// set.
     pub(crate) fn look_at(&self, at: SystemTime) -> Instant {
         self.arm(at).min(Instant::now() + LOOKS_EVERY)
     }
 
-    /// Waits until a time of day has come.
+    /// Waits until a time of day has come. A look every half a minute has it return soon after a machine has slept.
     pub(crate) async fn reach(&self, at: SystemTime) {
-        loop {
-            sleep_until(self.look_at(at)).await;
-            self.look();
-            if self.now() >= at {
-                return;
-            }
-        }
+        while !self.has_come_at(self.look_at(at), at).await {}
+    }
+
+    /// The same for what may be as late as a machine has slept: it looks when the time comes by the clocks as they are
+    /// now, and not before.
+    #[cfg(feature = "sqlite")]
+    pub(crate) async fn reach_lazily(&self, at: SystemTime) {
+        while !self.has_come_at(self.arm(at), at).await {}
+    }
+
+    async fn has_come_at(&self, looks_at: Instant, at: SystemTime) -> bool {
+        sleep_until(looks_at).await;
+        self.look();
+        self.now() >= at
     }
 
     /// When a time of day comes, on the monotonic clock; now if it has passed.

@@ -32,6 +32,9 @@ pub struct Config {
     pub keep_dead_for: Duration,
     /// How long an idempotency key lives: a day from the first call.
     pub keep_keys: Duration,
+    /// The number of idempotency keys that are kept: 100,000 in memory, 10,000,000 on disk. The oldest go first, except
+    /// those whose invocations have not ended.
+    pub max_keys: Option<usize>,
     /// How often its process may die during an invocation before it is `Lost`, where neither call nor service says: 3.
     pub max_losses: u32,
     /// How long a shutdown waits for what is under way: 30 seconds.
@@ -71,6 +74,7 @@ impl Default for Config {
             keep_dead: 100_000,
             keep_dead_for: Duration::from_hours(24 * 30),
             keep_keys: Duration::from_hours(24),
+            max_keys: None,
             max_losses: 3,
             drain_limit: Duration::from_secs(30),
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
@@ -86,6 +90,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The number of idempotency keys that are kept, in memory or on disk.
+    pub(crate) fn max_keys(&self, is_durable: bool) -> usize {
+        self.max_keys.unwrap_or(if is_durable { 10_000_000 } else { 100_000 })
+    }
+
     /// How many may wait before calls from outside wait for room, in memory or on disk.
     pub(crate) fn max_waiting(&self, is_durable: bool) -> usize {
         self.max_waiting.unwrap_or(if is_durable { 100_000_000 } else { 1_000_000 })

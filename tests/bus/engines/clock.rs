@@ -8,7 +8,7 @@ use super::*;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// In this time at the most somebody looks at the wall clock while something is due later.
-const LOOKED_IN: u64 = 10;
+const LOOKED_IN: u64 = 30;
 
 fn in_an_hour(options: &mut Options) {
     options.due = Some(When::In(HOUR));

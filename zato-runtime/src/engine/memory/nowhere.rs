@@ -7,6 +7,7 @@ use zato_core::{Cid, Moment, ServiceName};
 use super::keys::Keys;
 use super::remembered::Remembered;
 use super::rows::Rows;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::Refused;
 use crate::engine::state::{Number, Oldest, Past, Place, Store};
@@ -20,6 +21,9 @@ pub(super) struct Nowhere {
     /// What has ended in anything but success.
     dead: Remembered,
     keys: Keys,
+    /// Those whose keys were given to others.
+    unpinned: Vec<Cid>,
+    clock: Clock,
     /// Groups that were joined while who has run their last members was on the way to it.
     pub(super) joined: Vec<Arc<Ended>>,
     /// When the last has ended.
@@ -35,7 +39,9 @@ impl Nowhere {
                 config.keep_ended_for,
             ),
             dead: Remembered::new(config.keep_dead, config.keep_ended_bytes, config.keep_dead_for),
-            keys: Keys::new(config.keep_keys),
+            keys: Keys::new(config.max_keys(false), config.keep_ended_bytes, config.keep_keys),
+            unpinned: Vec::new(),
+            clock: config.clock.clone(),
             joined: Vec::new(),
             now: config.clock.moment(),
         }
@@ -70,6 +76,13 @@ impl Nowhere {
         if is_dead { &self.dead } else { &self.remembered }
     }
 
+    /// The CID of one that is not pinned.
+    fn kept_cid(&self, number: Number) -> Option<Cid> {
+        // Most programs use no keys: then nothing is looked up.
+        let is_none = number.is_pinned() || self.keys.is_empty();
+        if is_none { None } else { self.of(number.is_dead()).cid(number.get()) }
+    }
+
     fn of_mut(&mut self, is_dead: bool) -> &mut Remembered {
         if is_dead { &mut self.dead } else { &mut self.remembered }
     }
@@ -95,15 +108,49 @@ impl Store for Nowhere {
     }
 
     fn kept(&self, number: Number) -> Option<Past> {
+        if number.is_pinned() {
+            return self.keys.pinned(number.get()).cloned();
+        }
         self.of(number.is_dead()).get(number.get())
     }
 
     fn kept_mut(&mut self, number: Number) -> Option<&mut Past> {
+        if number.is_pinned() {
+            return self.keys.pinned_mut(number.get());
+        }
         self.of_mut(number.is_dead()).get_mut(number.get())
     }
 
     fn all_kept(&self) -> impl Iterator<Item = Past> {
-        self.remembered.all().chain(self.dead.all())
+        self.remembered.all().chain(self.dead.all()).chain(self.keys.all_pinned())
+    }
+
+    fn has_ended(&mut self, cid: Cid) {
+        self.keys.has_ended(cid);
+    }
+
+    fn is_kept_for_its_key(&self, cid: Cid) -> bool {
+        self.keys.lead_to(cid)
+    }
+
+    fn pin(&mut self, number: Number) -> Option<Number> {
+        if !self.keys.lead_to(self.kept_cid(number)?) {
+            return None;
+        }
+        let past = self.kept(number)?;
+        drop(self.take_kept(number));
+        Some(Number::pinned(self.keys.pin(past)))
+    }
+
+    fn next_unpinned(&mut self) -> Option<Cid> {
+        if self.keys.is_empty() {
+            return None;
+        }
+        self.unpinned.pop().or_else(|| self.keys.forget_oldest(self.clock.moment()))
+    }
+
+    fn forget_key_of(&mut self, cid: Cid) {
+        self.keys.forget(cid);
     }
 
     fn close_up(&mut self) -> impl Iterator<Item = (Number, Place)> {
@@ -113,14 +160,17 @@ impl Store for Nowhere {
 
     #[inline]
     fn take_kept(&mut self, number: Number) -> Option<Past> {
+        if number.is_pinned() {
+            return self.keys.take_pinned(number.get());
+        }
         self.of_mut(number.is_dead()).take(number.get())
     }
 
     fn key(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {
-        self.keys.find(service, key)
+        self.keys.find(service, key, self.clock.moment())
     }
 
     fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid) {
-        self.keys.note(service, key, cid);
+        self.unpinned.extend(self.keys.note(service, key, cid, self.clock.moment()));
     }
 }

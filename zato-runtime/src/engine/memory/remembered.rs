@@ -200,6 +200,11 @@ impl Remembered {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
 
+    /// The CID of one.
+    pub(super) fn cid(&self, number: u64) -> Option<Cid> {
+        self.head(number).map(|head| head.cid)
+    }
+
     pub(super) fn get(&self, number: u64) -> Option<Past> {
         self.past(self.head(number)?)
     }

@@ -36,7 +36,7 @@ impl Inner {
                     match at {
                         Some(at) => {
                             sleep_until(earliest).await;
-                            clock.reach(at).await;
+                            clock.reach_lazily(at).await;
                         }
                         None => std::future::pending().await,
                     }

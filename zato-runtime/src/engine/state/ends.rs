@@ -184,6 +184,7 @@ impl<S: Store> State<S> {
 
     fn note_end(&mut self, ended: &Ended) {
         self.repeats.forget(ended.invocation.cid);
+        self.store.has_ended(ended.invocation.cid);
         let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
         let lingering = if self.lingering.is_empty() { None } else { self.lingering.get_mut(&id) };
         match lingering {
@@ -221,7 +222,9 @@ impl<S: Store> State<S> {
         let kept = put_off.iter().filter(|(_, ended, _)| !ended.is_dead()).count();
         let mut surplus = kept.saturating_sub(self.store.most_kept());
         for (place, ended, again) in put_off {
-            if surplus > 0 && !ended.is_dead() && self.held.below(place).next().is_none() {
+            let is_for_its_key = || self.store.is_kept_for_its_key(ended.invocation.cid);
+            let has_none_below = || self.held.below(place).next().is_none();
+            if surplus > 0 && !ended.is_dead() && has_none_below() && !is_for_its_key() {
                 // It would be kept to be forgotten at once.
                 surplus -= 1;
                 self.leave_gap(place, ended.invocation.cid, false);
@@ -236,6 +239,19 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn forget_surplus(&mut self) {
         while let Some(oldest) = self.store.surplus() {
             self.forget_oldest(oldest);
+        }
+        while let Some(cid) = self.store.next_unpinned() {
+            self.unpin(cid);
+        }
+    }
+
+    /// Forgets one that was kept for its idempotency key alone.
+    fn unpin(&mut self, cid: Cid) {
+        if let (Some(place), Some(number)) = (self.held.place(&cid), self.held.kept(&cid))
+            && number.is_pinned()
+            && let Some(past) = self.store.kept(number)
+        {
+            self.forget_oldest(Oldest { number, place, cid, bytes: past.ended.bytes() });
         }
     }
 
@@ -253,6 +269,8 @@ impl<S: Store> State<S> {
                 self.held.put(place, Node::Held(Held::Ended { ended, again }));
             }
             drop(self.store.take_kept(number));
+        } else if let Some(pinned) = self.store.pin(number) {
+            self.held.put(place, Node::Kept(pinned));
         } else {
             self.drop_kept(oldest);
         }
@@ -281,6 +299,7 @@ impl<S: Store> State<S> {
     /// Forgets a dead letter that was kept; answers whether it was.
     pub(in crate::engine) fn discard_kept(&mut self, cid: Cid) -> bool {
         let (Some(place), Some(number)) = (self.held.place(&cid), self.held.kept(&cid)) else { return false };
+        self.store.forget_key_of(cid);
         if let Some(past) = self.store.kept(number) {
             self.drop_kept(Oldest { number, place, cid, bytes: past.ended.bytes() });
         }

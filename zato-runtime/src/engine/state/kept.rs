@@ -11,13 +11,25 @@ pub(in crate::engine) struct Number(u64);
 /// That of dead letters.
 const DEAD: u64 = 1 << 63;
 
+/// That of records that are kept for their idempotency keys.
+const PINNED: u64 = 1 << 62;
+
 impl Number {
     pub(in crate::engine) fn new(number: u64, is_dead: bool) -> Self {
         Self(if is_dead { number | DEAD } else { number })
     }
 
+    pub(in crate::engine) fn pinned(number: u64) -> Self {
+        Self(number | PINNED)
+    }
+
     pub(in crate::engine) fn get(self) -> u64 {
-        self.0 & !DEAD
+        self.0 & !(DEAD | PINNED)
+    }
+
+    /// Whether it is kept for its idempotency key alone.
+    pub(in crate::engine) fn is_pinned(self) -> bool {
+        self.0 & PINNED != 0
     }
 
     /// Whether it is a dead letter, or was one.

@@ -73,6 +73,28 @@ pub(in crate::engine) trait Store {
         None
     }
 
+    /// An invocation has ended.
+    fn has_ended(&mut self, _cid: Cid) {}
+
+    /// Whether what has ended is kept as long as an idempotency key that leads to it.
+    fn is_kept_for_its_key(&self, _cid: Cid) -> bool {
+        false
+    }
+
+    /// Keeps one, which is to be forgotten, as long as the idempotency key that leads to it, if one does; answers under
+    /// what.
+    fn pin(&mut self, _number: Number) -> Option<Number> {
+        None
+    }
+
+    /// One whose idempotency key has gone: it need not be kept for that any more.
+    fn next_unpinned(&mut self) -> Option<Cid> {
+        None
+    }
+
+    /// A record is discarded, and so is the idempotency key that leads to it.
+    fn forget_key_of(&mut self, _cid: Cid) {}
+
     /// Has what is kept stand closer, where much has been forgotten between the oldest and the last; answers who stands
     /// under another number now.
     fn close_up(&mut self) -> impl Iterator<Item = (Number, Place)> {
