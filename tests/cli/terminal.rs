@@ -110,6 +110,9 @@ fn tables_are_fitted_to_the_terminal_and_say_early_how_it_ended() {
             }
         }
     }
+    // A terminal that does not know its size is as wide as they usually are.
+    let unknown = shown(&store, 0, &["invocations"]);
+    assert!(unknown.lines().all(|line| line.chars().count() <= 80), "{unknown}");
     let table = shown(&store, 80, &["invocations"]);
     let failed = table.lines().find(|line| line.contains("Failed")).expect("it is listed");
     let end = cid(&store.first_of("probe.fails"))[24..].to_owned();

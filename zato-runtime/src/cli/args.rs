@@ -1,15 +1,14 @@
 //! The grammar of the command line.
 
-use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::cids::CidArgument;
 use super::examples;
+use super::given::Given;
 use super::terminal::say_error;
 
 /// The exit code of a faulty command line, which is clap's too.
@@ -45,40 +44,6 @@ pub(super) struct About<'a> {
     pub(super) engine: Option<&'a str>,
 }
 
-/// A value with its source.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Given {
-    pub(super) value: String,
-    source: Source,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Source {
-    #[default]
-    Program,
-    Option(&'static str),
-    Variable(&'static str),
-}
-
-impl Given {
-    /// Returns `true` if it is the empty value of a variable.
-    pub(super) fn is_empty_variable(&self) -> bool {
-        matches!(self.source, Source::Variable(_)) && self.value.is_empty()
-    }
-}
-
-/// `` `--engine nope:` ``, or `` `ZATO_ENGINE=nope:` ``.
-impl fmt::Display for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = crate::words::shown(&self.value);
-        match self.source {
-            Source::Program => write!(f, "`.engine(\"{value}\")`"),
-            Source::Option(option) => write!(f, "`{option} {value}`"),
-            Source::Variable(variable) => write!(f, "`{variable}={value}`"),
-        }
-    }
-}
-
 impl Arguments {
     /// Reads the command line of this process.
     ///
@@ -88,13 +53,8 @@ impl Arguments {
     pub(super) fn read(about: &About<'_>) -> Result<Self, ExitCode> {
         let matches = command(&program(), about).try_get_matches().map_err(|error| print(&error))?;
         let mut arguments = Self::from_arg_matches(&matches).map_err(|error| print(&error))?;
-        let given = |id: &str, value: &str, option, variable| Given {
-            value: value.to_owned(),
-            source: match matches.value_source(id) {
-                Some(ValueSource::CommandLine) => Source::Option(option),
-                Some(ValueSource::EnvVariable) => Source::Variable(variable),
-                _ => Source::Program,
-            },
+        let given = |id: &str, value: &str, option, variable| {
+            Given::new(value, matches.value_source(id), option, variable)
         };
         arguments.engine = given("engine", &arguments.global.engine, "--engine", "ZATO_ENGINE");
         arguments.log = arguments.global.log.as_deref().map(|log| given("log", log, "--log", "ZATO_LOG"));
@@ -146,6 +106,7 @@ const ENGINE: &str = if cfg!(feature = "sqlite") { "sqlite:zato.db" } else { "me
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// The levels of the log on standard error: off, error, warn, info, debug or trace, or a level for each module as
     /// in `warn,my_crate=debug`. Without this, `RUST_LOG` is read [default: info]

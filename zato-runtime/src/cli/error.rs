@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use zato_core::CallError;
 
-use super::args::{Given, USAGE};
+use super::args::USAGE;
+use super::given::Given;
 use super::input::InputError;
 use super::logging::LogError;
 use super::stop::Signal;

@@ -4,7 +4,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::args::{Given, LogFormat};
+use super::args::LogFormat;
+use super::given::Given;
 use super::terminal::{self, Stderr, say};
 
 /// What is left out of the log by default, where no levels are set.

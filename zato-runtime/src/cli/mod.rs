@@ -4,6 +4,7 @@ mod examples;
 mod terminal;
 mod zone;
 mod cids;
+mod given;
 mod args;
 mod input;
 mod output;

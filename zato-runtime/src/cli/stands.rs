@@ -93,7 +93,7 @@ fn row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
         // The state is the outcome.
         Status::Ended { ended, .. } => match ended.outcome.error() {
             Some(error) => quoted(error),
-            None => format!("after {}", between(found.invocation.called_at.into(), ended.ended_at.into())),
+            None => format!("in {}", between(found.invocation.called_at.into(), ended.ended_at.into())),
         },
         _ => teller.stands(found),
     };

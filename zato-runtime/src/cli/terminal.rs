@@ -16,10 +16,12 @@ pub(super) fn width() -> Option<usize> {
     if !stdout.is_terminal() {
         return None;
     }
-    // A terminal that does not know its size says 0.
-    let (width, _) = terminal_size::terminal_size_of(stdout)?;
-    (width.0 > 0).then_some(usize::from(width.0))
+    let known = terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0));
+    Some(known.unwrap_or(USUAL_WIDTH))
 }
+
+/// The columns of a terminal that does not know its size, such as that of a build server.
+const USUAL_WIDTH: usize = 80;
 
 /// Returns `true` if standard error is a terminal, so that somebody may be watching.
 pub(super) fn is_watched() -> bool {
