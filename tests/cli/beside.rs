@@ -131,3 +131,47 @@ fn what_is_shown_is_escaped() {
         assert!(shown.contains("\\u{1b}[31mwhy") && !shown.contains('\u{1b}'), "{shown}");
     }
 }
+
+/// Times are in the zone of whoever looks, in UTC if that is asked for, and in JSON always in UTC.
+#[test]
+fn times_are_local_or_in_utc() {
+    let store = Store::new();
+    store.zato(["invoke", "zato.ping"]).printed();
+    let value = store.first_of("zato.ping");
+    let called_at = value["called_at"].as_str().expect("a time").replace('T', " ");
+    assert!(called_at.ends_with('Z'), "{called_at}");
+    let minutes = &called_at[14..23];
+    let shown = |arguments: &[&str]| {
+        let mut command = store.command();
+        // Without a data base of zones, as in small containers: a zone may be written out.
+        command.env("TZ", "XYZ-05:00").args(arguments);
+        let output = command.output().expect("cargo has built the program");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let hour: u32 = called_at[11..13].parse().expect("an hour");
+    let local = format!(" {:02}:{minutes} XYZ", (hour + 5) % 24);
+    let utc = format!(" {hour:02}:{minutes} UTC");
+    for command in [&["invocations"][..], &["explain", cid(&value)]] {
+        let text = shown(command);
+        assert!(text.contains(&local) && !text.contains("UTC"), "{local} in {text}");
+        let text = shown(&[command, &["--utc"]].concat());
+        assert!(text.contains(&utc), "{utc} in {text}");
+    }
+    assert!(shown(&["invocations", "--json"]).contains(&format!("{minutes}Z")));
+}
+
+#[test]
+fn a_service_that_does_not_exist_is_named_where_nothing_is_listed() {
+    let store = Store::new();
+    store.zato(["invoke", "zato.ping"]).printed();
+    for command in
+        [&["invocations", "--service", "probe.print"][..], &["dead", "list", "--service", "probe.print"]]
+    {
+        let ran = store.zato_with("sqlite:zato.db", command);
+        assert_eq!(ran.printed(), "");
+        assert!(ran.stderr.contains("did you mean `probe.prints`?"), "{ran:?}");
+    }
+    let ran = store.zato(["invocations", "--service", "probe.prints"]);
+    assert_eq!(ran.stderr, "no such invocations in `sqlite:zato.db`\n");
+}

@@ -78,6 +78,18 @@ async fn calls(ctx: &Context) -> Result<Cid> {
     Ok(ctx.invoke_async("zato.ping", ()).await?)
 }
 
+/// Fails for good where the number is odd.
+#[service(name = "probe.even")]
+async fn even(_: &Context, number: u32) -> Result<u32> {
+    if number.is_multiple_of(2) { Ok(number) } else { Err(Failure::permanent(format!("{number} is odd"))) }
+}
+
+/// Has another look at the number in the background.
+#[service(name = "probe.asks-even")]
+async fn asks_even(ctx: &Context, number: u32) -> Result<Cid> {
+    Ok(ctx.invoke_async(even::service(), number).await?)
+}
+
 #[service(name = "probe.prints")]
 async fn prints(_: &Context, text: String) -> Result<()> {
     println!("{text}");

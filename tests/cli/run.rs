@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::program::directory;
+use crate::store::Store;
 use crate::two_crates::{ADA, ZOE, zato, zato_on};
 
 #[test]
@@ -74,4 +75,67 @@ fn an_unknown_name_and_a_missing_file_are_refused() {
     assert!(ran.refused(1).contains("did you mean `greetings.hello`?"), "{ran:?}");
     let ran = zato(["run", "greetings.hello", "--lines", "nowhere.jsonl"]);
     assert!(ran.refused(1).contains("`nowhere.jsonl`"), "{ran:?}");
+}
+
+/// The log says nothing of what the summary says, and the summary names the lines.
+#[test]
+fn lines_that_failed_are_named_and_not_logged_one_by_one() {
+    let store = Store::new();
+    let file = store.directory.path().join("lines");
+    let lines: String = (1..=100).map(|number| if number % 4 == 0 { "\"odd\"\n" } else { "7\n" }).collect();
+    fs::write(&file, lines).expect("the file can be written");
+    let ran = store.zato(["run", "probe.even", "--lines", "lines"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.starts_with("100 lines: 100 failed; "), "{ran:?}");
+    let listed: Vec<_> = ran.stderr.lines().collect();
+    assert!(listed.len() == 11, "ten lines and the number of the others: {ran:?}");
+    assert!(listed[0].starts_with("lines:1: probe.even Failed: 7 is odd ("), "{ran:?}");
+    assert!(listed[3].starts_with("lines:4: probe.even Undecodable: "), "{ran:?}");
+    assert_eq!(listed[10], "and 90 more failed lines; `--json` lists all of them");
+
+    let ran = store.zato(["run", "probe.even", "--lines", "lines", "--json"]);
+    assert_eq!((ran.code, &*ran.stderr), (Some(1), ""));
+    let value = &ran.values()[0];
+    let failed = value["failed_lines"].as_array().expect("a list");
+    assert_eq!(failed.len(), 100);
+    assert_eq!(
+        (&failed[99]["line"], &failed[99]["failures"][0]["outcome"]),
+        (&100.into(), &"Undecodable".into())
+    );
+    let logged = store.zato(["run", "probe.even", "--lines", "lines", "--log", "info"]);
+    assert!(
+        logged.stderr.matches("ended without a failure callback").count() == 100,
+        "where it is asked for"
+    );
+}
+
+#[test]
+fn a_line_fails_with_what_follows_from_it() {
+    let store = Store::new();
+    fs::write(store.directory.path().join("lines"), "2\n3\n4\n").expect("the file can be written");
+    let ran = store.zato(["run", "probe.asks-even", "--lines", "lines", "--json"]);
+    let value = &ran.values()[0];
+    assert_eq!((ran.code, &value["invocations"]), (Some(1), &6.into()));
+    let failed = value["failed_lines"].as_array().expect("a list");
+    assert_eq!(failed.len(), 1, "{value}");
+    assert_eq!((&failed[0]["line"], &failed[0]["failures"][0]["service"]), (&2.into(), &"probe.even".into()));
+}
+
+/// An editor's byte order mark and the line ends of Windows are not part of a request.
+#[test]
+fn a_byte_order_mark_costs_no_line() {
+    let directory = directory();
+    let path = directory.path().join("visitors.jsonl");
+    let text = format!("\u{feff}{ADA}\r\n{ADA}\r\n");
+    fs::write(&path, &text).expect("the file can be written");
+    let path = path.to_str().expect("the path is UTF-8");
+    for ran in [zato(["run", "greetings.hello", "--lines", path]), zato_on(["run", "greetings.hello"], &text)]
+    {
+        assert!(ran.printed().starts_with("2 lines: 0 failed"), "{ran:?}");
+    }
+    let one = format!("\u{feff}{ADA}\r\n");
+    fs::write(path, &one).expect("the file can be written");
+    zato(["invoke", "greetings.hello", "--file", path]).printed();
+    zato_on(["invoke", "greetings.hello", "-"], &one).printed();
+    zato_on(["invoke", "greetings.hello", "--file", "-"], &one).printed();
 }

@@ -69,6 +69,15 @@ impl Store {
         line.rsplit(' ').next().expect("its CID").to_owned()
     }
 
+    /// Gives an invocation another CID, as nothing but a test does.
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        let blob = |cid: &str| format!("x'{}'", cid.replace('-', ""));
+        let file =
+            rusqlite::Connection::open(self.directory.path().join("zato.db")).expect("it can be opened");
+        let sql = format!("UPDATE invocation SET cid = {} WHERE cid = {}", blob(to), blob(from));
+        assert_eq!(file.execute(&sql, []).expect("it can be changed"), 1);
+    }
+
     /// The first that `invocations` lists of a service.
     pub(crate) fn first_of(&self, service: &str) -> Value {
         let listed = self.zato(["invocations", "--service", service, "--json"]);
