@@ -190,6 +190,7 @@ impl fmt::Debug for Failure {
             .field("error", &self.error)
             .field("then", &self.then)
             .field("code", &self.code)
+            .field("fault", &self.fault)
             .finish()
     }
 }

@@ -71,18 +71,21 @@ pub trait IntoBackoff {
     fn into_backoff(self) -> Result<Backoff, DurationError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoDuration for Duration {
     fn into_duration(self) -> Result<Duration, DurationError> {
         Ok(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoBackoff for Duration {
     fn into_backoff(self) -> Result<Backoff, DurationError> {
         Ok(Backoff::Fixed(self))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoBackoff for Backoff {
     fn into_backoff(self) -> Result<Backoff, DurationError> {
         match self {
@@ -94,12 +97,14 @@ impl IntoBackoff for Backoff {
 
 macro_rules! from_text {
     ($($text:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl IntoDuration for $text {
             fn into_duration(self) -> Result<Duration, DurationError> {
                 Ok(duration::duration(&self)?)
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl IntoBackoff for $text {
             fn into_backoff(self) -> Result<Backoff, DurationError> {
                 self.parse()

@@ -103,12 +103,18 @@ pub use service_name::ServiceName;
 pub use settings::{Backoff, Rate, Settings};
 pub use zato_macros::service;
 
-/// What the attribute's code and the runtime name; no part of the public interface.
+/// The names in the code that the attribute writes, and some that the runtime needs. It is not a part of the public
+/// interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::context::Nested;
     pub use crate::name::Named;
     pub use crate::or_fail::{Ended, EndedOtherwise, Returned, failed, permanent, retryable, text};
     pub use crate::pairing::{Beside, Here, Nothing, Otherwise};
+    pub use crate::service::IsContext;
+    pub use crate::{
+        Context, Handle, MissingResource, Need, Origin, Registered, Registration, Resources, Result, Service,
+        Settings,
+    };
     pub use inventory;
 }

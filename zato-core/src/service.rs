@@ -77,3 +77,21 @@ pub trait Registered: Sized + 'static {
     /// [`MissingResource`] for the first that no one provided.
     fn build(resources: &Resources) -> Result<Self, MissingResource>;
 }
+
+/// The first parameter of a service function, whatever its type is called there.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the first parameter of a service function is `ctx: &zato_core::Context`, not `&{Self}`",
+    label = "not `zato_core::Context`",
+    note = "write `async fn name(ctx: &Context, request: Request, resource: &Resource) -> Result<Response>`, with \
+            `use zato_core::{{Context, Result}};`"
+)]
+pub trait IsContext {
+    fn of(ctx: &Context) -> &Self;
+}
+
+impl IsContext for Context {
+    fn of(ctx: &Context) -> &Self {
+        ctx
+    }
+}

@@ -47,3 +47,55 @@ fn the_attribute_writes_what_the_golden_file_shows() -> Result<(), Box<dyn std::
     );
     Ok(())
 }
+
+/// Where the attribute names the crate, the code refers to no other.
+#[test]
+fn the_crate_of_the_attribute_is_the_only_one() {
+    let items = [
+        quote!(
+            struct Charge {
+                #[cfg(any())]
+                pool: Pool,
+                mailer: Mailer,
+            }
+        ),
+        quote!(
+            struct ChargeAsyncCallback;
+        ),
+        quote!(
+            #[deprecated]
+            async fn price(ctx: &Context, order: Order, rates: &Rates) -> Result<Price> {}
+        ),
+        quote!(
+            async fn price_async_failure(ctx: &Context) -> Result<()> {}
+        ),
+        quote!(
+            enum Faulty {}
+        ),
+        quote!(struct Unfinished { pool: Vec<, }),
+        quote!(async fn unfinished(ctx: &Context, order: ) -> Result<()> {}),
+    ];
+    let attributes = [
+        quote!(crate = bus),
+        quote!(crate = "my::bus"),
+        quote!(
+            crate = bus,
+            name = "a.b",
+            backoff = "1s..2m",
+            timeout = "1s",
+            rate = "1/s",
+            callback = Receipt
+        ),
+        quote!(crate = bus, name = "Faulty", on_failure = Receipt),
+    ];
+    for item in &items {
+        for attribute in &attributes {
+            let written = crate::expand::service(attribute.clone(), item).to_string();
+            assert!(
+                !written.replace(&item.to_string(), "").contains(":: zato_core"),
+                "{attribute}: {written}"
+            );
+            assert!(written.contains("bus :: __private as __zato"), "{attribute}: {written}");
+        }
+    }
+}

@@ -14,10 +14,12 @@ pub(crate) enum Key {
     Rate,
     Callback,
     OnFailure,
+    Type,
+    Crate,
 }
 
 impl Key {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Name,
         Self::Formerly,
         Self::MaxAttempts,
@@ -29,6 +31,8 @@ impl Key {
         Self::Rate,
         Self::Callback,
         Self::OnFailure,
+        Self::Type,
+        Self::Crate,
     ];
 
     /// How it is written.
@@ -45,6 +49,8 @@ impl Key {
             Self::Rate => "rate",
             Self::Callback => "callback",
             Self::OnFailure => "on_failure",
+            Self::Type => "type",
+            Self::Crate => "crate",
         }
     }
 
@@ -73,6 +79,12 @@ impl Key {
                 "`on_failure` takes a service's name or its type: `on_failure = \"orders.refused\"`, \
                  `on_failure = Refused`"
             }
+            Self::Type => {
+                "`type` takes a name for the type that the attribute writes for a function: `type = Charge`"
+            }
+            Self::Crate => {
+                "`crate` takes the path to `zato-core`, or to what re-exports all of it: `crate = bus`, `crate = my::bus`"
+            }
         }
     }
 
@@ -88,7 +100,7 @@ impl Key {
         let nearest = Self::called_elsewhere(text).map(Self::text).or_else(nearest);
         let nearest = nearest.map(|key| format!("did you mean `{key}`? ")).unwrap_or_default();
         let all = Self::ALL.map(|key| format!("`{}`", key.text())).join(", ");
-        Err(format!("`{text}` is no key of #[service]: {nearest}the keys are {all}"))
+        Err(format!("`{text}` is not a key of #[service]: {nearest}the keys are {all}"))
     }
 }
 

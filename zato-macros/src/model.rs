@@ -2,27 +2,39 @@
 
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
-use syn::{Attribute, Fields, GenericParam, Generics, Item, ItemStruct, LitStr, Member, Visibility};
+use syn::{Attribute, Fields, GenericParam, Generics, Item, ItemStruct, LitStr, Member, Path, Visibility};
 
 use crate::fault::Faults;
+use crate::item::{self, Annotated};
 use crate::pair::Pair;
 use crate::resource::Resource;
+use crate::settings::{self, Said};
 use crate::signature::{self, Function};
-use crate::{name, parse, settings};
+use crate::{name, parse};
 
 /// What is to be written beside the item.
-pub(crate) enum Meaning {
+pub(crate) struct Meaning {
+    /// The path to `zato-core`, where the attribute names one.
+    pub(crate) root: Option<Path>,
+    pub(crate) item: Meant,
+}
+
+/// The item as it was meant.
+pub(crate) enum Meant {
     /// A service.
     Service(Box<Service>),
-    /// The item is no service, but the user's code takes it for one.
+    /// An item that cannot be a service, although the user's code takes it for one.
     Mistaken(Ident, Visibility, Generics),
-    /// Nothing can be.
+    /// Nothing beside which code could be written.
     Nothing,
 }
 
 /// A service that is to be.
 pub(crate) struct Service {
+    /// The type.
     pub(crate) ident: Ident,
+    /// The item's own identifier as text, from which a name is derived.
+    pub(crate) text: String,
     pub(crate) vis: Visibility,
     pub(crate) name: Name,
     /// The caller that the identifier points to.
@@ -33,8 +45,33 @@ pub(crate) struct Service {
     pub(crate) resources: Vec<Resource>,
     /// For a function: the rest of its signature.
     pub(crate) function: Option<Function>,
-    /// The function's documentation, which its struct gets too.
-    pub(crate) docs: Vec<Attribute>,
+    /// The item's attributes that concern the generated code too.
+    pub(crate) attrs: Shared,
+}
+
+/// The attributes of an item that concern the code that is written for it.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// `#[cfg(..)]`, which holds for all that is written.
+    pub(crate) cfg: Vec<Attribute>,
+    /// `#[doc]` and `#[deprecated]`, which a function's struct gets too.
+    pub(crate) described: Vec<Attribute>,
+    /// Whether the item is deprecated, which is no fault of the code that is written for it.
+    pub(crate) is_deprecated: bool,
+}
+
+impl Shared {
+    fn of(attrs: &[Attribute]) -> Self {
+        let of = |names: &[&str]| {
+            let is_one = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
+            attrs.iter().filter(is_one).cloned().collect::<Vec<_>>()
+        };
+        Self {
+            cfg: of(&["cfg"]),
+            described: of(&["doc", "deprecated"]),
+            is_deprecated: !of(&["deprecated"]).is_empty(),
+        }
+    }
 }
 
 /// Where a service's name comes from.
@@ -51,26 +88,53 @@ pub(crate) enum Name {
 
 /// Reads the attribute and the item, and gathers the faults of both.
 pub(crate) fn read(attribute: TokenStream, item: TokenStream, faults: &mut Faults) -> Meaning {
-    let said = settings::read(parse::attribute(attribute, faults), faults);
-    let Ok(item) = syn::parse2::<Item>(item.clone()) else {
-        faults.add(item, "#[service] goes on a struct or an async function");
-        return Meaning::Nothing;
-    };
-    let (ident, vis, resources, function, docs) = match item {
-        Item::Struct(item) if !has_generics(&item.generics) => {
-            (item.ident, item.vis, fields(item.fields), None, Vec::new())
+    let mut said = settings::read(parse::attribute(attribute, faults), faults);
+    let root = said.root.take();
+    Meaning { root, item: meant(said, item, faults) }
+}
+
+fn meant(said: Said, item: TokenStream, faults: &mut Faults) -> Meant {
+    let (ident, vis, resources, function, attrs) = match item::read(item.clone()) {
+        Annotated::Struct(item) if !has_generics(&item.generics) => {
+            (item.ident, item.vis, fields(item.fields), None, item.attrs)
         }
-        Item::Struct(item) => return generic(item, faults),
-        Item::Fn(item) => {
-            let Some(mut function) = signature::read(&item.sig, faults) else { return Meaning::Nothing };
+        Annotated::Struct(item) => return generic(item, faults),
+        Annotated::Function { attrs, vis, sig } => {
+            let Some(mut function) = signature::read(&sig, faults) else { return Meant::Nothing };
             let resources = std::mem::take(&mut function.resources);
-            let docs = item.attrs.into_iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
-            (item.sig.ident, item.vis, resources, Some(function), docs)
+            (sig.ident, vis, resources, Some(function), attrs)
         }
-        other => return mistaken(other, faults),
+        Annotated::Unfinished { attrs, vis, ident, is_function, error } => {
+            faults.push(error);
+            if !is_function {
+                return Meant::Mistaken(ident, vis, Generics::default());
+            }
+            (ident.clone(), vis, Vec::new(), Some(Function::unfinished(ident)), attrs)
+        }
+        Annotated::Other(other) => return mistaken(other, faults),
+        Annotated::Unknown => {
+            faults.add(item, "#[service] goes on a struct or an async function");
+            return Meant::Nothing;
+        }
     };
-    let pair = Pair::of(&ident, function.is_some());
+    if let Some(again) = attrs.iter().find(|attribute| attribute.path().is_ident("service")) {
+        // The other one writes the code.
+        faults.add(again, "#[service] is given twice: put the keys of both into one");
+        return Meant::Nothing;
+    }
     let text = ident.unraw().to_string();
+    let ident = match said.ty {
+        Some(ty) if function.is_none() => {
+            faults
+                .add(ty, "`type` names the type that is written for a function, and a struct is one already");
+            ident
+        }
+        Some(ty) => ty,
+        None => ident,
+    };
+    // What pairs are types, so the one of a function with a type of its own pairs as a struct does.
+    let is_by_function = function.as_ref().is_some_and(|function| function.ident == ident);
+    let pair = Pair::of(&ident, is_by_function);
     let name = match said.name {
         Some(name) => Name::Explicit(name),
         None if said.has_name => Name::Faulty,
@@ -80,21 +144,22 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream, faults: &mut Fault
                  #[service(name = \"{}\")]",
                 name::nearest(&text)
             );
-            faults.add(&ident, message);
+            faults.add(function.as_ref().map_or(&ident, |function| &function.ident), message);
             Name::Faulty
         }
         None if pair.is_some() => Name::Paired,
         None => Name::Derived,
     };
-    Meaning::Service(Box::new(Service {
+    Meant::Service(Box::new(Service {
         ident,
+        text,
         vis,
         name,
         pair,
         settings: said.settings,
         resources,
         function,
-        docs,
+        attrs: Shared::of(&attrs),
     }))
 }
 
@@ -116,7 +181,7 @@ fn fields(fields: Fields) -> Vec<Resource> {
         .collect()
 }
 
-fn generic(item: ItemStruct, faults: &mut Faults) -> Meaning {
+fn generic(item: ItemStruct, faults: &mut Faults) -> Meant {
     let ident = &item.ident;
     let message = match item.generics.params.first() {
         Some(GenericParam::Lifetime(_)) => format!(
@@ -133,10 +198,10 @@ fn generic(item: ItemStruct, faults: &mut Faults) -> Meaning {
         Some(clause) if item.generics.params.is_empty() => faults.add(clause, message),
         _ => faults.add(&item.generics, message),
     }
-    Meaning::Mistaken(item.ident, item.vis, item.generics)
+    Meant::Mistaken(item.ident, item.vis, item.generics)
 }
 
-fn mistaken(item: Item, faults: &mut Faults) -> Meaning {
+fn mistaken(item: Item, faults: &mut Faults) -> Meant {
     match item {
         Item::Enum(item) => {
             let message = format!(
@@ -145,39 +210,39 @@ fn mistaken(item: Item, faults: &mut Faults) -> Meaning {
                 item.ident
             );
             faults.add(item.enum_token, message);
-            Meaning::Mistaken(item.ident, item.vis, item.generics)
+            Meant::Mistaken(item.ident, item.vis, item.generics)
         }
         Item::Union(item) => {
             faults.add(item.union_token, format!("a union is no service: write `struct {}`", item.ident));
-            Meaning::Mistaken(item.ident, item.vis, item.generics)
+            Meant::Mistaken(item.ident, item.vis, item.generics)
         }
         Item::Trait(item) => {
             let message = "a trait is no service, because a service is registered with its code: put #[service] above \
                            each struct that implements `zato_core::Service`";
             faults.add(item.trait_token, message);
-            Meaning::Nothing
+            Meant::Nothing
         }
         Item::Impl(item) => {
             faults.add(
                 item.impl_token,
                 "#[service] goes above the struct, not above its `impl`: move it there",
             );
-            Meaning::Nothing
+            Meant::Nothing
         }
         Item::Mod(item) => {
             faults.add(item.mod_token, "a module is no service: put #[service] above each service inside it");
-            Meaning::Nothing
+            Meant::Nothing
         }
         Item::Type(item) => {
             faults.add(
                 item.type_token,
                 "an alias is no service: put #[service] above the struct that it stands for",
             );
-            Meaning::Nothing
+            Meant::Nothing
         }
         other => {
             faults.add(other, "#[service] goes on a struct or an async function");
-            Meaning::Nothing
+            Meant::Nothing
         }
     }
 }

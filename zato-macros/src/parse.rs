@@ -29,6 +29,9 @@ pub(crate) struct Entry {
 /// #[service(backoff = "1s..2m", timeout = "1m30s", rate = "100/s")]
 /// #[service(callback = "orders.receipt", on_failure = "orders.refused")]
 /// #[service(callback = Receipt, on_failure = refusals::Refused)]
+/// #[service(type = Charge)]
+/// #[service(crate = bus)]
+/// #[service(crate = "some::path")]
 /// ```
 pub(crate) fn attribute(tokens: TokenStream, faults: &mut Faults) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();

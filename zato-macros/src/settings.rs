@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprPath, Lit, LitStr, UnOp};
+use syn::{Expr, ExprPath, Lit, LitStr, Path, UnOp};
 
 use crate::duration::{self, Bounds, Unclear};
 use crate::fault::Faults;
@@ -21,6 +21,10 @@ pub(crate) struct Said {
     pub(crate) has_name: bool,
     /// The name.
     pub(crate) name: Option<LitStr>,
+    /// The path to `zato-core`.
+    pub(crate) root: Option<Path>,
+    /// The identifier of the type that is written for a function.
+    pub(crate) ty: Option<Ident>,
     /// The calls on `Settings::new()`, one for each key.
     pub(crate) settings: Vec<TokenStream>,
 }
@@ -35,6 +39,14 @@ pub(crate) fn read(entries: Vec<Entry>, faults: &mut Faults) -> Said {
             Key::Name => {
                 said.has_name = true;
                 said.name = service_name(key, &value, Use::Own, faults);
+                continue;
+            }
+            Key::Type => {
+                said.ty = identifier(&value, faults);
+                continue;
+            }
+            Key::Crate => {
+                said.root = path(&value, faults);
                 continue;
             }
             Key::Formerly => Some(formerly(&value, own.as_ref(), faults)),
@@ -91,6 +103,31 @@ fn text(value: &Expr) -> Option<&LitStr> {
         },
         _ => None,
     }
+}
+
+/// The identifier of a type.
+fn identifier(value: &Expr, faults: &mut Faults) -> Option<Ident> {
+    let ident = match value {
+        Expr::Path(ExprPath { attrs, qself: None, path }) if attrs.is_empty() => path.get_ident().cloned(),
+        _ => None,
+    };
+    if ident.is_none() {
+        faults.add(value, Key::Type.takes());
+    }
+    ident
+}
+
+/// The path to a crate or a module, as a path or as a text.
+fn path(value: &Expr, faults: &mut Faults) -> Option<Path> {
+    let path = match value {
+        Expr::Path(ExprPath { attrs, qself: None, path }) if attrs.is_empty() => Some(path.clone()),
+        value => text(value).and_then(|text| text.parse_with(Path::parse_mod_style).ok()),
+    };
+    let path = path.filter(|path| path.segments.iter().all(|segment| segment.arguments.is_none()));
+    if path.is_none() {
+        faults.add(value, Key::Crate.takes());
+    }
+    path
 }
 
 /// A whole number, with its sign.
@@ -220,7 +257,7 @@ fn formerly(value: &Expr, own: Option<&LitStr>, faults: &mut Faults) -> TokenStr
 fn service_ref(key: Key, value: &Expr, faults: &mut Faults) -> Option<TokenStream> {
     if let Expr::Path(ExprPath { qself, path, .. }) = value {
         let service = syn::TypePath { attrs: Vec::new(), qself: qself.clone(), path: path.clone() };
-        return Some(quote_spanned!(value.span()=> <#service as ::zato_core::Registered>::NAME));
+        return Some(quote_spanned!(value.span()=> <#service as __zato::Registered>::NAME));
     }
     service_name(key, value, Use::Reference, faults).map(ToTokens::into_token_stream)
 }

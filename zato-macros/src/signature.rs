@@ -1,6 +1,6 @@
 //! What an annotated function asks for and returns, and the rules of its signature.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
 use syn::{
@@ -13,8 +13,10 @@ use crate::resource::Resource;
 
 /// A function as a service sees it.
 pub(crate) struct Function {
-    /// Where the context's type stands.
-    pub(crate) context: Span,
+    /// The function's own identifier; that of its type may be another.
+    pub(crate) ident: Ident,
+    /// The type behind the context's reference; none where there is no such parameter, which is a fault.
+    pub(crate) context: Option<Type>,
     /// The request's type; none means the unit, and that the function is not given it.
     pub(crate) request: Option<Type>,
     /// What it returns; none where it has no return type, which is a fault.
@@ -48,6 +50,7 @@ pub(crate) fn read(signature: &Signature, faults: &mut Faults) -> Option<Functio
         })
         .collect();
     let (context, rest) = context(signature, &parameters, faults);
+    let context = context.cloned();
     // The request comes by value, so a reference in its place is the first resource, and the request is the unit.
     let (given, resources) = match rest.split_first() {
         Some((first, resources)) if !is_reference(&first.ty) => (Some(first), resources),
@@ -57,10 +60,21 @@ pub(crate) fn read(signature: &Signature, faults: &mut Faults) -> Option<Functio
         .and_then(|parameter| concrete(&parameter.ty, "request", faults).then(|| (*parameter.ty).clone()));
     let resources = resources.iter().enumerate();
     let resources = resources
-        .filter_map(|(index, parameter)| resource(index, given.is_none() && index == 0, parameter, faults))
+        .filter_map(|(index, parameter)| {
+            let field = field(index, parameter, &parameters);
+            resource(field, given.is_none() && index == 0, parameter, faults)
+        })
         .collect();
     let returned = returned(signature, faults);
-    Some(Function { context, request, returned, resources, is_generic })
+    let ident = signature.ident.clone();
+    Some(Function { ident, context, request, returned, resources, is_generic })
+}
+
+impl Function {
+    /// A function of which only the name can be read.
+    pub(crate) fn unfinished(ident: Ident) -> Self {
+        Self { ident, context: None, request: None, returned: None, resources: Vec::new(), is_generic: false }
+    }
 }
 
 fn qualifiers(signature: &Signature, faults: &mut Faults) {
@@ -106,38 +120,27 @@ fn generics(signature: &Signature, faults: &mut Faults) -> bool {
     !signature.generics.params.is_empty()
 }
 
-/// Where the context's type stands, and the parameters after it.
+/// The context's type, and the parameters after it. Which type it is, under whatever name, the compiler finds out.
 fn context<'a>(
     signature: &Signature,
     parameters: &'a [&'a PatType],
     faults: &mut Faults,
-) -> (Span, &'a [&'a PatType]) {
+) -> (Option<&'a Type>, &'a [&'a PatType]) {
     let Some((first, rest)) = parameters.split_first() else {
         let message = format!("a service function takes the context first: `{SHAPE}`");
         faults.push(syn::Error::new(signature.paren_token.span.join(), message));
-        return (Span::call_site(), &[]);
+        return (None, &[]);
     };
-    if let Some(context) = context_span(&first.ty) {
-        return (context, rest);
+    if let Type::Reference(TypeReference { lifetime, mutability: None, elem, .. }) = plain(&first.ty)
+        && lifetime.as_ref().is_none_or(|lifetime| lifetime.ident == "_")
+    {
+        return (Some(elem), rest);
     }
     let message = format!("the first parameter of a service function is `ctx: &Context`: `{SHAPE}`");
     faults.add(&first.ty, message);
     // Something like `ctx: Context` is the context misspelt; anything else is the request, with no context before it.
     let meant = first.ty.to_token_stream().to_string().contains("Context");
-    (first.ty.span(), if meant { rest } else { parameters })
-}
-
-fn context_span(ty: &Type) -> Option<Span> {
-    let Type::Reference(TypeReference { lifetime: None, mutability: None, elem, .. }) = plain(ty) else {
-        return None;
-    };
-    let Type::Path(path) = plain(elem) else { return None };
-    path.path
-        .segments
-        .last()
-        .map(|segment| &segment.ident)
-        .filter(|ident| *ident == "Context")
-        .map(Spanned::span)
+    (None, if meant { rest } else { parameters })
 }
 
 /// Where the response's type stands in that of the result; a name such as `Fallible` stands for both.
@@ -164,9 +167,24 @@ fn owned(borrowed: &Type) -> String {
     }
 }
 
+/// The field for a resource: the parameter's name, or one that no parameter has where it is a pattern.
+fn field(index: usize, parameter: &PatType, parameters: &[&PatType]) -> Ident {
+    let named = |parameter: &PatType| match &*parameter.pat {
+        Pat::Ident(pattern) => Some(pattern.ident.clone()),
+        _ => None,
+    };
+    named(parameter).unwrap_or_else(|| {
+        let mut field = format_ident!("resource_{}", index + 1);
+        while parameters.iter().filter_map(|parameter| named(parameter)).any(|other| other == field) {
+            field = format_ident!("{field}_");
+        }
+        field
+    })
+}
+
 /// Reads a parameter that is a resource, or the request if it stands where that would and was meant to be it.
 fn resource(
-    index: usize,
+    field: Ident,
     may_be_request: bool,
     parameter: &PatType,
     faults: &mut Faults,
@@ -194,10 +212,6 @@ fn resource(
             ((**elem).clone(), true)
         }
         _ => ((*parameter.ty).clone(), false),
-    };
-    let field = match &*parameter.pat {
-        Pat::Ident(pattern) => pattern.ident.clone(),
-        _ => format_ident!("resource_{}", index + 1),
     };
     let cfg = parameter.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
     concrete(&ty, "resource", faults).then_some(Resource {

@@ -179,7 +179,9 @@ fn backoff(backoff: Backoff, failed: u32, chance: u64) -> Duration {
         Backoff::Fixed(wait) => wait,
         Backoff::Exponential { from, to } => {
             let limit = from.checked_mul(1 << failed.min(31)).unwrap_or(to).min(to).max(from);
-            let spread = u64::try_from((limit - from).as_nanos()).unwrap_or(u64::MAX - 1).min(u64::MAX - 1);
+            let spread = u64::try_from(limit.saturating_sub(from).as_nanos())
+                .unwrap_or(u64::MAX - 1)
+                .min(u64::MAX - 1);
             from + Duration::from_nanos(chance % (spread + 1))
         }
     }
