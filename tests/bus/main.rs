@@ -4,6 +4,7 @@
 
 mod builder;
 mod journal;
+mod labels;
 mod model;
 mod patterns;
 mod patterns_of_many;
@@ -20,6 +21,7 @@ mod hostile;
 mod cancel;
 mod identity;
 mod retries;
+mod equal_calls;
 mod time;
 mod durations;
 mod beyond;
@@ -27,7 +29,6 @@ mod blocking;
 mod own_threads;
 mod locked;
 mod blocked;
-mod announced;
 mod waits;
 mod keys;
 mod rate;

@@ -159,7 +159,9 @@ impl<'a, R> InvokeAsync<'a, R> {
     /// The same key to the same service within its retention (a day unless told) returns the CID of the first
     /// call, also if that has failed, and runs nothing.
     ///
-    /// A key has at most 1,024 bytes. Another payload or other callbacks under the same key are a conflict: [`CallError::KeyConflict`].
+    /// A key has at most 1,024 bytes. Another payload or other callbacks under the same key are a conflict:
+    /// [`CallError::KeyConflict`]. JSON is compared as a document: members in any order, numbers as they are written. A
+    /// `HashMap` is the same document each time; a `HashSet` is a list in another order each time: use a `BTreeSet`.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         let key = options::key("idempotency key", key.into());
         self.made.call.set(key, |options, key| options.idempotency_key = Some(key));

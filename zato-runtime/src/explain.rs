@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use zato_core::{Channel, Cid, Kind, Payload, ServiceName};
+use zato_core::{Channel, Cid, Kind, Outcome, Payload, ServiceName};
 
 use crate::engine::StoreFault;
 use crate::error::Error;
@@ -173,6 +173,13 @@ impl Page<'_> {
         }
         if let Some(key) = options.and_then(|options| options.concurrency_key.as_deref()) {
             self.entry("key", &format!("`{}`, one at a time", quoted(key)));
+        }
+        if let Some(code) = found.outcome().and_then(Outcome::code) {
+            self.entry("code", &quoted(code));
+        }
+        if !invocation.labels.is_empty() {
+            let labels = invocation.labels.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+            self.entry("labels", &labels.collect::<Vec<_>>().join(", "));
         }
         self.callbacks(found);
         if let Some(advice) = advice(found, self.teller.door()) {

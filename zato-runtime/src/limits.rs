@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
 
 use crate::engine::Capability;
-use crate::record::{Delivery, Task};
+use crate::record::{Algorithm, Delivery, Task};
 use crate::registry::Registry;
 use crate::retry::Policy;
 use crate::shared::Shared;
@@ -16,14 +16,15 @@ fn settings<'a>(registry: &'a Registry, invocation: &Invocation) -> Option<&'a S
     registry.of(&invocation.service).map(|entry| entry.registration.settings())
 }
 
-/// How many attempts of an invocation may end by themselves.
+/// How many attempts of an invocation may end by themselves; none where only a process that hosts its service knows.
 pub(crate) fn max_attempts(registry: &Registry, invocation: &Invocation) -> Option<u32> {
     let is_awaited = invocation.channel == Channel::Invoke;
     let asked = invocation.options.as_deref().and_then(|options| options.max_attempts);
-    asked
+    asked.or_else(|| {
+        let settings = settings(registry, invocation)?;
         // Whoever waits for the response may ask again, and says so if the bus is to.
-        .or_else(|| settings(registry, invocation).filter(|_| !is_awaited)?.max_attempts)
-        .or(Some(1))
+        Some(settings.max_attempts.filter(|_| !is_awaited).unwrap_or(1))
+    })
 }
 
 impl Shared {
@@ -39,6 +40,15 @@ impl Shared {
                 .unwrap_or(self.config.backoff),
             max_payload: self.config.max_payload,
             deadline: invocation.deadline.map(Into::into),
+        }
+    }
+
+    /// How the digests are made that the engine keeps or compares.
+    pub(crate) fn digests(&self) -> Algorithm {
+        if self.engine.capabilities().contains(&Capability::Durable) {
+            Algorithm::Named
+        } else {
+            Algorithm::InProcess
         }
     }
 

@@ -48,7 +48,13 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::Store`] if what the engine keeps cannot be read.
-    pub async fn list(&self, filter: Filter) -> Result<Vec<Found>, Error> {
+    pub async fn list(&self, mut filter: Filter) -> Result<Vec<Found>, Error> {
+        // A name that a service had before is its own.
+        if let Some(name) = &mut filter.service
+            && let Some(entry) = self.shared().registry.get(name)
+        {
+            entry.name.as_str().clone_into(name);
+        }
         Ok(self.shared().engine.list(&filter).await?)
     }
 

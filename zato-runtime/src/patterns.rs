@@ -1,6 +1,5 @@
 //! Calls that belong together: `parallel`, `fan_out` and `chain`, as groups of ordinary invocations.
 
-use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 
 use zato_core::bus::{Chosen, GroupCall};
@@ -11,7 +10,7 @@ use zato_core::{
 use crate::cid;
 use crate::engine::{Express, PlainMember};
 use crate::intake::{Beside, Entering, check, hand_over, resolve, why};
-use crate::record::hash_call;
+use crate::record::{Algorithm, described};
 use crate::shared::Shared;
 
 /// How many members of a group are handed to the engine at once.
@@ -90,7 +89,8 @@ pub(crate) async fn accept_group(
         describe_chain(&mut group, &members);
     } else {
         let is_compared = from.is_some();
-        describe_members(&mut group, plain.len() + members.len(), is_compared.then_some(&members));
+        let compared = is_compared.then(|| (shared.digests(), &members[..]));
+        describe_members(&mut group, plain.len() + members.len(), compared);
     }
     let group = Arc::new(group);
     if let Some(express) = express {
@@ -173,16 +173,11 @@ fn describe_chain(chain: &mut Invocation, members: &[Arc<Invocation>]) {
 }
 
 /// Equal groups have equal members; nobody asks whether two are that were not called by a handler.
-fn describe_members(group: &mut Invocation, count: usize, compared: Option<&Vec<Arc<Invocation>>>) {
-    let Some(members) = compared else {
-        group.payload = Payload::text(format!("{count} members"));
-        return;
+fn describe_members(group: &mut Invocation, count: usize, compared: Option<(Algorithm, &[Arc<Invocation>])>) {
+    group.payload = match compared {
+        None => Payload::text(format!("{count} members")),
+        Some((digests, members)) => described(count, digests.members(members.iter().map(|member| &**member))),
     };
-    let mut hasher = DefaultHasher::new();
-    for member in members {
-        hash_call(member, &mut hasher);
-    }
-    group.payload = Payload::text(format!("{count} members, {:016x}", hasher.finish()));
 }
 
 /// Members that are staged, until their group is taken. A caller may stop waiting before.

@@ -1,14 +1,20 @@
 //! What an engine keeps, what it hands out, and what it is told.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+mod digest;
+mod document;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use zato_core::{Channel, Cid, Context, Invocation, Moment, Options, Outcome, Payload, Rate, ServiceName};
+use zato_core::{Channel, Cid, Context, Invocation, Moment, Outcome, Payload, Rate, ServiceName};
 
 pub use crate::summary::{Member, Summary, Told};
+#[cfg(feature = "sqlite")]
+pub(crate) use digest::is_described;
+pub(crate) use digest::{Algorithm, described};
+pub use digest::{VERSION as DIGEST_VERSION, digest};
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
 pub type Batch<T> = SmallVec<[T; 1]>;
@@ -297,39 +303,4 @@ pub struct Hosted {
     pub max_losses: u32,
     /// Names that it had before: what waits under them is its own.
     pub formerly: &'static [&'static str],
-}
-
-/// What makes two calls of one handler equal: caller, target, payload, callbacks and options.
-pub fn digest(invocation: &Invocation) -> u128 {
-    wide_hash(|hasher| hash_call(invocation, hasher))
-}
-
-/// The same, as a part of what makes more than one call equal.
-pub(crate) fn hash_call(invocation: &Invocation, hasher: &mut DefaultHasher) {
-    // Times of day differ from attempt to attempt where the call said how long.
-    let options = invocation.options.as_deref().map(Options::without_times);
-    (&invocation.caller, &invocation.service, invocation.channel, &options).hash(hasher);
-    hash_content(invocation, hasher);
-}
-
-/// The idempotency key of a call, and what must be the same under the same key.
-pub(crate) fn key(invocation: &Invocation) -> Option<Key> {
-    let name = invocation.options.as_ref()?.idempotency_key.clone()?;
-    Some(Key { name, digest: wide_hash(|hasher| hash_content(invocation, hasher)) })
-}
-
-fn hash_content(invocation: &Invocation, hasher: &mut DefaultHasher) {
-    (invocation.payload.kind(), invocation.payload.as_bytes()).hash(hasher);
-    (&invocation.callbacks[..], &invocation.on_failure[..]).hash(hasher);
-}
-
-/// So wide that two that are not equal do not meet by chance.
-fn wide_hash(content: impl Fn(&mut DefaultHasher)) -> u128 {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        content(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
 }

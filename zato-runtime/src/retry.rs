@@ -383,7 +383,7 @@ mod tests {
         let growing = Backoff::Exponential { from: SECOND, to: 10 * SECOND };
         for (failed, limit) in [(1, 2), (2, 4), (3, 8), (4, 10), (5, 10), (60, 10)] {
             let limit = limit * SECOND;
-            let spread = u64::try_from((limit - SECOND).as_nanos()).expect("it fits");
+            let spread = u64::try_from(limit.saturating_sub(SECOND).as_nanos()).expect("it fits");
             assert_eq!(backoff(growing, failed, 0), SECOND);
             assert_eq!(backoff(growing, failed, spread), limit);
             assert_eq!(backoff(growing, failed, spread + 1), SECOND);

@@ -201,8 +201,9 @@ impl<'a> Teller<'a> {
     /// One attempt that is over; `number` counts those that count.
     fn tried(&self, tried: &Tried, number: u32) -> String {
         let name = if tried.counts { format!("attempt {number}") } else { "interrupted attempt".to_owned() };
+        let code = tried.code.as_deref().map(|code| format!(" [{}]", quoted(code))).unwrap_or_default();
         format!(
-            "  {name} at {} took {}: {}",
+            "  {name} at {} took {}: {}{code}",
             self.time_of_day(tried.started_at),
             between(tried.started_at, tried.ended_at),
             quoted(&tried.error)

@@ -98,7 +98,10 @@ fn ended_value(ended: &Ended) -> Value {
     value.insert("outcome".into(), json!(ended.outcome.name()));
     match &ended.outcome {
         Outcome::Completed(payload) => value.insert("response".into(), payload_value(payload)),
-        outcome => value.insert("error".into(), json!(outcome.error())),
+        outcome => {
+            value.insert("error".into(), json!(outcome.error()));
+            value.insert("code".into(), json!(outcome.code()))
+        }
     };
     value.insert("attempts".into(), json!(ended.attempts));
     value.insert("in_reply_to".into(), json!(invocation.in_reply_to()));

@@ -176,6 +176,7 @@ pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
     put("stands", json!(teller.stands(found)));
     put("outcome", json!(found.outcome().map(zato_core::Outcome::name)));
     put("error", json!(found.outcome().and_then(zato_core::Outcome::error)));
+    put("code", json!(found.outcome().and_then(zato_core::Outcome::code)));
     put("attempts", json!(found.attempts));
     let (mut next_at, mut held_by, mut again) = (None, None::<Cid>, None::<Cid>);
     match &found.status {
@@ -199,5 +200,6 @@ pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
     put("in_reply_to", json!(invocation.in_reply_to()));
     put("parent", json!(invocation.parent));
     put("root", json!(invocation.root));
+    put("labels", json!(invocation.labels));
     value
 }

@@ -40,6 +40,8 @@ impl Entry {
 /// Every service of a runtime.
 pub(crate) struct Registry {
     by_name: HashMap<&'static str, Arc<Entry>, foldhash::fast::RandomState>,
+    /// The same by the names that services had before.
+    by_former_name: HashMap<&'static str, Arc<Entry>, foldhash::fast::RandomState>,
     /// The same by where the name stands, which is told without reading it.
     by_place: HashMap<(usize, usize), Arc<Entry>, foldhash::fast::RandomState>,
     by_number: Vec<Arc<Entry>>,
@@ -86,6 +88,7 @@ impl Registry {
         }
         let mut by_name =
             HashMap::with_capacity_and_hasher(known.len(), foldhash::fast::RandomState::default());
+        let mut by_former_name = HashMap::default();
         let (mut by_place, mut by_number) = (HashMap::default(), Vec::with_capacity(known.len()));
         let mut handlers = Vec::with_capacity(known.len());
         for (index, registration) in all().enumerate() {
@@ -114,14 +117,23 @@ impl Registry {
             let entry = Arc::new(entry);
             by_number.push(entry.clone());
             by_place.insert(entry.name.place(), entry.clone());
+            let former = registration.settings().formerly;
+            by_former_name.extend(former.iter().map(|former| (*former, entry.clone())));
             by_name.insert(name, entry);
         }
-        Ok(Self { by_name, by_place, by_number, handlers: handlers.into(), is_chosen: !must_have_users })
+        Ok(Self {
+            by_name,
+            by_former_name,
+            by_place,
+            by_number,
+            handlers: handlers.into(),
+            is_chosen: !must_have_users,
+        })
     }
 
-    /// The service of that name.
+    /// The service that has this name, or had it before.
     pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name).map(|entry| &**entry)
+        self.by_name.get(name).or_else(|| self.by_former_name.get(name)).map(|entry| &**entry)
     }
 
     /// The same for a name that has been looked up before, as all do that are on their way.
@@ -189,7 +201,10 @@ fn unique<'a>(all: impl Iterator<Item = &'a Registration>, faults: &mut Vec<Faul
 
 fn check_former_names(known: &Known<'_>, faults: &mut Vec<Fault>) {
     let mut former: HashMap<&str, &'static str> = HashMap::new();
-    for registration in known.values() {
+    let mut all: Vec<_> = known.values().collect();
+    // The same one is blamed at every start.
+    all.sort_unstable_by_key(|registration| registration.name());
+    for registration in all {
         for &name in registration.settings().formerly {
             let owner = known.get(name).map(|owner| owner.name());
             if let Some(owner) = owner.or_else(|| former.insert(name, registration.name())) {

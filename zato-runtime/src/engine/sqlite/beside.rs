@@ -206,7 +206,7 @@ fn ahead(connection: &Connection, invocation: &Invocation) -> rusqlite::Result<O
         return Ok(None);
     };
     let sql = "SELECT cid FROM invocation WHERE state < 3 AND lane = ?1 AND in_lane IS NULL AND cid <> ?2
-        AND service = (SELECT id FROM service WHERE name = ?3) ORDER BY accept LIMIT 1";
+        AND service = (SELECT coalesce(now_called, id) FROM service WHERE name = ?3) ORDER BY accept LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![key, codec::cid(invocation.cid), invocation.service.as_str()])?;
     rows.next()?.map(|row| Ok(row.get::<_, ReadCid>(0)?.0)).transpose()

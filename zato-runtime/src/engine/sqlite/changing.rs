@@ -10,7 +10,7 @@ use super::codec::{self, CancelNote, State};
 use super::json;
 use super::names::Numbers;
 use super::sweep::Kept;
-use crate::record::{Key, Progress};
+use crate::record::{DIGEST_VERSION, Key, Progress};
 
 /// The accept numbers of what was accepted as started and has not ended: by its number a row is found in half the time.
 pub(super) type Begun = HashMap<Cid, u64, foldhash::fast::RandomState>;
@@ -106,22 +106,6 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// What has not ended and waits under a name that a service had before is its own from now on.
-    pub(crate) fn rename(&mut self, old: &str, service: &ServiceName) -> rusqlite::Result<()> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM service WHERE name = ?1)";
-        if self.connection.query_row(sql, [old], |row| row.get(0))? {
-            let number = self.number(service)?;
-            let sql = "UPDATE invocation SET service = ?2
-                WHERE state < 3 AND service = (SELECT id FROM service WHERE name = ?1)";
-            self.change(sql, params![old, number])?;
-            let sql = "UPDATE service SET paused = 1
-                WHERE id = ?2 AND (SELECT paused FROM service WHERE name = ?1) = 1";
-            self.change(sql, params![old, number])?;
-            self.change("UPDATE service SET paused = 0 WHERE name = ?1", params![old])?;
-        }
-        Ok(())
-    }
-
     /// The call `cid` is the first under this key, from this time on.
     pub(crate) fn note_key(
         &mut self,
@@ -131,10 +115,10 @@ impl Changing<'_> {
         at: SystemTime,
     ) -> rusqlite::Result<()> {
         let number = self.number(service)?;
-        let sql = "INSERT OR REPLACE INTO idempotency (service, name, cid, digest, at)
-            VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT OR REPLACE INTO idempotency (service, name, cid, digest, at, version)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (cid, digest) = (codec::cid(cid), codec::digest(key.digest));
-        self.change(sql, params![number, &*key.name, cid, digest, codec::time(at)])?;
+        self.change(sql, params![number, &*key.name, cid, digest, codec::time(at), DIGEST_VERSION])?;
         self.kept.noted_key(at);
         Ok(())
     }

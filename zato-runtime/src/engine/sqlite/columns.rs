@@ -185,7 +185,9 @@ fn invocation(columns: &mut Columns<'_, '_>, cid: Cid, names: &NamesOf<'_>) -> r
     };
     invocation.callbacks = columns.next::<Option<ReadNames>>()?.unwrap_or_default().0;
     invocation.on_failure = columns.next::<Option<ReadNames>>()?.unwrap_or_default().0;
-    let options: Option<Options> = columns.next::<Option<ReadOptions>>()?.map(|read| read.0);
+    names.of_today(invocation.callbacks.iter_mut().chain(&mut invocation.on_failure))?;
+    let mut options: Option<Options> = columns.next::<Option<ReadOptions>>()?.map(|read| read.0);
+    names.of_today(options.iter_mut().flat_map(|options| &mut options.steps))?;
     invocation.options = options.map(Box::new);
     invocation.labels = columns.next::<Option<ReadHeaders>>()?.unwrap_or_default().labels;
     let kind = columns.next()?;

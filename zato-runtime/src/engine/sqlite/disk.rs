@@ -12,13 +12,14 @@ use super::batch::{After, Together};
 use super::change::Change;
 use super::columns::{Stands, Stored};
 use super::insert::{As, Limits};
+use super::line;
+use super::lookups::{self, First};
 use super::reader::Reader;
 use super::restart::left;
-use super::{line, lookups};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
-use crate::record::{AttemptId, Ended, Key, Progress, digest};
+use crate::record::{Algorithm, AttemptId, DIGEST_VERSION, Ended, Key, Progress};
 
 /// The store of a state that is kept on disk.
 ///
@@ -154,6 +155,20 @@ impl Disk {
         self.ended.iter().filter(|(at, cid)| is_end(*at, cid)).map(|(_, cid)| *cid).collect()
     }
 
+    /// Whether the first call under a key is the one with this digest. Where the digests differ, that of the first call is
+    /// made anew of what is held of it: a callback may have been renamed since, or the digest be of the version before.
+    fn is_same_call(&self, first: &First, digest: u128) -> Result<bool, StoreFault> {
+        if first.version == DIGEST_VERSION && first.digest == digest {
+            return Ok(true);
+        }
+        let held = self.read(|reader| lookups::find(reader, first.cid))?;
+        Ok(match held {
+            Some(row) => Algorithm::Named.content(row.invocation()) == digest,
+            // A digest that cannot be compared: who gives a key again means the same call.
+            None => first.version != DIGEST_VERSION,
+        })
+    }
+
     fn push(&mut self, change: Change) {
         self.count += 1;
         self.changes.push(change);
@@ -251,10 +266,7 @@ impl Store for Disk {
     }
 
     fn calls(&self, cid: Cid) -> Result<Option<Vec<(u128, Cid)>>, StoreFault> {
-        let called = self.read(|reader| lookups::called(reader, cid))?;
-        // What runs one of them again was not called.
-        let called = called.iter().filter(|child| child.again_of().is_none());
-        Ok(Some(called.map(|child| (digest(child), child.cid)).collect()))
+        self.read(|reader| lookups::called(reader, cid)).map(Some)
     }
 
     fn run_again(&mut self, first: Cid, again: Cid) {
@@ -274,7 +286,9 @@ impl Store for Disk {
     }
 
     fn key(&mut self, service: &ServiceName, key: &Key) -> Result<Option<Cid>, Refused> {
-        let recent = self.keys.get(&(*service, key.name.clone())).map(|(_, cid, digest)| (*cid, *digest));
+        let recent = self.keys.get(&(*service, key.name.clone()));
+        let recent =
+            recent.map(|(_, cid, digest)| First { cid: *cid, digest: *digest, version: DIGEST_VERSION });
         let after = self.clock.now().checked_sub(self.keep_keys).unwrap_or(SystemTime::UNIX_EPOCH);
         let first = match recent {
             Some(first) => Some(first),
@@ -282,8 +296,8 @@ impl Store for Disk {
         };
         match first {
             None => Ok(None),
-            Some((first, digest)) if digest == key.digest => Ok(Some(first)),
-            Some((first, _)) => Err(Refused::KeyConflict { first }),
+            Some(first) if self.is_same_call(&first, key.digest)? => Ok(Some(first.cid)),
+            Some(first) => Err(Refused::KeyConflict { first: first.cid }),
         }
     }
 

@@ -1,19 +1,17 @@
 //! The file as the one that writes has it: open, or closed because it failed.
 
-use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::Connection;
-use zato_core::ServiceName;
 
+use super::announce::is_announced;
 use super::batch::Together;
 use super::error::StoreError;
 use super::files;
 use super::lock::Lock;
-use super::lookups;
 use super::retention::Retention;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
@@ -145,61 +143,25 @@ impl File {
         Err(error)
     }
 
-    /// Moves what waits under former names of services to their names, and records the names of all services. Returns the
-    /// names that processes have ever announced, except former names. It is the last step of a start, which waits longer
-    /// for locks than what comes after it.
-    pub(super) fn announce(&mut self, services: &[Hosted]) -> Result<HashSet<ServiceName>, StoreError> {
-        self.rename(services)?;
-        let announced = self.record_names(services)?;
+    /// Records what this process says of the services that it hosts, where the file does not say so. It is the last step of
+    /// a start, which waits longer for locks than what comes after it.
+    pub(super) fn announce(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
+        self.record(services)?;
         let Some(rows) = &self.rows else { return Err(self.closed()) };
-        schema::has_started(&rows.connection).map_err(|error| StoreError::of(&self.path, error))?;
-        Ok(announced)
+        schema::has_started(&rows.connection).map_err(|error| StoreError::of(&self.path, error))
     }
 
-    fn record_names(&mut self, services: &[Hosted]) -> Result<HashSet<ServiceName>, StoreError> {
+    fn record(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
-        let recorded = (|| {
-            let names = lookups::services(&rows.connection)?.into_iter().map(|(name, _)| name);
-            let mut announced: HashSet<_> = names.collect();
-            let new: Vec<_> = services
-                .iter()
-                .map(|service| service.name)
-                .filter(|name| !announced.contains(name))
-                .collect();
-            if !new.is_empty() {
-                rows.begin()?;
-                for name in &new {
-                    rows.changing().number(name)?;
-                }
-                rows.commit()?;
-                announced.extend(new);
+        let announced = (|| {
+            if is_announced(&rows.connection, services)? {
+                return Ok(());
             }
-            for old in services.iter().flat_map(|service| service.formerly) {
-                announced.remove(&ServiceName::linked(old));
-            }
-            Ok(announced)
-        })();
-        recorded.map_err(|error| {
-            let _ = rows.rollback();
-            StoreError::of(&self.path, error)
-        })
-    }
-
-    fn rename(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
-        let Some(rows) = &mut self.rows else { return Err(self.closed()) };
-        if services.iter().all(|service| service.formerly.is_empty()) {
-            return Ok(());
-        }
-        let renamed = (|| {
             rows.begin()?;
-            for service in services {
-                for old in service.formerly {
-                    rows.changing().rename(old, &service.name)?;
-                }
-            }
+            rows.changing().announce(services)?;
             rows.commit()
         })();
-        renamed.map_err(|error| {
+        announced.map_err(|error| {
             // It is not open for long: nothing was announced.
             let _ = rows.rollback();
             StoreError::of(&self.path, error)

@@ -278,7 +278,8 @@ mod tests {
         let reader = schema::open_reader(&path).expect("it opens");
         is_whole(&reader);
         let key = lookups::key(&reader, &zato_core::ServiceName::linked("orders.price"), "k", at(0));
-        assert_eq!(key.expect("it can be read"), Some((nth(1), 7)));
+        let expected = lookups::First { cid: nth(1), digest: 7, version: 1 };
+        assert_eq!(key.expect("it can be read"), Some(expected));
         assert!(lookups::find(&reader, nth(2)).expect("it can be read").is_some());
         assert_eq!(lookups::services(&reader).expect("they can be read").len(), 2);
         drop(reader);

@@ -9,7 +9,7 @@ use zato_core::ServiceName;
 
 use super::codec::{self, ReadCid, ReadTime};
 use super::columns::{LiveRow, columns};
-use super::lookups::{live_rows, service, services};
+use super::lookups::{Known, live_rows, service, services};
 use crate::engine::state::Member;
 
 /// What waits for a service and was accepted after the number `after`: what may start by `now`, in the order in which it
@@ -102,7 +102,7 @@ pub(super) fn headless(
     let next = "SELECT lane FROM invocation INDEXED BY invocation_lane
         WHERE service = ?1 AND lane > ?2 AND lane IS NOT NULL AND state < 3 ORDER BY lane LIMIT 1";
     let mut headless = Vec::new();
-    for (name, _) in services(connection)? {
+    for Known { name, .. } in services(connection)? {
         let number = service(connection, name.as_str())?;
         let mut lane = String::new();
         // The key of a lane is not empty.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use zato_core::{Cid, Invocation, ServiceName};
+use zato_core::{Channel, Cid, ServiceName};
 
 use super::codec::{self, ReadCid, ReadDigest, State};
 use super::columns::{EndedRow, LiveRow, Stored, columns, stored};
 use super::names::NamesOf;
 use crate::found::{Filter, Stage};
+use crate::record::{Algorithm, described, digest, is_described};
 
 /// An invocation as it stands; `None` if it is not held.
 ///
@@ -83,9 +84,11 @@ pub(super) fn count(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// What the attempts of an invocation have called, in order: not what carries its outcome, nor what it called
-/// synchronously, nor the members of groups, which are one call.
-pub(crate) fn called(connection: &Connection, parent: Cid) -> rusqlite::Result<Vec<Arc<Invocation>>> {
+/// What the attempts of an invocation have called, in order, each with what makes it equal to another call: not what
+/// carries its outcome, nor what it called synchronously, nor what runs one of them again, nor the members of groups,
+/// which are one call. Nothing was kept of what made them equal, but for the members of groups: a service may have been
+/// renamed since.
+pub(crate) fn called(connection: &Connection, parent: Cid) -> rusqlite::Result<Vec<(u128, Cid)>> {
     let names = NamesOf::new(connection);
     let sql = concat!(
         "SELECT ",
@@ -94,7 +97,29 @@ pub(crate) fn called(connection: &Connection, parent: Cid) -> rusqlite::Result<V
          ORDER BY accept"
     );
     let invocation = |row: &Row<'_>| Ok(stored(row, &names)?.invocation().clone());
-    connection.prepare_cached(sql)?.query_map([codec::cid(parent)], invocation)?.collect()
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut called = Vec::new();
+    for invocation in statement.query_map([codec::cid(parent)], invocation)? {
+        let mut invocation = invocation?;
+        let is_group = matches!(invocation.channel, Channel::Parallel | Channel::FanOut);
+        if is_group && (names.is_any_renamed()? || !is_described(&invocation)) {
+            let members = members(connection, invocation.cid, &names)?;
+            Arc::make_mut(&mut invocation).payload =
+                described(members.len(), Algorithm::Named.joined(members.into_iter()));
+        }
+        if invocation.again_of().is_none() {
+            called.push((digest(&invocation), invocation.cid));
+        }
+    }
+    Ok(called)
+}
+
+/// What makes each member of a group equal to another call, in their order.
+fn members(connection: &Connection, group: Cid, names: &NamesOf<'_>) -> rusqlite::Result<Vec<u128>> {
+    let sql =
+        concat!("SELECT ", columns!(), " FROM invocation WHERE slot_group = ?1 ORDER BY slot_index, accept");
+    let member = |row: &Row<'_>| Ok(digest(stored(row, names)?.invocation()));
+    connection.prepare_cached(sql)?.query_map([codec::cid(group)], member)?.collect()
 }
 
 /// The last accept number of what is held; 0 if nothing is.
@@ -102,37 +127,59 @@ pub(crate) fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("SELECT coalesce(max(accept), 0) FROM invocation", [], |row| row.get(0))
 }
 
-/// The first call under a key of this name that was noted after `after`, and the digest that it was noted with.
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct First {
+    /// The first call under the key.
+    pub(crate) cid: Cid,
+    /// What must be the same under the same key.
+    pub(crate) digest: u128,
+    /// The version of the digest.
+    pub(crate) version: u32,
+}
+
+/// The first call under a key of this name that was noted after `after`, or has not ended.
 pub(crate) fn key(
     connection: &Connection,
     service: &ServiceName,
     name: &str,
     after: SystemTime,
-) -> rusqlite::Result<Option<(Cid, u128)>> {
-    let sql = "SELECT cid, digest FROM idempotency
-        WHERE service = (SELECT id FROM service WHERE name = ?1) AND name = ?2 AND at > ?3";
+) -> rusqlite::Result<Option<First>> {
+    let sql = "SELECT cid, digest, version FROM idempotency AS key
+        WHERE service = (SELECT coalesce(now_called, id) FROM service WHERE name = ?1) AND name = ?2
+            AND (at > ?3 OR EXISTS (SELECT 1 FROM invocation AS first WHERE first.cid = key.cid AND state < 3))";
     connection
         .prepare_cached(sql)?
         .query_row(params![service.as_str(), name, codec::time(after)], |row| {
-            Ok((row.get::<_, ReadCid>(0)?.0, row.get::<_, ReadDigest>(1)?.0))
+            let (cid, digest) = (row.get::<_, ReadCid>(0)?.0, row.get::<_, ReadDigest>(1)?.0);
+            Ok(First { cid, digest, version: row.get(2)? })
         })
         .optional()
 }
 
-/// The services that were ever named, and whether each is paused.
-pub(crate) fn services(connection: &Connection) -> rusqlite::Result<Vec<(ServiceName, bool)>> {
-    let service =
-        |row: &Row<'_>| Ok((ServiceName::interned(row.get_ref(0)?.as_str()?), row.get::<_, bool>(1)?));
-    connection
-        .prepare_cached("SELECT name, paused FROM service ORDER BY id")?
-        .query_map([], service)?
-        .collect()
+/// A service as the file knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) name: ServiceName,
+    pub(crate) is_paused: bool,
+    /// The priority and the limit of losses of its invocations, as a process said that hosts it; none where none has.
+    pub(crate) said: Option<(i8, u32)>,
+}
+
+/// The services that were ever named, each by its name of today.
+pub(crate) fn services(connection: &Connection) -> rusqlite::Result<Vec<Known>> {
+    let service = |row: &Row<'_>| {
+        let said = row.get::<_, Option<i8>>(2)?.zip(row.get(3)?);
+        Ok(Known { name: ServiceName::interned(row.get_ref(0)?.as_str()?), is_paused: row.get(1)?, said })
+    };
+    let sql = "SELECT name, paused, priority, max_losses FROM service WHERE now_called IS NULL ORDER BY id";
+    connection.prepare_cached(sql)?.query_map([], service)?.collect()
 }
 
 /// The services that are paused.
 pub(crate) fn paused(connection: &Connection) -> rusqlite::Result<Vec<ServiceName>> {
     let services = services(connection)?;
-    Ok(services.into_iter().filter(|(_, is_paused)| *is_paused).map(|(name, _)| name).collect())
+    Ok(services.into_iter().filter(|service| service.is_paused).map(|service| service.name).collect())
 }
 
 /// What passes the filter, the newest first by accept number. Of a stage that few stand in, or of none, a page costs
@@ -154,7 +201,7 @@ pub(crate) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
 
 /// The number of a service; one that no service has, if nothing was ever of it.
 pub(super) fn service(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    let sql = "SELECT id FROM service WHERE name = ?1";
+    let sql = "SELECT coalesce(now_called, id) FROM service WHERE name = ?1";
     let number = connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
     Ok(number.unwrap_or(-1))
 }
@@ -174,7 +221,8 @@ fn page(stage: Option<Stage>) -> &'static str {
             concat!(
                 "SELECT ",
                 columns!(),
-                " FROM invocation WHERE accept < ?1 AND (?2 IS NULL OR service = ?2) AND ",
+                " FROM invocation WHERE accept < ?1 AND (?2 IS NULL OR service = ?2
+                    OR service IN (SELECT id FROM service WHERE now_called = ?2)) AND ",
                 $which,
                 " ORDER BY accept DESC LIMIT ?3"
             )

@@ -82,6 +82,7 @@ mod columns;
 mod pass;
 mod sweep;
 mod changing;
+mod announce;
 mod endings;
 mod insert;
 mod rows;

@@ -1,9 +1,9 @@
 //! The numbers that services have in the file.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use zato_core::ServiceName;
 
 /// The numbers of services, as the one that writes gives them.
@@ -22,7 +22,7 @@ impl Numbers {
             return Ok(*number);
         }
         let found = connection
-            .prepare_cached("SELECT id FROM service WHERE name = ?1")?
+            .prepare_cached("SELECT coalesce(now_called, id) FROM service WHERE name = ?1")?
             .query_row([name.as_str()], |row| row.get(0))
             .optional()?;
         let number = if let Some(number) = found {
@@ -33,6 +33,11 @@ impl Numbers {
         self.by_name.insert(*name, number);
         self.fresh.push(*name);
         Ok(number)
+    }
+
+    /// Services have been renamed: numbers are asked for anew.
+    pub(super) fn forget(&mut self) {
+        self.by_name.clear();
     }
 
     /// The transaction is committed: its numbers stand.
@@ -53,11 +58,13 @@ impl Numbers {
 pub(super) struct NamesOf<'c> {
     connection: &'c Connection,
     by_number: RefCell<HashMap<i64, ServiceName, foldhash::fast::RandomState>>,
+    /// The names that lead to others, once they have been read.
+    renamed: OnceCell<HashMap<ServiceName, ServiceName>>,
 }
 
 impl<'c> NamesOf<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, by_number: RefCell::default() }
+        Self { connection, by_number: RefCell::default(), renamed: OnceCell::new() }
     }
 
     /// The name of the service with this number.
@@ -65,12 +72,47 @@ impl<'c> NamesOf<'c> {
         if let Some(name) = self.by_number.borrow().get(&number) {
             return Ok(*name);
         }
-        let sql = "SELECT name FROM service WHERE id = ?1";
+        let sql = "SELECT coalesce((SELECT name FROM service WHERE id = s.now_called), name)
+            FROM service AS s WHERE id = ?1";
         let name = self
             .connection
             .prepare_cached(sql)?
             .query_row([number], |row| Ok(ServiceName::interned(row.get_ref(0)?.as_str()?)))?;
         self.by_number.borrow_mut().insert(number, name);
         Ok(name)
+    }
+
+    /// The names of today of services that are stored by name.
+    pub(super) fn of_today<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n mut ServiceName>,
+    ) -> rusqlite::Result<()> {
+        for name in names {
+            if let Some(now) = self.renamed()?.get(name) {
+                *name = *now;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any service has been renamed.
+    pub(super) fn is_any_renamed(&self) -> rusqlite::Result<bool> {
+        Ok(!self.renamed()?.is_empty())
+    }
+
+    fn renamed(&self) -> rusqlite::Result<&HashMap<ServiceName, ServiceName>> {
+        if let Some(renamed) = self.renamed.get() {
+            return Ok(renamed);
+        }
+        let sql =
+            "SELECT old.name, new.name FROM service AS old JOIN service AS new ON new.id = old.now_called
+            WHERE old.now_called IS NOT NULL";
+        let names = |row: &Row<'_>| {
+            let [old, new] = [row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?];
+            Ok((ServiceName::interned(old), ServiceName::interned(new)))
+        };
+        let renamed =
+            self.connection.prepare_cached(sql)?.query_map([], names)?.collect::<rusqlite::Result<_>>()?;
+        Ok(self.renamed.get_or_init(|| renamed))
     }
 }

@@ -3,7 +3,8 @@
 use super::codec::{CancelNote, State as Stage};
 use super::columns::{LiveRow, Stands};
 use super::disk::Disk;
-use super::{lookups, trees};
+use super::lookups::{self, Known};
+use super::trees;
 use crate::engine::contract::StoreFault;
 use crate::engine::state::{Left, State};
 
@@ -14,12 +15,18 @@ const PAGE: usize = 1_024;
 /// services are announced.
 pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(), StoreFault> {
     state.last_number = state.store.read(lookups::last_number)?;
-    for service in state.store.read(lookups::paused)? {
-        let number = state.queues.number(&service);
-        state.queues.pause(number, true);
+    let services = state.store.read(lookups::services)?;
+    for Known { name, is_paused, said } in &services {
+        let number = state.queues.number(name);
+        if let Some((priority, max_losses)) = said {
+            state.queues.is_known(number, *priority, *max_losses);
+        }
+        if *is_paused {
+            state.queues.pause(number, true);
+        }
     }
     if !leaves_alone {
-        restore_what_waits(state)?;
+        restore_what_waits(state, services)?;
     }
     // Also of what is left alone one may be cancelled, and fill its place.
     each(state, Stage::Open, |state, row| {
@@ -31,14 +38,13 @@ pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(),
     })
 }
 
-fn restore_what_waits(state: &mut State<Disk>) -> Result<(), StoreFault> {
-    let services = state.store.read(lookups::services)?;
+fn restore_what_waits(state: &mut State<Disk>, services: Vec<Known>) -> Result<(), StoreFault> {
     // What ran has its concurrency key, and comes before what waits for that.
     each(state, Stage::Running, |state, row| {
         state.restore(left(row));
         Ok(())
     })?;
-    state.queues.is_all_beyond(services.into_iter().map(|(name, _)| name));
+    state.queues.is_all_beyond(services.into_iter().map(|service| service.name));
     // A process that died may have left lanes whose key nobody has.
     state.has_mended = false;
     // What has become due until now stays so, and what is to be ended by now is.

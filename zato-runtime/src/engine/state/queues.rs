@@ -236,6 +236,14 @@ impl Queues {
         self.index.get(service).copied()
     }
 
+    /// What a process that hosts a service said of it, where this one does not.
+    pub(in crate::engine) fn is_known(&mut self, service: u32, priority: i8, max_losses: u32) {
+        let queue = self.of_mut(service);
+        if !queue.is_hosted {
+            (queue.priority, queue.max_losses) = (priority, Some(max_losses));
+        }
+    }
+
     /// How many deaths of its process end an invocation as `Lost`: what its call says, or its service; none where that is
     /// not known here.
     pub(in crate::engine) fn max_losses(&self, service: u32, invocation: &Invocation) -> Option<u32> {

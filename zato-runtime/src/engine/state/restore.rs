@@ -1,10 +1,9 @@
 //! What a durable engine finds when it is opened again, and what it leaves when it is closed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use zato_core::{Cid, Invocation, ServiceName};
+use zato_core::{Cid, Invocation};
 
 use super::held::{Cancel, Delivered, Held, Hold, Waiting};
 use super::queues::Ticket;
@@ -27,23 +26,6 @@ pub(in crate::engine) struct Left {
     pub(in crate::engine) is_behind: bool,
     /// Whose attempt it was made in, where its parent is a synchronous call.
     pub(in crate::engine) hidden_by: Option<Cid>,
-}
-
-impl Left {
-    /// With services called what they are called now.
-    pub(super) fn renamed(mut self, renamed: &HashMap<&'static str, ServiceName>) -> Self {
-        if renamed.is_empty() {
-            return self;
-        }
-        let invocation = Arc::make_mut(&mut self.invocation);
-        let names = invocation.callbacks.iter_mut().chain(&mut invocation.on_failure);
-        for name in names.chain([&mut invocation.service]) {
-            if let Some(now) = renamed.get(name.as_str()) {
-                *name = *now;
-            }
-        }
-        self
-    }
 }
 
 impl<S: Store> State<S> {
@@ -154,7 +136,7 @@ impl<S: Store> State<S> {
     /// Opens again a group of members that have not all ended; `members` are theirs in the order of the slots, and how
     /// those ended that have.
     pub(in crate::engine) fn restore_group(&mut self, group: Left, members: Vec<(Cid, Option<Arc<Ended>>)>) {
-        let Left { invocation, is_cancelled, hidden_by, .. } = group.renamed(&self.renamed);
+        let Left { invocation, is_cancelled, hidden_by, .. } = group;
         let cid = invocation.cid;
         if let Some(by) = hidden_by {
             self.hidden.insert(cid, by);

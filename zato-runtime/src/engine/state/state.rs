@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use zato_core::{Cid, Invocation, Moment, Outcome, ServiceName};
+use zato_core::{Cid, Invocation, Moment, Outcome};
 
 use super::ends::Aftermath;
 use super::groups::Groups;
@@ -44,8 +44,6 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) hidden: ByCid<Cid>,
     /// Attempts that are settled and hold on to their places.
     pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
-    /// What services were called before, and are called now.
-    pub(in crate::engine) renamed: HashMap<&'static str, ServiceName>,
     pub(in crate::engine) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not and wherever they are, and how many bytes of payload they hold. Less
     /// than none while what an earlier process has left is being counted.
@@ -107,7 +105,6 @@ impl<S: Store> State<S> {
             repeats: Repeats::default(),
             hidden: ByCid::default(),
             lingering: HashMap::new(),
-            renamed: HashMap::new(),
             join: None,
             waiting: 0,
             waiting_bytes: 0,
@@ -140,9 +137,6 @@ impl<S: Store> State<S> {
     /// Which services are hosted, and who makes the ends of groups.
     pub(in crate::engine) fn announce(&mut self, services: &[Hosted], join: Arc<dyn Join>) {
         self.queues.announce(services);
-        for service in services {
-            self.renamed.extend(service.formerly.iter().map(|old| (*old, service.name)));
-        }
         self.join = Some(join);
     }
 

@@ -191,8 +191,7 @@ impl<S: Store> State<S> {
 
     /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
     pub(in crate::engine) fn hold_again(&mut self, left: Left) -> Ticket {
-        let Left { invocation, before, ran, max_losses, is_behind, is_cancelled, hidden_by } =
-            left.renamed(&self.renamed);
+        let Left { invocation, before, ran, max_losses, is_behind, is_cancelled, hidden_by } = left;
         let before = match ran {
             None => before,
             Some((number, since)) => {
