@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
 
 /// The command line of a program, with settings and resources.
 ///
-/// ```
+/// ```standalone_crate
 /// use zato_core::{Context, Result, service};
 /// use zato_runtime::App;
 ///
