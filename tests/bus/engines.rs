@@ -9,6 +9,7 @@ mod keys;
 mod holds;
 mod groups;
 mod lingers;
+mod losses;
 mod letters;
 mod repeats;
 mod cancels;
@@ -74,6 +75,21 @@ fn urls() -> [String; 2] {
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// The services that a process hosts.
+fn hosted() -> [Hosted; 5] {
+    ["a", "b", "c", "urgent", "rare"].map(|name| Hosted {
+        name: ServiceName::linked(name),
+        concurrency: (name == "c").then_some(2),
+        priority: if name == "urgent" { 5 } else { 0 },
+        rate: (name == "rare").then_some(Rate { starts: 2, per: 10 * SECOND }),
+        max_losses: MAX_LOSSES,
+        formerly: &[],
+    })
+}
+
+/// How many deaths of the process an invocation survives.
+const MAX_LOSSES: u32 = 3;
+
 /// The engines, with services that they host: `c` has two places, `urgent` goes first, two of `rare` start in ten
 /// seconds. `elsewhere` is not hosted.
 fn engines(config: &Config) -> impl Iterator<Item = Rings> {
@@ -81,15 +97,7 @@ fn engines(config: &Config) -> impl Iterator<Item = Rings> {
     urls()
         .map(|url| {
             let engine = open(&url, config).expect("the engine opens");
-            let hosted = ["a", "b", "c", "urgent", "rare"].map(|name| Hosted {
-                name: ServiceName::linked(name),
-                concurrency: (name == "c").then_some(2),
-                priority: if name == "urgent" { 5 } else { 0 },
-                rate: (name == "rare").then_some(Rate { starts: 2, per: 10 * SECOND }),
-                max_losses: 3,
-                formerly: &[],
-            });
-            Rings::announced(engine, &hosted, Arc::new(Joined))
+            Rings::announced(engine, &hosted(), Arc::new(Joined))
         })
         .into_iter()
 }

@@ -40,6 +40,7 @@ mod formerly;
 mod shutdown;
 mod restarts;
 mod look;
+mod losses;
 mod explain;
 mod dead_letters;
 mod registry;

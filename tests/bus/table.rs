@@ -149,8 +149,6 @@ impl Combination {
 
         let expected = match outcome {
             Outcome::Completed(_) => self.callbacks.replies,
-            // What a shutdown cuts off in the memory engine is told to nobody.
-            _ if self.way.end == End::Shutdown => &[],
             _ => self.callbacks.reports,
         };
         let mut lines: Vec<_> =

@@ -56,7 +56,7 @@ impl OnTerminal {
         while !self.seen.contains(part) {
             match self.screen.recv_timeout(Duration::from_mins(1)) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("`{part}` is not in {}", self.seen),
+                Err(error) => panic!("`{part}` is not in {}: {error}", self.seen),
             }
         }
     }

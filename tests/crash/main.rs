@@ -48,3 +48,5 @@ mod full;
 mod threads;
 mod faults;
 mod moved;
+mod taken_away;
+mod damaged_log;

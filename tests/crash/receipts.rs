@@ -1,6 +1,7 @@
 //! A bus that does one thing after the other as the test says, and what its receipts are worth afterwards: whether each
 //! CID that it returned is in the file.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -58,7 +59,9 @@ async fn obey(runtime: &Runtime, command: &str, with: &str) -> std::result::Resu
             let (mut cids, mut refused) = (String::new(), None);
             for call in calls {
                 match call.await.expect("a call does not panic") {
-                    Ok(cid) => cids.push_str(&format!(" {cid}")),
+                    Ok(cid) => {
+                        let _ = write!(cids, " {cid}");
+                    }
                     Err(error) => refused = Some(error),
                 }
             }
@@ -150,6 +153,13 @@ impl Bus {
         while let Some(why) = self.calls(1) {
             assert!(began.elapsed() < Duration::from_mins(1), "{why}");
         }
+    }
+
+    /// Kills it. Answers its receipts.
+    pub(crate) fn kill(mut self) -> Vec<Cid> {
+        self.process.kill().expect("it can be killed");
+        self.process.wait().expect("it is dead");
+        self.receipts
     }
 
     /// Shuts it down, and waits until it has ended.

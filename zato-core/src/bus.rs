@@ -44,6 +44,9 @@ pub trait Bus: Send + Sync {
 
     /// Resolves when the attempt of this context is asked to stop.
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;
+
+    /// Resolves when the runtime begins to shut down.
+    fn shutting_down<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;
 }
 
 /// A call on its way into the bus. It is moved now and then, so what is seldom asked for stands apart.

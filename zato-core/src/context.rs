@@ -182,10 +182,48 @@ impl Context {
         Cancel::new(self.bus(), Some(self), cid)
     }
 
-    /// Resolves when this attempt is asked to stop, because the invocation is cancelled or the runtime shuts
-    /// down; at once if the attempt is over. What can end early should wait for it beside its work.
+    /// Resolves when this attempt must stop: because its invocation is cancelled, or because a shutdown is
+    /// `cancel_grace` (5 seconds by default) away from its limit. The handler then has that long to return; after it
+    /// the handler is dropped.
+    ///
+    /// Resolves at once if the attempt is over. [`shutting_down`](Self::shutting_down) tells a shutdown from a cancel.
+    ///
+    /// An attempt that returns a retryable error after a shutdown has resolved this does not count: see
+    /// [`shutting_down`](Self::shutting_down).
     pub async fn cancelled(&self) {
         self.bus().cancelled(self).await;
+    }
+
+    /// Resolves as soon as the runtime begins to shut down, for handlers that want to save their progress early. A
+    /// handler need not react: it goes on until [`cancelled`](Self::cancelled) resolves.
+    ///
+    /// Resolves at once if the attempt is over.
+    ///
+    /// An attempt for which this has resolved, and which then returns a retryable error, was *interrupted*: it does not
+    /// count as one of `max_attempts`. On an engine that keeps what it holds the invocation runs again after the next
+    /// start. `memory:` makes one more attempt within the limit of the shutdown, and ends the invocation as `Cancelled`
+    /// if that one is interrupted too.
+    ///
+    /// ```
+    /// # use zato_core::{Context, Failure, Result};
+    /// # async fn next_page(_: u32) -> Option<u32> { None }
+    /// async fn export(ctx: &Context, mut page: u32) -> Result<()> {
+    ///     let mut shutting_down = std::pin::pin!(ctx.shutting_down());
+    ///     loop {
+    ///         // Between two pages: has the shutdown begun?
+    ///         let has_begun = std::future::poll_fn(|cx| {
+    ///             std::task::Poll::Ready(shutting_down.as_mut().poll(cx).is_ready())
+    ///         });
+    ///         if has_begun.await {
+    ///             return Err(Failure::new(format!("stopped before page {page}")));
+    ///         }
+    ///         let Some(next) = next_page(page).await else { return Ok(()) };
+    ///         page = next;
+    ///     }
+    /// }
+    /// ```
+    pub async fn shutting_down(&self) {
+        self.bus().shutting_down(self).await;
     }
 
     /// Invokes a service in the background and returns its CID at once.

@@ -1,8 +1,7 @@
-//! Attempts that somebody may want to stop: those that wait for something, and those that are asked to.
+//! Attempts that can be asked to stop: those that wait for something, and those that somebody has asked.
 //!
-//! An attempt is interrupted only if it was told. A handler that has seen `cancelled()` resolve because of a shutdown
-//! and then returns an error has not failed: `Verdict::Again` without a time, which does not count. The memory engine
-//! has no next process to wait for, and gives such invocations up when it closes.
+//! An attempt is interrupted only if its handler has seen the shutdown, through `shutting_down()` or `cancelled()`. If it
+//! then returns a retryable error, it does not count (`retry`).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,65 +34,101 @@ struct Attempted {
 
 type Entries = HashMap<AttemptId, Arc<Stop>, foldhash::fast::RandomState>;
 
-/// Whether an attempt is asked to stop.
+/// The stop signals of one attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
+    /// Set when the invocation is cancelled.
     is_asked: AtomicBool,
-    asked: Notify,
-    /// Has the attempt looked at.
+    /// Set when a shutdown gives the attempt up: its handler is dropped at once.
+    is_given_up: AtomicBool,
+    /// Notified when one of the flags of this attempt is set.
+    changed: Notify,
+    /// Wakes the attempt, so that it looks at the flags.
     waker: AtomicWaker,
-    /// Set when the handler has learnt that the runtime shuts down.
-    is_told_of_shutdown: AtomicBool,
+    /// Set when the handler has seen that the runtime shuts down.
+    has_seen_shutdown: AtomicBool,
     /// Set when the attempt is over: whoever still waits to be asked waits for nothing.
     is_over: AtomicBool,
 }
 
-/// What an attempt that is over had been told.
+/// The stop signals that an attempt has received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// None: it goes on.
+    GoOn,
+    /// Its invocation is cancelled: it has a grace to end by itself.
+    Stop,
+    /// A shutdown gives it up: it ends now.
+    End,
+}
+
+/// The signals that an attempt had received when it was over.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Told {
-    /// That its invocation is cancelled.
+    /// Its invocation is cancelled.
     pub(crate) is_cancelled: bool,
-    /// That the runtime shuts down.
+    /// Its handler has seen that the runtime shuts down.
     pub(crate) is_interrupted: bool,
 }
 
 impl Stop {
     fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
-        self.asked.notify_waiters();
+        self.changed.notify_waiters();
+        self.waker.wake();
+    }
+
+    fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::SeqCst);
         self.waker.wake();
     }
 
     pub(crate) fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
-        self.asked.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// The handler has learnt that the runtime shuts down.
-    pub(crate) fn told_of_shutdown(&self) {
-        self.is_told_of_shutdown.store(true, Ordering::SeqCst);
+    /// Notes that the handler has seen that the runtime shuts down.
+    pub(crate) fn sees_shutdown(&self) {
+        self.has_seen_shutdown.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
+    fn is_asked(&self) -> bool {
         self.is_asked.load(Ordering::SeqCst)
     }
 
-    /// Whether the attempt is asked to stop; else it is woken when it is.
-    pub(crate) fn is_asked_or_wakes(&self, cx: &task::Context<'_>) -> bool {
-        self.is_asked() || {
-            self.waker.register(cx.waker());
-            self.is_asked()
+    /// Returns the signal that the attempt has received, and wakes it when the next one comes.
+    pub(crate) fn signal(&self, cx: &task::Context<'_>) -> Signal {
+        self.waker.register(cx.waker());
+        if self.is_given_up.load(Ordering::SeqCst) {
+            Signal::End
+        } else if self.is_asked() {
+            Signal::Stop
+        } else {
+            Signal::GoOn
         }
     }
 
     /// Resolves when the attempt is asked to stop, or is over.
     pub(crate) async fn asked(&self) {
-        let asked = self.asked.notified();
-        tokio::pin!(asked);
-        // Listening begins before the look, or a word between the two would be missed.
-        asked.as_mut().enable();
-        if !self.is_asked() && !self.is_over.load(Ordering::SeqCst) {
-            asked.await;
+        self.holds(|| self.is_asked() || self.is_over.load(Ordering::SeqCst)).await;
+    }
+
+    /// Resolves when the attempt is over.
+    pub(crate) async fn over(&self) {
+        self.holds(|| self.is_over.load(Ordering::SeqCst)).await;
+    }
+
+    async fn holds(&self, holds: impl Fn() -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listening begins before the look, or a change between the two would be missed.
+            changed.as_mut().enable();
+            if holds() {
+                return;
+            }
+            changed.await;
         }
     }
 }
@@ -137,12 +172,24 @@ impl Attempts {
         self.stop(id).ask();
     }
 
+    /// Drops the handler of an attempt at once, where it waits for something.
+    pub(crate) fn give_up(&self, id: AttemptId) {
+        self.stop(id).give_up();
+    }
+
+    /// Whether the handler of an attempt has seen that the runtime shuts down.
+    pub(crate) fn has_seen_shutdown(&self, id: AttemptId) -> bool {
+        let part = self.of(id);
+        !part.is_empty()
+            && part.entries().get(&id).is_some_and(|stop| stop.has_seen_shutdown.load(Ordering::SeqCst))
+    }
+
     /// Notes an attempt that is under way already, and may be asked to stop from now on.
     pub(crate) fn enter(&self, id: AttemptId, stop: &Arc<Stop>) {
         self.of(id).change(|entries| drop(entries.insert(id, stop.clone())));
     }
 
-    /// The attempt is over; answers what it had been told.
+    /// Forgets an attempt that is over; returns the signals that it had received.
     pub(crate) fn forget(&self, id: AttemptId) -> Told {
         let part = self.of(id);
         if part.is_empty() {
@@ -152,7 +199,7 @@ impl Attempts {
             return Told::default();
         };
         stop.end();
-        let is_interrupted = stop.is_told_of_shutdown.load(Ordering::SeqCst);
+        let is_interrupted = stop.has_seen_shutdown.load(Ordering::SeqCst);
         Told { is_cancelled: stop.is_asked(), is_interrupted }
     }
 

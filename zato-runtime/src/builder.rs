@@ -149,15 +149,16 @@ impl Builder {
         self
     }
 
-    /// How long a shutdown waits for what is under way: 30 seconds unless told; `Duration::MAX` is for as long
-    /// as it takes.
+    /// Sets the longest time that a shutdown takes: 25 seconds by default, which is shorter than the 30 seconds after
+    /// which most supervisors kill a process. `Duration::MAX` waits as long as it takes.
     pub fn drain_limit(mut self, limit: impl IntoDuration) -> Self {
         let limit = self.duration("drain_limit", limit);
         self.config.drain_limit = limit.unwrap_or(self.config.drain_limit);
         self
     }
 
-    /// How long a handler that is cancelled has to end by itself before it is dropped: 5 seconds unless told.
+    /// Sets the time that a handler has to end by itself before it is dropped, once its invocation is cancelled, and
+    /// before the limit of a shutdown: 5 seconds by default.
     pub fn cancel_grace(mut self, grace: impl IntoDuration) -> Self {
         let grace = self.duration("cancel_grace", grace);
         self.config.cancel_grace = grace.unwrap_or(self.config.cancel_grace);

@@ -37,14 +37,16 @@ pub struct Config {
     pub max_keys: Option<usize>,
     /// How often its process may die during an invocation before it is `Lost`, where neither call nor service says: 3.
     pub max_losses: u32,
-    /// How long a shutdown waits for what is under way: 30 seconds.
+    /// The longest time that a shutdown takes: 25 seconds, which is shorter than the 30 seconds after which most
+    /// supervisors kill a process.
     pub drain_limit: Duration,
     /// The wait before another attempt where neither call nor service sets one: `1s..1m`, at random between a second and
     /// two, then four and so on, at most a minute.
     pub backoff: Backoff,
     /// The time.
     pub clock: Clock,
-    /// How long a handler that is cancelled has to end by itself: 5 seconds.
+    /// The time that a handler has to end by itself once its invocation is cancelled, and before the limit of a
+    /// shutdown: 5 seconds.
     pub cancel_grace: Duration,
     /// How many bytes on the disk are kept for what must be recorded: with less room than that no calls are taken. 64 MiB.
     pub disk_reserve: u64,
@@ -76,7 +78,7 @@ impl Default for Config {
             keep_keys: Duration::from_hours(24),
             max_keys: None,
             max_losses: 3,
-            drain_limit: Duration::from_secs(30),
+            drain_limit: Duration::from_secs(25),
             backoff: Backoff::Exponential { from: Duration::from_secs(1), to: Duration::from_mins(1) },
             clock: Clock::default(),
             cancel_grace: Duration::from_secs(5),

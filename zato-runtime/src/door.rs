@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
 use zato_core::{CallError, Cancellation, Channel, Cid, Context, Invocation, Outcome, Payload};
 
+use crate::attempts::Stop;
 use crate::engine::StoreFault;
 use crate::found::{Found, Status};
 use crate::intake;
@@ -16,7 +18,7 @@ use crate::nested::{Inner, response};
 use crate::patterns;
 use crate::record::{AttemptId, Batch, CancelAnswer};
 use crate::retry::Brought;
-use crate::shared::Shared;
+use crate::shared::{Phase, Shared};
 
 /// How often the tree below what is cancelled is looked at again.
 const MOST_LOOKS: usize = 64;
@@ -84,33 +86,52 @@ impl Bus for Shared {
 
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()> {
         Step::later(async move {
-            if !self.is_live(context) {
-                return;
+            if let Some(stop) = self.stop_of(context) {
+                self.phase_or(Phase::Stopping, &stop, stop.asked()).await;
             }
-            let anchor = AttemptId::around(context);
-            let stop = self.attempts.stop(anchor);
-            if !self.engine.is_running(anchor) {
-                // It ended in between, and nobody would forget it.
-                self.attempts.forget(anchor);
-                return;
+        })
+    }
+
+    fn shutting_down<'a>(&'a self, context: &'a Context) -> Step<'a, ()> {
+        Step::later(async move {
+            if let Some(stop) = self.stop_of(context) {
+                self.phase_or(Phase::Draining, &stop, stop.over()).await;
             }
-            let mut stopping = self.stopping.subscribe();
-            let mut draining = pin!(stopping.wait_for(|stopping| *stopping));
-            let mut asked = pin!(stop.asked());
-            poll_fn(|cx| match draining.as_mut().poll(cx) {
-                // The sender lives in `self`, so this ends by the value alone.
-                Poll::Ready(_) => {
-                    stop.told_of_shutdown();
-                    Poll::Ready(())
-                }
-                Poll::Pending => asked.as_mut().poll(cx),
-            })
-            .await;
         })
     }
 }
 
 impl Shared {
+    /// Returns the stop signals of the attempt that a context belongs to; `None` if it is over.
+    fn stop_of(&self, context: &Context) -> Option<Arc<Stop>> {
+        if !self.is_live(context) {
+            return None;
+        }
+        let anchor = AttemptId::around(context);
+        let stop = self.attempts.stop(anchor);
+        if !self.engine.is_running(anchor) {
+            // It ended in between, and nobody would forget it.
+            self.attempts.forget(anchor);
+            return None;
+        }
+        Some(stop)
+    }
+
+    /// Resolves when a shutdown has come so far, which the attempt has seen then, or when `other` resolves.
+    async fn phase_or(&self, phase: Phase, stop: &Stop, other: impl Future<Output = ()>) {
+        let mut phases = self.phase.subscribe();
+        let (mut comes, mut other) = (pin!(phases.wait_for(|now| *now >= phase)), pin!(other));
+        poll_fn(|cx| match comes.as_mut().poll(cx) {
+            // The sender lives in `self`, so this ends by the value alone.
+            Poll::Ready(_) => {
+                stop.sees_shutdown();
+                Poll::Ready(())
+            }
+            Poll::Pending => other.as_mut().poll(cx),
+        })
+        .await;
+    }
+
     /// Whether the attempt that a context belongs to still runs.
     fn is_live(&self, context: &Context) -> bool {
         !context.has_returned() && self.engine.is_running(AttemptId::around(context))

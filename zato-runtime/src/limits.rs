@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
 
-use crate::engine::Capability;
 use crate::record::{Algorithm, Delivery, Task};
 use crate::registry::Registry;
 use crate::retry::Policy;
@@ -40,12 +39,13 @@ impl Shared {
                 .unwrap_or(self.config.backoff),
             max_payload: self.config.max_payload,
             deadline: invocation.deadline.map(Into::into),
+            is_kept: self.is_durable(),
         }
     }
 
     /// How the digests are made that the engine keeps or compares.
     pub(crate) fn digests(&self) -> Algorithm {
-        if self.engine.capabilities().contains(&Capability::Durable) {
+        if self.is_durable() {
             Algorithm::Named
         } else {
             Algorithm::InProcess
@@ -57,7 +57,7 @@ impl Shared {
     /// that may be run again, by a retry; of a synchronous call that is not known: it is run again with the one around
     /// it.
     pub(crate) fn compares_calls(&self, context: &Context) -> bool {
-        if self.engine.capabilities().contains(&Capability::Durable) {
+        if self.is_durable() {
             return context.anchor().1 > 1;
         }
         context.level() > 0 || self.policy(context.invocation()).max_attempts > Some(1)

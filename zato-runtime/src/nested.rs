@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zato_core::__private::Nested;
 use zato_core::bus::Call;
-use zato_core::{CallError, Channel, Cid, Context, Invocation, Moment, Outcome, Payload};
+use zato_core::{CallError, Channel, Cid, Context, Ending, Invocation, Moment, Outcome, Payload};
 
 use crate::config::MAX_NESTED;
 use crate::dispatch::Running;
@@ -54,11 +54,17 @@ impl<'a> Inner<'a> {
                 failed: attempt,
                 is_cancelled: false,
                 is_interrupted: false,
+                uncounted: 0,
+                has_time: true,
                 now: self.shared.config.clock.now(),
                 chance: RandomState::new().hash_one(attempt),
             };
             match decide(&policy, standing, brought) {
                 Decision::End(outcome) => break (outcome, started_at),
+                // A shutdown interrupts the attempt around it, which returns now.
+                Decision::Again { error, .. } if self.shared.attempts.has_seen_shutdown(self.anchor) => {
+                    break (Outcome::Failed(Ending::new(error, false)), started_at);
+                }
                 Decision::Again { at, .. } => {
                     let at = at.unwrap_or_else(|| self.shared.config.clock.now());
                     self.shared.config.clock.reach(at).await;

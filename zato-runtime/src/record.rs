@@ -114,6 +114,12 @@ impl Delivery {
         self.before.as_ref().map_or(0, |before| before.failed)
     }
 
+    /// Whether its begin must be recorded before its handler begins: a process has died during it, and only an attempt
+    /// whose handler has really begun counts as another loss.
+    pub fn begin_is_recorded(&self) -> bool {
+        self.task == Task::Run && has_lost(self.before.as_deref())
+    }
+
     /// When the last attempt before it started.
     pub fn last_started_at(&self) -> Option<Moment> {
         Some(self.before.as_ref()?.tried.last()?.started_at.into())
@@ -135,6 +141,11 @@ pub struct Progress {
     pub losses: u32,
     /// How many such deaths end it as `Lost`, as was recorded when it was accepted; none where that was not known then.
     pub max_losses: Option<u32>,
+}
+
+/// Whether a process has died during an invocation.
+pub(crate) fn has_lost(before: Option<&Progress>) -> bool {
+    before.is_some_and(|before| before.losses > 0)
 }
 
 /// How many attempts of an invocation are remembered one by one.
@@ -187,6 +198,8 @@ pub enum Task {
     Cancel,
     /// End it as `Lost`, without running it: its process died during it as often as it may.
     Lose,
+    /// End it as `Cancelled`, without running it: the runtime shuts down, and the engine does not keep it.
+    GiveUp,
 }
 
 /// What cancelling an invocation came to.

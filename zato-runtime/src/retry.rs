@@ -24,7 +24,12 @@ pub(crate) enum Brought {
     DeadlinePassed,
     /// It was asked to stop, and had not done so after this time.
     Stopped(Duration),
+    /// A shutdown reached its limit, and the engine keeps nothing.
+    GivenUp,
 }
+
+/// The error of an invocation that a shutdown ends, where the engine keeps nothing.
+pub(crate) const SHUT_DOWN: &str = "the runtime was shut down before it ended, and `memory:` keeps nothing";
 
 impl From<Reply> for Brought {
     #[inline]
@@ -55,6 +60,7 @@ impl Brought {
             Self::TimedOut(limit) => format!("it took longer than its timeout of {limit:?}"),
             Self::DeadlinePassed => "its deadline passed while it ran".to_owned(),
             Self::Stopped(grace) => format!("its handler was dropped: it had not ended {grace:?} later"),
+            Self::GivenUp => SHUT_DOWN.to_owned(),
         };
         if error.len() > MAX_ERROR {
             error.truncate(error.floor_char_boundary(MAX_ERROR));
@@ -90,6 +96,8 @@ pub(crate) struct Policy {
     pub(crate) max_payload: usize,
     /// When all of it must have ended.
     pub(crate) deadline: Option<SystemTime>,
+    /// Whether the engine keeps what has not ended for the next start.
+    pub(crate) is_kept: bool,
 }
 
 /// Where the invocation stands.
@@ -101,8 +109,12 @@ pub(crate) struct Standing<'a> {
     pub(crate) failed: u32,
     /// Whether the attempt had been asked to stop.
     pub(crate) is_cancelled: bool,
-    /// Whether the attempt had been told that the runtime shuts down.
+    /// Whether its handler has seen that the runtime shuts down.
     pub(crate) is_interrupted: bool,
+    /// How many attempts before it do not count: a shutdown interrupted them, or their process died.
+    pub(crate) uncounted: u32,
+    /// Whether a shutdown, if one is under way, leaves time for another attempt.
+    pub(crate) has_time: bool,
     /// The time.
     pub(crate) now: SystemTime,
     /// A random number, for the backoff.
@@ -114,9 +126,15 @@ pub(crate) struct Standing<'a> {
 pub(crate) enum Decision {
     /// The invocation ends.
     End(Outcome),
-    /// Another attempt at some time, because of this error; at none where the one that is over was interrupted by a
-    /// shutdown: not in this process then, and it does not count.
-    Again { at: Option<SystemTime>, error: String, code: Option<Box<str>> },
+    /// Another attempt, because of this error.
+    Again {
+        /// When it may start; none after the next start of the program.
+        at: Option<SystemTime>,
+        /// Whether the attempt that is over counts: not where a shutdown interrupted it.
+        counts: bool,
+        error: String,
+        code: Option<Box<str>>,
+    },
 }
 
 /// What follows from what an attempt brought.
@@ -129,6 +147,7 @@ pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, mut brought: Broug
     match brought {
         Brought::Completed(response) => Decision::End(completed(response, policy.max_payload)),
         Brought::Stopped(_) => end(Outcome::Cancelled, format!("it was cancelled, and {error}"), code, false),
+        Brought::GivenUp => end(Outcome::Cancelled, error, None, false),
         _ if standing.is_cancelled => {
             end(Outcome::Cancelled, format!("it was cancelled, and ended so: {error}"), code, false)
         }
@@ -136,11 +155,37 @@ pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, mut brought: Broug
         Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => {
             end(Outcome::Failed, error, code, true)
         }
-        Brought::Failed { .. } if standing.is_interrupted => Decision::Again { at: None, error, code },
+        Brought::Failed { delay, .. } if standing.is_interrupted => {
+            interrupted(policy, standing, (error, code), delay)
+        }
         Brought::Failed { delay, .. } => again(policy, standing, Outcome::Failed, (error, code), delay),
         Brought::Panic(_) => again(policy, standing, Outcome::Failed, (error, code), None),
         Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, (error, code), None),
         Brought::DeadlinePassed => end(Outcome::TimedOut, error, code, false),
+    }
+}
+
+/// An error, and its code.
+type Cause = (String, Option<Box<str>>);
+
+/// An attempt that a shutdown interrupted does not count. What the engine keeps runs again after the next start. Otherwise
+/// there is one more attempt, if there is time for it: a second one that is interrupted would be followed by a third.
+fn interrupted(
+    policy: &Policy,
+    standing: Standing<'_>,
+    (error, code): Cause,
+    delay: Option<Duration>,
+) -> Decision {
+    if policy.is_kept {
+        return Decision::Again { at: None, counts: false, error, code };
+    }
+    if standing.uncounted > 0 || !standing.has_time {
+        let error = format!("{SHUT_DOWN}; the shutdown interrupted its last attempt: {error}");
+        return Decision::End(Outcome::Cancelled(Ending::new(error, false).with_code(code)));
+    }
+    match next_at(policy, standing, delay) {
+        Some(at) => Decision::Again { at: Some(at), counts: false, error, code },
+        None => too_late(policy, standing, (error, code)),
     }
 }
 
@@ -157,18 +202,34 @@ fn again(
     };
     if failed >= most {
         let hint = if most == 1 { "; set `max_attempts` to have it tried again" } else { "" };
-        let error = format!("{error} (attempt {failed} of {most}{hint})");
+        let error = format!("{error} ({}{hint})", attempts(failed, most, standing.uncounted));
         return Decision::End(outcome(Ending::new(error, false).with_code(code)));
     }
-    let wait = delay.unwrap_or_else(|| backoff(policy.backoff, failed, standing.chance)).min(MAX_WAIT);
-    match (standing.now.checked_add(wait), policy.deadline) {
-        (Some(at), None) => Decision::Again { at: Some(at), error, code },
-        (Some(at), Some(deadline)) if at < deadline => Decision::Again { at: Some(at), error, code },
-        _ => {
-            let error =
-                format!("{error} (attempt {failed} of {most}; the next would come after the deadline)");
-            Decision::End(Outcome::Failed(Ending::new(error, false).with_code(code)))
-        }
+    match next_at(policy, standing, delay) {
+        Some(at) => Decision::Again { at: Some(at), counts: true, error, code },
+        None => too_late(policy, standing, (error, code)),
+    }
+}
+
+/// When the next attempt may start; `None` if that is after the deadline, or later than any clock can tell.
+fn next_at(policy: &Policy, standing: Standing<'_>, delay: Option<Duration>) -> Option<SystemTime> {
+    let wait = delay.unwrap_or_else(|| backoff(policy.backoff, standing.failed, standing.chance));
+    let at = standing.now.checked_add(wait.min(MAX_WAIT))?;
+    policy.deadline.is_none_or(|deadline| at < deadline).then_some(at)
+}
+
+fn too_late(policy: &Policy, standing: Standing<'_>, (error, code): Cause) -> Decision {
+    let most = policy.max_attempts.unwrap_or(1);
+    let attempts = attempts(standing.failed, most, standing.uncounted);
+    let error = format!("{error} ({attempts}; the next would come after the deadline)");
+    Decision::End(Outcome::Failed(Ending::new(error, false).with_code(code)))
+}
+
+/// `attempt 4 of 4`, and how many more were made that do not count.
+pub(crate) fn attempts(failed: u32, most: u32, uncounted: u32) -> String {
+    match uncounted {
+        0 => format!("attempt {failed} of {most}"),
+        _ => format!("attempt {failed} of {most}, and {uncounted} interrupted"),
     }
 }
 
@@ -215,6 +276,7 @@ mod tests {
             backoff: Backoff::Fixed(SECOND),
             max_payload: 4,
             deadline: None,
+            is_kept: true,
         }
     }
 
@@ -226,6 +288,8 @@ mod tests {
                 failed,
                 is_cancelled: false,
                 is_interrupted: false,
+                uncounted: 0,
+                has_time: true,
                 now: NOW,
                 chance: 7,
             },
@@ -288,6 +352,8 @@ mod tests {
                 failed: 1,
                 is_cancelled: true,
                 is_interrupted: true,
+                uncounted: 0,
+                has_time: true,
                 now: NOW,
                 chance: 7,
             };
@@ -315,27 +381,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_a_shutdown_interrupted_does_not_count() {
-        let interrupted = |brought| {
-            let standing = Standing {
-                service: "a.b",
-                failed: 1,
-                is_cancelled: false,
-                is_interrupted: true,
-                now: NOW,
-                chance: 7,
-            };
-            decide(&policy(1), standing, brought)
+    fn interrupted(is_kept: bool, uncounted: u32, has_time: bool, brought: Brought) -> Decision {
+        let standing = Standing {
+            service: "a.b",
+            failed: 1,
+            is_cancelled: false,
+            is_interrupted: true,
+            uncounted,
+            has_time,
+            now: NOW,
+            chance: 7,
         };
-        let again = Decision::Again { at: None, error: "told to stop".to_owned(), code: None };
-        assert_eq!(interrupted(failed(Failure::new("told to stop"))), again);
+        decide(&Policy { is_kept, ..policy(1) }, standing, brought)
+    }
+
+    #[test]
+    fn an_interrupted_attempt_that_is_kept_does_not_count_and_waits_for_the_next_start() {
+        let stopped = || failed(Failure::new("stopped"));
+        for (uncounted, has_time) in [(0, true), (0, false), (5, true), (5, false)] {
+            let again = Decision::Again { at: None, counts: false, error: "stopped".to_owned(), code: None };
+            assert_eq!(interrupted(true, uncounted, has_time, stopped()), again);
+        }
         for brought in
             [failed(Failure::permanent("no")), Brought::Panic("no".into()), Brought::TimedOut(SECOND)]
         {
-            assert!(matches!(interrupted(brought), Decision::End(_)));
+            assert!(matches!(interrupted(true, 0, true, brought), Decision::End(_)));
         }
-        assert!(matches!(interrupted(Brought::Completed(Payload::empty())), Decision::End(_)));
+        assert!(matches!(interrupted(true, 0, true, Brought::Completed(Payload::empty())), Decision::End(_)));
+    }
+
+    #[test]
+    fn an_interrupted_attempt_that_is_not_kept_is_made_again_once_if_there_is_time() {
+        let stopped = || failed(Failure::new("stopped"));
+        let error = "stopped".to_owned();
+        let again = Decision::Again { at: Some(NOW + SECOND), counts: false, error, code: None };
+        assert_eq!(interrupted(false, 0, true, stopped()), again, "though it had one attempt");
+        for (uncounted, has_time) in [(1, true), (0, false)] {
+            let Decision::End(Outcome::Cancelled(ending)) =
+                interrupted(false, uncounted, has_time, stopped())
+            else {
+                panic!("it loops")
+            };
+            assert!(ending.error.starts_with(SHUT_DOWN) && ending.error.ends_with("stopped"), "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn attempts_that_do_not_count_are_named_beside_those_that_do() {
+        let standing = Standing {
+            service: "a.b",
+            failed: 4,
+            is_cancelled: false,
+            is_interrupted: false,
+            uncounted: 2,
+            has_time: true,
+            now: NOW,
+            chance: 7,
+        };
+        let Decision::End(outcome) = decide(&policy(4), standing, failed(Failure::new("no"))) else {
+            panic!("a fifth attempt")
+        };
+        assert_eq!(outcome.to_string(), "Failed: no (attempt 4 of 4, and 2 interrupted)");
     }
 
     #[test]

@@ -2,21 +2,21 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use zato_core::call::{Invoke, InvokeAsync};
 use zato_core::target::{FromReply, Target};
 use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
-use crate::engine::Capability;
 use crate::error::Error;
 use crate::seats::Closer;
 use crate::shared::Shared;
+use crate::shutdown::{self, Left};
 use crate::worker::Workers;
 
 /// A running bus: cheap to clone, and shared between threads.
@@ -53,6 +53,8 @@ struct Parts {
     seats: Closer,
     /// The tokio runtime that the bus was started on.
     tokio: Handle,
+    /// When the one shutdown began; written by who begins it.
+    began: OnceLock<Instant>,
     /// Set when the one shutdown begins.
     is_stopping: AtomicBool,
     /// Set by who ends it: the task that waits for the drain, or the thread that watches where every thread of tokio's
@@ -100,6 +102,7 @@ impl Runtime {
             tasks,
             seats,
             tokio,
+            began: OnceLock::new(),
             is_stopping: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             ending: Mutex::default(),
@@ -217,13 +220,20 @@ impl Runtime {
         Cancel::new(&*self.inner.shared, None, cid)
     }
 
-    /// Takes no more from outside, finishes what is under way, and returns.
+    /// Refuses calls from outside, lets running handlers finish, and returns.
     ///
-    /// Handlers that wait on [`Context::cancelled`](zato_core::Context::cancelled) are told. The memory engine
-    /// also finishes what waits and the callbacks of what ends, up to the limit
-    /// ([`Builder::drain_limit`](crate::Builder::drain_limit)); what is left then ends as `Cancelled`, and a
-    /// warning says how much. A durable engine starts nothing more and waits for what runs, up to that limit; what is left
-    /// waits for the next start. Called again, it waits for the first to return; it goes on if the caller stops waiting.
+    /// Handlers learn of it at once through [`Context::shutting_down`](zato_core::Context::shutting_down). Those that still
+    /// run [`cancel_grace`](crate::Builder::cancel_grace) before the limit
+    /// ([`drain_limit`](crate::Builder::drain_limit)) are asked to stop through
+    /// [`Context::cancelled`](zato_core::Context::cancelled), and are dropped at the limit. An attempt that saw either and
+    /// returned a retryable error does not count.
+    ///
+    /// An engine that keeps what it holds starts nothing more: what waits, retries included, is left for the next start.
+    /// `memory:` finishes what it can within the limit, retries and callbacks included, and ends the rest as `Cancelled`:
+    /// shortly before the limit, so that failure callbacks still run.
+    ///
+    /// The shutdown goes on if the caller stops waiting. Another call waits for the first to return. In a handler it begins
+    /// the shutdown and returns at once, because the shutdown waits for that handler.
     ///
     /// # Errors
     ///
@@ -235,62 +245,58 @@ impl Runtime {
 }
 
 impl Parts {
-    /// Stops at once; answers how many handlers were dropped, and how many invocations the engine gave up.
-    fn end(&self) -> (usize, usize) {
+    /// Stops at once and logs what was left, unless somebody else does; answers whether it did.
+    fn end(&self) -> bool {
+        if self.is_ending.swap(true, Ordering::SeqCst) {
+            return false;
+        }
         let _one_at_a_time = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.attempts.close();
-        let cut_off = self.seats.close();
-        self.shared.watch.close();
+        let shared = &self.shared;
+        shared.attempts.close();
+        let dropped = self.seats.close();
+        shared.watch.close();
         self.tasks.iter().for_each(AbortHandle::abort);
-        (cut_off, self.shared.engine.close())
+        shutdown::abandon(shared);
+        let (_, waiting) = shared.engine.load();
+        shared.engine.close();
+        let left = Left { cancelled: shared.given_up.load(Ordering::SeqCst), dropped, waiting };
+        shutdown::log_end(shared, left, self.began.get().map(Instant::elapsed).unwrap_or_default());
+        true
     }
 
-    /// Shuts down on the tokio runtime that the bus was started on, whoever asks from wherever.
+    /// Shuts down on the tokio runtime that the bus was started on, from whichever runtime or thread it is called.
     async fn shutdown(self: &Arc<Self>) {
         self.begin_shutdown();
+        if self.is_in_a_handler() {
+            return;
+        }
         // The sender lives in `self`, so this ends by the value alone.
         let _ = self.has_stopped.subscribe().wait_for(|has_stopped| *has_stopped).await;
     }
 
-    /// Has it shut down, whether anybody waits for that or not.
+    /// Whether a handler of this bus makes the call: workers poll handlers in their own tasks.
+    fn is_in_a_handler(&self) -> bool {
+        let here = tokio::task::try_id();
+        here.is_some_and(|here| self.tasks.iter().any(|task| task.id() == here))
+    }
+
+    /// Begins the shutdown, whether anybody waits for it or not.
     fn begin_shutdown(self: &Arc<Self>) {
         if !self.is_stopping.swap(true, Ordering::SeqCst) {
+            let _ = self.began.set(Instant::now());
             // Made here, since a task that is dropped before its first step has run nothing.
             let stopping = Stopping(self.clone());
-            self.tokio.spawn(async move { stopping.0.take_apart().await });
+            self.tokio.spawn(async move {
+                shutdown::drain(&stopping.0.shared).await;
+                stopping.0.end();
+            });
             let parts = self.clone();
             self.shared.watch.at_last(self.shared.config.drain_limit, move || {
-                if parts.end_at_limit() {
+                if parts.end() {
                     parts.has_stopped.send_replace(true);
                 }
             });
         }
-    }
-
-    async fn take_apart(&self) {
-        self.shared.stopping.send_replace(true);
-        let limit = self.shared.config.drain_limit;
-        if timeout(limit, self.shared.engine.drain()).await.is_err() {
-            self.end_at_limit();
-        } else if !self.is_ending.swap(true, Ordering::SeqCst) {
-            self.end();
-        }
-    }
-
-    /// Stops what the limit has left, unless somebody else stops it; answers whether it did.
-    fn end_at_limit(&self) -> bool {
-        if self.is_ending.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        let limit = self.shared.config.drain_limit;
-        let (cut_off, cancelled) = self.end();
-        let became = if self.shared.engine.capabilities().contains(&Capability::Durable) {
-            "what still ran was cut off, and runs again with the next start"
-        } else {
-            "what had not ended is cancelled, without callbacks"
-        };
-        tracing::warn!(cancelled, running = cut_off, ?limit, "the shutdown reached its limit: {became}");
-        true
     }
 }
 
@@ -300,8 +306,16 @@ struct Stopping(Arc<Parts>);
 
 impl Drop for Stopping {
     fn drop(&mut self) {
-        self.0.end();
-        self.0.has_stopped.send_replace(true);
+        let parts = &self.0;
+        let has_ended = parts.is_ending.swap(true, Ordering::SeqCst);
+        // Whoever ends it has it locked until that is done.
+        let one_at_a_time = parts.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        if !has_ended {
+            parts.seats.close();
+            shutdown::end_with_tokio(&parts.shared);
+        }
+        drop(one_at_a_time);
+        parts.has_stopped.send_replace(true);
     }
 }
 

@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::{ArcWake, waker_ref};
 
+use crate::beginning::{Beginning, Begun};
 use crate::dispatch::Running;
 use crate::engine::Place;
 use crate::lock::lock;
@@ -41,6 +42,8 @@ pub(crate) enum Stands {
     /// It passes by the state.
     Outside(Place),
     Held(Box<Delivery>, Option<Watched>),
+    /// Its handler begins once that is recorded.
+    Begins(Beginning),
 }
 
 /// One is used again and again, so that a waker may be of an attempt that is over. It has the next polled once more, as any
@@ -107,6 +110,11 @@ impl Seat {
         Pin::new(running).poll(&mut Context::from_waker(&waker_ref(self)))
     }
 
+    /// Polls the record of its begin, for an attempt that was taken from here and has not begun.
+    pub(crate) fn poll_beginning(self: &Arc<Self>, beginning: &mut Beginning) -> Poll<Option<Begun>> {
+        beginning.poll(&mut Context::from_waker(&waker_ref(self)))
+    }
+
     /// Polls the one that was taken from here.
     pub(crate) fn poll(self: &Arc<Self>, seated: &mut Seated) -> Poll<Brought> {
         Pin::new(&mut seated.within).poll(&mut Context::from_waker(&waker_ref(self)))
@@ -115,8 +123,8 @@ impl Seat {
     /// Has one sit down that has been polled for the first time.
     pub(crate) fn sit_first(self: &Arc<Self>, seated: Seated) {
         let waker = waker_ref(self);
-        let is_asked = seated.within.is_asked_or_wakes(&Context::from_waker(&waker));
-        if is_asked { self.sit_woken(seated) } else { self.sit(seated) }
+        let is_signalled = seated.within.is_signalled_or_wakes(&Context::from_waker(&waker));
+        if is_signalled { self.sit_woken(seated) } else { self.sit(seated) }
     }
 
     /// Has one sit down that is to be polled once more.
@@ -309,11 +317,12 @@ impl Drop for Seats {
 }
 
 impl Closer {
-    /// Drops all that sit anywhere; answers how many they were. Nobody sits down any more.
+    /// Drops all attempts that wait for something; returns how many of them had begun. No attempt waits from now on.
     pub(crate) fn close(&self) -> usize {
         let Some(rows) = self.0.upgrade() else { return 0 };
         rows.is_closed.store(true, Ordering::SeqCst);
         let all = rows.all.iter().flat_map(|row| lock(&row.stock).all.clone());
-        all.collect::<Vec<_>>().iter().filter_map(|seat| seat.take()).count()
+        let seated = all.collect::<Vec<_>>().into_iter().filter_map(|seat| seat.take());
+        seated.filter(|seated| !matches!(seated.stands, Stands::Begins(_))).count()
     }
 }

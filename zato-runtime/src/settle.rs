@@ -1,6 +1,7 @@
 //! The one place that settles: the outcome of an invocation and all that follows from it, as one step.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payload, ServiceName};
@@ -10,6 +11,7 @@ use crate::dispatch::quietly;
 use crate::engine::{Begun, Follow, Follows, Passed, Plain, Settled};
 use crate::intake::Entering;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
+use crate::retry::SHUT_DOWN;
 use crate::shared::Shared;
 use crate::words::rfc3339;
 
@@ -45,6 +47,8 @@ pub(crate) fn settle(
             (Arc::new(ended.clone()), callbacks.clone())
         }),
         dead: is_dead.then(|| Box::new(ended.clone())),
+        retry: None,
+        is_given_up: matches!(&ended.outcome, Outcome::Cancelled(ending) if ending.error.starts_with(SHUT_DOWN)),
     };
     // Freed when the engine's lock is released.
     let last = ended.invocation.clone();
@@ -98,38 +102,88 @@ pub(crate) fn pass(
     Ok(next)
 }
 
-/// Who is to be told once it is recorded.
+/// What is reported once the settle is recorded.
 #[derive(Default)]
 struct Told {
-    /// A door that listens: of the end, and of the callbacks.
+    /// To a door that listens: the end, and the callbacks.
     observed: Option<(Arc<Ended>, Batch<Arc<Invocation>>)>,
-    /// The log, where nobody else is.
+    /// To the log, where no failure callback receives it.
     dead: Option<Box<Ended>>,
+    /// To the log: an attempt that is followed by another.
+    retry: Option<Box<Retried>>,
+    /// To the shutdown: it has ended this.
+    is_given_up: bool,
 }
 
-/// Has another attempt made at some time; at none where a shutdown interrupted the one that is over.
+/// How many invocations that a shutdown ends are logged one by one; the end of the shutdown logs how many there were.
+const MOST_LOGGED: usize = 100;
+
+/// An attempt that is followed by another.
+struct Retried {
+    cid: Cid,
+    service: ServiceName,
+    attempt: u32,
+    error: Box<str>,
+    code: Option<Box<str>>,
+    at: Option<SystemTime>,
+    counts: bool,
+}
+
+/// What follows on an attempt that is not the last.
+pub(crate) struct Retry {
+    /// When the next may start; none after the next start of the program.
+    pub(crate) at: Option<SystemTime>,
+    /// Whether the one that is over counts.
+    pub(crate) counts: bool,
+    pub(crate) error: String,
+    pub(crate) code: Option<Box<str>>,
+}
+
+/// Records that another attempt follows; returns what is to be run now.
 pub(crate) fn again(
     shared: &Arc<Shared>,
     delivery: &Delivery,
-    at: Option<SystemTime>,
-    (error, code): (String, Option<Box<str>>),
+    retry: Retry,
     lingers: bool,
 ) -> Batch<Delivery> {
-    let (cid, service, attempt) = (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
-    if let Some(at) = at {
-        tracing::warn!(%cid, service, attempt, error, code, next = rfc3339(at), "failed, and will be tried again");
-    } else {
-        tracing::info!(%cid, service, attempt, error, code, "interrupted by the shutdown");
-    }
+    let Retry { at, counts, error, code } = retry;
+    let (cid, service, attempt) = (delivery.invocation.cid, delivery.invocation.service, delivery.attempt);
+    let error = error.into_boxed_str();
     let tried = Tried {
         number: attempt,
         started_at: delivery.started_at.into(),
         ended_at: shared.config.clock.now(),
-        error: error.into_boxed_str(),
-        code,
-        counts: at.is_some(),
+        error: error.clone(),
+        code: code.clone(),
+        counts,
     };
-    record(shared, (delivery.id(), delivery.lease), Verdict::Again { at, tried }, Told::default(), lingers)
+    let retry = Some(Box::new(Retried { cid, service, attempt, error, code, at, counts }));
+    let told = Told { retry, ..Told::default() };
+    record(shared, (delivery.id(), delivery.lease), Verdict::Again { at, tried }, told, lingers)
+}
+
+impl Retried {
+    fn log(&self) {
+        let Self { cid, service, attempt, error, code, at, counts } = self;
+        let (service, code): (&str, _) = (service, code.as_deref());
+        match at {
+            Some(at) if *counts => {
+                tracing::warn!(%cid, service, attempt, %error, code, next = rfc3339(*at), "the attempt failed, and will be tried again");
+            }
+            Some(at) => {
+                tracing::info!(
+                    %cid, service, attempt, %error, code, next = rfc3339(*at),
+                    "the shutdown interrupted the attempt; it does not count, and is tried again within the limit"
+                );
+            }
+            None => {
+                tracing::info!(
+                    %cid, service, attempt, %error, code,
+                    "the shutdown interrupted the attempt; it does not count, and runs again after the next start"
+                );
+            }
+        }
+    }
 }
 
 fn record(
@@ -171,7 +225,12 @@ fn recorded(
 
 fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
     // Logged first: a door that has heard of the last end may end the program.
-    if let (Some(ended), true) = (told.dead, settled.is_some()) {
+    if let (Some(retry), true) = (told.retry, settled.is_some()) {
+        retry.log();
+    }
+    let is_counted = told.is_given_up && settled.is_some();
+    let before = if is_counted { shared.given_up.fetch_add(1, Ordering::SeqCst) } else { 0 };
+    if let (Some(ended), true) = (told.dead, settled.is_some() && before < MOST_LOGGED) {
         let Ended { invocation, outcome, .. } = &*ended;
         let (cid, service) = (invocation.cid, &*invocation.service);
         let (outcome, error, code) = (outcome.name(), outcome.error(), outcome.code());

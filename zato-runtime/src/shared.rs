@@ -18,6 +18,17 @@ use crate::registry::Registry;
 use crate::sleepers::Sleepers;
 use crate::watch::Watch;
 
+/// How far a shutdown has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// No shutdown has begun.
+    Open,
+    /// Calls from outside are refused, and handlers go on: `shutting_down()` resolves.
+    Draining,
+    /// The limit is near: `cancelled()` resolves.
+    Stopping,
+}
+
 /// The bus without what its workers have in hand.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -25,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     /// The workers that have nothing to do.
     pub(crate) sleepers: Arc<Sleepers>,
-    /// Turns true when a shutdown begins; written by the runtime alone.
-    pub(crate) stopping: watch::Sender<bool>,
+    /// How far a shutdown has come; written by the shutdown alone.
+    pub(crate) phase: watch::Sender<Phase>,
     /// The attempts that can be asked to stop.
     pub(crate) attempts: Attempts,
     /// The attempts that have limits.
@@ -36,6 +47,8 @@ pub(crate) struct Shared {
     inner: Mutex<HashMap<AttemptId, Inner>>,
     /// How many attempts have some, so that the others cost no lock. Written under the lock.
     inner_count: AtomicUsize,
+    /// How many invocations a shutdown has ended; written by settle.
+    pub(crate) given_up: AtomicUsize,
     /// The door that hears of everything that happens, if one listens.
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -54,7 +67,8 @@ impl Shared {
             registry,
             engine,
             sleepers,
-            stopping: watch::Sender::new(false),
+            phase: watch::Sender::new(Phase::Open),
+            given_up: AtomicUsize::new(0),
             attempts: Attempts::default(),
             inner: Mutex::default(),
             inner_count: AtomicUsize::new(0),
@@ -73,9 +87,19 @@ impl Shared {
         Ok(self.engine.find([cid].into_iter().collect()).await?.pop().flatten())
     }
 
+    /// Whether the engine keeps what has not ended for the next start.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.engine.capabilities().contains(&Capability::Durable)
+    }
+
+    /// How far a shutdown has come.
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
     /// How many may wait before calls from outside wait for room.
     pub(crate) fn max_waiting(&self) -> usize {
-        self.config.max_waiting(self.engine.capabilities().contains(&Capability::Durable))
+        self.config.max_waiting(self.is_durable())
     }
 
     /// Keeps the record of a synchronous call until the attempt that it ran in is settled. What comes after the

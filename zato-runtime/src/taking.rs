@@ -117,7 +117,28 @@ impl Workers {
             }
             let Some((seat, mut seated)) = self.seats.next(worker) else { break };
             self.hands.of(worker).begins();
-            match seat.poll(&mut seated) {
+            let mut permit = None;
+            if let Stands::Begins(beginning) = &mut seated.stands {
+                match seat.poll_beginning(beginning) {
+                    Poll::Pending => {
+                        seat.sit(seated);
+                        continue;
+                    }
+                    Poll::Ready(None) => {
+                        // It waits again, or has ended.
+                        let attempt = beginning.id();
+                        self.seats.leave(seat);
+                        drop(seated);
+                        self.shared.attempts.forget(attempt);
+                        self.shared.engine.release(attempt);
+                        continue;
+                    }
+                    Poll::Ready(Some(begun)) => permit = Some(self.has_begun(&mut seated, begun)),
+                }
+            }
+            let polled = seat.poll(&mut seated);
+            drop(permit);
+            match polled {
                 Poll::Pending => seat.sit(seated),
                 Poll::Ready(brought) => {
                     let Seated { within, stands } = seated;
@@ -128,6 +149,8 @@ impl Workers {
                             within.end();
                             self.conclude_outside(place, brought)
                         }
+                        // It has been polled, so that it has begun.
+                        Stands::Begins(_) => Batch::new(),
                         Stands::Held(delivery, watched) => {
                             drop((within, watched));
                             self.conclude(*delivery, brought, false)

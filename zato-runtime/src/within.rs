@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep, sleep_until};
 
-use crate::attempts::Stop;
+use crate::attempts::{Signal, Stop};
 use crate::clock::Clock;
 use crate::dispatch::Running;
 use crate::retry::Brought;
 use crate::watch::Limit;
 
-/// Resolves when the attempt has brought something, when its limit comes, or when its grace is over after it was asked to
-/// stop.
+/// An attempt with its limits. Resolves when the attempt has brought something, when its limit comes, when its grace is
+/// over after it was asked to stop, or when a shutdown gives it up.
 pub(crate) struct Within {
     running: Running,
     limit: Option<Box<Limited>>,
@@ -52,16 +52,21 @@ impl Within {
 
     /// The same with a limit.
     pub(crate) fn limited(mut self, limit: Option<Limit>, clock: &Clock) -> Self {
+        self.set_limit(limit, clock);
+        self
+    }
+
+    /// Sets the limit of an attempt that begins later than it was made.
+    pub(crate) fn set_limit(&mut self, limit: Option<Limit>, clock: &Clock) {
         self.limit = limit.map(|limit| {
             let sleep = Box::pin(sleep_until(limit.looks_at(clock)));
             Box::new(Limited { limit, clock: clock.clone(), sleep })
         });
-        self
     }
 
-    /// Whether the attempt is asked to stop; else it is woken when it is.
-    pub(crate) fn is_asked_or_wakes(&self, cx: &Context<'_>) -> bool {
-        self.stop.is_asked_or_wakes(cx)
+    /// Whether the attempt has received a stop signal; else it is woken by the next.
+    pub(crate) fn is_signalled_or_wakes(&self, cx: &Context<'_>) -> bool {
+        self.stop.signal(cx) != Signal::GoOn
     }
 
     /// It has brought something; whoever still waits for it to be asked to stop waits for nothing.
@@ -83,10 +88,10 @@ impl Future for Within {
         {
             return Poll::Ready(brought);
         }
-        let stopped = match &mut this.stopped {
-            Some(stopped) => stopped,
-            None if this.stop.is_asked_or_wakes(cx) => this.stopped.insert(Box::pin(sleep(this.grace))),
-            None => return Poll::Pending,
+        let stopped = match this.stop.signal(cx) {
+            Signal::End => return Poll::Ready(Brought::GivenUp),
+            Signal::Stop => this.stopped.get_or_insert_with(|| Box::pin(sleep(this.grace))),
+            Signal::GoOn => return Poll::Pending,
         };
         ready!(stopped.as_mut().poll(cx));
         Poll::Ready(Brought::Stopped(this.grace))

@@ -9,20 +9,23 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use zato_core::{Ending, Outcome};
 
+use crate::beginning::{self, Beginning, Begun};
 use crate::desk::Own;
 use crate::dispatch::Running;
 use crate::engine::OnEntered;
 use crate::hands::{Hand, Hands};
 use crate::limits;
 use crate::record::{Batch, Delivery, Task};
-use crate::retry::{Brought, Decision, Standing, completed, decide};
+use crate::retry::{Brought, Decision, SHUT_DOWN, Standing, completed, decide};
 use crate::seats::{Closer, Seated, Seats, Stands};
-use crate::settle::{again, settle};
-use crate::shared::Shared;
+use crate::settle::{Retry, again, settle};
+use crate::shared::{Phase, Shared};
+use crate::shutdown;
 use crate::sleepers::Bell;
 use crate::watch::{Limit, Watched};
 use crate::within::Within;
@@ -57,6 +60,8 @@ pub(crate) struct Workers {
     pub(crate) hands: Hands,
     /// Where attempts wait for something.
     pub(crate) seats: Seats,
+    /// Limits how many begins are recorded at once.
+    begins: Arc<Semaphore>,
     /// What attempts hold on to that are begun outside of a worker.
     own: Own,
 }
@@ -67,16 +72,8 @@ struct Alive(Arc<Workers>);
 impl Drop for Alive {
     fn drop(&mut self) {
         let is_last = self.0.live.fetch_sub(1, Ordering::SeqCst) == 1;
-        let shared = &self.0.shared;
-        if is_last && !shared.attempts.is_closed() {
-            shared.attempts.close();
-            shared.watch.close();
-            let cancelled = shared.engine.close();
-            tracing::error!(
-                cancelled,
-                "the tokio runtime that this bus was started on has ended without a shutdown of the bus: start a bus in \
-                 each tokio runtime, for example in each test"
-            );
+        if is_last {
+            shutdown::end_with_tokio(&self.0.shared);
         }
     }
 }
@@ -101,6 +98,7 @@ impl Workers {
             live: AtomicUsize::new(count),
             seats: Seats::new(&shared.sleepers),
             hands: Hands::new(count),
+            begins: beginning::permits(count),
             own: Own::of(shared, None),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
@@ -201,6 +199,10 @@ impl Workers {
             self.shared.see_in_time(&mut delivery);
             granted = match self.begin(&delivery, own) {
                 Err(outcome) => settle(&self.shared, delivery, outcome, false),
+                Ok((running, _)) if delivery.begin_is_recorded() => {
+                    self.record_begin(own.worker, delivery, running);
+                    continue;
+                }
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
                     // A task for each attempt would cost more than all else that is done for it.
@@ -230,6 +232,7 @@ impl Workers {
             Task::Cancel => {
                 return Err(Outcome::Cancelled(Ending::new("it was cancelled while it waited", false)));
             }
+            Task::GiveUp => return Err(Outcome::Cancelled(Ending::new(SHUT_DOWN, false))),
             Task::Lose => {
                 let losses = delivery.before.as_ref().map_or(0, |before| before.losses);
                 let times = count(losses as usize, "time");
@@ -325,13 +328,39 @@ impl Workers {
             failed: delivery.failed() + 1,
             is_cancelled: told.is_cancelled,
             is_interrupted: told.is_interrupted,
+            uncounted: (delivery.attempt - 1).saturating_sub(delivery.failed()),
+            has_time: self.shared.phase() < Phase::Stopping,
             now: self.shared.config.clock.now(),
             chance: RandomState::new().hash_one(delivery.attempt),
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
             Decision::End(outcome) => settle(&self.shared, delivery, outcome, lingers),
-            Decision::Again { at, error, code } => again(&self.shared, &delivery, at, (error, code), lingers),
+            Decision::Again { at, counts, error, code } => {
+                again(&self.shared, &delivery, Retry { at, counts, error, code }, lingers)
+            }
         }
+    }
+
+    /// Records that the handler of an attempt begins, and has it begin then.
+    fn record_begin(self: &Arc<Self>, worker: Option<usize>, delivery: Delivery, running: Running) {
+        let stop = self.shared.attempts.stop(delivery.id());
+        let within = Within::new(running, stop, self.shared.config.cancel_grace);
+        let stands = Stands::Begins(Beginning::new(&self.shared, &self.begins, delivery));
+        self.seats.empty(worker).sit_woken(Seated { within, stands });
+    }
+
+    /// The begin of an attempt is recorded, and its limits count from now on. Returns what is dropped when its handler has
+    /// been polled.
+    pub(crate) fn has_begun(&self, seated: &mut Seated, begun: Begun) -> OwnedSemaphorePermit {
+        let Begun { mut delivery, permit } = begun;
+        delivery.started_at = self.shared.config.clock.moment();
+        let entry = self.shared.registry.of(&delivery.invocation.service);
+        let limit =
+            entry.and_then(|entry| limits::limit(&delivery.invocation, entry.registration.settings()));
+        let watched = self.watch(&delivery, limit);
+        seated.within.set_limit(limit, &self.shared.config.clock);
+        seated.stands = Stands::Held(delivery, watched);
+        permit
     }
 
     /// Has an attempt that waits for something go on by itself, within its limits.

@@ -156,6 +156,10 @@ pub(crate) const MOST_RESTARTS: usize = 4;
 /// A limit of a shutdown that is never reached, unless it waits for what does not come: some hours.
 const LONG: u64 = 10_000_000;
 
+/// The longest limit of a shutdown that is followed by another start. Handlers that wait to be asked to stop are asked a
+/// grace before it, and what is done to the bus comes after it.
+const LONG_RESTART: u64 = 20_033;
+
 /// What a seed stands for on an engine that keeps what it holds: the bus is restarted at some moments, and in the end it
 /// is let finish.
 pub(crate) fn plan_with_restarts(seed: u64) -> Plan {
@@ -164,7 +168,7 @@ pub(crate) fn plan_with_restarts(seed: u64) -> Plan {
     plan.window = random.one(&[2, 2, 3, 6, 4_096]);
     for _ in 0..random.below(MOST_RESTARTS + 1) {
         let at = random.one(&[0, 50, 100, 400, 1_000, 2_500]) + random.below(60) as u64 * 10;
-        let limit = random.one(&[33, 33, 283, 2_033, LONG]);
+        let limit = random.one(&[33, 33, 283, 2_033, LONG_RESTART]);
         plan.acts.push((at, Act::Restart { limit, down: random.one(&[0, 0, 300, 3_000]) }));
     }
     plan.acts.sort_by_key(|(at, _)| *at);

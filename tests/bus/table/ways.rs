@@ -247,7 +247,7 @@ pub(super) fn cancelled() -> Vec<Way> {
         },
         Way {
             name: "a chain, at the limit of a shutdown".to_owned(),
-            outcome: shut_down,
+            outcome: "Cancelled: step 1 of 2, `table.target` (",
             end: End::Shutdown,
             ..paused
         },

@@ -173,6 +173,13 @@ pub trait Engine: LookUps {
     /// where handlers block every thread of the workers.
     fn deliver_ends(&self) -> (Batch<Delivery>, Option<Instant>);
 
+    /// Records that the handler of an attempt begins now, where that must be known before it does: of an invocation during
+    /// which a process has died ([`Delivery::begin_is_recorded`]). Answers when that is recorded, and the handler is to
+    /// begin at once. Answers `false` where it is not to begin: the engine has put it back, or somebody has ended it.
+    fn begin(&self, _delivery: &Delivery) -> Step<'_, bool> {
+        Step::now(true)
+    }
+
     /// Records an outcome and all that follows from it: one, as attempts end one by one, and nobody waits for it. Answers
     /// where it is recorded at once. Otherwise what `then` makes is called when it is, once and in whatever thread, and
     /// what that answers comes out of [`deliver`](Self::deliver).
@@ -233,8 +240,28 @@ pub trait Engine: LookUps {
         None
     }
 
-    /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended.
+    /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended. The call
+    /// itself refuses; only the wait is in the future.
+    ///
+    /// An engine that keeps what it holds starts nothing from then on, and records what runs, so that the death of the
+    /// process during the shutdown does not count as a loss.
     fn drain(&self) -> Step<'_, ()>;
+
+    /// Returns how many attempts run, and how many invocations wait.
+    fn load(&self) -> (usize, usize);
+
+    /// Delivers what waits to be ended as [`Task::GiveUp`](crate::record::Task::GiveUp), where this engine does not keep it,
+    /// but for callbacks that may still start. Returns what runs, for the caller to end. Called near the limit of a
+    /// shutdown.
+    fn give_up(&self) -> Vec<Delivery> {
+        Vec::new()
+    }
+
+    /// Delivers nothing more, and returns all that has not ended, where this engine does not keep it, for the caller to
+    /// settle. Called at the end of a shutdown, again until nothing is left: a settle may create callbacks.
+    fn abandon(&self) -> Vec<Delivery> {
+        Vec::new()
+    }
 
     /// Ends this process's part in the engine and answers how many invocations were ended as `Cancelled`
     /// because this engine does not keep them. Nothing is delivered afterwards.

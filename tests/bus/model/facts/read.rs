@@ -9,6 +9,7 @@ use zato_runtime::{Cid, FailureReport};
 use super::node::{
     Asked, AskedAll, AskedChain, Attempt, Cancel, Checked, Kind, Node, Restart, When, World, must, near,
 };
+use super::shutdown::give_up;
 use crate::model::log::{Event, Record, Run};
 use crate::model::script::{Request, token_of};
 
@@ -34,7 +35,7 @@ pub(crate) struct Facts {
     pub(crate) letters: BTreeMap<Cid, Record>,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) shutdown: Option<(When, u64)>,
-    /// When a shutdown gave up what had not ended.
+    /// When a shutdown had ended that had come so far that it gave up what had not ended.
     pub(crate) cut: Option<When>,
     pub(crate) stopped: Option<When>,
 }
@@ -116,7 +117,7 @@ impl Facts {
             Event::ShutdownEnded => {
                 let (began, limit) = self.shutdown.ok_or("it never began")?;
                 self.stopped = Some(when);
-                self.cut = Some(when).filter(|when| when.at >= began.at.saturating_add(limit));
+                self.cut = Some(when).filter(|when| when.at >= give_up(began.at, limit));
             }
             Event::RestartBegan { limit } => {
                 self.restarts.push(Restart { began: when, limit: *limit, stopped: when, up: when });

@@ -2,7 +2,7 @@
 
 use zato_runtime::Outcome;
 
-use super::node::{Attempt, Kind, Node, Restart, SLOP, When, near};
+use super::node::{Attempt, GRACE, Kind, Node, Restart, SLOP, near};
 use super::read::Facts;
 use crate::model::script::{End, TARGETS};
 
@@ -52,14 +52,33 @@ impl Facts {
         }
     }
 
-    /// When a shutdown gave up an invocation, if it may have: because its limit was reached, or because it had
-    /// interrupted it.
-    pub(crate) fn cut_of(&self, node: &Node) -> Option<When> {
-        self.cut.or(self.stopped.filter(|_| self.is_held_back(node)))
+    /// Whether a shutdown may have ended an invocation at `at`, or at all: near its limit, or before where it does not wait
+    /// for it. One that is interrupted ends with its attempt.
+    pub(crate) fn may_be_cut(&self, node: &Node, at: Option<u64>) -> bool {
+        let (Some((began, limit)), Some(stopped)) = (self.shutdown, self.stopped) else { return false };
+        let is_near = |time: u64| at.is_none_or(|at| near(at, time));
+        let left = node.runs.last().and_then(|run| run.left).map(|(left, _)| left.at);
+        if self.is_interrupted(node) {
+            return left.is_some_and(is_near);
+        }
+        let is_early = at.is_none_or(|at| began.at <= at + SLOP && at <= stopped.at + SLOP);
+        (self.cut.is_some() && (is_near(give_up(began.at, limit)) || is_near(began.at.saturating_add(limit))))
+            || (is_early && self.is_held_back(node))
+    }
+
+    /// Whether a shutdown drops a handler at this time: near its limit if somebody is told of its end, else at its limit.
+    pub(crate) fn drops(&self, node: &Node, at: u64) -> bool {
+        let Some((began, limit)) = self.shutdown.filter(|_| self.cut.is_some()) else { return false };
+        let is_told = !node.on_failure.is_empty() || matches!(node.kind, Kind::Member | Kind::Step);
+        near(at, if is_told { give_up(began.at, limit) } else { began.at.saturating_add(limit) })
     }
 
     /// Whether a shutdown does not wait for it: it is interrupted, its service is paused, or it waits for such a one.
     pub(crate) fn is_held_back(&self, node: &Node) -> bool {
+        self.is_interrupted(node) || self.is_stuck(node)
+    }
+
+    fn is_stuck(&self, node: &Node) -> bool {
         let is_over = node.ended.first().is_some_and(|(_, outcome)| !outcome.as_ref().is_some_and(is_cut));
         if is_over {
             return false;
@@ -69,21 +88,19 @@ impl Facts {
             Kind::Group => {
                 let unseen = node.members.iter().filter(|token| !self.cid_of.contains_key(token));
                 let service = |token| Some(TARGETS[self.asked.get(token)?.call.target]);
-                unseen.filter_map(service).find(|service| self.is_paused(service))
+                unseen.filter_map(service).find(|service| self.was_paused(service))
             }
             _ => None,
         };
-        self.is_interrupted(node)
-            || (self.is_paused(unseen.unwrap_or(&node.service)) && !self.is_dropped(node))
+        (self.was_paused(unseen.unwrap_or(&node.service)) && !self.is_dropped(node))
             || self.parts(node).any(|part| self.is_held_back(part))
-            || self.ahead(node).any(|other| self.is_held_back(other))
-            || self.may_be_ahead(node).any(|other| self.is_interrupted(other))
+            || self.ahead(node).any(|other| self.is_stuck(other))
     }
 
     /// Whether the shutdown has dropped its last attempt, which it does at its limit alone.
     fn is_dropped(&self, node: &Node) -> bool {
         let left = node.runs.last().and_then(|run| run.left);
-        left.zip(self.cut).is_some_and(|((left, how), cut)| how.is_none() && near(cut.at, left.at))
+        left.is_some_and(|(left, how)| how.is_none() && self.drops(node, left.at))
     }
 
     /// Of a chain: the service of the step that follows on those that are known, if they have completed.
@@ -99,6 +116,13 @@ impl Facts {
         self.pauses.get(service).and_then(|pauses| pauses.last()).is_some_and(|(_, to)| to.is_none())
     }
 
+    /// Whether a service was paused at some time of the shutdown.
+    fn was_paused(&self, service: &str) -> bool {
+        let began = self.shutdown.map_or(u64::MAX, |(began, _)| began.at);
+        let mut pauses = self.pauses.get(service).into_iter().flatten();
+        pauses.any(|(_, to)| to.is_none_or(|to| began <= to.at))
+    }
+
     /// The members of a group, or the steps of a chain, that are known.
     pub(crate) fn parts<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
         let of = |token: &u64| self.cid_of.get(token);
@@ -107,7 +131,12 @@ impl Facts {
     }
 }
 
-/// Whether the shutdown has ended it.
+/// Whether the shutdown has ended it, or the step that ended it.
 pub(crate) fn is_cut(outcome: &Outcome) -> bool {
-    outcome.error().is_some_and(|error| error.starts_with("the runtime was shut down"))
+    outcome.error().is_some_and(|error| error.contains("the runtime was shut down before it ended"))
+}
+
+/// When a shutdown that begins at `began` ends what is left.
+pub(crate) fn give_up(began: u64, limit: u64) -> u64 {
+    began.saturating_add(limit) - (GRACE.min(limit) / 5).min(1_000)
 }

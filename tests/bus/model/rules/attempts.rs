@@ -2,7 +2,7 @@
 
 use zato_runtime::Outcome;
 
-use crate::model::facts::{Attempt, Checked, Facts, GRACE, Node, SLOP, When, must, near};
+use crate::model::facts::{Attempt, Checked, Facts, GRACE, Node, SLOP, When, is_cut, must, near};
 use crate::model::script::{Answer, End, TARGETS};
 
 /// What follows from an attempt.
@@ -57,7 +57,7 @@ impl Facts {
                     Outcome::Cancelled(_) => {
                         // One that is interrupted waits from then on, also while its process ends.
                         hits.iter().any(|hit| left.is_none_or(|left| left.seq < hit.seq) && is_near(hit.at))
-                            || self.cut_of(node).is_some_and(|cut| is_near(cut.at))
+                            || (is_cut(outcome) && self.may_be_cut(node, at))
                     }
                     Outcome::TimedOut(_) => node.deadline.is_some_and(is_near),
                     Outcome::Expired(_) => last.is_none() && node.expires.is_some_and(is_near),
@@ -123,6 +123,10 @@ impl Facts {
             Some(how) => {
                 let verdicts = match how {
                     End::FailForGood => vec![Verdict::End("Failed")],
+                    // Nothing is kept for a next start, and there is no time for another attempt.
+                    _ if self.interrupts(&node.runs[index]) && !self.world.is_durable => {
+                        vec![Verdict::End("Cancelled")]
+                    }
                     _ if self.interrupts(&node.runs[index]) => vec![Verdict::Held],
                     _ if let Some(restart) = restart => vec![Verdict::Again(restart.up.at)],
                     End::RetryAfter(wait) => again("Failed", wait),
@@ -138,7 +142,7 @@ impl Facts {
             None => {
                 let is_now = |limit: Option<u64>| limit.is_some_and(|limit| near(limit, left.at));
                 let mut verdicts = Vec::new();
-                if is_now(self.cut.map(|cut| cut.at)) || is_after_grace {
+                if self.drops(node, left.at) || is_after_grace {
                     verdicts.push(Verdict::End("Cancelled"));
                 }
                 if is_now(timeout) || is_now(node.deadline) {

@@ -3,14 +3,12 @@
 use zato_core::Ending;
 use zato_runtime::Outcome;
 
-use crate::model::facts::{Checked, Facts, Node, is_cut, must, near, rows};
+use crate::model::facts::{Checked, Facts, Node, must, near, rows};
 
 impl Facts {
     pub(super) fn check_group(&self, node: &Node, outcome: &Outcome) -> Checked {
-        let Some(rows) = rows(node) else {
-            let is_cut = is_cut(outcome) && self.cut_of(node).is_some();
-            return must(is_cut, || "a group completes".to_owned());
-        };
+        must(outcome.is_completed(), || "a group completes".to_owned())?;
+        let rows = rows(node).ok_or("a group without rows")?;
         for (token, row) in node.members.iter().zip(rows) {
             let member =
                 self.cid_of.get(token).and_then(|cid| self.nodes.get(cid)).ok_or("a row of nobody")?;
@@ -32,9 +30,6 @@ impl Facts {
             must(response.is_some() && (took == response || step.runs.is_empty()), || {
                 format!("{} followed on {response:?}", step.cid)
             })?;
-        }
-        if is_cut(outcome) {
-            return must(self.cut_of(chain).is_some(), || "no shutdown cut it off".to_owned());
         }
         let last = steps.last().ok_or("it ended without a step")?;
         let ended = last.ended.first().map(|(when, _)| when.at);

@@ -23,7 +23,7 @@ impl Facts {
         must(node.ended.iter().all(|(when, _)| near(when.at, at)), || format!("it ended at {at}"))?;
         let runs = match node.kind {
             Kind::Group => return Ok(()),
-            Kind::Chain => self.parts(node).last().filter(|_| !is_cut(outcome)),
+            Kind::Chain => self.parts(node).last(),
             _ => Some(node),
         };
         let attempts = runs.map_or(0, |node| node.runs.len() + usize::from(node.is_undecodable()));

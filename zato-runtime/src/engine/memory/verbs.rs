@@ -201,6 +201,20 @@ impl Engine for Memory {
         })
     }
 
+    fn load(&self) -> (usize, usize) {
+        self.whole().load()
+    }
+
+    fn give_up(&self) -> Vec<Delivery> {
+        let running = self.whole().give_up();
+        self.wake_worker();
+        running
+    }
+
+    fn abandon(&self) -> Vec<Delivery> {
+        self.whole().change(State::abandon)
+    }
+
     fn close(&self) -> usize {
         let ended = self.whole().change(State::close);
         self.line.wake_all();

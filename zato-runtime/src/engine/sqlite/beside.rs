@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::location::locate_existing;
 use super::looks::gaps;
 use super::thread::{Thread, caught};
-use super::{lock, lookups, schema, trees};
+use super::{files, lock, lookups, schema, trees, wal};
 use crate::engine::contract::{Beside, LookUps, StoreFault};
 use crate::found::{Counts, Filter, Found, Status, Tree, Waits};
 use crate::record::Batch;
@@ -37,6 +37,14 @@ impl Reads {
     /// Opens the store at `path`; takes no lock, and makes nothing.
     pub(crate) fn open(given: &Path) -> Result<Self, StoreError> {
         let path = locate_existing(given)?;
+        let is_left = !lock::is_owned(&path);
+        let damage = if is_left { wal::damage(&files::log(&path), &path) } else { Ok(None) };
+        // Whoever has begun to run on it meanwhile has looked at its log, and changes it.
+        if let Some(damage) =
+            damage.map_err(|error| StoreError::of_log(&path, error))?.filter(|_| !lock::is_owned(&path))
+        {
+            return Err(StoreError::DamagedLog { path, damage });
+        }
         let connection = Mutex::new(schema::open_reader(&path)?);
         let reader = Thread::start("zato-sqlite-reader", &path)?;
         Ok(Self { store: Arc::new(Inner { path: path.into(), connection }), reader })

@@ -21,6 +21,9 @@ pub(super) enum Change {
         hidden_by: Option<Cid>,
     },
     Started(AttemptId, Moment),
+    Draining {
+        after: u64,
+    },
     Again(Cid, Box<Progress>),
     HasKey(Cid),
     Cancelled(Cid, bool),
@@ -51,6 +54,7 @@ impl Change {
                 rows.accepted(*number, invocation, *limits, *accepted, *hidden_by)
             }
             Self::Started(id, at) => rows.started(id.cid, id.number, *at).map(drop),
+            Self::Draining { after } => rows.draining(*after),
             Self::Again(cid, progress) => rows.again(*cid, progress).map(drop),
             Self::HasKey(cid) => rows.has_key(*cid).map(drop),
             Self::Cancelled(cid, with_tree) => rows.cancel(*cid, *with_tree).map(drop),

@@ -47,9 +47,18 @@ impl Changing<'_> {
 
     /// An attempt begins of what waited. Answers whether it was held and had not ended.
     pub(crate) fn started(&mut self, cid: Cid, attempt: u32, at: Moment) -> rusqlite::Result<bool> {
-        let sql =
-            "UPDATE invocation SET state = 1, attempts = ?2, started_at = ?3 WHERE cid = ?1 AND state < 3";
+        // After a loss it is recorded when the handler begins.
+        let sql = "UPDATE invocation
+            SET state = 1, attempts = ?2, started_at = ?3, begun = CASE WHEN losses > 0 THEN 1 END
+            WHERE cid = ?1 AND state < 3";
         self.change(sql, params![codec::cid(cid), attempt, codec::time(at)])
+    }
+
+    /// A shutdown begins: the death of the process is no loss for what runs now and was accepted after this number.
+    pub(crate) fn draining(&mut self, after: u64) -> rusqlite::Result<()> {
+        let sql = "UPDATE invocation SET draining = 1 WHERE state = 1 AND accept > ?1";
+        self.change(sql, params![after])?;
+        Ok(())
     }
 
     /// The attempt that ran is over, and it waits for another; without any attempts, one that was started has not been
@@ -57,7 +66,7 @@ impl Changing<'_> {
     pub(crate) fn again(&mut self, cid: Cid, progress: &Progress) -> rusqlite::Result<bool> {
         let sql = "UPDATE invocation
             SET state = 0, attempts = ?2, behind = nullif(?2, 0), failed = ?3, next_at = ?4, tried = ?5, losses = ?6,
-                line_at = coalesce(?4, line_at), in_lane = NULL,
+                line_at = coalesce(?4, line_at), in_lane = NULL, begun = NULL, draining = NULL,
                 ends_at = CASE WHEN cancel > 0 THEN 0 WHEN ?2 = 0 THEN ends_at ELSE deadline END
             WHERE cid = ?1 AND state < 3";
         let next_at = progress.next_at.map(codec::time);

@@ -201,6 +201,10 @@ impl Store for Disk {
         self.push(Change::Started(id, at));
     }
 
+    fn draining(&mut self) {
+        self.push(Change::Draining { after: self.not_ours });
+    }
+
     fn again(&mut self, cid: Cid, before: &Progress) {
         self.ends += 1;
         self.push(Change::Again(cid, Box::new(before.clone())));

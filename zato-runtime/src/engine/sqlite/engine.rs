@@ -122,9 +122,13 @@ impl Sqlite {
             let reader = schema::open_reader(path)?;
             not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
-        let is_locked_out = Arc::default();
-        let disk =
-            Disk::new(Reader::new(path, &is_locked_out), config.keep_keys, config.clock.clone(), not_ours);
+        let (is_locked_out, inode) = (Arc::default(), file.inode());
+        let disk = Disk::new(
+            Reader::new(path, inode, &is_locked_out),
+            config.keep_keys,
+            config.clock.clone(),
+            not_ours,
+        );
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", given.display()),
@@ -136,8 +140,8 @@ impl Sqlite {
                 is_writing: false,
             }),
             file: Mutex::new(file),
-            reader: Reader::new(path, &is_locked_out),
-            pager: Reader::new(path, &is_locked_out),
+            reader: Reader::new(path, inode, &is_locked_out),
+            pager: Reader::new(path, inode, &is_locked_out),
             is_locked_out,
             fault: watch::Sender::new(None),
             is_behind: watch::Sender::new(false),

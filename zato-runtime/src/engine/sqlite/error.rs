@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{ErrorCode, ffi};
 
 use super::cause::{self, Said};
+use super::displaced::Displaced;
 use super::files;
+use super::inode::Inode;
 use super::unopened::Unopened;
+use super::wal::Damage;
 
 /// Why the file cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +154,39 @@ pub(crate) enum StoreError {
         /// What SQLite said.
         source: Said,
     },
+    /// Its files were taken away or replaced while they were open.
+    #[error("nothing is recorded in `{}`, and nothing acknowledged: {what}", path.display())]
+    Displaced {
+        /// The file.
+        path: PathBuf,
+        /// What happened, and the cure.
+        what: Displaced,
+    },
+    /// Its log was taken away while it was open. What it holds is still there, for this process alone.
+    #[error(
+        "the log of `{}`, its `-wal` or `-shm` file, was removed while it was in use: leave both alone as long as a process \
+         uses the file; {}",
+        path.display(),
+        if *is_moved { "what they held was moved into the file" } else { "what they hold is moved into the file" }
+    )]
+    LogGone {
+        /// The file.
+        path: PathBuf,
+        /// Whether all that was acknowledged is in the file.
+        is_moved: bool,
+    },
+    /// What a process that died has left in its log was damaged since.
+    #[error(
+        "the log of `{}` is damaged: its {}, and SQLite would drop what was acknowledged in the {} whole frames after it; \
+         restore a backup, or go on without those: keep a copy of `{}-wal`, then cut it off with `truncate -s {} {}-wal`",
+        path.display(), Frame(damage.frame), damage.lost, path.display(), damage.sound, path.display()
+    )]
+    DamagedLog {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what is lost with it.
+        damage: Damage,
+    },
     /// Something else that SQLite cannot do.
     #[error("`{}` cannot be used ({source})", path.display())]
     Other {
@@ -176,15 +212,39 @@ impl fmt::Display for Owner {
     }
 }
 
+/// The part of a log that is damaged, in words.
+struct Frame(u64);
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("header cannot be read"),
+            frame => write!(f, "frame {frame} cannot be read"),
+        }
+    }
+}
+
 impl StoreError {
     /// Whether the file is as sure as before, and what was to be written can be written later.
     pub(super) fn leaves_it_whole(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Closed { .. })
+        matches!(
+            self,
+            Self::Full { .. }
+                | Self::Busy { .. }
+                | Self::Closed { .. }
+                | Self::Displaced { .. }
+                | Self::LogGone { .. }
+        )
     }
 
     /// Whether somebody seems to hold it locked. SQLite says so of a lock of its own, too, that it could not give back.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
+    }
+
+    /// Whether every connection is to be closed, and opened anew.
+    pub(super) fn is_to_be_reopened(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::LogGone { is_moved: true, .. })
     }
 
     /// Whether it will pass when another program has let go of the file, or of what it reads there.
@@ -194,12 +254,28 @@ impl StoreError {
 
     /// Whether it will not pass by itself.
     pub(super) fn is_damage(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::Foreign { .. })
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::Foreign { .. } | Self::Displaced { what: Displaced::Deleted, .. }
+        )
     }
 
     /// Whether it will pass when there is room again.
     pub(super) fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
+    }
+
+    /// Whether the path still leads to this file, if it is known which one it is to lead to.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Displaced`] if it does not.
+    pub(super) fn check_displaced(path: &Path, inode: Option<Inode>) -> Result<(), Self> {
+        let displaced = inode.map(|inode| Displaced::from(path, inode)).transpose();
+        match displaced.map_err(|error| Self::of_io(path, error))?.flatten() {
+            Some(what) => Err(Self::Displaced { path: path.to_owned(), what }),
+            None => Ok(()),
+        }
     }
 
     /// The error for the file at `path` that cannot be opened for this reason, as the operating system said.

@@ -11,7 +11,8 @@ use super::announce::is_announced;
 use super::batch::Together;
 use super::error::StoreError;
 use super::files;
-use super::lock::Lock;
+use super::inode::Inode;
+use super::ownership::Ownership;
 use super::retention::Retention;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
@@ -41,8 +42,8 @@ pub(super) struct File {
     path: PathBuf,
     /// None after it has failed, until it is open again, and once it is closed.
     rows: Option<Rows>,
-    /// Held for as long as the engine is; after the rows, which are closed first.
-    lock: Option<Lock>,
+    /// Kept until the engine is closed, and longer than the rows.
+    ownership: Option<Ownership>,
     retention: Retention,
     clock: Clock,
     transactions: u64,
@@ -56,17 +57,20 @@ pub(super) struct File {
     is_damaged: bool,
     /// Whether a long log has been told of.
     told_of_log: bool,
+    /// Whether its names did not lead to what is open when that was looked at last: nothing is written before they do.
+    is_displaced: bool,
 }
 
 impl File {
     /// Takes the right to the file and opens it, or makes it.
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
-        let lock = Lock::take(path)?;
+        let mut ownership = Ownership::take(path)?;
         let rows = Rows::new(settled(path)?);
+        ownership.opened()?;
         Ok(Self {
             path: path.to_owned(),
             rows: Some(rows),
-            lock: Some(lock),
+            ownership: Some(ownership),
             retention: Retention::of(config),
             clock: config.clock.clone(),
             transactions: 0,
@@ -75,11 +79,17 @@ impl File {
             has_given_up: false,
             is_damaged: false,
             told_of_log: false,
+            is_displaced: false,
         })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file itself, whatever name leads to it.
+    pub(super) fn inode(&self) -> Option<Inode> {
+        self.ownership.as_ref().map(Ownership::inode)
     }
 
     /// Makes the changes in one transaction, with what comes meanwhile, which `more` adds to them; answers when they are
@@ -122,8 +132,12 @@ impl File {
         self.rows.as_ref().and_then(|rows| self.retention.due(rows))
     }
 
-    /// Makes changes in one transaction.
+    /// Makes changes in one transaction. They count once it is known that the file in which they are is the one that is
+    /// found by its name.
     fn transact(&mut self, make: impl FnOnce(&mut Rows) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+        if self.is_displaced {
+            self.check()?;
+        }
         self.begin_again()?;
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
         self.transactions += 1;
@@ -132,7 +146,7 @@ impl File {
             make(rows)?;
             rows.commit()
         })();
-        let Err(error) = committed else { return Ok(()) };
+        let Err(error) = committed else { return self.check() };
         let undone = rows.rollback();
         let error = StoreError::of(&self.path, error);
         self.is_damaged |= error.is_damage();
@@ -141,6 +155,24 @@ impl File {
             self.rows = None;
         }
         Err(error)
+    }
+
+    /// Compares what is open with what the names lead to. Where only the log was taken away, what it holds is moved into
+    /// the file, and every connection is to be opened anew.
+    fn check(&mut self) -> Result<(), StoreError> {
+        let Some(ownership) = &mut self.ownership else { return Ok(()) };
+        let checked = match ownership.check() {
+            // None is open any more: the next one has the new log.
+            Err(StoreError::LogGone { .. }) if self.rows.is_none() => Ok(()),
+            Err(StoreError::LogGone { path, .. }) => {
+                let moved = self.rows.as_ref().map(|rows| rows.checkpoint(true));
+                let is_moved = matches!(moved, Some(Ok(Checkpointed { is_whole: true, .. })));
+                Err(StoreError::LogGone { path, is_moved })
+            }
+            checked => checked,
+        };
+        self.is_displaced = checked.is_err();
+        checked
     }
 
     /// Records what this process says of the services that it hosts, where the file does not say so. It is the last step of
@@ -207,17 +239,21 @@ impl File {
 
     /// Opens the file again. After it has failed nothing counts before all of the log is on disk.
     fn begin_again(&mut self) -> Result<(), StoreError> {
-        if self.rows.is_some() || self.lock.is_none() {
+        let Some(ownership) = self.ownership.as_mut().filter(|_| self.rows.is_none()) else {
             return Ok(());
-        }
+        };
+        ownership.check_file()?;
         if let Some(kept) = self.kept {
-            let mut rows = Rows::new(self.reopened(schema::open(&self.path)?)?);
+            let mut rows = Rows::new(reopened(&self.path, schema::open_made(&self.path)?)?);
+            rows.begin().and_then(|()| rows.rollback()).map_err(|error| StoreError::of(&self.path, error))?;
+            ownership.opened()?;
             rows.kept = kept;
             (self.rows, self.kept) = (Some(rows), None);
             tracing::debug!(file = %self.path.display(), "the file is open again");
             return Ok(());
         }
-        let connection = self.reopened(settled(&self.path)?)?;
+        let connection = reopened(&self.path, settled(&self.path)?)?;
+        ownership.opened()?;
         let kept = sweep::count(&connection).map_err(|error| StoreError::of(&self.path, error))?;
         let mut rows = Rows::new(connection);
         rows.counted(kept);
@@ -225,11 +261,6 @@ impl File {
         self.was_opened_again = true;
         tracing::debug!(file = %self.path.display(), "the file is open again, and its log is on disk");
         Ok(())
-    }
-
-    fn reopened(&self, connection: Connection) -> Result<Connection, StoreError> {
-        schema::has_started(&connection).map_err(|error| StoreError::of(&self.path, error))?;
-        Ok(connection)
     }
 
     fn closed(&self) -> StoreError {
@@ -264,10 +295,17 @@ impl File {
 
     /// Closes the file and gives it to whoever wants it next.
     pub(super) fn close(&mut self) {
+        let checked = self.check();
+        if let (Ok(()), Some(ownership)) = (&checked, &mut self.ownership) {
+            ownership.release();
+        }
+        if let Err(error) = checked {
+            tracing::error!(file = %self.path.display(), %error, "the file is closed, and may not be what is found by its name");
+        }
         if let Some(Err(error)) = self.rows.take().map(Rows::close) {
             tracing::warn!(file = %self.path.display(), %error, "the file could not be closed; nothing is lost");
         }
-        self.lock = None;
+        self.ownership = None;
     }
 }
 
@@ -295,7 +333,7 @@ fn make(
 /// system's cache is read from there and is not on the disk, and what is written behind it would be lost with it.
 fn settled(path: &Path) -> Result<Connection, StoreError> {
     let of = |error| StoreError::of(path, error);
-    let connection = schema::open(path)?;
+    let connection = schema::open_made(path)?;
     // Nobody else writes to it meanwhile.
     connection.execute_batch("BEGIN IMMEDIATE").map_err(of)?;
     let written = write_log_again(path);
@@ -331,8 +369,15 @@ fn write_log_again(path: &Path) -> Result<(), StoreError> {
 }
 
 /// A connection that moves the log into the file beside the one that writes.
-pub(super) fn mover(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn mover(path: &Path, inode: Option<Inode>) -> Result<Connection, StoreError> {
+    StoreError::check_displaced(path, inode)?;
     schema::open_beside(path)
+}
+
+/// A connection that was opened again waits for locks as the engine does once it has started.
+fn reopened(path: &Path, connection: Connection) -> Result<Connection, StoreError> {
+    schema::has_started(&connection).map_err(|error| StoreError::of(path, error))?;
+    Ok(connection)
 }
 
 #[cfg(test)]

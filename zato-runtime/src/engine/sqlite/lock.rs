@@ -2,50 +2,95 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::files;
+use super::inode::Inode;
 
-/// How many bytes of a lock file are read for a process ID: more than one has digits.
-const MAX_PID: u64 = 20;
+/// How many bytes of a lock file are read: a process ID has fewer, and so has the mark.
+const MOST: u64 = 64;
+
+/// The second line of a lock file, once there has been a store beside it.
+const MADE: &str = "store";
 
 /// The right to a file: nobody else can have it until this is dropped, or its process is dead.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
+    name: PathBuf,
+    /// Whether there has been a store beside it.
+    was_made: bool,
 }
 
 impl Lock {
     /// Takes the right to the store at `path`, which is absolute and without symbolic links, so that one file has one lock
-    /// whatever name it goes by. The file beside it, `PATH.lock`, is made if there is none, is readable
-    /// by this user alone, holds the owner's process ID, and stays when the owner goes: a name that comes and goes
-    /// could be locked twice.
+    /// whatever name it goes by. The file beside it, `PATH.lock`, is made if there is none, is readable by this user alone,
+    /// holds the owner's process ID, and stays when the owner goes: a name that comes and goes could be locked twice.
     ///
     /// # Errors
     ///
     /// [`StoreError::Owned`] if it is taken, by another process or by this one; [`StoreError::Open`],
     /// [`StoreError::Full`] or [`StoreError::Io`] if `PATH.lock` cannot be made, locked or written.
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
+        let of = |error| StoreError::of_io(path, error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let beside = files::lock(path);
-        let mut file = options.open(&beside).map_err(|error| StoreError::of_io(path, error))?;
+        let name = files::lock(path);
         loop {
+            let mut file = options.open(&name).map_err(of)?;
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) => {}
                 // Whoever only looks has it shared, and has gone in a moment.
-                Err(TryLockError::WouldBlock) if is_free(&file) => std::thread::yield_now(),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Owned { path: path.to_owned(), pid: pid(&mut file) });
+                Err(TryLockError::WouldBlock) if is_free(&file) => {
+                    std::thread::yield_now();
+                    continue;
                 }
-                Err(TryLockError::Error(error)) => return Err(StoreError::of_io(&beside, error)),
+                Err(TryLockError::WouldBlock) => {
+                    let (pid, _) = said(&mut file).unwrap_or_default();
+                    return Err(StoreError::Owned { path: path.to_owned(), pid });
+                }
+                Err(TryLockError::Error(error)) => return Err(of(error)),
+            }
+            let (_, was_made) = said(&mut file).map_err(of)?;
+            let mut lock = Self { file, name: name.clone(), was_made };
+            // It may have been removed before it was locked: then the next one locks another.
+            if lock.is_named().map_err(of)? {
+                lock.say(true).map_err(of)?;
+                return Ok(lock);
             }
         }
-        write_pid(&mut file).map_err(|error| StoreError::of_io(&beside, error))?;
-        Ok(Self { file })
+    }
+
+    /// Whether its name still leads to it.
+    pub(super) fn is_named(&self) -> io::Result<bool> {
+        Ok(Inode::at(&self.name)? == Some(Inode::of(&self.file.metadata()?)))
+    }
+
+    /// Whether there has been a store beside it, as far as is known.
+    pub(super) fn was_made(&self) -> bool {
+        self.was_made
+    }
+
+    /// Notes that there is a store beside it.
+    pub(super) fn note_made(&mut self) -> io::Result<()> {
+        if self.was_made {
+            return Ok(());
+        }
+        self.was_made = true;
+        self.say(true)
+    }
+
+    /// Writes who has it, if somebody has, and whether there has been a store.
+    fn say(&mut self, is_taken: bool) -> io::Result<()> {
+        let pid = if is_taken { std::process::id().to_string() } else { String::new() };
+        let made = if self.was_made { MADE } else { "" };
+        let text = format!("{pid}\n{made}\n");
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)
     }
 }
 
@@ -67,22 +112,19 @@ fn is_free(file: &File) -> bool {
 impl Drop for Lock {
     fn drop(&mut self) {
         // A process ID that stays is read by nobody: the lock is free.
-        let _ = self.file.set_len(0);
+        let _ = self.say(false);
         let _ = self.file.unlock();
     }
 }
 
-/// The process that has said that it is the owner.
-fn pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(MAX_PID).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+/// The process that has said that it is the owner, and whether there has been a store.
+fn said(file: &mut File) -> io::Result<(Option<u32>, bool)> {
+    let mut text = Vec::new();
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.take(MOST).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.lines().map(str::trim);
+    Ok((lines.next().and_then(|pid| pid.parse().ok()), lines.next() == Some(MADE)))
 }
 
 #[cfg(test)]
@@ -147,6 +189,25 @@ mod tests {
         let mode =
             std::fs::metadata(path.with_added_extension("lock")).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    /// Whoever takes a lock takes the one that the name leads to.
+    #[test]
+    fn a_lock_that_is_removed_is_not_named_any_more_and_whether_there_was_a_store_stays() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        let mut lock = Lock::take(&path).expect("nobody has it");
+        assert!(lock.is_named().expect("it can be looked at") && !lock.was_made());
+        lock.note_made().expect("it can be written");
+        assert!(matches!(Lock::take(&path), Err(StoreError::Owned { pid: Some(_), .. })));
+        drop(lock);
+        let lock = Lock::take(&path).expect("it is free again");
+        assert!(lock.was_made());
+        std::fs::remove_file(files::lock(&path)).expect("it can be removed");
+        assert!(!lock.is_named().expect("it can be looked at"));
+        let other = Lock::take(&path).expect("another one is made");
+        assert!(other.is_named().expect("it can be looked at") && !other.was_made());
+        assert!(!lock.is_named().expect("it can be looked at"));
     }
 
     #[test]

@@ -66,7 +66,10 @@
 //! the oldest becomes too old, and only then. Checkpoints run on a connection of their own.
 
 mod files;
+mod inode;
+mod wal;
 mod unopened;
+mod displaced;
 mod cause;
 mod error;
 mod location;
@@ -95,6 +98,7 @@ mod batch;
 mod restart;
 mod reader;
 mod disk;
+mod ownership;
 mod file;
 mod space;
 mod engine;

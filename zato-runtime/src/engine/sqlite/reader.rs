@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 use super::error::StoreError;
+use super::inode::Inode;
 use super::schema;
 use super::thread::caught;
 use crate::engine::contract::StoreFault;
@@ -14,6 +15,8 @@ use crate::engine::contract::StoreFault;
 /// Reads what is committed.
 pub(super) struct Reader {
     path: Box<Path>,
+    /// The file that the path is to lead to.
+    inode: Option<Inode>,
     /// Opened by the first that reads.
     connection: Mutex<Option<Connection>>,
     /// Set when something holds it locked.
@@ -23,9 +26,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(path: &Path, is_locked_out: &Arc<AtomicBool>) -> Self {
+    pub(super) fn new(path: &Path, inode: Option<Inode>, is_locked_out: &Arc<AtomicBool>) -> Self {
         Self {
             path: path.into(),
+            inode,
             connection: Mutex::new(None),
             is_locked_out: is_locked_out.clone(),
             is_closed: AtomicBool::new(false),
@@ -43,7 +47,9 @@ impl Reader {
         }
         let open = match connection.take() {
             Some(open) => open,
-            None => schema::open_reader(&self.path).map_err(|error| self.failed(&error))?,
+            None => StoreError::check_displaced(&self.path, self.inode)
+                .and_then(|()| schema::open_reader(&self.path))
+                .map_err(|error| self.failed(&error))?,
         };
         let read = match caught(|| read(&open)) {
             Ok(Ok(read)) => read,

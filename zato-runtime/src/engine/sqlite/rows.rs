@@ -27,7 +27,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Over a connection that [`open`](schema::open) has made. Nothing is swept before it is [`counted`](Self::counted)
+    /// Over a connection that [`open_made`](schema::open_made) has made. Nothing is swept before it is [`counted`](Self::counted)
     /// what is kept.
     pub(crate) fn new(connection: Connection) -> Self {
         let (numbers, begun) = (Numbers::default(), Begun::default());

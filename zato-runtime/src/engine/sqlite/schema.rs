@@ -22,18 +22,24 @@ const BUSY_LATER: Duration = Duration::from_secs(1);
 const MENDED: [std::ops::RangeInclusive<i32>; 3] =
     [3_044_006..=3_044_999, 3_050_007..=3_050_999, 3_051_003..=i32::MAX];
 
-/// Opens the store at `path`, makes it if there is none, and brings its format up to this program's.
+/// Makes the store at `path` if there is none, and opens it.
+#[cfg(test)]
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    make(path)?;
+    open_made(path)
+}
+
+/// Opens the store at `path`, which [`make`] has made, now or before, and brings its format up to this program's.
 ///
-/// The caller has the [`Lock`](super::lock::Lock) on it. What the connection commits is on the disk when it has
-/// committed. Nothing is moved from the log to the file by a commit: that is for [`checkpoint`], which somebody must
-/// call.
+/// The caller has the right to it ([`Ownership`](super::ownership::Ownership)). What the connection commits is on the disk
+/// when it has committed. Nothing is moved from the log to the file by a commit: that is for [`checkpoint`], which somebody
+/// must call.
 ///
 /// # Errors
 ///
 /// Whatever [`StoreError`] says; the file is as it was, except where a step of its format had been made.
-pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_made(path: &Path) -> Result<Connection, StoreError> {
     check_linked(rusqlite::version_number())?;
-    make(path)?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let found = version(&connection, path)?;
     let mode = log_ahead(&connection).map_err(|error| StoreError::of(path, error))?;
@@ -65,7 +71,7 @@ fn sync_names(path: &Path) -> Result<(), StoreError> {
     opened.and_then(|directory| directory.sync_all()).map_err(|error| StoreError::of_io(path, error))
 }
 
-/// Has a connection that [`open`] has opened wait for locks as the engine does once it has started.
+/// Has a connection that [`open_made`] has opened wait for locks as the engine does once it has started.
 ///
 /// # Errors
 ///
@@ -74,7 +80,7 @@ pub(super) fn has_started(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_LATER)
 }
 
-/// Opens another connection to a store that [`open`] has opened, to [`checkpoint`] beside the one that writes.
+/// Opens another connection to a store that [`open_made`] has opened, to [`checkpoint`] beside the one that writes.
 ///
 /// # Errors
 ///
@@ -161,13 +167,14 @@ fn check_linked(version: i32) -> Result<(), StoreError> {
 
 /// Makes the file if there is none, readable by this user alone: SQLite gives its log the same mode. An existing one is
 /// not opened here: closing it again would take away the locks that another connection of this process has on it.
-fn make(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Ok(_) => Ok(()),
+        // No log is found on the disk of which there is no file.
+        Ok(_) => sync_names(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::of_io(path, error)),
     }

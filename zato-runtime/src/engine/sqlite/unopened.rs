@@ -14,6 +14,12 @@ pub(crate) enum Unopened {
     NoFile,
     /// The file is empty, and is only to be read.
     Empty,
+    /// The file has fewer bytes than a store, and there was one.
+    Emptied,
+    /// The file does not exist, and its log does.
+    LogAlone,
+    /// The file has so many names.
+    Links(u64),
     /// This user may not write it, or make files beside it.
     Permission,
     /// The file, or the file system that holds it, is read-only.
@@ -42,6 +48,21 @@ impl fmt::Display for Unopened {
             Self::Empty => {
                 "it is empty, and not a store yet; a process that runs on it makes it one, as `serve`, `invoke` and \
                  `run` do: name the one that you mean, from the working directory"
+            }
+            Self::Emptied => {
+                "it is empty, and was a store, as its `-wal` or `.lock` file tells; restore a backup, or remove those with \
+                 it to begin anew"
+            }
+            Self::LogAlone => {
+                "it does not exist, and its `-wal` file does, which holds what was acknowledged; put it back, or remove \
+                 that file to begin anew"
+            }
+            Self::Links(links) => {
+                return write!(
+                    f,
+                    "it has {links} names, and a program that opens it by another name damages it; remove the other hard \
+                     links"
+                );
             }
             Self::Permission => {
                 "this user may not write it and make files beside it; change its owner or that of its directory, or \

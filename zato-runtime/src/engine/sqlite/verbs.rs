@@ -12,7 +12,7 @@ use super::{restart, space};
 use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
-use crate::engine::state::{MOST_ENDS, NotTaken};
+use crate::engine::state::{MOST_ENDS, NotTaken, State};
 use crate::found::DiscardAnswer;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
@@ -184,6 +184,13 @@ impl Engine for Sqlite {
         self.0.hand_out_ends(MOST_ENDS)
     }
 
+    fn begin(&self, delivery: &Delivery) -> Step<'_, bool> {
+        let delivery = delivery.clone();
+        let begun = self.0.change(false, move |state| state.begin(&delivery));
+        self.0.startable.notify_one();
+        Step::later(async move { begun.await.unwrap_or(false) })
+    }
+
     fn settle(
         &self,
         settle: Settle,
@@ -281,10 +288,8 @@ impl Engine for Sqlite {
 
     fn drain(&self) -> Step<'_, ()> {
         let inner = &self.0;
-        {
-            let mut guarded = inner.guarded();
-            (guarded.state.draining, guarded.state.holds_back) = (true, true);
-        }
+        // One write, however many run. Nobody waits for it.
+        drop(inner.change(false, State::drain));
         inner.put_back_unbegun();
         inner.line.wake_all();
         Step::later(async move {
@@ -299,6 +304,10 @@ impl Engine for Sqlite {
                 idle.await;
             }
         })
+    }
+
+    fn load(&self) -> (usize, usize) {
+        self.0.guarded().state.load()
     }
 
     fn close(&self) -> usize {

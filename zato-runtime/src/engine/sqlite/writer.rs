@@ -98,7 +98,7 @@ impl Inner {
             self.let_go(file, &error);
             // The lock may have been this process's own: then it is free now, also where the engine is being closed.
             failed_at.get_or_insert_with(Instant::now);
-            if error.is_busy() && !is_repeated {
+            if error.is_to_be_reopened() && !is_repeated {
                 continue;
             }
             if self.waits_in_vain(wait) {
@@ -113,7 +113,7 @@ impl Inner {
     /// opened again by who needs it. Waits for who reads. After a failed sync none is closed but the writer's: who opens
     /// the first would take for committed what is in the log, and is not on disk.
     pub(super) fn let_go(&self, file: &mut File, error: &StoreError) {
-        if error.is_busy() {
+        if error.is_to_be_reopened() {
             self.let_all_go(file);
         }
     }
@@ -171,9 +171,9 @@ impl Inner {
             return;
         }
         self.is_moving.store(true, Ordering::SeqCst);
-        let (inner, path) = (self.clone(), file.path().to_owned());
+        let (inner, path, inode) = (self.clone(), file.path().to_owned(), file.inode());
         self.run(&self.threads.checkpointer, move || {
-            let moved = mover(&path).map(|connection| schema::checkpoint(&connection, false));
+            let moved = mover(&path, inode).map(|connection| schema::checkpoint(&connection, false));
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
             if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {

@@ -41,6 +41,8 @@ pub(in crate::engine) struct Delivered {
     pub(in crate::engine) service: u32,
     pub(in crate::engine) started_at: Moment,
     pub(in crate::engine) runs: bool,
+    /// Whether its start is recorded. Where a process has died during it that is so when its handler begins.
+    pub(in crate::engine) has_begun: bool,
     pub(in crate::engine) cancel: Cancel,
 }
 

@@ -100,17 +100,16 @@ impl<S: Store> State<S> {
             }
             Held::Delivered(delivered) => {
                 let is_cancelled = delivered.cancel != Cancel::No;
-                let status = if delivered.runs {
-                    Status::Running { since: delivered.started_at.into(), is_cancelled }
+                let (status, attempts) = if !delivered.runs {
+                    (Status::Waiting(Waits::End), delivered.attempt())
+                } else if delivered.has_begun {
+                    let since = delivered.started_at.into();
+                    (Status::Running { since, is_cancelled }, delivered.attempt())
                 } else {
-                    Status::Waiting(Waits::End)
+                    // It has been handed out, and its handler has not begun.
+                    (Status::Waiting(Waits::Turn), delivered.attempt() - 1)
                 };
-                Found::new(
-                    delivered.invocation.clone(),
-                    delivered.attempt(),
-                    delivered.before.clone(),
-                    status,
-                )
+                Found::new(delivered.invocation.clone(), attempts, delivered.before.clone(), status)
             }
             Held::Open(invocation) => {
                 let left = self.groups.left(invocation.cid).unwrap_or_default();

@@ -27,6 +27,7 @@ mod groups;
 mod held;
 mod lingering;
 mod held_back;
+mod giving_up;
 mod kin;
 mod accept;
 mod ends;

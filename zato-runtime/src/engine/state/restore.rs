@@ -19,6 +19,8 @@ pub(in crate::engine) struct Left {
     pub(in crate::engine) before: Option<Arc<Progress>>,
     /// The attempt that ran when the process died, and when it had started.
     pub(in crate::engine) ran: Option<(u32, SystemTime)>,
+    /// Whether a shutdown had begun by then: that it died is no loss.
+    pub(in crate::engine) was_draining: bool,
     /// How many deaths of its process end it as `Lost`; none where that was not known when it was accepted.
     pub(in crate::engine) max_losses: Option<u32>,
     pub(in crate::engine) is_cancelled: bool,
@@ -56,17 +58,20 @@ impl<S: Store> State<S> {
         self.end_soon(ticket, task);
     }
 
-    /// Notes that the process died during an attempt.
+    /// Notes that the process died during an attempt. That is a loss, unless a shutdown had begun: then whatever ended the
+    /// process did so because it was shutting down.
     pub(super) fn lost(
         &mut self,
         invocation: &Invocation,
         before: Option<&Progress>,
         max_losses: Option<u32>,
         (number, started_at): (u32, SystemTime),
+        was_draining: bool,
     ) -> Arc<Progress> {
-        let error = "its process ended during it";
+        let error =
+            if was_draining { "its process ended during a shutdown" } else { "its process ended during it" };
         let mut progress = self.cut_short(invocation, before, number, started_at, error);
-        progress.losses += 1;
+        progress.losses += u32::from(!was_draining);
         progress.max_losses = max_losses;
         self.store.again(invocation.cid, &progress);
         Arc::new(progress)
@@ -195,7 +200,7 @@ impl<S: Store> State<S> {
             .held
             .all_held()
             .filter_map(|held| match held {
-                Held::Delivered(delivered) if delivered.runs => {
+                Held::Delivered(delivered) if delivered.runs && delivered.has_begun => {
                     Some((delivered.invocation.cid, cut_off(delivered)))
                 }
                 _ => None,

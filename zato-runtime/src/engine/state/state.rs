@@ -24,7 +24,9 @@ use crate::cid::ByCid;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
-use crate::record::{AttemptId, Delivery, Hosted, Join, Lease, Progress, Settle, Task, Tried, Verdict};
+use crate::record::{
+    AttemptId, Delivery, Hosted, Join, Lease, Progress, Settle, Task, Tried, Verdict, has_lost,
+};
 
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
 pub(in crate::engine) struct State<S> {
@@ -172,7 +174,7 @@ impl<S: Store> State<S> {
     }
 
     /// Delivers what waits under this ticket, if it still does.
-    fn deliver(&mut self, ticket: Ticket, task: Task, now: Moment) -> Option<Delivery> {
+    pub(super) fn deliver(&mut self, ticket: Ticket, task: Task, now: Moment) -> Option<Delivery> {
         let lease = ticket.place.lease(self.next_number());
         let held = self.held.held_mut(ticket.place)?;
         let Held::Waiting(Waiting { invocation, before, number, service, hold }) = held else { return None };
@@ -222,9 +224,29 @@ impl<S: Store> State<S> {
     fn note_start(&mut self, service: u32, delivery: &Delivery) {
         if delivery.task == Task::Run {
             self.queues.started(service);
-            self.store.started(delivery.id(), delivery.started_at);
+            if !has_lost(delivery.before.as_deref()) {
+                self.store.started(delivery.id(), delivery.started_at);
+            }
         }
         self.running += 1;
+    }
+
+    /// Records that the handler of a delivery begins, unless it is not to begin any more: then it waits again, if nobody has
+    /// ended it.
+    pub(in crate::engine) fn begin(&mut self, delivery: &Delivery) -> bool {
+        let (id, now) = (delivery.id(), self.clock.moment());
+        let holds_back = self.holds_back;
+        let Some(Held::Delivered(delivered)) = self.held.get_mut(&id.cid) else { return false };
+        if delivered.number != delivery.lease.number {
+            return false;
+        }
+        if holds_back {
+            self.put_back(delivery);
+            return false;
+        }
+        (delivered.has_begun, delivered.started_at) = (true, now);
+        self.store.started(id, now);
+        true
     }
 
     /// Records what follows from an attempt; starts those callbacks that nothing waits ahead of.
@@ -341,6 +363,20 @@ impl<S: Store> State<S> {
         }
     }
 
+    /// A shutdown begins that leaves what waits to the next process: nothing is started any more, and what runs is recorded.
+    pub(in crate::engine) fn drain(&mut self) {
+        let is_first = !std::mem::replace(&mut self.holds_back, true);
+        self.draining = true;
+        if is_first && self.running > 0 {
+            self.store.draining();
+        }
+    }
+
+    /// Returns how many run, and how many wait.
+    pub(in crate::engine) fn load(&self) -> (usize, usize) {
+        (self.running, usize::try_from(self.waiting).unwrap_or_default())
+    }
+
     /// Whether a worker that waits should look.
     pub(in crate::engine) fn can_deliver(&self) -> bool {
         !self.to_end.is_empty() || (!self.queues.is_empty() && self.running < self.max_running)
@@ -390,6 +426,7 @@ fn begun(
         service,
         started_at,
         runs,
+        has_begun: runs && !has_lost(before.as_deref()),
         cancel: Cancel::No,
     };
     (delivered, Delivery { invocation, attempt, before, started_at, lease, task })

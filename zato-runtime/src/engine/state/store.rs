@@ -23,6 +23,9 @@ pub(in crate::engine) trait Store {
     /// An attempt has been started.
     fn started(&mut self, _id: AttemptId, _at: Moment) {}
 
+    /// A shutdown begins: the death of the process is no loss for what runs now.
+    fn draining(&mut self) {}
+
     /// An attempt is over, and another is to be made; or one that was started has not been begun, and waits again.
     fn again(&mut self, _cid: Cid, _before: &Progress) {}
 

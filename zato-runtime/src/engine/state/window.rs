@@ -191,11 +191,13 @@ impl<S: Store> State<S> {
 
     /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
     pub(in crate::engine) fn hold_again(&mut self, left: Left) -> Ticket {
-        let Left { invocation, before, ran, max_losses, is_behind, is_cancelled, hidden_by } = left;
+        let Left { invocation, before, ran, was_draining, max_losses, is_behind, is_cancelled, hidden_by } =
+            left;
         let before = match ran {
             None => before,
             Some((number, since)) => {
-                Some(self.lost(&invocation, before.as_deref(), max_losses, (number, since)))
+                let ran = (number, since);
+                Some(self.lost(&invocation, before.as_deref(), max_losses, ran, was_draining))
             }
         };
         let (ticket, service) = (self.ticket(invocation.cid), self.queues.number(&invocation.service));

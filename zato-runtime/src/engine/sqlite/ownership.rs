@@ -1,0 +1,199 @@
+//! The right to a store: the lock beside it, the locks on it, and the comparison of the files that are open with those that
+//! their names lead to.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::cause::Said;
+use super::displaced::Displaced;
+use super::error::StoreError;
+use super::files;
+use super::inode::{self, Inode, Mode, Part};
+use super::lock::Lock;
+use super::schema;
+use super::unopened::Unopened;
+use super::wal;
+
+/// How long to wait for another program that is just closing the store.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// The bytes of a log that holds nothing.
+const EMPTY_LOG: u64 = 32;
+
+/// The smallest page of SQLite: a file that is shorter holds nothing.
+const LEAST_PAGE: u64 = 512;
+
+/// The right to a store, as long as this is there. Dropped after the last connection to the store is closed: with the
+/// descriptor that it holds, this process gives up SQLite's own locks.
+#[derive(Debug)]
+pub(super) struct Ownership {
+    path: PathBuf,
+    log: PathBuf,
+    index: PathBuf,
+    lock: Lock,
+    /// The store, open, so that its number is not given to another file.
+    file: File,
+    inode: Inode,
+    /// What the connection that writes has open beside it; none before it is opened.
+    beside: Option<Beside>,
+}
+
+/// The files beside a store that is open.
+#[derive(Debug)]
+struct Beside {
+    log: Inode,
+    index: Inode,
+    /// The index, with a lock on it.
+    _index: Option<File>,
+}
+
+impl Ownership {
+    /// Takes the right to the store at `path`, and makes the file if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Owned`] if it is taken; [`StoreError::DamagedLog`] if what the log holds was damaged; otherwise what
+    /// keeps the file from being made, opened or locked.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        let lock = Lock::take(path)?;
+        let of = |error| StoreError::of_io(path, error);
+        is_to_be_made(path, &lock)?;
+        schema::make(path)?;
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(of)?;
+        let metadata = file.metadata().map_err(of)?;
+        let links = inode::links(&metadata);
+        if links > 1 {
+            let several = io::ErrorKind::InvalidInput.into();
+            return Err(StoreError::unopened(path, Unopened::Links(links), several));
+        }
+        if !inode::lock(&file, Part::OWNER, Mode::Alone).map_err(of)? {
+            return Err(StoreError::Owned { path: path.to_owned(), pid: None });
+        }
+        let (log, index) = (files::log(path), files::index(path));
+        if let Some(damage) = wal::damage(&log, path).map_err(|error| StoreError::of_log(path, error))? {
+            return Err(StoreError::DamagedLog { path: path.to_owned(), damage });
+        }
+        let inode = Inode::of(&metadata);
+        Ok(Self { path: path.to_owned(), log, index, lock, file, inode, beside: None })
+    }
+
+    /// Notes what the connection that writes has open, which has just been opened, and locks it: no other program that
+    /// closes the store takes itself for the last, whatever descriptors this process closes.
+    pub(super) fn opened(&mut self) -> Result<(), StoreError> {
+        let of = |error| StoreError::of_io(&self.path, error);
+        let beside = (|| Ok::<_, io::Error>((Inode::at(&self.log)?, Inode::at(&self.index)?)))();
+        let (Some(log), Some(index)) = beside.map_err(of)? else {
+            return Err(StoreError::LogGone { path: self.path.clone(), is_moved: false });
+        };
+        if self.beside.as_ref().is_none_or(|beside| beside.index != index) {
+            self.beside = None;
+            self.share(&self.file, Part::OPEN)?;
+            let file =
+                if cfg!(target_os = "linux") { Some(File::open(&self.index).map_err(of)?) } else { None };
+            if let Some(file) = &file {
+                self.share(file, Part::INDEX)?;
+            }
+            self.beside = Some(Beside { log, index, _index: file });
+        } else if let Some(beside) = &mut self.beside {
+            beside.log = log;
+        }
+        self.lock.note_made().map_err(of)
+    }
+
+    fn share(&self, file: &File, part: Part) -> Result<(), StoreError> {
+        let began = Instant::now();
+        loop {
+            match inode::lock(file, part, Mode::Shared) {
+                Ok(true) => return Ok(()),
+                Ok(false) if began.elapsed() < CLOSING => thread::sleep(Duration::from_millis(1)),
+                Ok(false) => {
+                    let busy = io::ErrorKind::ResourceBusy.into();
+                    return Err(StoreError::Busy { path: self.path.clone(), source: Said::by_system(busy) });
+                }
+                Err(error) => return Err(StoreError::of_io(&self.path, error)),
+            }
+        }
+    }
+
+    /// Compares the files that are open with those that their names lead to. Nothing is acknowledged otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Displaced`] if the store, or its lock, was removed, replaced or given a second name;
+    /// [`StoreError::LogGone`] if that is so of its log.
+    pub(super) fn check(&mut self) -> Result<(), StoreError> {
+        self.check_file()?;
+        let Some(beside) = &self.beside else { return Ok(()) };
+        let of = |error| StoreError::of_io(&self.path, error);
+        let (log, index) = (inode::found(&self.log).map_err(of)?, Inode::at(&self.index).map_err(of)?);
+        match log {
+            Some(log) if Inode::of(&log) == beside.log && index == Some(beside.index) => Ok(()),
+            // It is not known whose it is.
+            Some(log) if Inode::of(&log) != beside.log && log.len() > 0 => {
+                Err(self.displaced(Displaced::Log))
+            }
+            _ => Err(StoreError::LogGone { path: self.path.clone(), is_moved: false }),
+        }
+    }
+
+    /// Compares the store and its lock alone: before it is opened again.
+    pub(super) fn check_file(&mut self) -> Result<(), StoreError> {
+        let of = |error| StoreError::of_io(&self.path, error);
+        if let Some(what) = Displaced::from(&self.path, self.inode).map_err(of)? {
+            let is_deleted =
+                what == Displaced::Renamed && inode::links(&self.file.metadata().map_err(of)?) == 0;
+            return Err(self.displaced(if is_deleted { Displaced::Deleted } else { what }));
+        }
+        if self.lock.is_named().map_err(of)? {
+            return Ok(());
+        }
+        self.lock = match Lock::take(&self.path) {
+            Ok(lock) => lock,
+            Err(StoreError::Owned { pid, .. }) => return Err(self.displaced(Displaced::Lock(pid))),
+            Err(error) => return Err(error),
+        };
+        tracing::warn!(
+            file = %self.path.display(),
+            "the lock beside the file was removed while it was in use; it is made again, and nobody else has it"
+        );
+        self.lock.note_made().map_err(of)
+    }
+
+    /// The store itself, whatever name leads to it.
+    pub(super) fn inode(&self) -> Inode {
+        self.inode
+    }
+
+    fn displaced(&self, what: Displaced) -> StoreError {
+        StoreError::Displaced { path: self.path.clone(), what }
+    }
+
+    /// Lets the connection that is closed next move the log into the store and remove it, as the last one does.
+    pub(super) fn release(&mut self) {
+        // What cannot be given back now is when the descriptor is closed.
+        let _ = inode::lock(&self.file, Part::OPEN, Mode::Free);
+    }
+}
+
+/// Whether there is a store, or one can be made: an empty file, or none, where a store was, is not made anew.
+fn is_to_be_made(path: &Path, lock: &Lock) -> Result<(), StoreError> {
+    let of = |error| StoreError::of_io(path, error);
+    let length = inode::found(path).map_err(of)?.map(|found| found.len());
+    let log = inode::found(&files::log(path)).map_err(of)?.map_or(0, |log| log.len());
+    let refused = |reason| Err(StoreError::unopened(path, reason, io::ErrorKind::UnexpectedEof.into()));
+    match length {
+        None if log > EMPTY_LOG => refused(Unopened::LogAlone),
+        Some(length) if length < LEAST_PAGE && (log > EMPTY_LOG || lock.was_made()) => {
+            refused(Unopened::Emptied)
+        }
+        Some(1..LEAST_PAGE) => Err(StoreError::Foreign { path: path.to_owned() }),
+        None if lock.was_made() => {
+            tracing::warn!(file = %path.display(), "the store that was here is gone: a new one is made");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
