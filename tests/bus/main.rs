@@ -29,6 +29,7 @@ mod blocking;
 mod own_threads;
 mod locked;
 mod blocked;
+mod announced;
 mod waits;
 mod keys;
 mod rate;

@@ -21,7 +21,9 @@ use crate::shared::Shared;
 /// A call that nothing more can be said against before it is an invocation.
 pub(crate) struct Checked<'a> {
     /// The service that is to run it.
-    pub(crate) target: &'a Entry,
+    pub(crate) service: ServiceName,
+    /// The same where this process has it. Another process may host it.
+    pub(crate) target: Option<&'a Entry>,
     payload: Payload,
     callbacks: Names,
     on_failure: Names,
@@ -48,17 +50,24 @@ pub(crate) fn check<'a>(
     if let Some(context) = from.filter(|context| context.has_returned()) {
         return Err(over(context));
     }
-    let target = find(shared, "target", &call.target)?;
+    let (service, target) = match channel {
+        // Whoever waits for the response waits for this process.
+        Channel::Invoke => {
+            let entry = linked(shared, "target", &call.target)?;
+            (entry.name, Some(entry))
+        }
+        _ => known(shared, "target", &call.target)?,
+    };
     let Admission { new_root, cid, labels, refused, .. } =
         call.admission.map_or_else(Admission::default, |admission| *admission);
     if let Some(refused) = refused {
         return Err(refused.into());
     }
     let payload =
-        call.payload.map_err(|source| CallError::Unwritable { service: target.name.to_string(), source })?;
+        call.payload.map_err(|source| CallError::Unwritable { service: service.to_string(), source })?;
     if payload.len() > shared.config.max_payload {
         return Err(CallError::TooLarge {
-            service: target.name.to_string(),
+            service: service.to_string(),
             bytes: payload.len(),
             limit: shared.config.max_payload,
         });
@@ -83,6 +92,7 @@ pub(crate) fn check<'a>(
     let brings_cid = cid.is_some();
     let cid = cid.unwrap_or_else(|| shared.mint(at, from.map(Context::cid)));
     Ok(Checked {
+        service,
         target,
         payload,
         callbacks,
@@ -108,10 +118,10 @@ impl Checked<'_> {
         from: Option<&Context>,
         channel: Channel,
     ) -> Result<Arc<Invocation>, CallError> {
-        let Self { target, payload, cid, at, .. } = self;
+        let Self { service, payload, cid, at, .. } = self;
         let mut invocation = match from {
-            None => Invocation::root_at(cid, target.name, payload, channel, at),
-            Some(context) => context.invocation().child_at(cid, target.name, payload, channel, at),
+            None => Invocation::root_at(cid, service, payload, channel, at),
+            Some(context) => context.invocation().child_at(cid, service, payload, channel, at),
         };
         if self.new_root {
             invocation.root = cid;
@@ -124,7 +134,7 @@ impl Checked<'_> {
         }
         if invocation.depth > shared.config.max_depth {
             return Err(CallError::TooDeep {
-                service: target.name.to_string(),
+                service: service.to_string(),
                 depth: invocation.depth,
                 limit: shared.config.max_depth,
             });
@@ -140,8 +150,8 @@ impl Checked<'_> {
     /// The number of its service, if it asks for nothing but to be run. It is one from outside.
     pub(crate) fn passes(&self) -> Option<u32> {
         let asks = self.brings_cid || self.options.is_some() || !self.labels.is_empty();
-        let is_plain = self.target.is_plain && !asks;
-        (is_plain && self.callbacks.len() <= 1 && self.on_failure.len() <= 1).then_some(self.target.number)
+        let target = self.target.filter(|target| target.is_plain && !asks)?;
+        (self.callbacks.len() <= 1 && self.on_failure.len() <= 1).then_some(target.number)
     }
 
     /// The member of a group that it becomes, of the service with this number: who is `told` of how it ends is told of
@@ -363,8 +373,22 @@ pub(crate) fn over(context: &Context) -> CallError {
     CallError::Over { service: context.service().to_owned(), cid: context.cid() }
 }
 
-fn find<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a Entry, CallError> {
+/// A service of this process.
+fn linked<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a Entry, CallError> {
     shared.registry.get(name).ok_or_else(|| shared.registry.unknown(role, name).into())
+}
+
+/// A service of this process, or one that another process has announced: what is invoked of that is parked until a
+/// process runs that hosts it.
+fn known<'a>(
+    shared: &'a Shared,
+    role: &'static str,
+    name: &str,
+) -> Result<(ServiceName, Option<&'a Entry>), CallError> {
+    match linked(shared, role, name) {
+        Ok(entry) => Ok((entry.name, Some(entry))),
+        Err(unknown) => shared.engine.announced(name).map(|name| (name, None)).ok_or(unknown),
+    }
 }
 
 /// The services that a call names for a role, or the one by convention.
@@ -374,7 +398,7 @@ pub(crate) fn resolve(
     chosen: &Chosen<'_>,
     convention: Option<&ServiceName>,
 ) -> Result<Names, CallError> {
-    let known = |name: &Cow<'_, str>| find(shared, role, name).map(|entry| entry.name);
+    let known = |name: &Cow<'_, str>| known(shared, role, name).map(|(name, _)| name);
     match chosen {
         Chosen::Convention => Ok(convention.map_or_else(Names::new, |name| smallvec![*name])),
         // Nearly always: to collect one takes longer than to find it.

@@ -32,7 +32,9 @@ impl<'a> Inner<'a> {
     /// Checks the call; nothing runs yet.
     pub(crate) fn enter(shared: &'a Shared, context: &'a Context, call: Call<'_>) -> Result<Self, CallError> {
         let checked = intake::check(shared, Some(context), call, Channel::Invoke)?;
-        let number = checked.target.number;
+        let Some(number) = checked.target.map(|target| target.number) else {
+            return Err(shared.registry.unknown("target", &checked.service).into());
+        };
         let invocation = checked.invocation(shared, Some(context), Channel::Invoke)?;
         let level = context.level() + 1;
         if level > MAX_NESTED {

@@ -107,6 +107,12 @@ pub trait Engine: LookUps {
     /// [`StoreFault`] if what the process before this one has left cannot be read.
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault>;
 
+    /// The service of this name that some process has announced, this one or another, where the engine keeps that. What
+    /// is accepted of a service that this process does not host waits for one that does.
+    fn announced(&self, _name: &str) -> Option<ServiceName> {
+        None
+    }
+
     /// Holds members of a group that is not accepted yet, in the order of their slots; they do not run before.
     /// They count as waiting. What is staged for a group that is never accepted is dropped at
     /// [`unstage`](Self::unstage), and by an engine that keeps what it holds when it is opened again.

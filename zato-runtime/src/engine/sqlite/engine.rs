@@ -4,7 +4,7 @@
 //! is written together, in one transaction. What a worker waits for is started in the step that makes it so, and handed
 //! out after the same sync. What cannot be written stays in memory and is written later: nothing is said of it before.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
+use zato_core::ServiceName;
 use zato_core::bus::Step;
 
 use super::batch::HandedOut;
@@ -82,6 +83,8 @@ pub(super) struct Inner {
     /// Woken once for everything that can be handed out, or started.
     pub(super) startable: Notify,
     pub(super) line: Line,
+    /// The services that processes have ever announced; none before this one has.
+    pub(super) announced: OnceLock<HashSet<ServiceName>>,
     /// Receives when something that waits is to be ended; none before the runtime has said who does.
     pub(super) on_ends: OnceLock<OnEnds>,
     /// Woken when nothing runs.
@@ -160,6 +163,7 @@ impl Sqlite {
             is_watching_space: AtomicBool::new(false),
             startable: Notify::new(),
             line: Line::default(),
+            announced: OnceLock::new(),
             on_ends: OnceLock::new(),
             idle: Notify::new(),
             tokio,

@@ -1,17 +1,20 @@
 //! The file as the one that writes has it: open, or closed because it failed.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::Connection;
+use zato_core::ServiceName;
 
 use super::announce::is_announced;
 use super::batch::Together;
 use super::error::StoreError;
 use super::files;
 use super::inode::Inode;
+use super::lookups;
 use super::ownership::Ownership;
 use super::retention::Retention;
 use super::rows::Rows;
@@ -175,12 +178,20 @@ impl File {
         checked
     }
 
-    /// Records what this process says of the services that it hosts, where the file does not say so. It is the last step of
-    /// a start, which waits longer for locks than what comes after it.
-    pub(super) fn announce(&mut self, services: &[Hosted]) -> Result<(), StoreError> {
+    /// Records what this process says of the services that it hosts, where the file does not say so. Returns the names that
+    /// processes have ever announced, except former names. It is the last step of a start, which waits longer for locks
+    /// than what comes after it.
+    pub(super) fn announce(&mut self, services: &[Hosted]) -> Result<HashSet<ServiceName>, StoreError> {
         self.record(services)?;
         let Some(rows) = &self.rows else { return Err(self.closed()) };
-        schema::has_started(&rows.connection).map_err(|error| StoreError::of(&self.path, error))
+        let of = |error| StoreError::of(&self.path, error);
+        schema::has_started(&rows.connection).map_err(of)?;
+        let known = lookups::services(&rows.connection).map_err(of)?;
+        let mut announced: HashSet<_> = known.into_iter().map(|known| known.name).collect();
+        for old in services.iter().flat_map(|service| service.formerly) {
+            announced.remove(&ServiceName::linked(old));
+        }
+        Ok(announced)
     }
 
     fn record(&mut self, services: &[Hosted]) -> Result<(), StoreError> {

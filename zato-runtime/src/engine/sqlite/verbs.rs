@@ -97,7 +97,9 @@ impl Engine for Sqlite {
 
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, _: Ring) -> Result<(), StoreFault> {
         let inner = &self.0;
-        inner.file().announce(services).map_err(|error| StoreFault::new(&error))?;
+        let announced = inner.file().announce(services).map_err(|error| StoreFault::new(&error))?;
+        // Once: whoever comes second finds it set.
+        let _ = inner.announced.set(announced);
         let left = inner.as_it_is_now()?;
         let mut restored = Ok(());
         let leaves_alone = inner.leaves_alone;
@@ -110,6 +112,10 @@ impl Engine for Sqlite {
         inner.count_left(left);
         inner.feed();
         Ok(())
+    }
+
+    fn announced(&self, name: &str) -> Option<ServiceName> {
+        self.0.announced.get()?.get(name).copied()
     }
 
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
