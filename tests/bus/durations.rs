@@ -144,6 +144,9 @@ async fn a_retry_never_comes_before_the_first_bound_of_its_backoff() -> Result<(
     // A millisecond is what tokio's timers are late at the most.
     let allowed = Duration::from_secs(1)..=Duration::from_millis(2_001);
     assert!(allowed.contains(least) && allowed.contains(most), "{least:?} to {most:?}");
-    assert!(most.saturating_sub(*least) > Duration::from_millis(100), "the waits differ: {least:?} to {most:?}");
+    assert!(
+        most.saturating_sub(*least) > Duration::from_millis(100),
+        "the waits differ: {least:?} to {most:?}"
+    );
     finish(&runtime).await
 }

@@ -45,11 +45,7 @@ impl Shared {
 
     /// How the digests are made that the engine keeps or compares.
     pub(crate) fn digests(&self) -> Algorithm {
-        if self.is_durable() {
-            Algorithm::Named
-        } else {
-            Algorithm::InProcess
-        }
+        if self.is_durable() { Algorithm::Named } else { Algorithm::InProcess }
     }
 
     /// Whether the calls of this context are compared with those of other attempts of the same handler. An engine that
