@@ -28,6 +28,7 @@ fn check_prints_its_faults() {
     assert_eq!((&checked["services"], &checked["built_in"]), (&3.into(), &3.into()));
     let sound = configured(directory.path(), &[], &["check", "--json"]);
     assert_eq!(value(&sound, 0)["faults"], Value::Array(Vec::new()));
+    assert_eq!(value(&sound, 0)["warnings"], Value::Array(Vec::new()));
 }
 
 #[test]

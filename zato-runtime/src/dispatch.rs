@@ -28,6 +28,17 @@ impl Running {
     }
 }
 
+/// The warning of a program in which no panic can be caught. A profile's `panic` holds for every crate of the program, so
+/// this crate knows it.
+pub(crate) const UNCAUGHT: Option<&str> = if cfg!(panic = "abort") {
+    Some(
+        "this program is built with `panic = \"abort\"`: a panic in a handler ends the process and all that runs in it, \
+         instead of the attempt alone; leave `panic` out of the profile in `Cargo.toml` to have panics caught",
+    )
+} else {
+    None
+};
+
 /// Runs code that may be the user's, whatever it does; `None` if it panics. What a panic leaves may itself panic
 /// when it is dropped, and what that leaves is given up.
 pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {

@@ -13,6 +13,8 @@ use zato_core::target::{FromReply, Target};
 use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
+use crate::dispatch;
+use crate::engine::Capability;
 use crate::error::Error;
 use crate::seats::Closer;
 use crate::shared::Shared;
@@ -69,6 +71,8 @@ struct Parts {
 impl Builder {
     /// Checks the services, opens the engine and starts the workers on the tokio runtime of the caller.
     ///
+    /// A program that is built with `panic = "abort"` logs a warning: a panic in a handler then ends the process.
+    ///
     /// # Errors
     ///
     /// [`Error::Services`] with everything that is wrong with the linked services, [`Error::Engine`] if the
@@ -80,6 +84,9 @@ impl Builder {
             return Err(Error::NoTimers);
         }
         let shared = self.assemble(tokio.metrics().num_workers())?;
+        if let Some(warning) = dispatch::UNCAUGHT {
+            tracing::warn!("{warning}");
+        }
         Ok(Runtime::run(Arc::new(shared), tokio))
     }
 }

@@ -4,14 +4,22 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::output::Output;
-use super::terminal::{Tone, say_error};
+use super::terminal::{Tone, say_error, say_warning};
 use crate::builder::Builder;
+use crate::dispatch::UNCAUGHT;
 use crate::error::Error;
 use crate::words::{count, grouped};
 
 /// Prints the faults; returns whether there are none.
 pub(super) fn check(builder: &Builder, output: Output) -> Result<bool, CliError> {
     let (users, built_in) = builder.service_counts();
+    // It does not make the check fail: whoever builds so may mean it.
+    let warnings: Vec<&str> = UNCAUGHT.into_iter().collect();
+    if !output.json {
+        for warning in &warnings {
+            say_warning(warning);
+        }
+    }
     let faults = match builder.registry() {
         Ok(_) => Vec::new(),
         Err(Error::Services(faults)) if output.json => faults.iter().map(ToString::to_string).collect(),
@@ -22,7 +30,9 @@ pub(super) fn check(builder: &Builder, output: Output) -> Result<bool, CliError>
         Err(error) => return Err(error.into()),
     };
     if output.json {
-        Output::value(&json!({ "services": users, "built_in": built_in, "faults": faults }));
+        Output::value(
+            &json!({ "services": users, "built_in": built_in, "faults": faults, "warnings": warnings }),
+        );
     } else {
         let services = format!("{} of yours, {} built in", count(users, "service"), grouped(built_in));
         Output::line(&format!("{services}, {}", Tone::Good.on_stdout("no faults")));

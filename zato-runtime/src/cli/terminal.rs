@@ -81,6 +81,11 @@ pub(super) fn say_error(error: &str) {
     say(&format!("{} {error}", Tone::Bad.on_stderr("error:")));
 }
 
+/// Writes a warning to standard error, as `warning: ..`.
+pub(super) fn say_warning(warning: &str) {
+    say(&format!("{} {warning}", Tone::Active.on_stderr("warning:")));
+}
+
 /// Draws a bar, until [`clear`] removes it.
 pub(super) fn show(bar: ProgressBar) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
