@@ -14,7 +14,6 @@ use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
 use crate::dispatch;
-use crate::engine::Capability;
 use crate::error::Error;
 use crate::seats::Closer;
 use crate::shared::Shared;
