@@ -5,6 +5,7 @@ mod settles;
 mod order;
 mod time;
 mod clock;
+mod kept_keys;
 mod keys;
 mod holds;
 mod groups;

@@ -98,8 +98,14 @@ impl Changing<'_> {
         self.change(sql, params![codec::cid(first), codec::cid(again)])
     }
 
-    /// Forgets a dead letter. Answers whether it was one that has not been run again.
+    /// Forgets a dead letter, and the idempotency key that leads to it. Answers whether it was one that has not been run
+    /// again.
     pub(crate) fn discard(&mut self, cid: Cid) -> rusqlite::Result<bool> {
+        let sql = "DELETE FROM idempotency WHERE cid = ?1 AND EXISTS
+            (SELECT 1 FROM invocation WHERE cid = ?1 AND state = 4 AND again IS NULL)";
+        if self.change(sql, params![codec::cid(cid)])? {
+            self.kept.keys.held -= 1;
+        }
         let sql = "DELETE FROM invocation WHERE cid = ?1 AND state = 4 AND again IS NULL";
         let discarded = self.change(sql, params![codec::cid(cid)])?;
         if discarded {
@@ -124,11 +130,12 @@ impl Changing<'_> {
         at: SystemTime,
     ) -> rusqlite::Result<()> {
         let number = self.number(service)?;
-        let sql = "INSERT OR REPLACE INTO idempotency (service, name, cid, digest, at, version)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "DELETE FROM idempotency WHERE service = ?1 AND name = ?2";
+        let is_new = !self.change(sql, params![number, &*key.name])?;
+        let sql = "INSERT INTO idempotency (service, name, cid, digest, at, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (cid, digest) = (codec::cid(cid), codec::digest(key.digest));
         self.change(sql, params![number, &*key.name, cid, digest, codec::time(at), DIGEST_VERSION])?;
-        self.kept.noted_key(at);
+        self.kept.keys.noted(at, is_new);
         Ok(())
     }
 

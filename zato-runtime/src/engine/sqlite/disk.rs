@@ -282,6 +282,7 @@ impl Store for Disk {
     fn discarded(&mut self, ended: &Ended) {
         let cid = ended.invocation.cid;
         self.push(Change::Discarded(cid));
+        self.keys.retain(|_, (_, first, _)| *first != cid);
         self.changed.insert(cid, (self.count, Fate::Discarded));
     }
 
@@ -298,6 +299,8 @@ impl Store for Disk {
             Some(first) => Some(first),
             None => self.read(|reader| lookups::key(reader, service, &key.name, after))?,
         };
+        let is_discarded = |cid: &Cid| matches!(self.changed.get(cid), Some((_, Fate::Discarded)));
+        let first = first.filter(|first| !is_discarded(&first.cid));
         match first {
             None => Ok(None),
             Some(first) if self.is_same_call(&first, key.digest)? => Ok(Some(first.cid)),

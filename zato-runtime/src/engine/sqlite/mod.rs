@@ -83,6 +83,7 @@ mod json;
 mod names;
 mod columns;
 mod pass;
+mod key_pass;
 mod sweep;
 mod changing;
 mod announce;

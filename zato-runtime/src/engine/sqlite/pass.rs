@@ -31,6 +31,8 @@ pub(super) struct Pass {
     passed: u64,
     /// How many of any class have ended since it began.
     pub(super) ended_since: u64,
+    /// How many idempotency keys have gone since it began, which may have led to rows that it has left.
+    pub(super) keys_gone_since: u64,
     /// Whether it has come to a row that is to be kept, or to the last.
     pub(super) has_stopped: bool,
     /// When that row ended.
@@ -56,6 +58,7 @@ impl Pass {
             at: 0,
             passed: 0,
             ended_since: 0,
+            keys_gone_since: 0,
             has_stopped: false,
             stopped_at: None,
             began: None,
@@ -68,7 +71,7 @@ impl Pass {
         if self.held <= 0 {
             return None;
         }
-        if !self.has_stopped {
+        if !self.has_stopped || self.passed > 0 && self.is_borne_by(self.keys_gone_since) {
             return Some(SystemTime::UNIX_EPOCH);
         }
         let next = self.stopped_at.and_then(|at| at.checked_add(kept_for)?.checked_add(MOMENT));
@@ -85,9 +88,14 @@ impl Pass {
         self.held <= 0 || self.held <= most && is_held_up() && !self.is_worth_another(older_than)
     }
 
+    /// Whether so many, of which each may have left a row behind it, are enough to begin anew.
+    fn is_borne_by(&self, count: u64) -> bool {
+        count > 0 && count * PASSED_FOR_ONE >= self.passed
+    }
+
     /// Whether there is something behind it that is worth beginning anew.
     fn is_worth_another(&self, older_than: SystemTime) -> bool {
-        let is_borne = self.ended_since > 0 && self.ended_since * PASSED_FOR_ONE >= self.passed;
+        let is_borne = self.is_borne_by(self.ended_since) || self.is_borne_by(self.keys_gone_since);
         let age = self.began.and_then(|began| older_than.duration_since(began).ok());
         self.has_stopped && self.passed > 0 && (is_borne || age.is_some_and(|age| age >= LONGEST))
     }
@@ -140,18 +148,20 @@ impl Pass {
 }
 
 impl Class {
-    /// The rows after one, with their state, when they ended, and whether something that has not ended still needs
-    /// them: the invocation that made them, the group whose place they fill.
+    /// The rows after one, with their state, when they ended, and whether something still needs them: the invocation that
+    /// made them, or the group whose place they fill, which has not ended, or the idempotency key that leads to them.
     fn sql(self) -> &'static str {
         match self {
             Self::Ended => {
                 "SELECT accept, state, ended_at, CASE WHEN state = 3 THEN EXISTS (SELECT 1 FROM invocation AS above
-                     WHERE above.cid IN (i.parent, i.slot_group, i.hidden_by) AND above.state < 3) ELSE 0 END
+                     WHERE above.cid IN (i.parent, i.slot_group, i.hidden_by) AND above.state < 3)
+                     OR (options IS NOT NULL AND EXISTS (SELECT 1 FROM idempotency AS key WHERE key.cid = i.cid)) ELSE 0 END
                  FROM invocation AS i WHERE accept > ?1 ORDER BY accept LIMIT ?2"
             }
             Self::Dead => {
                 "SELECT accept, state, ended_at, EXISTS (SELECT 1 FROM invocation AS above
                      WHERE above.cid IN (i.parent, i.slot_group, i.hidden_by) AND above.state < 3)
+                     OR (options IS NOT NULL AND EXISTS (SELECT 1 FROM idempotency AS key WHERE key.cid = i.cid))
                  FROM invocation AS i WHERE accept > ?1 AND state = 4 ORDER BY accept LIMIT ?2"
             }
         }

@@ -14,6 +14,7 @@ pub(super) struct Retention {
     dead: u64,
     dead_for: Duration,
     keys_for: Duration,
+    keys: usize,
 }
 
 impl Retention {
@@ -24,6 +25,7 @@ impl Retention {
             dead: config.keep_dead as u64,
             dead_for: config.keep_dead_for,
             keys_for: config.keep_keys,
+            keys: config.max_keys(true),
         }
     }
 
@@ -39,7 +41,7 @@ impl Retention {
         rows.sweep(Class::Ended, self.ended, oldest(self.ended_for), limit)?;
         rows.sweep(Class::Dead, self.dead, oldest(self.dead_for), limit)?;
         if with_keys {
-            rows.forget_keys(oldest(self.keys_for), limit)?;
+            rows.forget_keys(now, oldest(self.keys_for), self.keys, limit)?;
         }
         Ok(())
     }
@@ -48,7 +50,7 @@ impl Retention {
     /// is kept that becomes too old.
     pub(super) fn due(&self, rows: &Rows) -> Option<SystemTime> {
         let kept = &rows.kept;
-        let key = kept.oldest_key.and_then(|at| at.checked_add(self.keys_for));
+        let key = kept.keys.due(self.keys_for, i64::try_from(self.keys).unwrap_or(i64::MAX));
         let dues = [kept.ended.due(self.ended_for), kept.dead.due(self.dead_for), key];
         dues.into_iter().flatten().filter(|_| kept.is_counted).min()
     }

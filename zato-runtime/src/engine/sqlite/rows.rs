@@ -2,13 +2,12 @@
 
 use std::time::SystemTime;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::changing::{Begun, Changing};
-use super::codec;
 use super::names::Numbers;
 use super::schema::{self, Checkpointed};
-use super::sweep::{self, Counted, Kept};
+use super::sweep::{Counted, Kept};
 
 /// The one connection that writes. Its owner begins and ends transactions; what it does outside of one is a
 /// transaction of its own.
@@ -117,12 +116,23 @@ impl Rows {
         Changing { connection, numbers, kept, begun, inserts: None, ends: None }
     }
 
-    /// Forgets up to `most` keys that were noted at `until` or before, the oldest first. Answers how many.
-    pub(crate) fn forget_keys(&mut self, until: SystemTime, most: usize) -> rusqlite::Result<usize> {
-        let sql = "DELETE FROM idempotency WHERE (service, name) IN
-            (SELECT service, name FROM idempotency WHERE at <= ?1 ORDER BY at LIMIT ?2)";
-        let forgotten = self.connection.prepare_cached(sql)?.execute(params![codec::time(until), most])?;
-        self.kept.oldest_key = sweep::oldest_key(&self.connection)?;
+    /// Forgets idempotency keys that were given at `until` or before, or are more than `most`, the oldest first, except
+    /// those whose invocations have not ended. Looks at `limit` of them at the most. Answers how many were forgotten.
+    pub(crate) fn forget_keys(
+        &mut self,
+        now: SystemTime,
+        until: SystemTime,
+        most: usize,
+        limit: usize,
+    ) -> rusqlite::Result<usize> {
+        if !self.kept.is_counted {
+            return Ok(0);
+        }
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let forgotten = self.kept.keys.step(&self.connection, now, until, most, limit)?;
+        // What they led to may go now.
+        self.kept.ended.keys_gone_since += forgotten as u64;
+        self.kept.dead.keys_gone_since += forgotten as u64;
         Ok(forgotten)
     }
 }
@@ -279,8 +289,8 @@ mod tests {
         // What is too old and has not been forgotten yet gives way.
         rows.changing().note_key(&one, &key(3), nth(3), at(30)).expect("it is noted");
         assert_eq!(find(rows, &one, 10), Some((nth(3), 3)));
-        assert_eq!(rows.forget_keys(at(30), 1).expect("one goes"), 1);
+        assert_eq!(rows.forget_keys(at(40), at(30), usize::MAX, 1).expect("one goes"), 1);
         assert_eq!((find(rows, &other, 0), find(rows, &one, 0)), (None, Some((nth(3), 3))));
-        assert_eq!(rows.forget_keys(at(29), 10).expect("none goes"), 0);
+        assert_eq!(rows.forget_keys(at(40), at(29), usize::MAX, 10).expect("none goes"), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use super::codec::ReadTime;
+use super::key_pass::{self, KeyPass};
 use super::pass::{Class, Pass};
 use super::rows::Rows;
 
@@ -16,8 +16,8 @@ const FEW: usize = 8;
 pub(super) struct Kept {
     pub(super) ended: Pass,
     pub(super) dead: Pass,
-    /// When the oldest idempotency key was noted, or before; none where there is no key.
-    pub(super) oldest_key: Option<SystemTime>,
+    /// The idempotency keys.
+    pub(super) keys: KeyPass,
     /// Whether what had ended before the file was opened is among them.
     pub(super) is_counted: bool,
 }
@@ -27,7 +27,7 @@ pub(super) struct Kept {
 pub(crate) struct Counted {
     ended: i64,
     dead: i64,
-    oldest_key: Option<SystemTime>,
+    keys: (i64, Option<SystemTime>),
 }
 
 /// Counts what has ended and is kept; reads an index of all rows.
@@ -38,23 +38,17 @@ pub(crate) struct Counted {
 pub(crate) fn count(connection: &Connection) -> rusqlite::Result<Counted> {
     let sql = "SELECT (SELECT count(*) FROM invocation), (SELECT count(*) FROM invocation WHERE state < 3),
                       (SELECT count(*) FROM invocation WHERE state = 4)";
-    let oldest_key = oldest_key(connection)?;
+    let keys = key_pass::count(connection)?;
     connection.query_row(sql, [], |row| {
         let (all, live, dead): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Counted { ended: all - live - dead, dead, oldest_key })
+        Ok(Counted { ended: all - live - dead, dead, keys })
     })
-}
-
-/// When the oldest idempotency key was noted.
-pub(super) fn oldest_key(connection: &Connection) -> rusqlite::Result<Option<SystemTime>> {
-    let mut statement = connection.prepare_cached("SELECT min(at) FROM idempotency")?;
-    statement.query_row([], |row| Ok(row.get::<_, Option<ReadTime>>(0)?.map(|at| at.0)))
 }
 
 impl Default for Kept {
     fn default() -> Self {
         let (ended, dead) = (Pass::new(Class::Ended, 0), Pass::new(Class::Dead, 0));
-        Self { ended, dead, oldest_key: None, is_counted: false }
+        Self { ended, dead, keys: KeyPass::default(), is_counted: false }
     }
 }
 
@@ -62,17 +56,14 @@ impl Kept {
     pub(super) fn counted(&mut self, kept: Counted) {
         self.ended.held += kept.ended;
         self.dead.held += kept.dead;
-        kept.oldest_key.into_iter().for_each(|at| self.noted_key(at));
+        self.keys.counted(kept.keys.0, kept.keys.1);
         self.is_counted = true;
-    }
-
-    pub(super) fn noted_key(&mut self, at: SystemTime) {
-        self.oldest_key = Some(self.oldest_key.map_or(at, |oldest| oldest.min(at)));
     }
 
     pub(super) fn has_ended(&mut self, is_dead: bool) {
         self.ended.ended_since += 1;
         self.dead.ended_since += 1;
+        self.keys.ended_since += 1;
         let class = if is_dead { &mut self.dead } else { &mut self.ended };
         class.held += 1;
     }
@@ -93,11 +84,12 @@ impl Rows {
         if !self.kept.is_counted {
             return Ok(Swept { forgotten: 0, is_done: true });
         }
+        // What keys lead to is kept beside.
+        let most = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(self.kept.keys.held.max(0));
         let pass = match class {
             Class::Ended => &mut self.kept.ended,
             Class::Dead => &mut self.kept.dead,
         };
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
         if pass.rests(most, older_than) {
             return Ok(Swept { forgotten: 0, is_done: true });
         }
