@@ -1,7 +1,6 @@
 //! A bus that does one thing after the other as the test says, and what its receipts are worth afterwards: whether each
 //! CID that it returned is in the file.
 
-use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -20,6 +19,12 @@ pub(crate) const ROLE: &str = "receipts";
 /// What begins a line that is an answer.
 const ANSWER: &str = "answer: ";
 
+/// A call that is not answered for so long is stuck.
+const STUCK: Duration = Duration::from_mins(1);
+
+/// How many are kept of what has ended.
+const KEPT: usize = 1_000;
+
 /// The bytes of the request of a call.
 const REQUEST: usize = 1_000;
 
@@ -34,7 +39,7 @@ pub(crate) fn run(path: &Path) {
     let tokio = tokio.expect("tokio starts");
     let engine = format!("sqlite:{}", path.display());
     let builder = Runtime::builder().engine(engine).services([done::service().erased()]);
-    let builder = builder.disk_reserve(number::from(RESERVE, 0)).keep_ended(usize::MAX);
+    let builder = builder.disk_reserve(number::from(RESERVE, 0)).keep_ended(KEPT);
     let runtime = match tokio.block_on(builder.start()) {
         Ok(runtime) => runtime,
         Err(error) => return answer(&format!("refused: {error}")),
@@ -53,20 +58,25 @@ async fn obey(runtime: &Runtime, command: &str, with: &str) -> std::result::Resu
         "call" => {
             let calls = (0..with.parse().expect("a number")).map(|_| {
                 let runtime = runtime.clone();
-                tokio::spawn(async move { runtime.invoke_async("receipts.done", "x".repeat(REQUEST)).await })
+                tokio::spawn(async move {
+                    let call = runtime.invoke_async("receipts.done", "x".repeat(REQUEST));
+                    let called = tokio::time::timeout(STUCK, call.into_future()).await;
+                    called.map_or_else(
+                        |_| Err(format!("no answer within {STUCK:?}")),
+                        |called| called.map_err(|error| error.to_string()),
+                    )
+                })
             });
             let calls: Vec<_> = calls.collect();
-            let (mut cids, mut refused) = (String::new(), None);
+            let (mut cids, mut refused) = (vec!["got".to_owned()], None);
             for call in calls {
                 match call.await.expect("a call does not panic") {
-                    Ok(cid) => {
-                        let _ = write!(cids, " {cid}");
-                    }
+                    Ok(cid) => cids.push(cid.to_string()),
                     Err(error) => refused = Some(error),
                 }
             }
             let refused = refused.map(|error| format!(" refused: {error}")).unwrap_or_default();
-            return Ok(format!("got{cids}{refused}"));
+            return Ok(cids.join(" ") + &refused);
         }
         "chdir" => std::env::set_current_dir(with).expect("there is such a directory"),
         "read" => drop(std::fs::read(with).expect("it can be read")),

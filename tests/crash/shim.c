@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -291,7 +292,11 @@ static int resize(int fd, off_t to) {
     if (role(fd) != FILE_OF_DIRECTORY) return REAL(ftruncate)(fd, to);
     if (fails(TRUNCATE)) return -1;
     take();
+    struct stat before;
+    int is_known = control->limited && !REAL(fstat)(fd, &before);
     int done = REAL(ftruncate)(fd, to);
+    // What a file gives back is free again.
+    if (!done && is_known && before.st_size > to) control->room += (uint64_t)(before.st_size - to);
     if (!done) note(RESIZED, descriptors[fd].file, (uint64_t)to, NULL, 0);
     give();
     return done;
@@ -378,6 +383,13 @@ int statx(int fd, const char *restrict path, int flags, unsigned mask, struct st
     const char *volatile at = path; // Declared never to be null, which it is where Rust asks whether there is a `statx`.
     if ((named(at) || (at && !*at && watched(fd))) && fails(STAT)) return -1;
     return REAL(statx)(fd, path, flags, mask, is);
+}
+
+// A disk with so much room says so.
+int statvfs(const char *restrict path, struct statvfs *restrict is) {
+    int done = REAL(statvfs)(path, is);
+    if (!done && named(path) && control->limited) is->f_bavail = control->room / is->f_frsize;
+    return done;
 }
 
 static int control_file(int fd, int what, void *with) {

@@ -287,6 +287,22 @@ impl File {
         log.log_pages - log.moved_pages.min(log.log_pages) > MANY_PAGES || log.log_pages > 4 * MANY_PAGES
     }
 
+    /// Moves the log into the file and truncates it, for the room that it holds. Answers whether it is empty.
+    pub(super) fn empty_log(&mut self) -> bool {
+        if self.is_displaced {
+            return false;
+        }
+        match self.rows.as_ref().map(Rows::empty_log) {
+            Some(Ok(is_empty)) => is_empty,
+            Some(Err(error)) => {
+                let error = StoreError::of(&self.path, error);
+                tracing::debug!(file = %self.path.display(), %error, "the log could not be emptied");
+                false
+            }
+            None => false,
+        }
+    }
+
     /// Somebody else has moved what it could: moves what came meanwhile, so that the next transaction begins the log anew.
     pub(super) fn move_rest(&mut self) {
         let Some(Ok(Checkpointed { log_pages, is_whole, .. })) =

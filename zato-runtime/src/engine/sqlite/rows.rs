@@ -101,6 +101,18 @@ impl Rows {
         schema::checkpoint(&self.connection, truncate)
     }
 
+    /// Moves the log into the file and truncates it, if nobody reads it. Waits for nobody. Answers whether it is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub(crate) fn empty_log(&self) -> rusqlite::Result<bool> {
+        schema::without_waiting(&self.connection, |connection| {
+            Ok(schema::checkpoint(connection, false)?.is_whole
+                && schema::checkpoint(connection, true)?.is_whole)
+        })
+    }
+
     /// How long the log is, and how much of it is in the file already.
     ///
     /// # Errors

@@ -144,6 +144,21 @@ pub(crate) fn log(connection: &Connection) -> rusqlite::Result<Checkpointed> {
     wal_checkpoint(connection, "NOOP")
 }
 
+/// Does this on the connection of the one that writes, and waits for no lock meanwhile.
+///
+/// # Errors
+///
+/// Those of what is done.
+pub(super) fn without_waiting<T>(
+    connection: &Connection,
+    run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let done = run(connection);
+    connection.busy_timeout(BUSY_LATER)?;
+    done
+}
+
 fn wal_checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Checkpointed> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     connection.prepare_cached(&sql)?.query_row([], |row| {

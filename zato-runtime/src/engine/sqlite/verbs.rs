@@ -44,7 +44,7 @@ impl Inner {
         if let Some(fault) = &*self.fault.borrow() {
             return Err(NotTaken::Refused(Refused::Store(fault.clone())));
         }
-        if self.space.is_low() && !self.guarded().state.draining {
+        if self.is_room_low() && !self.guarded().state.draining {
             if accept.by.is_some() {
                 return Err(NotTaken::Refused(Refused::Store(self.space.fault())));
             }
@@ -75,7 +75,7 @@ impl Inner {
     /// Looks now, and again as long as there is no room. Who waits for room looks after it has come to wait, so whoever
     /// finds none watches again.
     fn look_at_space(self: &Arc<Self>) {
-        if self.space.is_low() && !self.is_closing.load(Ordering::SeqCst) {
+        if self.is_room_low() && !self.is_closing.load(Ordering::SeqCst) {
             let inner = Arc::downgrade(self);
             let look = move || inner.upgrade().into_iter().for_each(|inner| inner.look_at_space());
             self.threads.checkpointer.run_at(Instant::now() + space::LOOK, look);
@@ -124,7 +124,7 @@ impl Engine for Sqlite {
 
     fn room(&self, members: usize, bytes: usize) -> Step<'_, ()> {
         let has_room = move || {
-            let is_low = self.0.space.is_low();
+            let is_low = self.0.is_room_low();
             if is_low {
                 self.0.watch_space();
             }

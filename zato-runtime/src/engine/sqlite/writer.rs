@@ -95,6 +95,7 @@ impl Inner {
                 Err(error) => error,
             };
             self.has_failed(&error, failed_at.map(|at| at.elapsed()));
+            self.empty_log_for_room(file);
             self.let_go(file, &error);
             // The lock may have been this process's own: then it is free now, also where the engine is being closed.
             failed_at.get_or_insert_with(Instant::now);
@@ -158,8 +159,32 @@ impl Inner {
         }
     }
 
+    /// Whether there is so little room that no calls are taken. Has the log emptied where that may help.
+    pub(super) fn is_room_low(self: &Arc<Self>) -> bool {
+        let is_low = self.space.is_low();
+        if self.space.asks_for_log() {
+            let inner = self.clone();
+            self.run(&self.threads.checkpointer, move || {
+                // Who writes now does so when that is done.
+                match inner.file.try_lock() {
+                    Ok(mut file) => inner.empty_log_for_room(&mut file),
+                    Err(_) => inner.space.leaves_log(),
+                }
+            });
+        }
+        is_low
+    }
+
+    /// Empties the log, where the room that it holds is wanted.
+    fn empty_log_for_room(&self, file: &mut File) {
+        if self.space.takes_log() {
+            self.space.log_emptied(file.empty_log());
+        }
+    }
+
     /// Has somebody else move the log into the file where it is long.
     pub(super) fn look_at_log(self: &Arc<Self>, file: &mut File) {
+        self.empty_log_for_room(file);
         if self.is_moving.load(Ordering::SeqCst) {
             return;
         }
