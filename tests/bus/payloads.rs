@@ -202,6 +202,159 @@ fn a_fault_is_named_with_its_path() {
     assert!(error.to_string().contains("at `tags.a[1]`: invalid type: string, expected u8"), "{error}");
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Envelope {
+    id: u8,
+    body: Payload,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Carries {
+    One(Payload),
+    Named { body: Option<Payload> },
+    Many(Vec<Payload>, BTreeMap<String, Payload>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Letter { body: Payload },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Flattened {
+    body: Payload,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Payload>,
+}
+
+/// JSON that does not come back where it is read as numbers and maps.
+const EXACT: [&str; 8] = [
+    "340282366920938463463374607431768211456",
+    "-99999999999999999999999999.5",
+    "1.0",
+    "1e400",
+    "0.1000000000000000055511151231257827",
+    r#"{"z":1,"a":2,"m":{"y":1.50,"b":[]}}"#,
+    r#"{"twice":1,"twice":2}"#,
+    r#"{ "spaced" : [ 1 , 2 ] }"#,
+];
+
+#[test]
+fn a_payload_inside_a_value_keeps_every_digit_and_the_order_of_members() {
+    let json = |text: &str| Payload::from_parts(Kind::Json, text.to_owned()).expect("UTF-8");
+    for text in EXACT {
+        let body = json(text);
+        comes_back(&Envelope { id: 7, body: body.clone() });
+        comes_back(&Some(Envelope { id: 7, body: body.clone() }));
+        comes_back(&vec![body.clone(), Payload::text(text), body.clone()]);
+        comes_back(&Carries::One(body.clone()));
+        comes_back(&Carries::Named { body: Some(body.clone()) });
+        let map = BTreeMap::from([("a".to_owned(), body.clone()), ("b".to_owned(), Payload::empty())]);
+        comes_back(&Carries::Many(vec![body.clone()], map));
+        let envelope = Payload::write(&Envelope { id: 7, body: body.clone() }).expect("it can be written");
+        assert_eq!(envelope.to_string(), format!(r#"{{"id":7,"body":{text}}}"#));
+        // Beside flattened members a payload is as exact.
+        let flattened: Flattened =
+            json(&format!(r#"{{"body":{text},"x":1}}"#)).decode().expect("it can be read");
+        assert_eq!(flattened.body, body);
+    }
+    for body in [Payload::empty(), Payload::text(""), Payload::text("null"), Payload::text("\u{1F600}\n\"")] {
+        comes_back(&Envelope { id: 7, body: body.clone() });
+        comes_back(&vec![body]);
+    }
+    assert!(json(r#"{"id":7,"body":{"a":}}"#).decode::<Envelope>().is_err());
+    assert!(json(r#"{"id":7}"#).decode::<Envelope>().is_err());
+}
+
+/// Serde buffers these before a payload is read: numbers up to 64 bits come back, and members by their names.
+#[test]
+fn a_payload_inside_a_buffered_value_is_read_as_a_value() {
+    for (text, back) in [
+        ("18446744073709551615", "18446744073709551615"),
+        ("-9223372036854775808", "-9223372036854775808"),
+        (r#"{"z":1,"a":1.5}"#, r#"{"a":1.5,"z":1}"#),
+        (r#""text""#, "text"),
+        ("null", ""),
+    ] {
+        let json = |text: String| Payload::from_parts(Kind::Json, text).expect("UTF-8");
+        let Tagged::Letter { body } =
+            json(format!(r#"{{"body":{text},"kind":"Letter"}}"#)).decode().expect("it can be read");
+        assert_eq!(body.to_string(), back);
+        let value: serde_json::Value =
+            serde_json::from_str(&format!(r#"{{"id":7,"body":{text}}}"#)).expect("JSON");
+        let envelope: Envelope = serde_json::from_value(value).expect("it can be read");
+        assert_eq!(envelope.body.to_string(), back);
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Measured {
+    name: Option<String>,
+    values: Vec<(u8, Option<f32>)>,
+    by_name: BTreeMap<String, Shape>,
+}
+
+fn measured(value: f32, radius: f64) -> Measured {
+    let by_name = BTreeMap::from([("a".to_owned(), Shape::Circle(radius))]);
+    Measured { name: None, values: vec![(1, None), (2, Some(value))], by_name }
+}
+
+#[test]
+fn a_float_that_is_no_number_cannot_be_written() {
+    for float in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for refused in [
+            Payload::write(&float),
+            Payload::write(&Some(float)),
+            Payload::write(&[1.0, float]),
+            Payload::write(&Shape::Circle(float)),
+            Payload::write(&Shape::Rectangle { width: 1.0, height: float }),
+            Payload::write(&measured(1.0, float)),
+            #[expect(clippy::cast_possible_truncation, reason = "it stays what it is")]
+            Payload::write(&measured(float as f32, 1.0)),
+        ] {
+            let error = refused.expect_err("JSON has no such number").to_string();
+            assert!(error.contains("is no number to JSON: send an `Option<f64>` that is `None`"), "{error}");
+        }
+        assert!(Payload::write(&BTreeMap::from([(1, float)])).is_err());
+    }
+    let at =
+        |value: f32, radius| Payload::write(&measured(value, radius)).expect_err("no number").to_string();
+    assert!(at(f32::NAN, 1.0).contains("`NaN` at `values[1][1]`"), "{}", at(f32::NAN, 1.0));
+    assert!(at(1.0, f64::INFINITY).contains("`inf` at `by_name[..].Circle`"), "{}", at(1.0, f64::INFINITY));
+    // What is nothing on purpose is `null`, and so may a string say.
+    for written in [
+        Payload::write(&measured(1.0, 1.0)),
+        Payload::write(&[None, Some(1.0)]),
+        Payload::write(&(Marker, "null", ())),
+        Payload::write(&serde_json::json!({"a": null})),
+        Payload::write(&Envelope { id: 1, body: Payload::empty() }),
+        Payload::write(&[f64::MAX, f64::MIN_POSITIVE, -0.0]),
+    ] {
+        written.expect("it can be written");
+    }
+}
+
+#[service(name = "payloads.divide", max_attempts = 3)]
+async fn divide(_: &Context, (of, by): (f64, f64)) -> Result<Vec<f64>> {
+    Ok(vec![1.0, of / by])
+}
+
+#[tokio::test]
+async fn a_response_that_is_no_number_is_a_failure_for_good() -> Result<(), Error> {
+    let runtime = builder().services([divide::service().erased()]).start().await?;
+    assert_eq!(runtime.invoke(divide::service(), (1.0, 2.0)).await?, [1.0, 0.5]);
+    let cid = runtime.invoke_async(divide::service(), (1.0, 0.0)).await?;
+    let outcome = runtime.outcome(cid).await?;
+    let ending = outcome.ending().expect("it did not complete");
+    assert_eq!((outcome.name(), ending.permanent), ("Failed", true));
+    assert!(ending.error.contains("`inf` at `[1]` is no number to JSON"), "{}", ending.error);
+    let refused =
+        runtime.invoke_async(divide::service(), (f64::NAN, 1.0)).await.expect_err("no such request");
+    assert!(refused.is_permanent() && refused.to_string().contains("`NaN` at `[0]`"), "{refused}");
+    finish(&runtime).await
+}
+
 #[service(name = "payloads.twice")]
 struct Twice;
 

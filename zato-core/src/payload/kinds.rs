@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
 use super::held::Held;
+use super::nested;
 use super::read::{self, DecodeError};
 use super::write::{self, WriteError};
 
@@ -67,8 +68,8 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// [`WriteError`] if the value's own `Serialize` fails, or if JSON cannot hold it (a map with a key that
-    /// is no string, number or boolean).
+    /// [`WriteError`] if the value's own `Serialize` fails, or if JSON cannot hold it: a map with a key that is not a
+    /// string, number or boolean, or a float that is NaN or infinite.
     pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, WriteError> {
         write::write(value)
     }
@@ -205,10 +206,13 @@ impl Serialize for Payload {
     }
 }
 
-/// Inside another value a payload is whatever JSON value stands in its place.
+/// Inside another value a payload is the JSON that stands in its place, as it is written: numbers of any size and precision,
+/// members in their order. A string is read as text, and `null` as empty.
+///
+/// In internally tagged, untagged and flattened types serde does not keep the text: there members are in the order of their
+/// names, and numbers are those of [`serde_json::Value`].
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        Self::write(&value).map_err(de::Error::custom)
+        nested::read(deserializer)
     }
 }

@@ -2,6 +2,8 @@
 
 mod held;
 mod kinds;
+mod nested;
+mod floats;
 mod write;
 mod read;
 

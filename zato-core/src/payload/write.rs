@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, Serializer};
 
+use super::floats;
 use super::kinds::{Kind, Payload};
 
 /// A value that could not be written as a payload.
@@ -26,7 +27,12 @@ pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Payload, WriteEr
     let mut json = serde_json::Serializer::new(Vec::new());
     let mut plain = None;
     value.serialize(TopLevel { json: &mut json, plain: &mut plain, raw: false })?;
-    Ok(plain.unwrap_or_else(|| Payload::written(Kind::Json, json.into_inner())))
+    if let Some(plain) = plain {
+        return Ok(plain);
+    }
+    let json = json.into_inner();
+    floats::check(value, &json)?;
+    Ok(Payload::written(Kind::Json, json))
 }
 
 type Json = serde_json::Serializer<Vec<u8>>;
