@@ -127,7 +127,11 @@ async fn synchronous_calls_nest_to_sixty_four() -> Result<(), Error> {
     let runtime = start(&Journal::default()).await?;
     assert_eq!(runtime.invoke(nested::service(), 64).await?, 64);
     let error = runtime.invoke(nested::service(), 65).await.unwrap_err();
-    assert!(error.to_string().contains("65th synchronous call"), "{error}");
+    let text = error.to_string();
+    assert_eq!(text.matches("65th synchronous call").count(), 1, "{text}");
+    assert!(text.contains("`calls.nested` -> ... -> `calls.nested` (CID "), "{text}");
+    assert!(text.contains(" (65 deep) ended as Failed: "), "{text}");
+    assert!(text.ends_with("call it with `invoke_async`") && text.len() < 500, "{text}");
     finish(&runtime).await
 }
 

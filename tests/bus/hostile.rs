@@ -190,7 +190,7 @@ fn when_the_tokio_runtime_is_gone_nobody_waits() {
         };
         assert!(is_told);
         let error = runtime.invoke_async(waits::service(), ()).await.unwrap_err();
-        assert!(matches!(error, CallError::ShuttingDown), "{error}");
+        assert!(matches!(error, CallError::TokioEnded), "{error}");
         assert!(runtime.invoke(waits::service(), ()).await.is_err());
         timeout(Duration::from_mins(1), runtime.shutdown())
             .await

@@ -4,6 +4,7 @@
 
 mod builder;
 mod journal;
+mod embedding;
 mod labels;
 mod model;
 mod patterns;

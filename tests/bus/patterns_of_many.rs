@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use zato_core::{Context, Failure, Payload, Result, service};
+use zato_core::{Context, Failure, Payload, Result, Row, service};
 use zato_runtime::{CallError, Cancellation, Error, Filter, Outcome, Runtime, Stage};
 
 use crate::builder::{builder, finish};
@@ -205,4 +205,113 @@ async fn a_group_that_finds_no_room_leaves_nothing_behind() -> Result<(), Error>
     finish(&runtime).await?;
     assert_eq!(journal.of(all::NAME).len(), 1);
     Ok(())
+}
+
+/// What the rows of targets of several types say.
+#[service(name = "many.mixed")]
+async fn mixed(ctx: &Context, rows: Vec<Row>, journal: &Journal) -> Result<()> {
+    for row in &rows {
+        let response = row.response.as_ref().map(|response| format!("{:?} {response}", response.kind()));
+        journal.write(ctx, format!("{} {} {response:?} {:?}", row.service, row.ok, row.outcome));
+        assert_eq!(row.ok, row.error.is_none());
+        assert!(row.attempts == 1 && row.started_at.is_some() && row.ended_at.ends_with('Z'));
+    }
+    Ok(())
+}
+
+#[service(name = "many.numbers")]
+async fn numbers(ctx: &Context, rows: Vec<Row<u32>>, journal: &Journal) -> Result<()> {
+    journal.write(ctx, format!("{:?}", rows.iter().map(|row| row.response).collect::<Vec<_>>()));
+    Ok(())
+}
+
+#[service(name = "many.texts")]
+async fn texts(ctx: &Context, rows: Vec<Row<String>>, journal: &Journal) -> Result<()> {
+    journal.write(ctx, format!("{:?}", rows.into_iter().map(|row| row.response).collect::<Vec<_>>()));
+    Ok(())
+}
+
+#[service(name = "many.echo")]
+async fn echo(_: &Context, text: String) -> Result<Payload> {
+    Ok(match text.as_str() {
+        "wide" => {
+            Payload::from_parts(zato_core::Kind::Json, "[1e400,99999999999999999999]").unwrap_or_default()
+        }
+        "bytes" => Payload::bytes(vec![0xff, 0]),
+        "nothing" => Payload::empty(),
+        _ => Payload::text(text),
+    })
+}
+
+#[service(name = "many.mixes")]
+async fn mixes(ctx: &Context, journal: &Journal) -> Result<()> {
+    // To none, and to some; by handle and by name.
+    ctx.fan_out(())
+        .target(target::service(), 1)
+        .target(target::service(), 3)
+        .target(echo::service(), "bytes")
+        .target("many.echo", "wide")
+        .target(echo::service(), "nothing")
+        .target(echo::service(), "a text")
+        .on_final(mixed::service())
+        .on_final(texts::service())
+        .await?;
+    ctx.fan_out([(target::service(), 1), (target::service(), 3)])
+        .target(echo::service(), "nothing")
+        .on_final(numbers::service())
+        .await?;
+    ctx.parallel(()).target(target::service(), 8).target("zato.ping", ()).on_target(each::service()).await?;
+    let mut all = ctx.invoke_all(()).target(target::service(), 2).target(echo::service(), "x").await;
+    let (text, number) = (all.remove(1)?.decode::<String>()?, all.remove(0)?.decode::<u32>()?);
+    let more = ctx.invoke_all([(target::service(), 4)]).target("zato.ping", ()).await;
+    journal.write(ctx, format!("{number} {text} {}", more.into_iter().flatten().count()));
+    assert!(ctx.invoke_all(()).await.is_empty());
+    ctx.fan_out(()).on_final(numbers::service()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn targets_of_different_types_are_added_one_by_one() -> Result<(), Error> {
+    let journal = Journal::default();
+    let services = [
+        target::service().erased(),
+        each::service().erased(),
+        mixed::service().erased(),
+        numbers::service().erased(),
+        texts::service().erased(),
+        echo::service().erased(),
+        mixes::service().erased(),
+    ];
+    let runtime = builder().services(services).provide(journal.clone()).start().await?;
+    let root = runtime.invoke_async(mixes::service(), ()).await?;
+    runtime.tree_ended(root).await?;
+    let texts = |name: &str| journal.of(name).into_iter().map(|line| line.text).collect::<Vec<_>>();
+    assert_eq!(texts(mixes::NAME), ["2 x 2"]);
+    assert_eq!(
+        texts(mixed::NAME),
+        [
+            r#"many.target true Some("Json 1") None"#,
+            r#"many.target false None Some("Failed")"#,
+            r#"many.echo true Some("Bytes /wA=") None"#,
+            r#"many.echo true Some("Json [1e400,99999999999999999999]") None"#,
+            r#"many.echo true Some("Empty ") None"#,
+            r#"many.echo true Some("Text a text") None"#,
+        ]
+    );
+    let mut lists = texts(numbers::NAME);
+    lists.sort_unstable();
+    assert_eq!(lists, ["[Some(1), None, None]", "[]"]);
+    assert_eq!(journal.of(each::NAME).len(), 2);
+    // Bytes that are no text cannot be a `String`, and the whole final callback cannot be read then.
+    assert!(texts(texts::NAME).is_empty());
+    let dead = runtime.list(Filter::dead().service(texts::NAME)).await?;
+    let error = dead[0].outcome().and_then(Outcome::error).expect("it has failed").to_owned();
+    assert!(error.contains("[2]") && error.contains("the response of `many.echo`"), "{error}");
+
+    // From outside, too.
+    let group = runtime.fan_out(()).target("zato.ping", ()).target(target::service(), 1).await?;
+    runtime.tree_ended(group).await?;
+    let rows: Vec<Row> = runtime.outcome(group).await?.payload().expect("it completed").decode()?;
+    assert_eq!(rows.iter().map(|row| row.service.as_str()).collect::<Vec<_>>(), ["zato.ping", "many.target"]);
+    finish(&runtime).await
 }

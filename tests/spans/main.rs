@@ -111,3 +111,59 @@ async fn a_log_that_panics_holds_nothing_up() -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[service(name = "context.never")]
+async fn never(_: &Context) -> Result<()> {
+    std::future::pending().await
+}
+
+/// A program that ends without a shutdown says how much it still held, and what has become of that.
+#[test]
+fn a_runtime_that_is_dropped_with_work_says_how_much() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let durable = format!("sqlite:{}", directory.path().join("zato.db").display());
+    for (engine, held, lost) in [
+        ("memory:", "and lost otherwise", "was ended as `Cancelled`"),
+        (&*durable, "what waits is left to the next start", "is kept for the next start"),
+    ] {
+        log.0.lock().expect("no one panics").clear();
+        let logged = || String::from_utf8(log.0.lock().expect("no one panics").clone()).expect("UTF-8");
+        // As at the end of a `main` that `#[tokio::main]` has made.
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
+        tokio.block_on(async {
+            let services = [never::service().erased()];
+            let runtime = Runtime::builder().engine(engine).services(services).max_running(2);
+            let runtime = runtime.start().await.expect("it starts");
+            for _ in 0..3 {
+                runtime.invoke_async(never::service(), ()).await.expect("it is taken");
+            }
+        });
+        let text = logged();
+        assert!(text.contains("WARN") && text.contains("held=3"), "{engine}: {text}");
+        assert!(text.contains("was dropped without a shutdown") && text.contains(held), "{engine}: {text}");
+        drop(tokio);
+        let text = logged();
+        assert!(text.contains("the tokio runtime") && text.contains("ended"), "{engine}: {text}");
+        assert!(text.contains(lost), "{engine}: {text}");
+    }
+    // One that is shut down says nothing.
+    log.0.lock().expect("no one panics").clear();
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
+    tokio.block_on(async {
+        let runtime =
+            Runtime::builder().services([inner_span::service().erased()]).start().await.expect("it starts");
+        runtime.invoke_async(inner_span::service(), ()).await.expect("it is taken");
+        runtime.shutdown().await.expect("it ends");
+    });
+    drop(tokio);
+    let text = String::from_utf8(log.0.lock().expect("no one panics").clone()).expect("UTF-8");
+    assert!(!text.contains("WARN") && !text.contains("ERROR"), "{text}");
+}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{self, Poll};
+use std::time::SystemTime;
 
 use crate::{
     CallError, Cancellation, Channel, Cid, Context, Labels, OptionError, Options, Payload, WriteError,
@@ -41,6 +42,9 @@ pub trait Bus: Send + Sync {
         cid: Cid,
         with_tree: bool,
     ) -> Step<'a, Result<Cancellation, CallError>>;
+
+    /// The time of day, or a test's own where it has paused tokio's clock.
+    fn now(&self) -> SystemTime;
 
     /// Resolves when the attempt of this context is asked to stop.
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;

@@ -18,6 +18,39 @@ use crate::{
 /// Nothing is accepted before it is awaited. What it brings is a receipt: the target runs in the background,
 /// under the CID that was returned, and the call waits neither for its response nor for its failure.
 ///
+/// ```
+/// use std::time::Duration;
+/// use zato_core::{Context, FailureReport, Result, service};
+///
+/// #[service(name = "docs.invoke-async.charge", max_attempts = 3)]
+/// async fn charge(_: &Context, cents: u64) -> Result<String> { Ok(format!("receipt over {cents}")) }
+///
+/// #[service(name = "docs.invoke-async.file")]
+/// async fn file(_: &Context, receipt: String) -> Result<()> { Ok(()) }
+///
+/// #[service(name = "docs.invoke-async.apologise")]
+/// async fn apologise(_: &Context, report: FailureReport) -> Result<()> {
+///     println!("{} failed: {}", report.cid, report.error);
+///     Ok(())
+/// }
+///
+/// #[service(name = "docs.invoke-async.order")]
+/// async fn order(ctx: &Context, cents: u64) -> Result<()> {
+///     let cid = ctx
+///         .invoke_async(charge::service(), cents)
+///         .callback(file::service()) // receives the response
+///         .on_failure(apologise::service()) // receives a report if there is none
+///         .delay(Duration::from_secs(5))
+///         .idempotency_key("order-7")
+///         .await?;
+///     println!("the charge runs as {cid}");
+///     // By name, with anything that serializes.
+///     ctx.invoke_async("zato.helpers.input-logger", "charging").no_callback().await?;
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 ///
 /// [`CallError`] if the target or a callback is unknown, if the payload cannot be written or is too large, if

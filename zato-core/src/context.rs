@@ -11,13 +11,38 @@ use crate::cancel::Cancel;
 use crate::chain::Chain;
 use crate::group::{FanOut, Parallel};
 use crate::invoke_all::InvokeAll;
-use crate::target::{FromReply, Target};
+use crate::target::{FromReply, ReplyOf, Target, Targets};
 use crate::{Channel, Cid, Desk, Handler, Invocation, Labels, Payload};
 
 /// One attempt of one invocation, as its handler sees it.
 ///
 /// A context lives as long as its attempt: afterwards every call on it is an error, also from a task that the
 /// handler spawned. It is cheap to clone.
+///
+/// ```
+/// use std::time::Duration;
+/// use zato_core::{Context, Result, service};
+///
+/// #[service(name = "docs.context.price")]
+/// async fn price(_: &Context, article: u64) -> Result<u64> { Ok(article * 100) }
+///
+/// #[service(name = "docs.context.remind")]
+/// async fn remind(ctx: &Context, article: u64) -> Result<()> {
+///     println!("{} reminds of {article}, for {:?}", ctx.cid(), ctx.caller());
+///     Ok(())
+/// }
+///
+/// #[service(name = "docs.context.order")]
+/// async fn order(ctx: &Context, article: u64) -> Result<u64> {
+///     println!("attempt {} of {}", ctx.attempt(), ctx.cid());
+///     // Inside this attempt: its response is awaited.
+///     let cents = ctx.invoke(price::service(), article).await?;
+///     // In the background: only its CID is awaited.
+///     ctx.invoke_async(remind::service(), article).at(ctx.now() + Duration::from_secs(3_600)).await?;
+///     Ok(cents)
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct Context {
     invocation: Arc<Invocation>,
@@ -118,15 +143,22 @@ impl Context {
         self.invocation.deadline.map(Into::into)
     }
 
+    /// The time of day on the bus's clock. Where a test has paused tokio's clock it is the test's time, so a call
+    /// [`at`](InvokeAsync::at) `ctx.now() + delay` is due when the test has advanced its clock by the delay, which a call at
+    /// `SystemTime::now() + delay` is not.
+    pub fn now(&self) -> SystemTime {
+        self.bus().now()
+    }
+
     /// Invokes many services in the background, each as by [`invoke_async`](Self::invoke_async), and returns the
     /// CID of the group. No callback by convention fires.
     ///
     /// # Errors
     ///
     /// When awaited: see [`Parallel`].
-    pub fn parallel<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> Parallel<'a>
+    pub fn parallel<'a, M, L: Targets<M>>(&'a self, targets: L) -> Parallel<'a>
     where
-        T: Target<'a, P>,
+        L::Target: Target<'a, L::Payload>,
     {
         Parallel::new(self.bus(), Some(self), targets)
     }
@@ -137,9 +169,9 @@ impl Context {
     /// # Errors
     ///
     /// When awaited: see [`FanOut`].
-    pub fn fan_out<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> FanOut<'a>
+    pub fn fan_out<'a, M, L: Targets<M>>(&'a self, targets: L) -> FanOut<'a>
     where
-        T: Target<'a, P>,
+        L::Target: Target<'a, L::Payload>,
     {
         FanOut::new(self.bus(), Some(self), targets)
     }
@@ -162,13 +194,10 @@ impl Context {
     /// # Errors
     ///
     /// Call by call, when awaited: see [`InvokeAll`].
-    pub fn invoke_all<'a, T, P>(
-        &'a self,
-        targets: impl IntoIterator<Item = (T, P)>,
-    ) -> InvokeAll<'a, T::Reply>
+    pub fn invoke_all<'a, M, L: Targets<M>>(&'a self, targets: L) -> InvokeAll<'a, ReplyOf<'a, M, L>>
     where
-        T: Target<'a, P>,
-        T::Reply: FromReply,
+        L::Target: Target<'a, L::Payload>,
+        ReplyOf<'a, M, L>: FromReply,
     {
         InvokeAll::new(self.bus(), Some(self), targets)
     }

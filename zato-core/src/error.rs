@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::call_path;
 use crate::{Cid, DecodeError, MAX_NAME, OptionError, Outcome, WriteError};
 
 /// Why `invoke_async` accepted nothing, or why `invoke` brought no response.
@@ -137,9 +138,29 @@ pub enum CallError {
         /// What is wrong with the store, and the cure.
         error: String,
     },
-    /// The runtime is shutting down and takes nothing from outside. Nothing was accepted.
-    #[error("the runtime is shutting down and takes no more calls: make the call again once it is started")]
+    /// The runtime is shutting down, or has been shut down, and takes nothing from outside. Nothing was accepted.
+    #[error(
+        "the runtime is shutting down, or has been shut down, and takes no more calls: make the call again once one is \
+         started"
+    )]
     ShuttingDown,
+    /// The tokio runtime that the bus was started on has ended, and the bus with it. Nothing was accepted.
+    #[error(
+        "the tokio runtime that this bus was started on has ended, and the bus with it: start a bus in each tokio \
+         runtime, for example in each test, and shut it down before that ends"
+    )]
+    TokioEnded,
+    /// The bus ended while a synchronous call from outside waited for its target. It is not made again.
+    #[error(
+        "the bus ended before `{service}` (CID {cid}) did, so there is no response: make the call again once a bus is \
+         started"
+    )]
+    Interrupted {
+        /// The target's name.
+        service: String,
+        /// The CID that the call ran under.
+        cid: Cid,
+    },
     /// The invocation that was to be cancelled is not held.
     #[error(
         "no invocation has the CID {0}: it was never accepted by this engine, or it ended so long ago that it is \
@@ -155,7 +176,7 @@ pub enum CallError {
         why: String,
     },
     /// The target of a synchronous call ended in anything but `Completed`.
-    #[error("`{service}` (CID {cid}) ended as {outcome}")]
+    #[error("{}", call_path::describe(service, *cid, outcome.name(), outcome.error().unwrap_or_default()))]
     Ended {
         /// The target's name.
         service: String,
@@ -178,7 +199,7 @@ impl CallError {
     /// Whether the same call made again would be refused again.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Store { .. } | Self::ShuttingDown => false,
+            Self::Full { .. } | Self::Store { .. } | Self::ShuttingDown | Self::Interrupted { .. } => false,
             Self::Ended { outcome, .. } => outcome.ending().is_some_and(|ending| ending.permanent),
             _ => true,
         }

@@ -4,14 +4,41 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use crate::bus::{Bus, Call, GroupCall, Step};
-use crate::target::{Named, Target};
+use crate::target::{Named, Target, Targets};
 use crate::{CallError, Channel, Cid, Context};
 
 /// Asynchronous calls of many targets, which end by themselves: add where the outcomes go, then `.await` it for
 /// the CID of the group.
 ///
 /// All targets are accepted, or none is. The group's own outcome is `Completed` when the last of them has
-/// ended, however they did; it carries a row for each, in the order given.
+/// ended, however they did; it carries a [`Row`](crate::Row) for each, in the order given.
+///
+/// ```
+/// use zato_core::{Context, Result, service};
+///
+/// #[service(name = "docs.parallel.mail")]
+/// async fn mail(_: &Context, address: String) -> Result<()> { Ok(()) }
+///
+/// #[service(name = "docs.parallel.bill")]
+/// async fn bill(_: &Context, cents: u64) -> Result<String> { Ok(format!("bill over {cents}")) }
+///
+/// /// Receives each outcome by itself.
+/// #[service(name = "docs.parallel.log")]
+/// async fn log(ctx: &Context, outcome: String) -> Result<()> {
+///     println!("{:?}: {outcome}", ctx.in_reply_to());
+///     Ok(())
+/// }
+///
+/// #[service(name = "docs.parallel.order")]
+/// async fn order(ctx: &Context, addresses: Vec<String>) -> Result<()> {
+///     // Targets of one type are a list of pairs; others are added one by one.
+///     let all = addresses.into_iter().map(|address| (mail::service(), address));
+///     let group = ctx.parallel(all).target(bill::service(), 4_200).on_target(log::service()).await?;
+///     println!("they run as {group}");
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 ///
 /// # Errors
 ///
@@ -24,10 +51,39 @@ pub struct Parallel<'a> {
 /// Asynchronous calls of many targets, whose outcomes come together at the end: add where they go, then `.await`
 /// it for the CID of the group.
 ///
-/// The final callback is invoked once, when all targets have ended, with a JSON list of a row for each, in the
-/// order given: `service, cid, ok, response` (or `outcome, error`), `attempts, started_at, ended_at`. A target
-/// that fails is a row with `ok: false`. No target at all is an empty list. Responses after the first 8 MiB are
-/// `null` with `omitted_bytes`, and can be read by CID.
+/// The final callback is invoked once, when all targets have ended, with a list of a [`Row`](crate::Row) for each, in the
+/// order given. A target that fails is a row with `ok: false`. No target at all is an empty list. Responses after the
+/// first 8 MiB are left out of their rows, and can be read by CID.
+///
+/// ```
+/// use zato_core::{Context, Result, Row, service};
+///
+/// #[service(name = "docs.fan-out.post")]
+/// async fn post(_: &Context, kilograms: u32) -> Result<u32> { Ok(500 * kilograms) }
+///
+/// #[service(name = "docs.fan-out.courier")]
+/// async fn courier(_: &Context, town: String) -> Result<u32> { Ok(town.len() as u32 * 100) }
+///
+/// #[service(name = "docs.fan-out.cheapest")]
+/// async fn cheapest(_: &Context, quotes: Vec<Row<u32>>) -> Result<String> {
+///     let best = quotes.iter().filter(|quote| quote.ok).min_by_key(|quote| quote.response);
+///     Ok(best.map_or("none".to_owned(), |quote| quote.service.clone()))
+/// }
+///
+/// #[service(name = "docs.fan-out.ship")]
+/// async fn ship(ctx: &Context, town: String) -> Result<()> {
+///     // Targets of different types are added one by one, to none.
+///     ctx.fan_out(())
+///         .target(post::service(), 3)
+///         .target(courier::service(), town)
+///         .on_final(cheapest::service())
+///         .await?;
+///     // Targets of one type are a list of pairs.
+///     ctx.fan_out([(post::service(), 1), (post::service(), 2)]).on_final(cheapest::service()).await?;
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 ///
 /// # Errors
 ///
@@ -56,6 +112,11 @@ impl<'a> Made<'a> {
         Self { bus, from, call: GroupCall::new(channel, calls) }
     }
 
+    /// Adds one more target, of any type.
+    fn add<T: Target<'a, P>, P>(&mut self, target: T, payload: P) {
+        self.call.calls.push(target.call(payload));
+    }
+
     pub(crate) fn into_future(self) -> GroupFuture<'a> {
         GroupFuture { made: Some(self), answer: None }
     }
@@ -63,12 +124,18 @@ impl<'a> Made<'a> {
 
 impl<'a> Parallel<'a> {
     #[doc(hidden)]
-    pub fn new<T: Target<'a, P>, P>(
-        bus: &'a dyn Bus,
-        from: Option<&'a Context>,
-        targets: impl IntoIterator<Item = (T, P)>,
-    ) -> Self {
-        Self { group: Made::new(bus, from, Channel::Parallel, targets) }
+    pub fn new<M, L: Targets<M>>(bus: &'a dyn Bus, from: Option<&'a Context>, targets: L) -> Self
+    where
+        L::Target: Target<'a, L::Payload>,
+    {
+        Self { group: Made::new(bus, from, Channel::Parallel, targets.pairs()) }
+    }
+
+    /// Adds one more target: a name with any payload that serializes, or a handle with its `Request`. Targets that are added
+    /// one by one may be of different types.
+    pub fn target<T: Target<'a, P>, P>(mut self, target: T, payload: P) -> Self {
+        self.group.add(target, payload);
+        self
     }
 
     /// The service that receives each outcome: the response of a target that completed, the
@@ -92,12 +159,18 @@ impl<'a> Parallel<'a> {
 
 impl<'a> FanOut<'a> {
     #[doc(hidden)]
-    pub fn new<T: Target<'a, P>, P>(
-        bus: &'a dyn Bus,
-        from: Option<&'a Context>,
-        targets: impl IntoIterator<Item = (T, P)>,
-    ) -> Self {
-        Self { group: Made::new(bus, from, Channel::FanOut, targets) }
+    pub fn new<M, L: Targets<M>>(bus: &'a dyn Bus, from: Option<&'a Context>, targets: L) -> Self
+    where
+        L::Target: Target<'a, L::Payload>,
+    {
+        Self { group: Made::new(bus, from, Channel::FanOut, targets.pairs()) }
+    }
+
+    /// Adds one more target: a name with any payload that serializes, or a handle with its `Request`. Targets that are added
+    /// one by one may be of different types.
+    pub fn target<T: Target<'a, P>, P>(mut self, target: T, payload: P) -> Self {
+        self.group.add(target, payload);
+        self
     }
 
     /// The service that receives each outcome, as it comes: the response of a target that completed, the
@@ -107,7 +180,8 @@ impl<'a> FanOut<'a> {
         self
     }
 
-    /// The service that receives all outcomes, once, when the last target has ended. Repeatable.
+    /// The service that receives all outcomes, once, when the last target has ended: a `Vec` of [`Row`](crate::Row)s.
+    /// Repeatable.
     pub fn on_final(mut self, callback: impl Named<'a>) -> Self {
         self.group.call.callbacks.add(callback.name());
         self

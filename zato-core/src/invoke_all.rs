@@ -5,12 +5,35 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use crate::bus::{Bus, Call, Step};
-use crate::target::{FromReply, Target};
+use crate::target::{AnyResponse, FromReply, Target, Targets};
 use crate::{CallError, Context, Payload};
 
 /// Synchronous calls of many services at once: `.await` it for all their responses, in the order given.
 ///
 /// Each has its own result: one that fails keeps nothing from the others.
+///
+/// ```
+/// use zato_core::{Context, Result, service};
+///
+/// #[service(name = "docs.invoke-all.rate")]
+/// async fn rate(_: &Context, currency: String) -> Result<f64> { Ok(currency.len() as f64) }
+///
+/// #[service(name = "docs.invoke-all.stock")]
+/// async fn stock(_: &Context, article: u64) -> Result<u32> { Ok(7) }
+///
+/// #[service(name = "docs.invoke-all.offer")]
+/// async fn offer(ctx: &Context, article: u64) -> Result<f64> {
+///     // Targets of one type: responses of one type.
+///     let rates = ctx.invoke_all([(rate::service(), "EUR"), (rate::service(), "USD")]).await;
+///     let sum: f64 = rates.into_iter().filter_map(|rate| rate.ok()).sum();
+///     // Targets of different types: payloads.
+///     let mut both = ctx.invoke_all(()).target(stock::service(), article).target("docs.invoke-all.rate", "CHF").await;
+///     let rate: f64 = both.remove(1)?.decode()?;
+///     let stock: u32 = both.remove(0)?.decode()?;
+///     Ok(sum + rate * f64::from(stock))
+/// }
+/// # fn main() {}
+/// ```
 ///
 /// # Errors
 ///
@@ -25,16 +48,20 @@ pub struct InvokeAll<'a, R> {
 
 impl<'a, R> InvokeAll<'a, R> {
     #[doc(hidden)]
-    pub fn new<T, P>(
-        bus: &'a dyn Bus,
-        from: Option<&'a Context>,
-        targets: impl IntoIterator<Item = (T, P)>,
-    ) -> Self
+    pub fn new<M, L: Targets<M>>(bus: &'a dyn Bus, from: Option<&'a Context>, targets: L) -> Self
     where
-        T: Target<'a, P, Reply = R>,
+        L::Target: Target<'a, L::Payload, Reply = R>,
     {
-        let calls = targets.into_iter().map(|(target, payload)| target.call(payload)).collect();
+        let calls = targets.pairs().into_iter().map(|(target, payload)| target.call(payload)).collect();
         Self { bus, from, calls, reply: PhantomData }
+    }
+
+    /// Adds one more target: a name with any payload that serializes, or a handle with its `Request`. Targets that are added
+    /// one by one may be of different types, so all responses are [`Payload`]s then: [`Payload::decode`] reads them.
+    pub fn target<T: Target<'a, P>, P>(self, target: T, payload: P) -> InvokeAll<'a, AnyResponse> {
+        let Self { bus, from, mut calls, .. } = self;
+        calls.push(target.call(payload));
+        InvokeAll { bus, from, calls, reply: PhantomData }
     }
 }
 

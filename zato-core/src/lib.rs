@@ -38,13 +38,14 @@
 //! # fn main() { assert_eq!(MyServiceAsyncCallback::NAME, "docs.my-service-async-callback"); }
 //! ```
 //!
-//! # Layout
+//! # Where to begin
 //!
-//! From the lowest layer to the highest: [`Cid`], [`Labels`], [`Payload`], [`Outcome`] and [`Invocation`] are what travels;
-//! [`CallError`] and [`Failure`] are how calls and handlers fail, and [`OrFail`] makes failures of other errors;
-//! [`Settings`] and [`Resource`] are what a
-//! service's attribute and fields say; [`bus`] is what a runtime must offer, and [`Context`] hands it to
-//! handlers; [`Service`] and [`Registration`] tie a type to its name.
+//! [`Service`] and the attribute [`service`](macro@service) make a service. [`Context`] is what its handler receives: it
+//! knows the invocation's [`Cid`] and [`Labels`], and makes calls. [`Result`] and [`Failure`] say how a handler fails,
+//! [`OrFail`] makes failures of other errors, and [`CallError`] says why a call was refused. [`Payload`] is any request or response, [`FailureReport`] and [`Row`] are what failure callbacks and final
+//! callbacks receive.
+//!
+//! [`spi`] is for runtimes, not for services, and may change with any version.
 
 mod name;
 mod service_name;
@@ -58,15 +59,19 @@ mod options;
 mod payload;
 mod outcome;
 mod invocation;
+mod call_path;
 mod error;
 mod failure;
 mod or_fail;
 mod resource;
+#[doc(hidden)]
 pub mod bus;
 pub mod target;
+#[doc(hidden)]
 pub mod call;
 mod cancel;
 mod invoke_all;
+mod row;
 mod group;
 mod chain;
 mod context;
@@ -76,7 +81,6 @@ mod pairing;
 mod registration;
 mod handle;
 
-pub use attempt::{Attempt, Desk, Handler, Reply};
 pub use call::{Invoke, InvokeAsync};
 pub use cancel::{Cancel, Cancellation};
 pub use chain::Chain;
@@ -87,21 +91,39 @@ pub use failure::{Failure, Result};
 pub use group::{FanOut, Parallel};
 pub use handle::Handle;
 pub use into_duration::{DurationError, IntoBackoff, IntoDuration};
-pub use invocation::{Channel, Invocation, Names, Slot};
+pub use invocation::Channel;
 pub use invoke_all::InvokeAll;
 pub use labels::{LabelError, Labels, LabelsIter};
-pub use moment::Moment;
-pub use name::{MAX_NAME, Origin};
-pub use options::{MAX_KEY, OptionError, Options, When};
+pub use options::OptionError;
 pub use or_fail::OrFail;
 pub use outcome::{Ending, FailureReport, Outcome};
 pub use payload::{DecodeError, Kind, Payload, WriteError};
 pub use registration::Registration;
-pub use resource::{MissingResource, Need, Resource, Resources};
-pub use service::{Registered, Service};
-pub use service_name::ServiceName;
-pub use settings::{Backoff, Rate, Settings};
+pub use resource::Resource;
+pub use row::Row;
+pub use service::Service;
+pub use settings::Backoff;
 pub use zato_macros::service;
+
+#[doc(hidden)]
+pub use spi::{
+    Attempt, Desk, Handler, Invocation, MAX_KEY, MAX_NAME, MissingResource, Moment, Names, Need, Options,
+    Origin, Rate, Registered, Reply, Resources, ServiceName, Settings, Slot, When,
+};
+
+/// What a runtime needs of this crate, and services do not. It promises no stability: any version may change it.
+pub mod spi {
+    pub use crate::attempt::{Attempt, Desk, Handler, Reply};
+    pub use crate::bus::{Admission, Bus, Call, Chosen, GroupCall, Step};
+    pub use crate::invocation::{Invocation, Names, Slot};
+    pub use crate::moment::Moment;
+    pub use crate::name::{MAX_NAME, Origin};
+    pub use crate::options::{MAX_KEY, Options, When};
+    pub use crate::resource::{MissingResource, Need, Resources};
+    pub use crate::service::Registered;
+    pub use crate::service_name::ServiceName;
+    pub use crate::settings::{Rate, Settings};
+}
 
 /// The names in the code that the attribute writes, and some that the runtime needs. It is not a part of the public
 /// interface.

@@ -24,6 +24,68 @@ pub trait Target<'a, P> {
     fn call(self, payload: P) -> Call<'a>;
 }
 
+/// A list of targets with their payloads: whatever is iterated over as pairs of the two, or `()` for none, to which
+/// `.target(..)` of the builder adds some.
+///
+/// `M` tells the two apart for the compiler; nobody names it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of targets",
+    label = "neither pairs of a target and its payload, nor `()`",
+    note = "give pairs, `[(\"orders.price\", 1), (\"orders.price\", 2)]`; or `()` and then `.target(\"orders.price\", 1)`"
+)]
+pub trait Targets<M> {
+    /// The targets: names or handles.
+    type Target;
+    /// What each of them is invoked with.
+    type Payload;
+
+    /// The pairs, in the order in which their outcomes are reported.
+    fn pairs(self) -> impl IntoIterator<Item = (Self::Target, Self::Payload)>;
+}
+
+/// What is known of the responses of all targets of a list.
+pub type ReplyOf<'a, M, L> = <<L as Targets<M>>::Target as Target<'a, <L as Targets<M>>::Payload>>::Reply;
+
+/// The mark of a list of pairs.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Listed {}
+
+/// The mark of an empty list, and its targets, of which there are none.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Unlisted {}
+
+#[diagnostic::do_not_recommend]
+impl<L, T, P> Targets<Listed> for L
+where
+    L: IntoIterator<Item = (T, P)>,
+{
+    type Target = T;
+    type Payload = P;
+
+    fn pairs(self) -> impl IntoIterator<Item = (T, P)> {
+        self
+    }
+}
+
+impl Targets<Unlisted> for () {
+    type Target = Unlisted;
+    type Payload = ();
+
+    fn pairs(self) -> impl IntoIterator<Item = (Unlisted, ())> {
+        []
+    }
+}
+
+impl<'a> Target<'a, ()> for Unlisted {
+    type Reply = AnyResponse;
+
+    fn call(self, (): ()) -> Call<'a> {
+        match self {}
+    }
+}
+
 /// The reply of a target given by name: any callback may receive it.
 #[derive(Debug)]
 pub struct AnyResponse;

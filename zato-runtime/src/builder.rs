@@ -18,7 +18,35 @@ use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::sleepers::Sleepers;
 
-/// Settings for a [`Runtime`](crate::Runtime).
+/// Settings for a [`Runtime`](crate::Runtime), started by [`start`](Self::start).
+///
+/// ```standalone_crate
+/// use std::time::Duration;
+/// use zato_core::{Context, Result, service};
+/// use zato_runtime::Runtime;
+///
+/// #[derive(Clone)]
+/// struct Greeting(&'static str);
+///
+/// /// Takes the greeting from what the builder provides.
+/// #[service(name = "docs.builder.greet")]
+/// async fn greet(_: &Context, name: String, greeting: &Greeting) -> Result<String> {
+///     Ok(format!("{}, {name}!", greeting.0))
+/// }
+///
+/// # #[tokio::main] async fn main() -> std::result::Result<(), zato_runtime::Error> {
+/// let runtime = Runtime::builder()
+///     .engine("memory:")
+///     .services([greet::service().erased()])
+///     .provide(Greeting("Hello"))
+///     .max_running(64)
+///     .drain_limit(Duration::from_secs(10))
+///     .start()
+///     .await?;
+/// assert_eq!(runtime.invoke(greet::service(), "Ada").await?, "Hello, Ada!");
+/// runtime.shutdown().await
+/// # }
+/// ```
 #[derive(Default)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
@@ -40,16 +68,49 @@ impl Builder {
         self
     }
 
-    /// A resource for the fields of services, by its type; a second one of a type replaces the first.
+    /// Provides a resource for the fields of services, which are filled by type.
+    ///
+    /// Two resources of one type are a fault that the start lists: give each a type of its own.
     pub fn provide<T: Resource>(mut self, resource: T) -> Self {
         self.resources.put(resource);
         self
     }
 
-    /// Announces a resource that [`provide`](Self::provide) adds before the start.
+    /// Provides a resource in place of the one of the same type, if there is one: a test overrides what the program
+    /// provides.
+    ///
+    /// ```
+    /// use zato_runtime::Runtime;
+    ///
+    /// #[derive(Clone)]
+    /// struct MailServer(&'static str);
+    ///
+    /// /// What the program and its tests share.
+    /// fn bus() -> zato_runtime::Builder {
+    ///     Runtime::builder().services([]).provide(MailServer("smtp.example.com"))
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), zato_runtime::Error> {
+    /// let runtime = bus().replace(MailServer("localhost")).start().await?;
+    /// # runtime.shutdown().await
+    /// # }
+    /// ```
+    pub fn replace<T: Resource>(mut self, resource: T) -> Self {
+        self.resources.replace(resource);
+        self
+    }
+
+    /// Announces a resource that [`fulfil`](Self::fulfil) adds before the start.
     #[cfg(feature = "cli")]
     pub(crate) fn promise<T: Resource>(mut self) -> Self {
         self.resources.promise::<T>();
+        self
+    }
+
+    /// Adds a resource that was announced.
+    #[cfg(feature = "cli")]
+    pub(crate) fn fulfil<T: Resource>(mut self, resource: T) -> Self {
+        self.resources.fulfil(resource);
         self
     }
 

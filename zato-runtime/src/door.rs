@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use zato_core::bus::{Bus, Call, GroupCall, Step};
@@ -82,6 +83,11 @@ impl Bus for Shared {
                 .map_err(|fault| fault.of_call(Some(cid)))?
                 .ok_or(CallError::NotHeld(cid))
         })
+    }
+
+    fn now(&self) -> SystemTime {
+        self.config.clock.look();
+        self.config.clock.now()
     }
 
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()> {
@@ -280,5 +286,8 @@ async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallEr
         Poll::Pending => Pin::new(&mut damaged).poll(cx).map(Err),
     });
     let told = told.await.map_err(|fault| fault.of_call(Some(cid)))?;
-    response(&service, cid, told.map_err(|_| CallError::ShuttingDown)?)
+    match told {
+        Ok(outcome) => response(&service, cid, outcome),
+        Err(_) => Err(CallError::Interrupted { service, cid }),
+    }
 }

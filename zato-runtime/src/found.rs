@@ -93,14 +93,14 @@ pub struct Tree {
     pub swept: usize,
 }
 
-/// How many invocations are held that have not ended.
+/// The numbers of invocations that are held and have not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// How many wait.
+    /// Those that wait.
     pub waiting: usize,
-    /// How many run, or did when their process died.
+    /// Those that run, or did when their process died.
     pub running: usize,
-    /// How many are groups whose members have not all ended.
+    /// Groups whose members have not all ended.
     pub open: usize,
 }
 

@@ -309,7 +309,7 @@ fn enter<'a>(
             Err(CallError::KeyConflict { service: service.to_string(), first })
         }
         Err(Refused::Store(fault)) => Err(fault.of_call(Some(cid))),
-        Err(refused) => Err(why(&refused, from)),
+        Err(refused) => Err(why(shared, &refused, from)),
     };
     match shared.engine.accept_one(accept) {
         Step::Now(answer) => Step::now(answered(answer.unwrap_or(Err(Refused::Draining)))),
@@ -355,16 +355,16 @@ impl Drop for Entering<'_> {
 }
 
 /// What a caller is told of a refusal.
-pub(crate) fn why(refused: &Refused, from: Option<&Context>) -> CallError {
+pub(crate) fn why(shared: &Shared, refused: &Refused, from: Option<&Context>) -> CallError {
     match *refused {
         Refused::Full { waiting, bytes } => CallError::Full { waiting, bytes },
         Refused::Store(ref fault) => fault.of_call(None),
-        Refused::Over => from.map_or(CallError::ShuttingDown, over),
+        Refused::Over => from.map_or_else(|| shared.not_taking(), over),
         Refused::Draining
         | Refused::Incomplete { .. }
         | Refused::CidTaken
         | Refused::NotDead
-        | Refused::KeyConflict { .. } => CallError::ShuttingDown,
+        | Refused::KeyConflict { .. } => shared.not_taking(),
     }
 }
 

@@ -40,9 +40,11 @@ mod words;
 mod config;
 mod cid;
 mod summary;
+#[doc(hidden)]
 pub mod record;
 mod found;
 mod retry;
+#[doc(hidden)]
 pub mod engine;
 mod registry;
 mod builtin;
@@ -82,11 +84,12 @@ mod cli;
 pub use builder::Builder;
 #[cfg(feature = "cli")]
 pub use cli::{App, main};
+#[doc(hidden)]
 pub use config::Config;
 pub use engine::EngineError;
 pub use error::Error;
 pub use explain::{Explain, Explanation};
-pub use found::{Counts, DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
+pub use found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 pub use registry::{Fault, Faults};
 pub use runtime::Runtime;
 pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};

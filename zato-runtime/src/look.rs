@@ -1,5 +1,8 @@
 //! Looking at what a bus holds, and putting dead letters and services right.
 
+use std::time::SystemTime;
+
+use zato_core::bus::Bus;
 use zato_core::{CallError, Cid};
 
 use crate::dead;
@@ -27,6 +30,62 @@ impl Runtime {
     pub async fn tree(&self, cid: Cid) -> Result<Vec<Found>, Error> {
         let found = self.shared().find(cid).await?.ok_or(Error::NotHeld(cid))?;
         Ok(self.shared().engine.tree(found.invocation.root).await?.found)
+    }
+
+    /// Waits until a whole causal tree has ended: the invocation with this CID, everything that its root has led to, groups
+    /// and all callbacks included. Returns at once if it has ended.
+    ///
+    /// What is parked or paused has not ended, and what waits for a time has not either. An invocation that is called into
+    /// the tree later, as by [`run_again`](Self::run_again), is not waited for once this has returned.
+    ///
+    /// ```
+    /// use zato_core::{Context, Result, service};
+    /// use zato_runtime::Runtime;
+    ///
+    /// #[service(name = "docs.tree-ended.place")]
+    /// async fn place(ctx: &Context, order: String) -> Result<()> {
+    ///     ctx.invoke_async("zato.helpers.echo", order).callback("docs.tree-ended.ship").await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// #[service(name = "docs.tree-ended.ship")]
+    /// async fn ship(_: &Context, order: String) -> Result<String> {
+    ///     Ok(format!("shipped {order}"))
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> std::result::Result<(), zato_runtime::Error> {
+    /// let runtime = Runtime::builder().start().await?;
+    /// let cid = runtime.invoke_async("docs.tree-ended.place", "a chair").await?;
+    /// runtime.tree_ended(cid).await?;
+    /// let services: Vec<_> = runtime.tree(cid).await?.iter().map(|one| one.service().to_owned()).collect();
+    /// assert_eq!(services, ["docs.tree-ended.place", "zato.helpers.echo", "docs.tree-ended.ship"]);
+    /// # runtime.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
+    pub async fn tree_ended(&self, root: Cid) -> Result<(), Error> {
+        let found = self.shared().find(root).await?.ok_or(Error::NotHeld(root))?;
+        let (engine, root) = (&self.shared().engine, found.invocation.root);
+        // Whatever follows from an outcome is held in the step that records it, so what is not below the root when all
+        // that was has ended never will be.
+        engine.outcome(root).await?;
+        loop {
+            let unended = engine.below(root).await?;
+            if unended.is_empty() {
+                return Ok(());
+            }
+            for cid in unended {
+                engine.outcome(cid).await?;
+            }
+        }
+    }
+
+    /// The time of day on the bus's clock: a test's own time where it has paused tokio's clock.
+    pub fn now(&self) -> SystemTime {
+        Bus::now(&**self.shared())
     }
 
     /// What is held and passes the filter, the newest first.

@@ -151,7 +151,7 @@ pub(crate) async fn stage_and_accept(
     let mut members = members.into_iter();
     while members.len() > 0 {
         let chunk = members.by_ref().take(CHUNK).collect();
-        shared.engine.stage(cid, chunk).await.map_err(|refused| why(&refused, from))?;
+        shared.engine.stage(cid, chunk).await.map_err(|refused| why(shared, &refused, from))?;
     }
     let beside = Beside { members: Some(count), ..Beside::default() };
     let accepted = hand_over(shared, from, group, beside).await?;

@@ -1,20 +1,22 @@
 //! Puts the rooms together, and takes them apart in order.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use std::{fmt, panic, thread};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use zato_core::call::{Invoke, InvokeAsync};
-use zato_core::target::{FromReply, Target};
+use zato_core::target::{FromReply, ReplyOf, Target, Targets};
 use zato_core::{Cancel, Chain, Cid, FanOut, InvokeAll, Outcome, Parallel};
 
 use crate::builder::Builder;
 use crate::dispatch;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::seats::Closer;
 use crate::shared::Shared;
 use crate::shutdown::{self, Left};
@@ -34,8 +36,9 @@ use crate::worker::Workers;
 /// # }
 /// ```
 ///
-/// The first [`shutdown`](Self::shutdown) ends it for all handles; when the last handle is dropped without
-/// one, it shuts down in the background.
+/// The first [`shutdown`](Self::shutdown) ends it for all handles. When the last handle is dropped without one, the bus
+/// shuts down in the background, and a warning says how many invocations it still held: at the end of `main` there is no
+/// background any more, so await the shutdown there.
 #[derive(Clone)]
 pub struct Runtime {
     inner: Arc<Inner>,
@@ -90,9 +93,30 @@ impl Builder {
     }
 }
 
-/// Whether the tokio runtime of the caller has its timers on. Tokio says so by a panic alone.
+/// Whether the tokio runtime of the caller has its timers on.
+///
+/// Tokio says so by a panic alone, whose text would stand before the error. So for the moment of the question a hook is in
+/// place that leaves out the panics of this thread, and passes those of others on to the hook that was there.
 fn has_timers() -> bool {
-    std::panic::catch_unwind(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).is_ok()
+    /// One thread at a time asks, so that each puts back what it found.
+    static ASKING: Mutex<()> = Mutex::new(());
+    // A panic cannot be caught where it aborts, and hooks cannot be changed while another panic unwinds.
+    if cfg!(panic = "abort") || thread::panicking() {
+        return true;
+    }
+    let _asking = lock(&ASKING);
+    let before = Arc::new(panic::take_hook());
+    let (asks, others) = (thread::current().id(), before.clone());
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().id() != asks {
+            others(info);
+        }
+    }));
+    let has_timers = panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
+    drop(panic::take_hook());
+    // Nobody else has it but a thread that panics right now.
+    panic::set_hook(Arc::try_unwrap(before).unwrap_or_else(|before| Box::new(move |info| before(info))));
+    has_timers
 }
 
 impl Runtime {
@@ -156,9 +180,9 @@ impl Runtime {
     /// # Errors
     ///
     /// When awaited: see [`Parallel`].
-    pub fn parallel<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> Parallel<'a>
+    pub fn parallel<'a, M, L: Targets<M>>(&'a self, targets: L) -> Parallel<'a>
     where
-        T: Target<'a, P>,
+        L::Target: Target<'a, L::Payload>,
     {
         Parallel::new(&*self.inner.shared, None, targets)
     }
@@ -169,9 +193,9 @@ impl Runtime {
     /// # Errors
     ///
     /// When awaited: see [`FanOut`].
-    pub fn fan_out<'a, T, P>(&'a self, targets: impl IntoIterator<Item = (T, P)>) -> FanOut<'a>
+    pub fn fan_out<'a, M, L: Targets<M>>(&'a self, targets: L) -> FanOut<'a>
     where
-        T: Target<'a, P>,
+        L::Target: Target<'a, L::Payload>,
     {
         FanOut::new(&*self.inner.shared, None, targets)
     }
@@ -195,13 +219,10 @@ impl Runtime {
     /// # Errors
     ///
     /// Call by call, when awaited: see [`InvokeAll`].
-    pub fn invoke_all<'a, T, P>(
-        &'a self,
-        targets: impl IntoIterator<Item = (T, P)>,
-    ) -> InvokeAll<'a, T::Reply>
+    pub fn invoke_all<'a, M, L: Targets<M>>(&'a self, targets: L) -> InvokeAll<'a, ReplyOf<'a, M, L>>
     where
-        T: Target<'a, P>,
-        T::Reply: FromReply,
+        L::Target: Target<'a, L::Payload>,
+        ReplyOf<'a, M, L>: FromReply,
     {
         InvokeAll::new(&*self.inner.shared, None, targets)
     }
@@ -328,6 +349,24 @@ impl Drop for Stopping {
 /// The last handle is gone.
 impl Drop for Inner {
     fn drop(&mut self) {
+        let is_running = !self.parts.is_stopping.load(Ordering::SeqCst) && !self.shared.attempts.is_closed();
+        let (running, waiting) = if is_running { self.shared.engine.load() } else { (0, 0) };
+        let held = running + waiting;
+        if held > 0 {
+            let becomes = if self.shared.is_durable() {
+                "what waits is left to the next start, and what runs is finished if the tokio runtime goes on"
+            } else {
+                "it is finished in the background if the tokio runtime goes on, and lost otherwise"
+            };
+            tracing::warn!(
+                engine = self.shared.engine.url(),
+                held,
+                running,
+                waiting,
+                "the runtime was dropped without a shutdown while it held work: {becomes}; await `runtime.shutdown()`, for \
+                 example at the end of `main`"
+            );
+        }
         self.parts.begin_shutdown();
     }
 }

@@ -1,11 +1,11 @@
 //! What the rooms share: made once when a runtime starts.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use zato_core::{Cid, Moment, Payload};
+use zato_core::{CallError, Cid, Moment, Payload};
 
 use crate::attempts::Attempts;
 use crate::cid;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) sleepers: Arc<Sleepers>,
     /// How far a shutdown has come; written by the shutdown alone.
     pub(crate) phase: watch::Sender<Phase>,
+    /// Set when the tokio runtime has ended before the bus was shut down; written by the shutdown alone.
+    tokio_ended: AtomicBool,
     /// The attempts that can be asked to stop.
     pub(crate) attempts: Attempts,
     /// The attempts that have limits.
@@ -69,6 +71,7 @@ impl Shared {
             sleepers,
             phase: watch::Sender::new(Phase::Open),
             given_up: AtomicUsize::new(0),
+            tokio_ended: AtomicBool::new(false),
             attempts: Attempts::default(),
             inner: Mutex::default(),
             inner_count: AtomicUsize::new(0),
@@ -80,6 +83,16 @@ impl Shared {
     /// else about a CID.
     pub(crate) fn mint(&self, now: Moment, after: Option<Cid>) -> Cid {
         if self.config.clock.is_a_tests() { cid::mint(after) } else { cid::mint_at(now, after) }
+    }
+
+    /// Notes that the tokio runtime has ended: calls are refused for that reason from now on.
+    pub(crate) fn note_tokio_ended(&self) {
+        self.tokio_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// The reason why the bus takes no more calls.
+    pub(crate) fn not_taking(&self) -> CallError {
+        if self.tokio_ended.load(Ordering::SeqCst) { CallError::TokioEnded } else { CallError::ShuttingDown }
     }
 
     /// Where an invocation stands; `None` if it is not held.

@@ -114,6 +114,7 @@ pub(crate) fn end_with_tokio(shared: &Arc<Shared>) {
     if shared.attempts.is_closed() {
         return;
     }
+    shared.note_tokio_ended();
     shared.attempts.close();
     shared.watch.close();
     let (engine, (running, waiting)) = (shared.engine.url(), shared.engine.load());

@@ -1,6 +1,6 @@
-//! Finds floats that JSON cannot hold: serde_json writes NaN and the infinities as `null`, and they would come back as that.
+//! Finds floats that JSON cannot hold: `serde_json` writes NaN and the infinities as `null`, and they would come back as that.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use serde::ser::{self, Error as _, Serialize, Serializer};
 
@@ -15,7 +15,7 @@ type Error = serde_json::Error;
 ///
 /// The first float that is NaN or infinite, with its path.
 pub(super) fn check<T: Serialize + ?Sized>(value: &T, json: &[u8]) -> Result<(), Error> {
-    // What is not UTF-8 was not written by serde_json.
+    // What is not UTF-8 was not written by `serde_json`.
     match std::str::from_utf8(json) {
         Ok(json) if json.contains("null") => value.serialize(&mut Walk::default()),
         _ => Ok(()),
@@ -44,7 +44,8 @@ impl Walk {
             match step {
                 Step::Field(name) if path.is_empty() => path.push_str(name),
                 Step::Field(name) => path.extend([".", name]),
-                Step::Index(index) => path.push_str(&format!("[{index}]")),
+                // To write into a string cannot fail.
+                Step::Index(index) => drop(write!(path, "[{index}]")),
                 Step::Entry => path.push_str("[..]"),
             }
         }
@@ -234,7 +235,7 @@ impl ser::SerializeMap for Parts<'_> {
     type Ok = ();
     type Error = Error;
 
-    /// Keys are strings in JSON, and serde_json refuses those that are such floats.
+    /// Keys are strings in JSON, and `serde_json` refuses those that are such floats.
     fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Result<(), Error> {
         Ok(())
     }

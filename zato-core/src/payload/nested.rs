@@ -31,7 +31,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for RawOrBuffered<D> {
         self.0.deserialize_any(visitor)
     }
 
-    /// `name` is how serde_json tells that the text is asked for. It answers with a map, and others with the value itself.
+    /// `name` is how `serde_json` tells that the text is asked for. It answers with a map, and others with the value itself.
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,

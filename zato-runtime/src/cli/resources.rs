@@ -40,7 +40,7 @@ impl Setup {
     {
         let Self { builder, mut makers } = self;
         let make = |builder: Builder| -> Making {
-            Box::pin(async move { Ok(builder.provide(make().await.map_err(Into::into)?)) })
+            Box::pin(async move { Ok(builder.fulfil(make().await.map_err(Into::into)?)) })
         };
         makers.push(Maker { type_name: Need::of::<T>("").type_name(), make: Box::new(make) });
         Self { builder: builder.promise::<T>(), makers }

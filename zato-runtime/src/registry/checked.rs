@@ -226,6 +226,9 @@ fn check_needs<'a>(
             missing.entry(need.type_name()).or_default().push(wants);
         }
     }
+    let doubled =
+        resources.doubled().map(|type_name| Fault::DoubledResource { type_name: type_name.to_owned() });
+    faults.extend(doubled);
     for (type_name, mut wanted_by) in missing {
         wanted_by.sort_unstable_by_key(|(service, _, field)| (*service, *field));
         faults.push(Fault::MissingResource { type_name, wanted_by });

@@ -50,6 +50,11 @@ pub enum Fault {
         /// Who asks for it: the service, where it was written, and its field or parameter.
         wanted_by: Vec<(&'static str, Origin, &'static str)>,
     },
+    /// Two resources of one type were provided.
+    DoubledResource {
+        /// The resources' type, as its user writes it.
+        type_name: String,
+    },
     /// A former name of one service is the name, or a former name, of another.
     FormerNameTaken {
         /// The former name.
@@ -130,6 +135,12 @@ impl fmt::Display for Fault {
                      a function,\n    take it by value, right after the context",
                 )
             }
+            Self::DoubledResource { type_name } => write!(
+                f,
+                "two resources of the type `{type_name}` were provided, and resources are found by their type: give each a \
+                 type of its own (`#[derive(Clone)] struct First({type_name})`), or use `.replace(..)` for the second if it \
+                 is meant to take the place of the first, as in a test"
+            ),
             Self::FormerNameTaken { name, service, owner } => write!(
                 f,
                 "`{service}` was formerly `{name}`, but that name belongs to `{owner}`: remove it from `formerly`"
