@@ -115,6 +115,25 @@ enum Named {
 /// and the engine stays with that file when the process changes its directory. `sqlite://relative.db`,
 /// `sqlite:///absolute.db` and a `?mode=rwc`, as `sqlx` writes them, name the same.
 ///
+/// # The files of `sqlite:PATH`
+///
+/// The store is `PATH`, with `PATH-wal` (the write-ahead log) and `PATH-shm` (the index of the log) beside it while a
+/// process uses it, and `PATH.lock`, which stays. What was acknowledged may be in the log alone.
+///
+/// - Other programs may read the store with SQLite, for example `sqlite3 PATH`, and may back it up with `.backup` or
+///   `VACUUM INTO`. They must not write to it. A program that reads for long keeps the log from being emptied.
+/// - A process may read the files of its own store, also as bytes, and close them again. On Linux that is safe; elsewhere it
+///   gives up the locks of SQLite, so leave the files alone there.
+/// - A copy of `PATH` without `PATH-wal` is not a backup. Copy all files of a store together, and only while no process uses it.
+/// - While a process uses the store, do not remove, rename or replace any of its files, and do not give it a second hard link.
+///   The engine looks for that after each commit: it acknowledges nothing then, and the error names the cure. The contents of
+///   a log that was removed are moved into the store, and the engine goes on.
+/// - After a process was killed, keep `PATH` and `PATH-wal` together. A log that was damaged is refused at the next start. It
+///   cannot be known whether a log that is missing held anything, or whether the last transaction of a log was damaged or
+///   never finished.
+/// - The file system must be trusted: the log has checksums, the rows of the store have none. Where a disk may return other
+///   bytes than were written, use a file system with checksums. Network file systems are not supported.
+///
 /// # Errors
 ///
 /// [`EngineError::Unknown`] if this program has no such engine; [`EngineError::Owned`] or [`EngineError::Store`] if the
