@@ -37,6 +37,37 @@ async fn list(engine: &Rings, filter: Filter) -> Vec<Cid> {
     engine.list(&filter).await.expect("it can be read").iter().map(Found::cid).collect()
 }
 
+/// Labels, and the codes of failures: those of attempts, and that of the end.
+#[tokio::test(start_paused = true)]
+async fn labels_and_codes_are_kept() {
+    for engine in engines(&Config::default()) {
+        let mut labelled = Invocation::clone(&invocation("a", 0));
+        labelled.labels = [("customer".into(), "42".into())].into_iter().collect();
+        let labelled = Arc::new(labelled);
+        take(&engine, labelled.clone()).await;
+        let delivery = deliver(&engine).await;
+        assert_eq!(delivery.invocation.labels.get("customer"), Some("42"), "{}", engine.url());
+        let mut again = again(&delivery, Some(now()));
+        if let Verdict::Again { tried, .. } = &mut again {
+            tried.code = Some("line.busy".into());
+        }
+        record(&engine, settle_as(&delivery, again, false)).await;
+        let delivery = deliver(&engine).await;
+        let failed = Outcome::Failed(Ending::new("no", true).with_code(Some("card.declined".into())));
+        let callback =
+            Arc::new(labelled.callback(cid(1), ServiceName::linked("b"), Payload::empty(), now().into()));
+        let end = end_as(&delivery, failed.clone(), &[callback]);
+        record(&engine, settle_as(&delivery, end, false)).await;
+        let found = find(&engine, 0).await.expect("it is kept");
+        assert_eq!(found.outcome(), Some(&failed), "{}", engine.url());
+        assert_eq!(found.before.expect("it was tried twice").tried[0].code.as_deref(), Some("line.busy"));
+        for number in [0, 1] {
+            let found = find(&engine, number).await.expect("it is held");
+            assert_eq!(found.invocation.labels, labelled.labels, "{}: {number}", engine.url());
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_is_run_again_once() {
     for engine in engines(&Config::default()) {

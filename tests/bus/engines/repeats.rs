@@ -76,6 +76,42 @@ async fn a_key_stands_for_its_first_call_as_long_as_it_lives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_lives_until_its_invocation_has_ended_and_that_is_found_as_long_as_it_lives() {
+    let mut config = Config::default();
+    config.keep_keys = 60 * SECOND;
+    // Nothing is kept for its own sake.
+    (config.keep_ended, config.keep_ended_for) = (Some(0), Duration::ZERO);
+    for engine in engines(&config) {
+        let call = |number, name: &str| Accept {
+            key: Some(Key { name: name.into(), digest: 7 }),
+            ..plainly(&asking("a", number, |options| options.idempotency_key = Some(name.into())))
+        };
+        assert_eq!(repeats(&engine, call(1, "k")).await, Ok(None), "{}", engine.url());
+        for number in 2..5 {
+            tokio::time::sleep(61 * SECOND).await;
+            // A step that writes sweeps.
+            take(&engine, invocation("elsewhere", 10 * number)).await;
+            assert_eq!(repeats(&engine, call(number, "k")).await, Ok(Some(cid(1))), "it waits");
+        }
+        let delivery = deliver(&engine).await;
+        end(&engine, &delivery).await;
+        assert_eq!(repeats(&engine, call(5, "l")).await, Ok(None));
+        let delivery = deliver(&engine).await;
+        end(&engine, &delivery).await;
+        for number in 6..9 {
+            take(&engine, invocation("elsewhere", 10 * number)).await;
+            assert_eq!(repeats(&engine, call(number, "l")).await, Ok(Some(cid(5))), "its key lives");
+            assert_eq!(
+                engine.outcome(cid(5)).await.expect("it can be read"),
+                Some(done()),
+                "{}",
+                engine.url()
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cid_that_is_held_is_not_taken_twice() {
     for engine in engines(&Config::default()) {
         let brings = |number| Accept { brings_cid: true, ..plainly(&invocation("a", number)) };
