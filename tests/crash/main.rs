@@ -46,6 +46,7 @@ mod sweep;
 mod small_disk;
 mod full;
 mod threads;
+mod unlock;
 mod faults;
 mod moved;
 mod taken_away;

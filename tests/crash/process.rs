@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::child::{self, Life};
 use crate::journal::{self, Journal};
-use crate::{receipts, rows, threads, trial};
+use crate::{receipts, rows, threads, trial, unlock};
 
 /// What a process is to be, and where; set for those that this test starts.
 const ROLE: &str = "ZATO_CRASH_ROLE";
@@ -40,6 +40,9 @@ fn role() {
     }
     if role == threads::ROLE {
         return threads::run(&path);
+    }
+    if role == unlock::ROLE {
+        return unlock::run(&path);
     }
     if role == receipts::ROLE {
         return receipts::run(&path);

@@ -44,6 +44,7 @@ struct control {
     uint64_t counts[KINDS]; // how many have been made
     uint64_t few_threads;   // 1: `threads` more can be started, then there are none to be had
     uint64_t threads;
+    uint64_t patient;       // 1: SQLite waits as long as it asks for
 };
 
 // What is written down: this, and `length` bytes.
@@ -98,7 +99,7 @@ static int watched(int fd) { return role(fd) == FILE_OF_DIRECTORY || role(fd) ==
 // vain, and need not do so for seconds.
 int nanosleep(const struct timespec *length, struct timespec *rest) {
     struct timespec wait = *length;
-    if (control->kind == UNLOCK && control->hits) {
+    if (control->kind == UNLOCK && control->hits && !control->patient) {
         wait.tv_nsec = (wait.tv_sec % IMPATIENCE * 1000000000 + wait.tv_nsec) / IMPATIENCE;
         wait.tv_sec /= IMPATIENCE;
     }

@@ -1,5 +1,6 @@
 //! The layer between a child and its files: `shim.c`, built once, and what is said to it and read from it.
 
+use std::env;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -159,12 +160,14 @@ mod word {
     pub(super) const COUNTS: u64 = 9;
     pub(super) const FEW_THREADS: u64 = COUNTS + super::Kind::ALL.len() as u64;
     pub(super) const THREADS: u64 = FEW_THREADS + 1;
+    pub(super) const PATIENT: u64 = THREADS + 1;
 }
 
 /// What a child's files do, from outside: it holds for one process at a time, and can be changed while that runs.
 #[derive(Debug)]
 pub(crate) struct Shim {
-    _directory: TempDir,
+    /// Where its file is, for who made that.
+    _directory: Option<TempDir>,
     path: PathBuf,
     words: File,
 }
@@ -177,7 +180,14 @@ impl Shim {
         let words = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let words = words.expect("a file can be made");
         words.set_len(4096).expect("it can be made longer");
-        Self { _directory: directory, path, words }
+        Self { _directory: Some(directory), path, words }
+    }
+
+    /// The layer of the process that asks.
+    pub(crate) fn of_this_process() -> Self {
+        let path = PathBuf::from(env::var_os("SHIM_CONTROL").expect("the layer is there"));
+        let words = OpenOptions::new().read(true).write(true).open(&path).expect("its file can be opened");
+        Self { _directory: None, path, words }
     }
 
     /// Has the command's process use the layer for what is in `directory`, and append to `record` what is written and
@@ -195,6 +205,17 @@ impl Shim {
         self.write(word::ERROR, fault.error);
         self.write(word::TORN, u64::from(fault.is_torn));
         self.write(word::FIRST, fault.first);
+    }
+
+    /// Leaves so many threads to the process, or any number.
+    pub(crate) fn limit_threads(&self, threads: Option<u64>) {
+        self.write(word::THREADS, threads.unwrap_or_default());
+        self.write(word::FEW_THREADS, u64::from(threads.is_some()));
+    }
+
+    /// SQLite waits for locks as long as it asks for, also once an unlock has failed.
+    pub(crate) fn wait_as_long_as_asked(&self) {
+        self.write(word::PATIENT, 1);
     }
 
     /// Nothing fails any more.
@@ -234,15 +255,4 @@ impl Shim {
         self.words.read_exact_at(&mut bytes, word * 8).expect("it can be read");
         u64::from_ne_bytes(bytes)
     }
-}
-
-/// Leaves so many threads to the process that asks for this, or any number. It names the layer's own file, which its
-/// environment does.
-pub(crate) fn limit_threads(control: &Path, threads: Option<u64>) {
-    let words = OpenOptions::new().write(true).open(control).expect("the layer's file can be opened");
-    let write = |word: u64, value: u64| {
-        words.write_all_at(&value.to_ne_bytes(), word * 8).expect("it can be written");
-    };
-    write(word::THREADS, threads.unwrap_or_default());
-    write(word::FEW_THREADS, u64::from(threads.is_some()));
 }

@@ -1,6 +1,5 @@
 //! A system that has no more threads to give: a start says so, and what has started needs none.
 
-use std::env;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use zato_runtime::{Error, Filter, Runtime};
 
 use crate::place::Place;
 use crate::process::Living;
-use crate::shim::{self, Shim};
+use crate::shim::Shim;
 
 /// The role of a child that has no more threads to get.
 pub(crate) const ROLE: &str = "threads";
@@ -29,23 +28,23 @@ async fn start(path: &Path) -> Result<Runtime, Error> {
 
 /// Plays the role, on the store at `path`: there are so many more threads, one more each time.
 pub(crate) fn run(path: &Path) {
-    let control = env::var_os("SHIM_CONTROL").expect("the layer is there");
+    let shim = Shim::of_this_process();
     for flavor in ["of one thread", "of two"] {
         let mut builder = match flavor {
             "of two" => tokio::runtime::Builder::new_multi_thread(),
             _ => tokio::runtime::Builder::new_current_thread(),
         };
-        shim::limit_threads(Path::new(&control), None);
+        shim.limit_threads(None);
         let tokio = builder.worker_threads(2).enable_all().build().expect("tokio starts");
         tokio.block_on(async {
             for threads in 0..NEEDED {
-                shim::limit_threads(Path::new(&control), Some(threads));
+                shim.limit_threads(Some(threads));
                 let refused = timeout(STUCK, start(path)).await.expect("a start has an answer");
                 let text = refused.map(drop).expect_err("there are not enough threads").to_string();
                 assert!(text.contains("zato-sqlite-") && text.contains("os error 11"), "{text}");
                 assert!(text.contains(&*path.to_string_lossy()), "{text}");
             }
-            shim::limit_threads(Path::new(&control), Some(NEEDED));
+            shim.limit_threads(Some(NEEDED));
             timeout(STUCK, lives(path)).await.expect("all is answered").expect("all is well");
         });
     }

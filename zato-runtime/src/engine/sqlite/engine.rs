@@ -20,9 +20,9 @@ use zato_core::bus::Step;
 use super::batch::HandedOut;
 use super::disk::Disk;
 use super::error::StoreError;
-use super::file::File;
+use super::file::{Beginning, File};
 use super::location::locate;
-use super::reader::Reader;
+use super::reader::{Reader, Reads};
 use super::space::Space;
 use super::sweep::Counted;
 use super::thread::{Standstill, Thread, Threads};
@@ -52,8 +52,16 @@ pub(super) struct Inner {
     pub(super) reader: Reader,
     /// For reading what waits on disk alone.
     pub(super) pager: Reader,
+    /// Moves the log into the file.
+    pub(super) mover: Reader,
+    pub(super) beginning: Arc<Beginning>,
+    /// Whether somebody writes, or is about to; changed under the lock of what is guarded.
+    pub(super) is_writing: AtomicBool,
     /// Whether something held the file locked for who read it, and nobody has seen to it.
     pub(super) is_locked_out: Arc<AtomicBool>,
+    pub(super) reads: Arc<Reads>,
+    /// The number of the read that was freed last, from 1, until who writes has seen to that.
+    pub(super) freed_read: AtomicU64,
     /// Why nothing can be written at present, if so.
     pub(super) fault: watch::Sender<Option<StoreFault>>,
     /// Whether changes are not written in time: look-ups do not wait for them then.
@@ -61,6 +69,8 @@ pub(super) struct Inner {
     /// How many times something was written, and whether somebody looks whether that goes on.
     pub(super) written: AtomicU64,
     pub(super) is_watched: AtomicBool,
+    /// Whether the last try to write has failed.
+    pub(super) is_failing: AtomicBool,
     /// What is wrong where it will not pass.
     pub(super) damage: watch::Sender<Option<StoreFault>>,
     /// Set when the engine is closed: what cannot be written now never will be.
@@ -104,8 +114,6 @@ pub(super) struct Guarded {
     starting: usize,
     /// How many workers wait for.
     wanted: usize,
-    /// Whether somebody writes, or is about to.
-    pub(super) is_writing: bool,
 }
 
 impl fmt::Debug for Sqlite {
@@ -125,9 +133,9 @@ impl Sqlite {
             let reader = schema::open_reader(path)?;
             not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
-        let (is_locked_out, inode) = (Arc::default(), file.inode());
+        let (is_locked_out, reads, inode) = (Arc::default(), Arc::default(), file.inode());
         let disk = Disk::new(
-            Reader::new(path, inode, &is_locked_out),
+            Reader::new(path, inode, &is_locked_out, &reads),
             config.keep_keys,
             config.clock.clone(),
             not_ours,
@@ -135,21 +143,21 @@ impl Sqlite {
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", given.display()),
-            guarded: Mutex::new(Guarded {
-                state,
-                ready: VecDeque::new(),
-                starting: 0,
-                wanted: 0,
-                is_writing: false,
-            }),
+            guarded: Mutex::new(Guarded { state, ready: VecDeque::new(), starting: 0, wanted: 0 }),
+            reader: Reader::new(path, inode, &is_locked_out, &reads),
+            pager: Reader::new(path, inode, &is_locked_out, &reads),
+            mover: Reader::mover(path, inode, &is_locked_out),
+            beginning: file.beginning(),
+            is_writing: AtomicBool::new(false),
             file: Mutex::new(file),
-            reader: Reader::new(path, inode, &is_locked_out),
-            pager: Reader::new(path, inode, &is_locked_out),
             is_locked_out,
+            reads,
+            freed_read: AtomicU64::new(0),
             fault: watch::Sender::new(None),
             is_behind: watch::Sender::new(false),
             written: AtomicU64::new(0),
             is_watched: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
             damage: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,
@@ -170,6 +178,7 @@ impl Sqlite {
             clock: config.clock.clone(),
             threads,
         });
+        inner.open_mover();
         inner.sweep_in_time(config.clock.clone());
         Ok(Self(inner))
     }
@@ -262,6 +271,7 @@ impl Inner {
         change: impl FnOnce(&mut State<Disk>) -> T,
         then: impl FnOnce() -> R,
     ) -> Result<Option<T>, StoreFault> {
+        self.watch();
         let mut guarded = self.guarded();
         if guarded.state.store.is_closed() {
             return Err(StoreFault::new(&format!("`{}` is closed", self.url)));
@@ -280,7 +290,9 @@ impl Inner {
         let is_hungry = guarded.state.is_hungry();
         if self.is_locked_out.load(Ordering::Relaxed) {
             let inner = self.clone();
-            self.run(&self.threads.writer, move || inner.look_at_locks());
+            self.run(&self.threads.writer, move || {
+                inner.look_at_locks();
+            });
         }
         if guarded.state.store.is_clean() && started.is_empty() {
             drop(guarded);

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
 
 use rusqlite::Connection;
@@ -62,6 +64,36 @@ pub(super) struct File {
     told_of_log: bool,
     /// Whether its names did not lead to what is open when that was looked at last: nothing is written before they do.
     is_displaced: bool,
+    beginning: Arc<Beginning>,
+}
+
+/// A transaction that is being begun, which takes a moment; or, where a lock was not given back, SQLite's ten seconds.
+#[derive(Debug, Default)]
+pub(super) struct Beginning(AtomicU8);
+
+impl Beginning {
+    const NONE: u8 = 0;
+    const BEGINS: u8 = 1;
+    const FREED: u8 = 2;
+
+    fn begins(&self) {
+        self.0.store(Self::BEGINS, Ordering::SeqCst);
+    }
+
+    /// Answers whether somebody has freed it meanwhile.
+    fn has_begun(&self) -> bool {
+        self.0.swap(Self::NONE, Ordering::SeqCst) == Self::FREED
+    }
+
+    /// Notes of a transaction that is being begun that it is about to be freed; answers whether there is one.
+    pub(super) fn frees(&self) -> bool {
+        self.0.compare_exchange(Self::BEGINS, Self::FREED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+/// What SQLite says where somebody holds the file locked.
+fn busy() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None)
 }
 
 impl File {
@@ -83,7 +115,12 @@ impl File {
             is_damaged: false,
             told_of_log: false,
             is_displaced: false,
+            beginning: Arc::default(),
         })
+    }
+
+    pub(super) fn beginning(&self) -> Arc<Beginning> {
+        self.beginning.clone()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -145,7 +182,14 @@ impl File {
         let Some(rows) = &mut self.rows else { return Err(self.closed()) };
         self.transactions += 1;
         let committed = (|| {
-            rows.begin()?;
+            self.beginning.begins();
+            let begun = rows.begin();
+            let was_freed = self.beginning.has_begun();
+            begun?;
+            if was_freed {
+                // What it waited for is still taken in the books of SQLite, and it would come to it again.
+                return Err(busy());
+            }
             make(rows)?;
             rows.commit()
         })();
@@ -395,12 +439,6 @@ fn write_log_again(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// A connection that moves the log into the file beside the one that writes.
-pub(super) fn mover(path: &Path, inode: Option<Inode>) -> Result<Connection, StoreError> {
-    StoreError::check_displaced(path, inode)?;
-    schema::open_beside(path)
-}
-
 /// A connection that was opened again waits for locks as the engine does once it has started.
 fn reopened(path: &Path, connection: Connection) -> Result<Connection, StoreError> {
     schema::has_started(&connection).map_err(|error| StoreError::of(path, error))?;
@@ -410,7 +448,6 @@ fn reopened(path: &Path, connection: Connection) -> Result<Connection, StoreErro
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::sync::Arc;
 
     use super::*;
     use crate::engine::sqlite::change::Change;

@@ -22,9 +22,16 @@ impl LookUps for Sqlite {
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
         Step::later(async move {
             self.0.catch_up().await?;
-            let state = &self.0.guarded().state;
-            let unwritten = state.store.unwritten_ends();
-            batch.into_iter().map(|cid| state.look(cid, &unwritten)).collect()
+            let look = || {
+                let state = &self.0.guarded().state;
+                let unwritten = state.store.unwritten_ends();
+                batch.iter().map(|cid| state.look(*cid, &unwritten)).collect()
+            };
+            match look() {
+                // It may have been a lock of this process's own, which is free then.
+                Err(_) if self.0.look_at_locks() => look(),
+                found => found,
+            }
         })
     }
 
@@ -51,6 +58,7 @@ impl Inner {
     /// Waits until all that was changed before is on disk, so that a look-up sees it; but not for a writer that fails or
     /// takes long.
     async fn catch_up(self: &Arc<Self>) -> Result<(), StoreFault> {
+        self.watch();
         if *self.is_behind.borrow() {
             return Ok(());
         }
@@ -66,7 +74,7 @@ impl Inner {
     /// Reads rows, and shows each as it stands. They lag while changes are not written in time.
     pub(super) async fn read(
         self: &Arc<Self>,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<Vec<Stored>> + Send + 'static,
+        read: impl Fn(&Connection) -> rusqlite::Result<Vec<Stored>> + Send + 'static,
     ) -> Result<Vec<Found>, StoreFault> {
         self.catch_up().await?;
         let rows = self.rows(read).await?;
@@ -88,13 +96,16 @@ impl Inner {
     /// Reads what is committed.
     async fn rows<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreFault> {
         let inner = self.clone();
         let (answer, answered) = oneshot::channel();
         self.run(&self.threads.reader, move || {
-            let rows = inner.reader.read(read);
-            inner.look_at_locks();
+            let mut rows = inner.reader.read(&read);
+            if inner.look_at_locks() && rows.is_err() {
+                // It may have been a lock of this process's own, which is free now.
+                rows = inner.reader.read(&read);
+            }
             // Who no longer listens needs no answer.
             let _ = answer.send(rows);
         });

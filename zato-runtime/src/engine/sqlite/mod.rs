@@ -30,6 +30,11 @@
 //! is not shown*: until then the invocation runs. A call waits while another program, say `sqlite3`, holds the file locked:
 //! its caller hears of that after 30 s. A start waits for 5 s.
 //!
+//! **A lock that was not given back.** SQLite ignores an unlock that fails, and whoever begins to read the log then tries for ten
+//! seconds, inside of SQLite. While anybody reads or writes, the checkpointer looks twice a second whether that gets on; where it
+//! does not, it moves the log into the file, whereupon a reader needs that lock no more, and the writer closes all connections
+//! before it writes again. No other connection can do that, so its own stays open.
+//!
 //! **Three steps a round.** What a worker waits for is started in the step that accepts or creates it; where many end
 //! while the disk is busy once, as many are in hand and as many on their way, up to 1,024. A start is on disk before its handler
 //! runs, so a death is always counted: `attempts`, and `losses` apart. One loss before the limit an invocation runs

@@ -1,7 +1,7 @@
 //! Look-ups that read much: on a connection of their own, beside whatever else happens.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
@@ -12,26 +12,79 @@ use super::schema;
 use super::thread::caught;
 use crate::engine::contract::StoreFault;
 
+/// How many reads of an engine have begun, and how many of them are over.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    begun: AtomicU64,
+    over: AtomicU64,
+}
+
+impl Reads {
+    fn begin(&self) -> Reading<'_> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        Reading(self)
+    }
+
+    /// How many are over, and whether one is under way.
+    pub(super) fn now(&self) -> (u64, bool) {
+        let over = self.over.load(Ordering::SeqCst);
+        (over, self.begun.load(Ordering::SeqCst) > over)
+    }
+}
+
+/// A read that is under way.
+struct Reading<'a>(&'a Reads);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.over.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// Reads what is committed.
 pub(super) struct Reader {
     path: Box<Path>,
     /// The file that the path is to lead to.
     inode: Option<Inode>,
-    /// Opened by the first that reads.
+    /// How it is opened, which the first that reads does.
+    open: fn(&Path) -> Result<Connection, StoreError>,
     connection: Mutex<Option<Connection>>,
     /// Set when something holds it locked.
     is_locked_out: Arc<AtomicBool>,
+    reads: Arc<Reads>,
     /// Set when the engine is closed: the file is not opened again.
     is_closed: AtomicBool,
 }
 
 impl Reader {
-    pub(super) fn new(path: &Path, inode: Option<Inode>, is_locked_out: &Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        path: &Path,
+        inode: Option<Inode>,
+        is_locked_out: &Arc<AtomicBool>,
+        reads: &Arc<Reads>,
+    ) -> Self {
+        Self::opened_by(schema::open_reader, path, inode, is_locked_out, reads)
+    }
+
+    /// The connection that moves the log into the file. It is not among those that are watched: it helps them.
+    pub(super) fn mover(path: &Path, inode: Option<Inode>, is_locked_out: &Arc<AtomicBool>) -> Self {
+        Self::opened_by(schema::open_beside, path, inode, is_locked_out, &Arc::default())
+    }
+
+    fn opened_by(
+        open: fn(&Path) -> Result<Connection, StoreError>,
+        path: &Path,
+        inode: Option<Inode>,
+        is_locked_out: &Arc<AtomicBool>,
+        reads: &Arc<Reads>,
+    ) -> Self {
         Self {
             path: path.into(),
             inode,
+            open,
             connection: Mutex::new(None),
             is_locked_out: is_locked_out.clone(),
+            reads: reads.clone(),
             is_closed: AtomicBool::new(false),
         }
     }
@@ -42,13 +95,14 @@ impl Reader {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreFault> {
         let mut connection = self.hold();
+        let _reading = self.reads.begin();
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(StoreFault::new(&StoreError::Closed { path: self.path.to_path_buf() }));
         }
         let open = match connection.take() {
             Some(open) => open,
             None => StoreError::check_displaced(&self.path, self.inode)
-                .and_then(|()| schema::open_reader(&self.path))
+                .and_then(|()| (self.open)(&self.path))
                 .map_err(|error| self.failed(&error))?,
         };
         let read = match caught(|| read(&open)) {

@@ -88,6 +88,9 @@ pub(super) fn has_started(connection: &Connection) -> rusqlite::Result<()> {
 pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
+    // The last connection that is closed moves the log: this is not that of who knows whether the log is on disk.
+    let never_at_last = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(never_at_last, true).map_err(|error| StoreError::of(path, error))?;
     Ok(connection)
 }
 

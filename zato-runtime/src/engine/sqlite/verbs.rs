@@ -242,6 +242,7 @@ impl Engine for Sqlite {
     }
 
     fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
+        self.0.watch();
         let (answer, is_written) = {
             let mut guarded = self.0.guarded();
             if guarded.state.store.is_closed() {
@@ -335,6 +336,7 @@ impl Engine for Sqlite {
         inner.write_all();
         inner.reader.close();
         inner.pager.close();
+        inner.mover.close();
         {
             // Who has asked for an outcome meanwhile is told that there is none.
             let mut guarded = inner.guarded();

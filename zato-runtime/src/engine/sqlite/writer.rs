@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::batch::{HandedOut, Together};
 use super::engine::{Guarded, Inner};
 use super::error::StoreError;
-use super::file::{File, mover};
+use super::file::File;
 use super::schema;
 use super::thread::{caught, quietly};
 
@@ -20,13 +20,11 @@ const LOOK: Duration = Duration::from_millis(20);
 
 impl Inner {
     /// Has what waits written, if nobody is about to. Where a test's clock is paused, it stands still meanwhile.
-    pub(super) fn kick(self: &Arc<Self>, mut guarded: MutexGuard<'_, Guarded>) {
-        if guarded.is_writing {
+    pub(super) fn kick(self: &Arc<Self>, guarded: MutexGuard<'_, Guarded>) {
+        if self.is_writing.swap(true, Ordering::SeqCst) {
             return;
         }
-        guarded.is_writing = true;
         drop(guarded);
-        self.watch_writer();
         let inner = self.clone();
         self.run(&self.threads.writer, move || inner.write_all());
     }
@@ -48,8 +46,8 @@ impl Inner {
         let mut together = Together::default();
         let mut guarded = self.guarded();
         guarded.state.take(&mut together);
-        guarded.is_writing = !together.is_empty();
-        guarded.is_writing.then_some(together)
+        self.is_writing.store(!together.is_empty(), Ordering::SeqCst);
+        (!together.is_empty()).then_some(together)
     }
 
     /// Writes it, and answers all who wait for that. Whatever panics meanwhile, they are answered, and what comes next is
@@ -81,7 +79,7 @@ impl Inner {
 
     /// Writes this and what comes meanwhile, for as long as that takes; answers whether it is on disk. It is not
     /// where the engine was closed before it could be.
-    fn write(&self, file: &mut File, together: &mut Together) -> bool {
+    fn write(self: &Arc<Self>, file: &mut File, together: &mut Together) -> bool {
         let (mut failed_at, mut wait): (Option<Instant>, _) = (None, RETRY.0);
         loop {
             let is_repeated = failed_at.is_some();
@@ -124,24 +122,25 @@ impl Inner {
             return;
         }
         // Nobody opens one before the last is closed; that of the writer is first, so that its log is not moved here.
-        let (mut reader, mut pager) = (self.reader.hold(), self.pager.hold());
+        let (mut mover, mut reader, mut pager) = (self.mover.hold(), self.reader.hold(), self.pager.hold());
         let guarded = self.guarded();
         file.let_go();
-        (*reader, *pager) = (None, None);
+        (*mover, *reader, *pager) = (None, None, None);
         guarded.state.store.let_go();
     }
 
     /// The same where who reads was locked out, also by this process. Who writes now does so when that is done.
-    pub(super) fn look_at_locks(&self) {
-        if let Ok(mut file) = self.file.try_lock() {
-            self.let_locked_go(&mut file);
-        }
+    /// Answers whether all was let go of now.
+    pub(super) fn look_at_locks(&self) -> bool {
+        self.file.try_lock().is_ok_and(|mut file| self.let_locked_go(&mut file))
     }
 
-    fn let_locked_go(&self, file: &mut File) {
-        if self.is_locked_out.swap(false, Ordering::Relaxed) {
+    fn let_locked_go(&self, file: &mut File) -> bool {
+        let is_locked_out = self.is_locked_out.swap(false, Ordering::Relaxed) | self.was_read_freed();
+        if is_locked_out {
             self.let_all_go(file);
         }
+        is_locked_out
     }
 
     /// Waits before another try; answers whether the engine is being closed, so that there is none.
@@ -196,14 +195,13 @@ impl Inner {
             return;
         }
         self.is_moving.store(true, Ordering::SeqCst);
-        let (inner, path, inode) = (self.clone(), file.path().to_owned(), file.inode());
+        let inner = self.clone();
         self.run(&self.threads.checkpointer, move || {
-            let moved = mover(&path, inode).map(|connection| schema::checkpoint(&connection, false));
+            let moved = inner.mover.read(|connection| schema::checkpoint(connection, false));
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
-            if let Err(error) | Ok(Err(error)) = moved.map(|moved| moved.map_err(|error| StoreError::of(&path, error))) {
+            if let Err(error) = moved {
                 tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
-                inner.is_locked_out.fetch_or(error.is_busy(), Ordering::Relaxed);
                 inner.look_at_locks();
             }
         });
