@@ -87,6 +87,12 @@ fn an_unknown_name_is_told_with_the_nearest_and_with_those_that_are_linked() {
     assert!(error.contains("did you mean `greetings.hello`?"), "{error}");
     assert!(error.contains("greetings.welcome"), "{error}");
     assert!(error.contains("`use the_crate as _;`"), "{error}");
+    // Each time the bus ends before tokio does, or the other way about: neither is an error.
+    for _ in 0..10 {
+        let ran = zato(["invoke", "greetings.helo", ADA]);
+        let error = ran.refused(1);
+        assert!(!error.contains("ERROR") && !error.contains("tokio"), "{error}");
+    }
 }
 
 #[test]

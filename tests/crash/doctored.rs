@@ -26,7 +26,7 @@ enum Damage {
 use Damage::{Add, Gone, Set, Twice};
 
 /// What is wrong, what is done to the file, and which rule must find it.
-const FILE: [(&str, Damage, Rule); 29] = [
+const FILE: [(&str, Damage, Rule); 31] = [
     ("a promise is lost", Gone("cid = IT"), Rule::Receipt),
     ("another was promised", Set("payload = json_object('id', 'x')", "cid = IT"), Rule::Receipt),
     ("it has not ended", Set("state = 0, outcome = NULL, ended_at = NULL", "cid = IT"), Rule::Outcome),
@@ -34,7 +34,9 @@ const FILE: [(&str, Damage, Rule); 29] = [
     ("its response is gone", Set("response = NULL, response_kind = NULL", "cid = IT"), Rule::Outcome),
     ("it is no dead letter", Set("state = 3", "state = 4"), Rule::Outcome),
     ("another outcome was told", Set("outcome = 1, error = 'x'", "cid = IT"), Rule::Told),
-    ("an innocent is lost", Set("outcome = 6, losses = 3", "cid = IT"), Rule::Allowed),
+    ("it is lost too early", Set("outcome = 6, losses = 2", "cid = IT"), Rule::Allowed),
+    ("what has not begun is lost", Set("outcome = 6, losses = 3, attempts = 3", "outcome = 3"), Rule::Losses),
+    ("deaths count that were none of its own", Set("losses = 9, attempts = 9", "cid = IT"), Rule::Losses),
     ("it expired without a limit", Set("outcome = 3", "channel = 6"), Rule::Allowed),
     ("it started early", Set("due = started_at + 3000000", "cid = IT"), Rule::Times),
     ("it expired early", Set("ended_at = ended_at - 1000000000", "outcome = 3"), Rule::Times),
@@ -165,6 +167,10 @@ fn every_damage_is_found() {
         .unwrap_or_else(|error| panic!("{error}"));
     let lines = journal::read(&killed.journal()).expect("the journal can be read");
     assert_eq!(killed.faults(), [], "the file as it is");
+    // The copies are of the file alone.
+    let whole = Connection::open(killed.file()).expect("the file can be opened");
+    whole.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("its log can be moved into it");
+    drop(whole);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (file, journal) = (directory.path().join("zato.db"), directory.path().join("journal"));
     let is_found = |what: &str, faults: Vec<Fault>, rule| {

@@ -51,6 +51,7 @@ fn what_is_promised_outlives_every_kill() {
         "{} lives: {} killed, {} killed by what they ran, {} stopped",
         killed.lives, killed.kills, killed.suicides, killed.stops
     );
+    println!("{}", killed.losses());
     no_faults(&mut killed, plan);
 }
 
@@ -61,6 +62,8 @@ fn what_kills_its_process_is_lost_alone() {
     let mut killed = done(plan);
     no_faults(&mut killed, plan);
     assert_eq!((killed.suicides, killed.stops), (LOSSES, 1));
+    let losses = killed.losses();
+    assert_eq!((losses.poisons, losses.innocents), (1, 0), "{losses}");
 }
 
 /// What waits in a line that is longer than what the engine holds of it runs in its order, each once.

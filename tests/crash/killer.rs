@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::chance::Chance;
-use crate::checker::{Fault, Moment, check_with};
+use crate::checker::{Fault, Losses, Moment, check_with, losses};
 use crate::child::{Life, Load, STOPPING, Task, UP};
 use crate::process::{Keeper, Living, said};
 
@@ -68,6 +68,11 @@ impl Killed {
     /// What is wrong with what is left.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         check_with(&self.journal(), &self.file(), &self.moments)
+    }
+
+    /// What ended as `Lost`, and what was counted as a loss.
+    pub(crate) fn losses(&self) -> Losses {
+        losses(&self.journal(), &self.file())
     }
 
     /// Keeps the files, and answers where they are.

@@ -95,7 +95,7 @@ pub(crate) struct Options {
     /// A concurrency key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lane: Option<String>,
-    /// How many deaths of the process it survives before it is lost; as good as all unless told.
+    /// How many deaths of the process end it as lost; the default of the library where it does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) losses: Option<u32>,
     /// An idempotency key: all calls under it are the same.

@@ -25,61 +25,61 @@ pub(crate) fn all() -> [Registration; 11] {
     ]
 }
 
-#[service(name = "crash.work", max_attempts = 3, backoff = "5ms..20ms", max_losses = 100_000)]
+#[service(name = "crash.work", max_attempts = 3, backoff = "5ms..20ms")]
 async fn work(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
     act(ctx, work, journal).await
 }
 
 /// What `crash.work` calls and names no callback for comes here, or below.
-#[service(max_losses = 100_000)]
+#[service]
 async fn work_async_callback(ctx: &Context, _reply: String, journal: &Journal) -> Result<()> {
     drop(Attempt::begin(ctx, journal));
     Ok(())
 }
 
-#[service(max_losses = 100_000)]
+#[service]
 async fn work_async_failure(ctx: &Context, _report: FailureReport, journal: &Journal) -> Result<()> {
     drop(Attempt::begin(ctx, journal));
     Ok(())
 }
 
 /// Two at a time.
-#[service(name = "crash.twin", max_attempts = 2, backoff = "2ms", concurrency = 2, max_losses = 100_000)]
+#[service(name = "crash.twin", max_attempts = 2, backoff = "2ms", concurrency = 2)]
 async fn twin(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
     act(ctx, work, journal).await
 }
 
 /// Has one attempt, but for those that its process takes from it.
-#[service(name = "crash.plain", max_losses = 100_000)]
+#[service(name = "crash.plain")]
 async fn plain(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
     act(ctx, work, journal).await
 }
 
 /// One at a time, in the order in which they are called: as if all had one key.
-#[service(name = "crash.line", concurrency = 1, max_losses = 100_000)]
+#[service(name = "crash.line", concurrency = 1)]
 async fn line(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
     act(ctx, work, journal).await
 }
 
-#[service(name = "crash.reply", max_losses = 100_000)]
+#[service(name = "crash.reply")]
 async fn reply(ctx: &Context, _reply: String, journal: &Journal) -> Result<()> {
     drop(Attempt::begin(ctx, journal));
     Ok(())
 }
 
-#[service(name = "crash.report", max_losses = 100_000)]
+#[service(name = "crash.report")]
 async fn report(ctx: &Context, _report: FailureReport, journal: &Journal) -> Result<()> {
     drop(Attempt::begin(ctx, journal));
     Ok(())
 }
 
-#[service(name = "crash.last", max_losses = 100_000)]
+#[service(name = "crash.last")]
 async fn last(ctx: &Context, _rows: Vec<Value>, journal: &Journal) -> Result<()> {
     drop(Attempt::begin(ctx, journal));
     Ok(())
 }
 
-#[service(name = "crash.step", max_losses = 100_000)]
+#[service(name = "crash.step")]
 async fn step(ctx: &Context, done: Done, journal: &Journal) -> Result<Done> {
     let _attempt = Attempt::begin(ctx, journal);
     if done.fails_at == Some(done.steps) {

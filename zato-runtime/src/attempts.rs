@@ -47,6 +47,8 @@ pub(crate) struct Stop {
     waker: AtomicWaker,
     /// Set when the handler has seen that the runtime shuts down.
     has_seen_shutdown: AtomicBool,
+    /// Whether the attempt waits for something, and is not polled now; written by who polls it.
+    waits: AtomicBool,
     /// Set when the attempt is over: whoever still waits to be asked waits for nothing.
     is_over: AtomicBool,
 }
@@ -86,6 +88,11 @@ impl Stop {
     pub(crate) fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
+    }
+
+    /// Notes whether the attempt waits for something, and is not polled now.
+    pub(crate) fn note_waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
     }
 
     /// Notes that the handler has seen that the runtime shuts down.
@@ -182,6 +189,12 @@ impl Attempts {
         let part = self.of(id);
         !part.is_empty()
             && part.entries().get(&id).is_some_and(|stop| stop.has_seen_shutdown.load(Ordering::SeqCst))
+    }
+
+    /// Whether an attempt waits for something, and is not polled now.
+    pub(crate) fn waits(&self, id: AttemptId) -> bool {
+        let part = self.of(id);
+        !part.is_empty() && part.entries().get(&id).is_some_and(|stop| stop.waits.load(Ordering::Relaxed))
     }
 
     /// Notes an attempt that is under way already, and may be asked to stop from now on.

@@ -1,8 +1,8 @@
 //! The begin of an attempt of an invocation during which a process has died: it is recorded right before the handler begins.
 //!
 //! Only an attempt whose handler has really begun counts as a loss when the process dies during it. So few begins are
-//! recorded at a time, one for each worker: of many that were recorded together, the first handler could kill the process
-//! and take the others along.
+//! recorded at a time: of many that were recorded together, the first handler could kill the process and take the others
+//! along.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,9 +28,12 @@ pub(crate) struct Begun {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
+/// How many of each worker: they share a sync.
+const PER_WORKER: usize = 4;
+
 /// How many begins may be on their way to the disk at once.
 pub(crate) fn permits(workers: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(workers.max(1)))
+    Arc::new(Semaphore::new(PER_WORKER * workers.max(1)))
 }
 
 impl Beginning {

@@ -13,7 +13,7 @@ use crate::hands::Look;
 use crate::record::{Batch, Delivery, Ended};
 use crate::retry::Brought;
 use crate::seats::{Seat, Seated, Stands};
-use crate::settle::{pass, settle};
+use crate::settle::{Lingers, pass, settle};
 use crate::sleepers::Bell;
 use crate::within::Within;
 use crate::worker::{Workers, step_aside};
@@ -97,7 +97,7 @@ impl Workers {
             other => other,
         };
         let delivery = express.promote_outside(place);
-        delivery.map(|delivery| self.conclude(delivery, brought, false)).unwrap_or_default()
+        delivery.map(|delivery| self.conclude(delivery, brought, Lingers::No)).unwrap_or_default()
     }
 
     /// A door hears of a group that has ended.
@@ -139,7 +139,9 @@ impl Track<'_> {
             drop(running);
             let response = match brought {
                 Brought::Completed(response) if response.len() <= shared.config.max_payload => response,
-                other => return self.settle(|workers, delivery| workers.conclude(delivery, other, false)),
+                other => {
+                    return self.settle(|workers, delivery| workers.conclude(delivery, other, Lingers::No));
+                }
             };
             let now = shared.config.clock.moment();
             self.now = Some(now);
@@ -150,7 +152,7 @@ impl Track<'_> {
                 Err(response) => {
                     let outcome = Outcome::Completed(response);
                     return self
-                        .settle(|workers, delivery| settle(&workers.shared, delivery, outcome, false));
+                        .settle(|workers, delivery| settle(&workers.shared, delivery, outcome, Lingers::No));
                 }
             }
         }

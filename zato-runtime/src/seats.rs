@@ -140,6 +140,7 @@ impl Seat {
             drop(sits);
             return drop(seated);
         }
+        seated.within.note_waits(true);
         *sits = Sits::Here(seated);
         // Who has woken it before has not found it.
         let is_woken = self.is_woken.load(Ordering::SeqCst);
@@ -156,6 +157,7 @@ impl Seat {
             Sits::Here(seated) => {
                 // Whoever wakes it from now on has it polled again.
                 self.is_woken.store(false, Ordering::SeqCst);
+                seated.within.note_waits(false);
                 Some(seated)
             }
             other => {

@@ -15,13 +15,24 @@ use crate::retry::SHUT_DOWN;
 use crate::shared::Shared;
 use crate::words::rfc3339;
 
+/// Whether the handler of an attempt that is over has been dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lingers {
+    /// It has.
+    No,
+    /// It waits for something, and is dropped when its worker is free.
+    Waits,
+    /// It has not returned to its worker.
+    Runs,
+}
+
 /// Hands the engine the outcome together with the invocations that follow from it, and answers with what of them is
 /// to be run now; what is started later the engine delivers. `lingers` where the handler has not been dropped.
 pub(crate) fn settle(
     shared: &Arc<Shared>,
     delivery: Delivery,
     outcome: Outcome,
-    lingers: bool,
+    lingers: Lingers,
 ) -> Batch<Delivery> {
     let by = (delivery.id(), delivery.lease);
     // Where none was made now, the last attempt is one of before, or there was none.
@@ -48,6 +59,7 @@ pub(crate) fn settle(
         }),
         dead: is_dead.then(|| Box::new(ended.clone())),
         retry: None,
+        service: Some(ended.invocation.service),
         is_given_up: matches!(&ended.outcome, Outcome::Cancelled(ending) if ending.error.starts_with(SHUT_DOWN)),
     };
     // Freed when the engine's lock is released.
@@ -113,6 +125,26 @@ struct Told {
     retry: Option<Box<Retried>>,
     /// To the shutdown: it has ended this.
     is_given_up: bool,
+    /// The service, for the log.
+    service: Option<ServiceName>,
+}
+
+/// Logs that an attempt is over whose handler could not be dropped.
+fn log_lingering(attempt: AttemptId, service: Option<ServiceName>, lingers: Lingers) {
+    let AttemptId { cid, number: attempt } = attempt;
+    let service = service.as_deref();
+    match lingers {
+        Lingers::No => {}
+        Lingers::Waits => tracing::debug!(
+            %cid, service, attempt,
+            "the attempt is over; its handler is dropped, and its place comes free, when a worker is free"
+        ),
+        Lingers::Runs => tracing::warn!(
+            %cid, service, attempt,
+            "the attempt is over, but its handler has not returned to its worker, and keeps its place until it does; \
+             if it blocks its thread, move the blocking work to `tokio::task::spawn_blocking`"
+        ),
+    }
 }
 
 /// How many invocations that a shutdown ends are logged one by one; the end of the shutdown logs how many there were.
@@ -144,7 +176,7 @@ pub(crate) fn again(
     shared: &Arc<Shared>,
     delivery: &Delivery,
     retry: Retry,
-    lingers: bool,
+    lingers: Lingers,
 ) -> Batch<Delivery> {
     let Retry { at, counts, error, code } = retry;
     let (cid, service, attempt) = (delivery.invocation.cid, delivery.invocation.service, delivery.attempt);
@@ -158,7 +190,7 @@ pub(crate) fn again(
         counts,
     };
     let retry = Some(Box::new(Retried { cid, service, attempt, error, code, at, counts }));
-    let told = Told { retry, ..Told::default() };
+    let told = Told { retry, service: Some(service), ..Told::default() };
     record(shared, (delivery.id(), delivery.lease), Verdict::Again { at, tried }, told, lingers)
 }
 
@@ -191,9 +223,10 @@ fn record(
     (id, lease): (AttemptId, Lease),
     verdict: Verdict,
     told: Told,
-    lingers: bool,
+    lingers: Lingers,
 ) -> Batch<Delivery> {
-    let settle = Settle { cid: id.cid, lease, verdict, inner: shared.take_inner(id), lingers };
+    let inner = shared.take_inner(id);
+    let settle = Settle { cid: id.cid, lease, verdict, inner, lingers: lingers != Lingers::No };
     let mut told = Some(told);
     let answer = shared.engine.settle(settle, &mut || {
         let (shared, told) = (shared.clone(), told.take().unwrap_or_default());
@@ -206,19 +239,24 @@ fn record(
 fn recorded(
     shared: &Shared,
     id: AttemptId,
-    lingers: bool,
+    lingers: Lingers,
     told: Told,
     settled: Option<Settled>,
 ) -> Batch<Delivery> {
     // Whatever came for the attempt between its end and this is for nobody.
     shared.attempts.forget(id);
     drop(shared.take_inner(id));
-    if settled.is_none() && !lingers {
+    if settled.is_none() && lingers == Lingers::No {
         // It was over while its handler blocked, and that has been dropped now.
         shared.engine.release(id);
     }
     // Whoever listens to the log may panic, and what has been started is run all the same, by whatever thread this is.
-    quietly(|| tell(shared, told, settled.as_ref()));
+    quietly(|| {
+        if settled.is_some() {
+            log_lingering(id, told.service, lingers);
+        }
+        tell(shared, told, settled.as_ref());
+    });
     // Without an answer somebody else ended it, and told everyone.
     settled.map(|settled| settled.granted).unwrap_or_default()
 }

@@ -19,7 +19,7 @@ use zato_core::{Ending, Outcome};
 use crate::config::Config;
 use crate::record::Delivery;
 use crate::retry::{Brought, SHUT_DOWN};
-use crate::settle::settle;
+use crate::settle::{Lingers, settle};
 use crate::shared::{Phase, Shared};
 
 /// The longest time that is kept for failure callbacks before the limit.
@@ -104,7 +104,8 @@ pub(crate) fn abandon(shared: &Arc<Shared>) {
         }
         for delivery in left {
             // Nothing is started any more.
-            drop(settle(shared, delivery, Outcome::Cancelled(Ending::new(SHUT_DOWN, false)), false));
+            let outcome = Outcome::Cancelled(Ending::new(SHUT_DOWN, false));
+            drop(settle(shared, delivery, outcome, Lingers::No));
         }
     }
 }

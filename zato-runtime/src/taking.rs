@@ -12,6 +12,7 @@ use zato_core::bus::Step;
 
 use crate::record::{Batch, Delivery};
 use crate::seats::{Seated, Stands};
+use crate::settle::Lingers;
 use crate::sleepers::Bell;
 use crate::worker::{MOST_AT_ONCE, PATIENCE, Workers, step_aside};
 
@@ -136,6 +137,9 @@ impl Workers {
                     Poll::Ready(Some(begun)) => permit = Some(self.has_begun(&mut seated, begun)),
                 }
             }
+            if let (Some(_), Stands::Held(delivery, _)) = (&permit, &seated.stands) {
+                self.shared.engine.begins(delivery.id());
+            }
             let polled = seat.poll(&mut seated);
             drop(permit);
             match polled {
@@ -153,7 +157,7 @@ impl Workers {
                         Stands::Begins(_) => Batch::new(),
                         Stands::Held(delivery, watched) => {
                             drop((within, watched));
-                            self.conclude(*delivery, brought, false)
+                            self.conclude(*delivery, brought, Lingers::No)
                         }
                     };
                     self.hands.of(worker).put_first(started);

@@ -64,6 +64,11 @@ impl Within {
         });
     }
 
+    /// Notes whether the attempt waits for something, and is not polled now.
+    pub(crate) fn note_waits(&self, waits: bool) {
+        self.stop.note_waits(waits);
+    }
+
     /// Whether the attempt has received a stop signal; else it is woken by the next.
     pub(crate) fn is_signalled_or_wakes(&self, cx: &Context<'_>) -> bool {
         self.stop.signal(cx) != Signal::GoOn

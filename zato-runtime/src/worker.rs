@@ -23,7 +23,7 @@ use crate::limits;
 use crate::record::{Batch, Delivery, Task};
 use crate::retry::{Brought, Decision, SHUT_DOWN, Standing, completed, decide};
 use crate::seats::{Closer, Seated, Seats, Stands};
-use crate::settle::{Retry, again, settle};
+use crate::settle::{Lingers, Retry, again, settle};
 use crate::shared::{Phase, Shared};
 use crate::shutdown;
 use crate::sleepers::Bell;
@@ -198,7 +198,7 @@ impl Workers {
             }
             self.shared.see_in_time(&mut delivery);
             granted = match self.begin(&delivery, own) {
-                Err(outcome) => settle(&self.shared, delivery, outcome, false),
+                Err(outcome) => settle(&self.shared, delivery, outcome, Lingers::No),
                 Ok((running, _)) if delivery.begin_is_recorded() => {
                     self.record_begin(own.worker, delivery, running);
                     continue;
@@ -209,7 +209,7 @@ impl Workers {
                     match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
                         Poll::Ready(brought) => {
                             drop(watched);
-                            self.conclude(delivery, brought, false)
+                            self.conclude(delivery, brought, Lingers::No)
                         }
                         Poll::Pending => {
                             self.see_through(own.worker, delivery, running, limit, watched);
@@ -263,21 +263,16 @@ impl Workers {
         self.shared.watch.enter(delivery, limit?)
     }
 
-    /// An attempt is over whose handler blocks its thread. If it ends after all, somebody else has ended it.
+    /// Ends an attempt at its limit whose worker has not done so. If the worker does after all, it finds that somebody else
+    /// has.
     fn over_time(self: &Arc<Self>, tokio: &Handle, delivery: &Delivery, brings: Brought) {
         if !self.shared.engine.is_running(delivery.id()) {
             return;
         }
-        let (cid, service, attempt) =
-            (delivery.invocation.cid, &*delivery.invocation.service, delivery.attempt);
-        tracing::warn!(
-            %cid, service, attempt,
-            "the attempt is over, but its handler could not be dropped, and keeps its place until it is: it blocks its \
-             thread, or others block all of them; what blocks belongs into `tokio::task::spawn_blocking`"
-        );
+        let lingers = if self.shared.attempts.waits(delivery.id()) { Lingers::Waits } else { Lingers::Runs };
         // This is not a thread of tokio's.
         let _on_tokio = tokio.enter();
-        let started = self.conclude(delivery.clone(), brings, true);
+        let started = self.conclude(delivery.clone(), brings, lingers);
         self.run_apart(tokio, started);
     }
 
@@ -293,7 +288,7 @@ impl Workers {
             for delivery in deliveries {
                 // None of them is to be run, so none begins.
                 if let Err(outcome) = self.begin(&delivery, &self.own) {
-                    let started = settle(&self.shared, delivery, outcome, false);
+                    let started = settle(&self.shared, delivery, outcome, Lingers::No);
                     self.run_apart(tokio, started);
                 }
             }
@@ -313,7 +308,7 @@ impl Workers {
     }
 
     /// Records what follows from an attempt; answers with what of that is to be run now.
-    pub(crate) fn conclude(&self, delivery: Delivery, brought: Brought, lingers: bool) -> Batch<Delivery> {
+    pub(crate) fn conclude(&self, delivery: Delivery, brought: Brought, lingers: Lingers) -> Batch<Delivery> {
         let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
             Brought::Completed(response) => {

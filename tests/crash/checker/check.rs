@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::fault::{Fault, Rule};
+use super::losses::Losses;
 use super::rows::{self, Row};
 use super::world::{Faults, World};
 use crate::journal::{self, Line};
@@ -32,6 +33,7 @@ pub(crate) fn check_with(journal: &Path, file: &Path, moments: &[Moment]) -> Vec
     }
     end.check_lanes(&mut faults);
     end.check_begun(&mut faults);
+    end.check_losses(&mut faults);
     for (life, file) in moments {
         let mut of_moment = Faults::default();
         let moment = World::new(read(file, &mut of_moment), before(&lines, *life + 1));
@@ -40,6 +42,12 @@ pub(crate) fn check_with(journal: &Path, file: &Path, moments: &[Moment]) -> Vec
         faults.0.extend(of_moment.0.into_iter().map(|fault| fault.after(*life)));
     }
     faults.0
+}
+
+/// What ended as `Lost`, and what was counted as a loss.
+pub(crate) fn losses(journal: &Path, file: &Path) -> Losses {
+    let lines = journal::read(journal).unwrap_or_default();
+    World::new(read(file, &mut Faults::default()), &lines).losses()
 }
 
 /// What was written before this life began.

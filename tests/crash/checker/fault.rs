@@ -36,6 +36,8 @@ pub(crate) enum Rule {
     Lanes,
     /// Attempts are made of what is there, and counted.
     Attempts,
+    /// After the first death only one of a handler that has begun counts, and nothing ends as `Lost` that has not begun.
+    Losses,
     /// Every invocation has its place in its tree.
     Trees,
 }

@@ -10,7 +10,9 @@ mod callbacks;
 mod groups;
 mod lanes;
 mod attempts;
+mod losses;
 mod check;
 
-pub(crate) use check::{Moment, check, check_with};
+pub(crate) use check::{Moment, check, check_with, losses};
 pub(crate) use fault::{Fault, Rule};
+pub(crate) use losses::Losses;

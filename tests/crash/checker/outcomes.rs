@@ -1,6 +1,7 @@
 //! Everything has one outcome, and it is one that it can have.
 
 use super::fault::Rule;
+use super::losses::limit;
 use super::rows::{INSIDE, Row, STEP};
 use super::world::{Faults, World};
 use crate::script::{self, POISON, WORKERS};
@@ -71,7 +72,9 @@ impl World<'_> {
             // It concerns the first start alone.
             "Expired" => row.options["expires"].is_object() && row.attempts == 0,
             "Cancelled" => self.cancelled.contains(&row.root),
-            "Lost" => row.service == POISON && row.options["max_losses"] == row.losses,
+            // Whether it had begun is looked at with all losses. A chain ends as its step does.
+            "Lost" if row.is_group() => self.members(&row.cid).any(|step| step.outcome() == "Lost"),
+            "Lost" => row.losses == limit(row),
             _ => false,
         };
         faults.must(Rule::Allowed, is_allowed, || {

@@ -186,6 +186,9 @@ pub trait Engine: LookUps {
         Step::now(true)
     }
 
+    /// The handler of an attempt whose begin is recorded is polled right after this call: it has begun.
+    fn begins(&self, _attempt: AttemptId) {}
+
     /// Records an outcome and all that follows from it: one, as attempts end one by one, and nobody waits for it. Answers
     /// where it is recorded at once. Otherwise what `then` makes is called when it is, once and in whatever thread, and
     /// what that answers comes out of [`deliver`](Self::deliver).

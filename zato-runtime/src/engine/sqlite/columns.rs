@@ -16,7 +16,7 @@ macro_rules! columns {
     () => {
         "accept, cid, state, service, channel, caller, parent, root, depth, called_at, due, deadline, slot_group, \
          slot_index, callbacks, on_failure, options, headers, payload_kind, payload, attempts, behind, failed, next_at, \
-         tried, losses, max_losses, cancel, hidden_by, in_lane, draining, started_at, ended_at, outcome, permanent, error, code, \
+         tried, losses, max_losses, cancel, hidden_by, in_lane, begun, draining, started_at, ended_at, outcome, permanent, error, code, \
          response_kind, response, again"
     };
 }
@@ -50,6 +50,8 @@ pub(crate) struct LiveRow {
     pub(crate) cancel: CancelNote,
     /// Whether it stands behind another that has its concurrency key.
     pub(crate) is_behind: bool,
+    /// Whether its attempt was recorded when its handler was about to begin, and not when it was handed out.
+    pub(crate) is_begin_recorded: bool,
     /// Whether it ran when a shutdown began.
     pub(crate) was_draining: bool,
     /// The invocation whose attempt made it, if that did so inside a synchronous call, which is its parent then.
@@ -138,6 +140,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
     let cancel = columns.next()?;
     let hidden_by = columns.next::<Option<ReadCid>>()?.map(|read| read.0);
     let is_behind = columns.next::<Option<bool>>()?.unwrap_or_default();
+    let is_begin_recorded = columns.next::<Option<bool>>()?.unwrap_or_default();
     let was_draining = columns.next::<Option<bool>>()?.unwrap_or_default();
     let started_at = columns.next::<Option<ReadTime>>()?.map(|read| read.0.into());
     let stands = match state {
@@ -163,6 +166,7 @@ pub(super) fn stored(row: &Row<'_>, names: &NamesOf<'_>) -> rusqlite::Result<Sto
         max_losses,
         cancel,
         is_behind,
+        is_begin_recorded,
         was_draining,
         hidden_by,
     }))

@@ -18,6 +18,7 @@ use zato_core::ServiceName;
 use zato_core::bus::Step;
 
 use super::batch::HandedOut;
+use super::begun::Begun;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::file::{Beginning, File};
@@ -46,6 +47,8 @@ pub(crate) struct Sqlite(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) url: String,
     guarded: Mutex<Guarded>,
+    /// Which handlers have begun of what has lost its process.
+    pub(super) begun: Begun,
     /// Locked before what is guarded, by whoever writes.
     pub(super) file: Mutex<File>,
     /// For look-ups that read much.
@@ -149,6 +152,7 @@ impl Sqlite {
             mover: Reader::mover(path, inode, &is_locked_out),
             beginning: file.beginning(),
             is_writing: AtomicBool::new(false),
+            begun: Begun::open(path),
             file: Mutex::new(file),
             is_locked_out,
             reads,

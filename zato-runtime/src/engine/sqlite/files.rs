@@ -22,6 +22,11 @@ pub(super) fn lock(path: &Path) -> PathBuf {
     beside(path, ".lock")
 }
 
+/// The notes of which handlers have begun.
+pub(super) fn begun(path: &Path) -> PathBuf {
+    beside(path, ".begun")
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

@@ -1,19 +1,21 @@
 //! What stands in the file when it is opened: it is held again.
 
+use super::begun::Begun;
 use super::codec::{CancelNote, State as Stage};
 use super::columns::{LiveRow, Stands};
 use super::disk::Disk;
 use super::lookups::{self, Known};
 use super::trees;
 use crate::engine::contract::StoreFault;
-use crate::engine::state::{Left, State};
+use crate::engine::state::{Left, State, Store as _};
+use crate::record::AttemptId;
 
 /// How many rows are read at once.
 const PAGE: usize = 1_024;
 
 /// Holds again what ran, and the groups that are open. What waits is read when its turn comes near, or its time. The
 /// services are announced.
-pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(), StoreFault> {
+pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool) -> Result<(), StoreFault> {
     state.last_number = state.store.read(lookups::last_number)?;
     let services = state.store.read(lookups::services)?;
     for Known { name, is_paused, said } in &services {
@@ -26,7 +28,7 @@ pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(),
         }
     }
     if !leaves_alone {
-        restore_what_waits(state, services)?;
+        restore_what_waits(state, begun, services)?;
     }
     // Also of what is left alone one may be cancelled, and fill its place.
     each(state, Stage::Open, |state, row| {
@@ -38,10 +40,22 @@ pub(super) fn restore(state: &mut State<Disk>, leaves_alone: bool) -> Result<(),
     })
 }
 
-fn restore_what_waits(state: &mut State<Disk>, services: Vec<Known>) -> Result<(), StoreFault> {
+fn restore_what_waits(
+    state: &mut State<Disk>,
+    begun: &Begun,
+    services: Vec<Known>,
+) -> Result<(), StoreFault> {
     // What ran has its concurrency key, and comes before what waits for that.
     each(state, Stage::Running, |state, row| {
-        state.restore(left(row));
+        let attempt = AttemptId { cid: row.invocation.cid, number: row.attempts };
+        let has_begun = !row.is_begin_recorded || begun.has(attempt);
+        let mut left = left(row);
+        if !has_begun {
+            // The process died between the record and the handler: it waits as it did before.
+            left.ran = None;
+            state.store.again(attempt.cid, &left.before.as_deref().cloned().unwrap_or_default());
+        }
+        state.restore(left);
         Ok(())
     })?;
     state.queues.is_all_beyond(services.into_iter().map(|service| service.name));

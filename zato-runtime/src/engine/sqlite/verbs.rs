@@ -106,7 +106,7 @@ impl Engine for Sqlite {
         // What it writes down is on its way, before all else.
         drop(inner.change(false, |state| {
             state.announce(services, join);
-            restored = restart::restore(state, leaves_alone);
+            restored = restart::restore(state, &inner.begun, leaves_alone);
         }));
         restored?;
         inner.count_left(left);
@@ -195,6 +195,10 @@ impl Engine for Sqlite {
         let begun = self.0.change(false, move |state| state.begin(&delivery));
         self.0.startable.notify_one();
         Step::later(async move { begun.await.unwrap_or(false) })
+    }
+
+    fn begins(&self, attempt: AttemptId) {
+        self.0.begun.note(attempt);
     }
 
     fn settle(
@@ -343,6 +347,7 @@ impl Engine for Sqlite {
             guarded.state.store.close();
             guarded.state.tell.clear();
         }
+        inner.begun.close();
         inner.file().close();
         inner.threads.end();
         // What has not ended is kept.
