@@ -42,6 +42,22 @@ async fn other(_: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Survives more deaths than the default allows.
+#[service(name = "losses.patient", max_losses = 6)]
+async fn patient(ctx: &Context, gate: &Gate) -> Result<u32> {
+    gate.has_begun.notify_one();
+    gate.open.acquire().await?.forget();
+    Ok(ctx.attempt())
+}
+
+/// Survives fewer.
+#[service(name = "losses.brittle", max_losses = 2)]
+async fn brittle(_: &Context, gate: &Gate) -> Result<()> {
+    gate.has_begun.notify_one();
+    gate.open.acquire().await?.forget();
+    Ok(())
+}
+
 /// Fails when a shutdown begins, and twice more by itself.
 #[service(name = "losses.stops", max_attempts = 2, backoff = "1ms")]
 async fn stops(ctx: &Context, gate: &Gate) -> Result<()> {
@@ -159,4 +175,57 @@ async fn an_interrupted_attempt_waits_for_the_next_start_and_does_not_count() ->
     let outcome = runtime.outcome(called.expect("it was called")).await?;
     assert_eq!(outcome.to_string(), "Failed: failed (attempt 2 of 2, and 2 interrupted)");
     runtime.shutdown().await
+}
+
+/// The limit is the one that was recorded when the call was accepted, also in a process that does not host the service and
+/// knows nothing of it.
+#[tokio::test]
+async fn a_process_that_does_not_host_a_service_keeps_to_its_limit_of_losses() -> Result<(), Error> {
+    let start = async |place: &Place, gate: &Gate, hosts: bool| {
+        let services = if hosts {
+            vec![patient::service().erased(), brittle::service().erased(), other::service().erased()]
+        } else {
+            vec![other::service().erased()]
+        };
+        let builder = Runtime::builder().engine(format!("sqlite:{}", place.file().display()));
+        builder.services(services).provide(gate.clone()).start().await
+    };
+    for (name, deaths, limit) in [("losses.patient", 4, 6), ("losses.brittle", 2, 2)] {
+        let (mut place, mut called) = (Place::new(), None);
+        for _ in 0..deaths {
+            let gate = Gate::new();
+            let runtime = start(&place, &gate, true).await?;
+            if called.is_none() {
+                called = Some(runtime.invoke_async(name, ()).await?);
+            }
+            gate.begins().await;
+            // What is recorded of the start is on disk when a call after it is.
+            runtime.invoke_async(other::service(), ()).await?;
+            let left = place.after_a_kill();
+            gate.open.add_permits(1);
+            runtime.shutdown().await?;
+            place = left;
+        }
+        let cid = called.expect("it was called");
+        let gate = Gate::new();
+        let runtime = start(&place, &gate, false).await?;
+        if deaths >= limit {
+            assert_eq!(runtime.outcome(cid).await?.name(), "Lost");
+        } else {
+            // It has had its time to be ended when a call that came after it has.
+            let after = runtime.invoke_async(other::service(), ()).await?;
+            runtime.outcome(after).await?;
+            let found = found(&runtime, cid).await?;
+            assert!(matches!(found.status, Status::Waiting(Waits::Host)), "{:?}", found.status);
+            assert_eq!(losses(&found), deaths);
+            runtime.shutdown().await?;
+            gate.open.add_permits(1);
+            let runtime = start(&place, &gate, true).await?;
+            assert_eq!(runtime.outcome(cid).await?.to_string(), format!("Completed: {}", deaths + 1));
+            runtime.shutdown().await?;
+            continue;
+        }
+        runtime.shutdown().await?;
+    }
+    Ok(())
 }

@@ -152,15 +152,25 @@ pub(super) fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Resu
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use rusqlite::params;
+    use zato_core::{Channel, Invocation, Payload, ServiceName, Slot};
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::engine::contract::Refused;
     use crate::engine::sqlite::codec;
     use crate::engine::sqlite::columns::{Stands, Stored};
-    use crate::engine::sqlite::samples::{at, nth};
+    use crate::engine::sqlite::disk::Disk;
+    use crate::engine::sqlite::insert::As;
+    use crate::engine::sqlite::reader::Reader;
+    use crate::engine::sqlite::samples::{Store as Rows, at, child, invocation, nth};
     use crate::engine::sqlite::{lookups, schema};
+    use crate::engine::state::Store as _;
     use crate::found::Filter;
+    use crate::record::{Algorithm, Key, described};
 
     /// A file as version 1 wrote it: 1 waits and has options, 2 runs and was tried before, 3 is a dead letter.
     fn first(path: &Path) {
@@ -287,6 +297,49 @@ mod tests {
         let version: u32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
         assert_eq!(version, 1);
+    }
+
+    /// A digest of version 1 is compared by what is held of the call that it was made of.
+    #[test]
+    fn a_key_of_the_version_before_stands_for_the_same_call() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        first(&path);
+        let connection = schema::open(&path).expect("it opens");
+        let call = lookups::find(&connection, nth(1)).expect("it can be read").expect("it is held");
+        let mut other = Invocation::clone(call.invocation());
+        other.payload = Payload::text("another request");
+        let mut disk =
+            Disk::new(Reader::new(&path, None, &Arc::default()), Duration::MAX, Clock::default(), 0);
+        let mut of = |invocation: &Invocation| {
+            let key = Key { name: "k".into(), digest: Algorithm::Named.content(invocation) };
+            disk.key(&ServiceName::linked("orders.price"), &key)
+        };
+        assert_eq!(of(call.invocation()), Ok(Some(nth(1))));
+        assert_eq!(of(&other), Err(Refused::KeyConflict { first: nth(1) }));
+        // What is not held cannot be compared: who gives a key again means the same call.
+        connection.execute("DELETE FROM invocation WHERE accept = 1", []).expect("it is deleted");
+        assert_eq!(of(&other), Ok(Some(nth(1))));
+    }
+
+    /// What a group was described with in version 1 says nothing of its members to this program: they are compared.
+    #[test]
+    fn a_group_of_the_version_before_is_compared_by_its_members() {
+        let mut store = Rows::new();
+        let parent = invocation(nth(1));
+        let mut group = child(&parent, nth(2));
+        (group.channel, group.payload) = (Channel::FanOut, Payload::text("2 members, 0123456789abcdef"));
+        let members = [3, 4].map(|n| {
+            let mut member = child(&parent, nth(n));
+            member.slot = Some(Slot { group: nth(2), index: u32::try_from(n - 3).expect("small") });
+            member
+        });
+        for (number, invocation) in (1..).zip([&parent, &group].into_iter().chain(&members)) {
+            store.rows.changing().accepted(number, invocation, 0, As::Waiting, None).expect("it is accepted");
+        }
+        let called = lookups::called(store.rows.connection(), nth(1)).expect("it can be read");
+        group.payload = described(2, Algorithm::Named.members(members.iter()));
+        assert_eq!(called, [(Algorithm::Named.call(&group), nth(2))]);
     }
 
     /// A file that was brought up to this version is like one that was made by it.
