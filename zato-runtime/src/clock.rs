@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_runs_is_no_tests_however_late_it_is_read() {
         let clock = Clock::new();
-        for _ in 0..10_000 {
+        for _ in 0..50 {
             clock.look();
             std::thread::yield_now();
         }
