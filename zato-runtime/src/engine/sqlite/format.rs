@@ -309,8 +309,12 @@ mod tests {
         let call = lookups::find(&connection, nth(1)).expect("it can be read").expect("it is held");
         let mut other = Invocation::clone(call.invocation());
         other.payload = Payload::text("another request");
-        let mut disk =
-            Disk::new(Reader::new(&path, None, &Arc::default()), Duration::MAX, Clock::default(), 0);
+        let mut disk = Disk::new(
+            Reader::new(&path, None, &Arc::default(), &Arc::default()),
+            Duration::MAX,
+            Clock::default(),
+            0,
+        );
         let mut of = |invocation: &Invocation| {
             let key = Key { name: "k".into(), digest: Algorithm::Named.content(invocation) };
             disk.key(&ServiceName::linked("orders.price"), &key)
