@@ -33,6 +33,30 @@ async fn waits(_: &Context, (): ()) -> Result<()> {
     Ok(())
 }
 
+/// Reports when it is dropped whether that is done inside a tokio runtime.
+struct Guard(Sender<bool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // The test may be over.
+        let _ = self.0.send(tokio::runtime::Handle::try_current().is_ok());
+    }
+}
+
+/// Where [`guarded`] reports its begin, and the drop of what it holds.
+#[derive(Clone)]
+struct Reports {
+    begun: Sender<()>,
+    dropped: Sender<bool>,
+}
+
+#[service(name = "blocked.guarded")]
+async fn guarded(_: &Context, (): (), reports: &Reports) -> Result<()> {
+    let _guard = Guard(reports.dropped.clone());
+    reports.begun.send(())?;
+    std::future::pending().await
+}
+
 #[service(name = "blocked.told")]
 async fn told(ctx: &Context, report: FailureReport, journal: &Journal) -> Result<()> {
     journal.write(ctx, report.outcome);
@@ -128,6 +152,32 @@ async fn a_shutdown_keeps_its_limit() -> Result<(), Error> {
                 assert!(matches!(runtime.outcome(cid).await?, Outcome::Cancelled(_)));
             }
         }
+        open.send(()).expect("the handler waits");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_shutdown_at_its_limit_drops_handlers_inside_the_tokio_runtime() -> Result<(), Error> {
+    for engine in engines() {
+        let (begun, has_begun) = channel();
+        let (dropped, was_dropped) = channel();
+        let (blocks_now, is_blocking) = channel();
+        let (open, is_open) = channel();
+        let runtime = Runtime::builder()
+            .engine(&engine)
+            .services([blocks::service().erased(), guarded::service().erased()])
+            .provide(Gate { begun: blocks_now, open: Arc::new(Mutex::new(is_open)) })
+            .provide(Reports { begun, dropped })
+            .drain_limit(SOON)
+            .start()
+            .await?;
+        runtime.invoke_async(guarded::service(), ()).await?;
+        has_begun.recv().expect("the handler begins");
+        runtime.invoke_async(blocks::service(), ()).await?;
+        is_blocking.recv().expect("the handler begins");
+        runtime.shutdown().await?;
+        assert_eq!(was_dropped.try_recv(), Ok(true), "{engine}");
         open.send(()).expect("the handler waits");
     }
     Ok(())

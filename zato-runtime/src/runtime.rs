@@ -278,6 +278,8 @@ impl Parts {
             return false;
         }
         let _one_at_a_time = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        // The thread that watches limits is not a thread of tokio's, and what handlers drop may need tokio.
+        let _on_tokio = self.tokio.enter();
         let shared = &self.shared;
         shared.attempts.close();
         let dropped = self.seats.close();
