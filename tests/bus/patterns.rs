@@ -1,9 +1,9 @@
 //! The three patterns: no callback, an explicit one, one by convention.
 
-use zato_core::{Context, FailureReport, Result, Service, service};
-use zato_runtime::Error;
+use zato_core::{Context, FailureReport, Result, Row, Service, service};
+use zato_runtime::{Error, Runtime};
 
-use crate::builder::{builder, finish};
+use crate::builder::{builder, durable, finish};
 use crate::journal::Journal;
 
 /// Does what its request says.
@@ -234,5 +234,39 @@ async fn an_explicit_failure_callback_gets_the_report_as_json() -> Result<(), Er
 async fn no_callback_is_for_failures_too() -> Result<(), Error> {
     let journal = run("failing alone").await?;
     assert_eq!(journal.lines().len(), 1);
+    Ok(())
+}
+
+/// Returns arrays inside one another, `depth` of them.
+#[service(name = "patterns.nests")]
+async fn nests(_: &Context, depth: usize) -> Result<serde_json::Value> {
+    Ok(serde_json::from_str(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)))?)
+}
+
+#[service(name = "patterns.rows")]
+async fn rows(ctx: &Context, rows: Vec<Row<serde_json::Value>>, journal: &Journal) -> Result<()> {
+    for response in rows.into_iter().filter_map(|row| row.response) {
+        journal.write(ctx, response.to_string().len());
+    }
+    Ok(())
+}
+
+/// `serde_json` reads at most 127 arrays inside one another, and a row puts a response into two values more.
+#[tokio::test(start_paused = true)]
+async fn responses_at_the_depth_limit_are_read_inside_rows() -> Result<(), Error> {
+    for engine in ["memory:".to_owned(), durable()] {
+        let journal = Journal::default();
+        let runtime = Runtime::builder()
+            .engine(&engine)
+            .services([nests::service().erased(), rows::service().erased()])
+            .provide(journal.clone())
+            .start()
+            .await?;
+        let group = runtime.fan_out([(nests::NAME, 126), (nests::NAME, 127)]).on_final(rows::NAME).await?;
+        runtime.tree_ended(group).await?;
+        let lengths: Vec<_> = journal.lines().into_iter().map(|line| line.text).collect();
+        assert_eq!(lengths, ["252", "254"], "{engine}");
+        runtime.shutdown().await?;
+    }
     Ok(())
 }
