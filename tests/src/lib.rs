@@ -1,1 +1,6 @@
-//! What no crate of the workspace can test alone; the tests stand in the folders beside this one.
+//! Tests that no crate of the workspace can hold alone. They are in the folders beside this one.
+
+/// The programs of the README, compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -93,8 +93,3 @@ pub use found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 pub use registry::{Fault, Faults};
 pub use runtime::Runtime;
 pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};
-
-/// The programs of the README, compiled and run as documentation tests.
-#[cfg(all(doctest, feature = "cli"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
