@@ -8,11 +8,19 @@ use zato_runtime::Cid;
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// Resolves when the program shuts down, or when the invocation is cancelled.
+async fn told_to_stop(ctx: &Context) {
+    tokio::select! {
+        () = ctx.shutting_down() => {}
+        () = ctx.cancelled() => {}
+    }
+}
+
 /// Runs until it is told to stop, and says when it does.
 #[service(name = "probe.runs")]
 async fn runs(ctx: &Context, says: String) -> Result<()> {
     println!("{says} runs as {}", ctx.cid());
-    ctx.cancelled().await;
+    told_to_stop(ctx).await;
     println!("{says} was told to stop");
     Err(Failure::new("told to stop"))
 }
@@ -21,7 +29,7 @@ async fn runs(ctx: &Context, says: String) -> Result<()> {
 #[service(name = "probe.finishes")]
 async fn finishes(ctx: &Context) -> Result<()> {
     println!("{} runs", ctx.cid());
-    ctx.cancelled().await;
+    told_to_stop(ctx).await;
     println!("{} finished", ctx.cid());
     Ok(())
 }

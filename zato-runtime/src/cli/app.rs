@@ -164,7 +164,11 @@ impl Default for App {
 fn run_command(setup: Setup, arguments: Arguments, output: Output) -> Result<bool, CliError> {
     let Arguments { command, global, engine, log } = arguments;
     let Global { log_format, engine: url, .. } = global;
-    let quiet = if matches!(command, Command::Run(_)) { Quiet::Failures } else { Quiet::No };
+    let quiet = match command {
+        Command::Serve => Quiet::No,
+        Command::Run(_) => Quiet::Failures,
+        _ => Quiet::Shutdowns,
+    };
     logging::install(log.filter(|log| !log.is_empty_variable()).as_ref(), log_format, quiet)?;
     if engine.is_empty_variable() {
         return Err(CliError::EmptyEngine);

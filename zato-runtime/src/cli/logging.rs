@@ -13,7 +13,9 @@ use super::terminal::{self, Stderr, say};
 pub(super) enum Quiet {
     /// Nothing above DEBUG.
     No,
-    /// The failures of single invocations, because the command reports them by itself.
+    /// The numbers of a shutdown: the command says by itself what is left.
+    Shutdowns,
+    /// Those, and the failures of single invocations, because the command reports them by itself.
     Failures,
 }
 
@@ -22,13 +24,19 @@ impl Quiet {
         let info = Targets::new().with_default(LevelFilter::INFO);
         match self {
             Self::No => info,
-            Self::Failures => info.with_target(FAILURES, LevelFilter::OFF),
+            Self::Shutdowns => info.with_target(SHUTDOWNS, LevelFilter::WARN),
+            Self::Failures => {
+                info.with_target(SHUTDOWNS, LevelFilter::WARN).with_target(FAILURES, LevelFilter::OFF)
+            }
         }
     }
 }
 
 /// The module that logs how invocations end.
 const FAILURES: &str = "zato_runtime::settle";
+
+/// The module that logs how a runtime shuts down.
+const SHUTDOWNS: &str = "zato_runtime::shutdown";
 
 /// The variable that is read if neither `--log` nor `ZATO_LOG` is set.
 const RUST_LOG: &str = "RUST_LOG";
