@@ -100,8 +100,9 @@ async fn main() -> Result<(), zato_runtime::Error> {
     for pattern in [NoCallback::NAME, ExplicitCallback::NAME, MyService::NAME] {
         tracing::info!("--- {pattern}");
         let runtime = Runtime::builder().start().await?;
-        runtime.invoke_async(pattern, "Hello from async!").await?;
-        // Finishes what was accepted, callbacks too.
+        let cid = runtime.invoke_async(pattern, "Hello from async!").await?;
+        // Waits for everything that the call causes, callbacks too.
+        runtime.tree_ended(cid).await?;
         runtime.shutdown().await?;
     }
     Ok(())

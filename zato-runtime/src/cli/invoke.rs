@@ -65,7 +65,9 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
     }
     match went_well {
         // The call itself was cut off by the request to stop.
-        Err(CliError::Run(Error::Call(CallError::ShuttingDown))) if stop::signal_so_far().is_some() => {
+        Err(CliError::Run(Error::Call(CallError::ShuttingDown | CallError::Interrupted { .. })))
+            if stop::signal_so_far().is_some() =>
+        {
             say_stopped(output);
             Ok(false)
         }
