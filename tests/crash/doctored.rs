@@ -50,7 +50,7 @@ const FILE: [(&str, Damage, Rule); 31] = [
     ("it was called from outside once", Twice(ROOT), Rule::Once),
     ("a handler called it once", Twice("channel = 1 AND parent IS NOT NULL AND outcome = 0"), Rule::Once),
     ("its key is used", Twice("options ->> '$.idempotency_key' IS NOT NULL"), Rule::Once),
-    ("a synchronous call is recorded twice", Twice("channel = 0"), Rule::Once),
+    ("a synchronous call is recorded twice", Twice(CALLED_ONCE), Rule::Once),
     ("a callback is lost", Gone("channel = 2"), Rule::Callbacks),
     ("a callback comes twice", Twice("channel = 2"), Rule::Callbacks),
     ("a callback has another response", Set("payload = 'x'", "channel = 2"), Rule::Callbacks),
@@ -87,6 +87,10 @@ const MOMENT: [(&str, Damage, Rule); 4] = [
 /// What was called from outside by itself, and runs no dead letter again.
 const ROOT: &str =
     "channel = 1 AND slot_group IS NULL AND parent IS NULL AND options ->> '$.again_of' IS NULL";
+
+/// A synchronous call that was asked for once: from outside, or in the only attempt of its caller.
+const CALLED_ONCE: &str = "channel = 0 AND (parent IS NULL OR EXISTS (SELECT 1 FROM invocation AS above
+    WHERE above.cid = invocation.parent AND above.channel <> 0 AND above.attempts = 1))";
 
 const REPORTS: &str = "channel = 2 AND service = (SELECT id FROM service WHERE name = 'crash.report')";
 

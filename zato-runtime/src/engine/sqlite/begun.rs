@@ -5,8 +5,9 @@
 //! is written survives the death of the process. A recorded begin that is not noted here has not happened, and is no loss.
 //!
 //! After a crash of the machine the notes may be missing. The file names the boot that it belongs to, and where that is
-//! another, or is not known, the store alone decides. The file is made when the first such handler begins, and removed when
-//! the engine is closed.
+//! another, or is not known, the store alone decides. The file is made before the first such begin is recorded, so that a
+//! process that dies before its first note leaves a file without notes. It is removed when the engine is closed and all is
+//! on disk.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -31,7 +32,7 @@ pub(super) struct Begun {
     boot: Option<String>,
     /// What processes before this one noted; none where nothing is known of them.
     before: Option<HashSet<AttemptId>>,
-    /// None before the first note.
+    /// None before the first begin.
     file: Mutex<Option<File>>,
 }
 
@@ -48,18 +49,26 @@ impl Begun {
         self.before.as_ref().is_none_or(|before| before.contains(&attempt))
     }
 
+    /// Makes the file, before the first begin is recorded.
+    pub(super) fn prepare(&self) {
+        self.write("");
+    }
+
     /// Notes that a handler begins now. A note that cannot be written is missing: the attempt then is no loss.
     pub(super) fn note(&self, attempt: AttemptId) {
+        let AttemptId { cid, number } = attempt;
+        self.write(&format!("{cid} {number}\n"));
+    }
+
+    fn write(&self, text: &str) {
         let Some(boot) = &self.boot else { return };
         let mut file = lock(&self.file);
         let opened = match &mut *file {
             Some(file) => Ok(file),
             none => self.create(boot).map(|made| none.insert(made)),
         };
-        let AttemptId { cid, number } = attempt;
-        let noted = opened.and_then(|file| file.write_all(format!("{cid} {number}\n").as_bytes()));
-        if let Err(error) = noted {
-            tracing::debug!(%cid, attempt = number, %error, "the begin of an attempt could not be noted");
+        if let Err(error) = opened.and_then(|file| file.write_all(text.as_bytes())) {
+            tracing::debug!(file = %self.path.display(), %error, "the begin of a handler could not be noted");
         }
     }
 
@@ -134,6 +143,15 @@ mod tests {
         assert_eq!([1, 2, 3, 4].map(|number| third.has(attempt(number))), [true, true, true, false]);
         third.close();
         assert!(!files::begun(&path).exists());
+    }
+
+    /// The process dies between the first record of a begin and the handler.
+    #[test]
+    fn a_file_without_notes_says_that_nothing_has_begun() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        Begun::open(&path).prepare();
+        assert_eq!(Begun::open(&path).has(attempt(1)), boot().is_none());
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl Engine for Sqlite {
     }
 
     fn begin(&self, delivery: &Delivery) -> Step<'_, bool> {
+        self.0.begun.prepare();
         let delivery = delivery.clone();
         let begun = self.0.change(false, move |state| state.begin(&delivery));
         self.0.startable.notify_one();
@@ -341,13 +342,16 @@ impl Engine for Sqlite {
         inner.reader.close();
         inner.pager.close();
         inner.mover.close();
-        {
+        let is_clean = {
             // Who has asked for an outcome meanwhile is told that there is none.
             let mut guarded = inner.guarded();
             guarded.state.store.close();
             guarded.state.tell.clear();
+            guarded.state.store.is_clean()
+        };
+        if is_clean {
+            inner.begun.close();
         }
-        inner.begun.close();
         inner.file().close();
         inner.threads.end();
         // What has not ended is kept.
