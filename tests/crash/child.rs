@@ -129,6 +129,7 @@ async fn live(file: &Path, life: Life, journal: &Journal) -> Result<(), Error> {
             end(&runtime).await?;
         }
     }
+    journal.write(&Line::Stops { life: life.number });
     say(STOPPING);
     runtime.shutdown().await?;
     journal.write(&Line::Down { life: life.number });

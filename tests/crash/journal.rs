@@ -21,6 +21,8 @@ pub(crate) enum Line {
     Begins { life: u32 },
     /// Its bus has started.
     Up { life: u32 },
+    /// Its bus begins to shut down: that its process dies from here on may be no loss.
+    Stops { life: u32 },
     /// Its bus has shut down.
     Down { life: u32 },
     /// A call is about to be made.
