@@ -114,9 +114,19 @@ impl Inner {
 
     /// Everything of the tree below an invocation that has not ended.
     pub(super) async fn below(self: &Arc<Self>, cid: Cid) -> Result<Vec<Cid>, StoreFault> {
+        loop {
+            // What has ended since it was read may have created others, which are then read too.
+            if let Some(below) = self.below_once(cid).await? {
+                return Ok(below);
+            }
+        }
+    }
+
+    /// The same as far as it was read at one moment; `None` if some of it has ended since.
+    async fn below_once(self: &Arc<Self>, cid: Cid) -> Result<Option<Vec<Cid>>, StoreFault> {
         // None of it may be missed: all that was changed before is on disk first.
         let found = self.change(true, move |state| state.find(cid)).await??;
-        let Some(root) = found.map(|found| found.invocation.root) else { return Ok(Vec::new()) };
+        let Some(root) = found.map(|found| found.invocation.root) else { return Ok(Some(Vec::new())) };
         let links = self.rows(move |reader| trees::links(reader, root)).await?;
         let there: HashSet<_> = links.iter().map(|link| link.cid).collect();
         let mut children: HashMap<Cid, Vec<&Link>> = HashMap::new();
@@ -134,12 +144,15 @@ impl Inner {
                 next.push(child.cid);
                 // What it has become since is in the state.
                 let has_ended = guarded.state.held.get(&child.cid).is_some_and(Held::has_ended);
-                if child.is_live && !has_ended {
+                if child.is_live && has_ended {
+                    return Ok(None);
+                }
+                if child.is_live {
                     below.push(child.cid);
                 }
             }
         }
-        Ok(below)
+        Ok(Some(below))
     }
 }
 
