@@ -77,7 +77,12 @@ impl OnTerminal {
 
 fn terminal(store: &Store, columns: u16, arguments: &[&str], variables: &[(&str, &str)]) -> OnTerminal {
     let mut command = store.command();
-    command.args(arguments).env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
+    command.args(arguments).env("TERM", "xterm");
+    // Whatever else decides about colours: a build server sets `CI`, which counts as a wish for them.
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        command.env_remove(variable);
+    }
+    command.envs(variables.iter().copied());
     OnTerminal::start(command, columns, Streams::All)
 }
 
