@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use zato_core::{Context, Failure, Result, service};
-use zato_runtime::{Cancellation, Error, Runtime, Status, Waits};
+use zato_runtime::{Builder, Cancellation, Error, Runtime, Status, Waits};
 
-use crate::builder::{builder, finish};
-use crate::journal::Journal;
+use crate::builder::{builder, durable, finish};
+use crate::journal::{Journal, Line};
 
 /// When the test began.
 #[derive(Clone, Copy)]
@@ -46,10 +46,14 @@ fn times(journal: &Journal) -> Vec<u64> {
     began(journal, slow::NAME).iter().map(|text| time(text).expect("a time")).collect()
 }
 
-/// Timers of tokio ring a millisecond late at the most.
 #[track_caller]
 fn assert_times(journal: &Journal, expected: &[u64]) {
-    let times = times(journal);
+    assert_close(&times(journal), expected);
+}
+
+/// Timers of tokio ring a millisecond late at the most.
+#[track_caller]
+fn assert_close(times: &[u64], expected: &[u64]) {
     let is_close = |(time, expected): (&u64, &u64)| (*expected..=expected + 2).contains(time);
     assert!(
         times.len() == expected.len() && times.iter().zip(expected).all(is_close),
@@ -150,5 +154,71 @@ async fn what_waits_for_its_rate_says_so_and_costs_nothing_where_it_is_cancelled
     finish(&runtime).await?;
     assert_times(&journal, &[0, 0, 0, 3_333]);
     assert!(began(&journal, slow::NAME)[3].starts_with("f at "));
+    Ok(())
+}
+
+/// The service that was `rate.slow`.
+#[service(name = "rate.renamed", formerly = ["rate.slow"], rate = "3/10s")]
+async fn renamed(ctx: &Context, name: String, journal: &Journal, began: &Began) -> Result<()> {
+    slow(ctx, name, journal, began).await
+}
+
+/// Starts a bus on a file, calls the service of this name so often, waits until all have ended, and ends the bus. Returns
+/// how many milliseconds after `began` each of the calls began.
+async fn starts(builder: Builder, service: &str, calls: usize, began: Instant) -> Result<Vec<u64>, Error> {
+    let journal = Journal::default();
+    let erased =
+        if service == renamed::NAME { renamed::service().erased() } else { slow::service().erased() };
+    let runtime = builder
+        .services([erased, free::service().erased()])
+        .provide(journal.clone())
+        .provide(Began(began))
+        .start()
+        .await?;
+    let mut cids = Vec::new();
+    for _ in 0..calls {
+        cids.push(runtime.invoke_async(service, "x").await?);
+    }
+    cids.push(runtime.invoke_async(free::service(), "x").await?);
+    for cid in cids {
+        assert!(runtime.outcome(cid).await?.is_completed());
+    }
+    runtime.shutdown().await?;
+    let time = |line: &Line| line.text.split_once(" at ")?.1.parse().ok();
+    Ok(journal.of(service).iter().map(|line| time(line).expect("a time")).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_was_used_up_before_a_restart_is_used_up_after_it() -> Result<(), Error> {
+    let (url, began) = (durable(), Instant::now());
+    // Builders that are made together have one beginning of time.
+    let [first, second, third, fourth] = [(); 4].map(|()| Runtime::builder().engine(&url));
+    assert_close(&starts(first, slow::NAME, 3, began).await?, &[0, 0, 0]);
+    sleep(Duration::from_secs(1)).await;
+    // What has come back since the last start may be used.
+    assert_close(&starts(second, slow::NAME, 2, began).await?, &[3_333, 6_666]);
+    sleep(Duration::from_secs(5)).await;
+    assert_close(&starts(third, renamed::NAME, 2, began).await?, &[11_667, 13_333]);
+    sleep(Duration::from_secs(11)).await;
+    let last = starts(fourth, renamed::NAME, 4, began).await?;
+    assert_close(&last, &[24_334, 24_334, 24_334, 27_667]);
+    // Nothing is written for services without a rate.
+    let file = rusqlite::Connection::open(url.trim_start_matches("sqlite:")).expect("it opens");
+    let sql = "SELECT group_concat(name) FROM (SELECT name FROM service WHERE last_started IS NOT NULL ORDER BY name)";
+    let written: String = file.query_row(sql, [], |row| row.get(0)).expect("a row");
+    assert_eq!(written, "rate.renamed,rate.slow");
+    Ok(())
+}
+
+/// A builder that is made later begins its wall clock anew, as a person does who sets the clock back.
+#[tokio::test(start_paused = true)]
+async fn a_last_start_that_seems_to_lie_ahead_counts_as_one_of_the_restart() -> Result<(), Error> {
+    let url = durable();
+    let first = Runtime::builder().engine(&url);
+    sleep(Duration::from_hours(1)).await;
+    assert_close(&starts(first, slow::NAME, 3, Instant::now()).await?, &[0, 0, 0]);
+    let second = Runtime::builder().engine(&url);
+    sleep(Duration::from_secs(60)).await;
+    assert_close(&starts(second, slow::NAME, 2, Instant::now()).await?, &[3_333, 6_666]);
     Ok(())
 }

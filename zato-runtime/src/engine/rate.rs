@@ -17,7 +17,8 @@ pub(super) struct Limiter {
     period: Duration,
     /// How far ahead of now `arrival` may be: one period less than a burst takes.
     ahead: Duration,
-    /// The theoretical arrival time of the next start; written by [`Limiter::take`].
+    /// The theoretical arrival time of the next start; written by [`Limiter::take`], and by [`Limiter::last_started`] before
+    /// the first start.
     arrival: Instant,
 }
 
@@ -27,6 +28,13 @@ impl Limiter {
         let burst = NonZeroU32::new(rate.starts)?.get();
         let period = rate.per / burst;
         (!period.is_zero()).then(|| Self { period, ahead: period * (burst - 1), arrival: Instant::now() })
+    }
+
+    /// Notes that the last start before the process began was so long ago: the burst was used up then. Where that was as long
+    /// ago as a burst takes, or longer, nothing changes.
+    pub(super) fn last_started(&mut self, now: Instant, ago: Duration) {
+        let used = (self.ahead + self.period).saturating_sub(ago);
+        self.arrival = now.checked_add(used).unwrap_or(self.arrival);
     }
 
     /// Counts one that starts.
@@ -65,6 +73,28 @@ mod tests {
         }
         now += Duration::from_mins(1);
         assert_eq!((0..10).filter(|_| limiter.take(now).is_ok()).count(), 4, "idle time does not save up");
+    }
+
+    #[test]
+    fn what_started_before_the_process_began_has_used_up_the_burst() {
+        let rate = Rate { starts: 4, per: Duration::from_secs(1) };
+        let (period, now) = (Duration::from_millis(250), Instant::now());
+        let after = |ago| {
+            let mut limiter = Limiter::new(rate).expect("a limit");
+            limiter.last_started(now, ago);
+            limiter
+        };
+        let mut at_once = after(Duration::ZERO);
+        assert_eq!(at_once.take(now), Err(now + period));
+        assert_eq!(at_once.take(now + period), Ok(()));
+        assert_eq!(at_once.take(now + period), Err(now + 2 * period));
+        for (ago, starts) in [(0, 0), (249, 0), (250, 1), (999, 3), (1_000, 4), (100_000, 4)] {
+            let mut limiter = after(Duration::from_millis(ago));
+            assert_eq!((0..10).filter(|_| limiter.take(now).is_ok()).count(), starts, "{ago} ms ago");
+        }
+        let mut longest = Limiter::new(Rate { starts: 1, per: Duration::MAX }).expect("a limit");
+        longest.last_started(now, Duration::ZERO);
+        assert_eq!(longest.take(Instant::now()), Ok(()), "a time that the clock cannot tell is none");
     }
 
     #[test]

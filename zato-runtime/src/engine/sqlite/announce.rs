@@ -3,7 +3,7 @@
 //! A service's number is its identity in the file. A former name keeps a number of its own, which leads to that of the
 //! name that came after it (`now_called`). Whoever reads a number or a name gets the name of today, so everything that is
 //! kept follows a rename: ended invocations, callers, callbacks, steps. What is looked for by number moves in the step
-//! that makes the rename: what has not ended, idempotency keys and a pause.
+//! that makes the rename: what has not ended, idempotency keys, a pause and the last start.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -85,6 +85,9 @@ impl Changing<'_> {
         let sql = "UPDATE service SET paused = 1
             WHERE id = ?2 AND (SELECT paused FROM service WHERE id = ?1) = 1";
         self.change(sql, [before, number])?;
-        self.change("UPDATE service SET paused = 0 WHERE id = ?1", [before]).map(drop)
+        self.change("UPDATE service SET paused = 0 WHERE id = ?1", [before])?;
+        let sql = "UPDATE service SET last_started = old.last_started FROM service AS old
+            WHERE service.id = ?2 AND old.id = ?1 AND old.last_started > coalesce(service.last_started, 0)";
+        self.change(sql, [before, number]).map(drop)
     }
 }

@@ -21,6 +21,7 @@ pub(super) enum Change {
         hidden_by: Option<Cid>,
     },
     Started(AttemptId, Moment),
+    LastStarted(ServiceName, Moment),
     Draining {
         after: u64,
     },
@@ -54,6 +55,7 @@ impl Change {
                 rows.accepted(*number, invocation, *limits, *accepted, *hidden_by)
             }
             Self::Started(id, at) => rows.started(id.cid, id.number, *at).map(drop),
+            Self::LastStarted(service, at) => rows.last_started(service, *at),
             Self::Draining { after } => rows.draining(*after),
             Self::Again(cid, progress) => rows.again(*cid, progress).map(drop),
             Self::HasKey(cid) => rows.has_key(*cid).map(drop),

@@ -54,6 +54,13 @@ impl Changing<'_> {
         self.change(sql, params![codec::cid(cid), attempt, codec::time(at)])
     }
 
+    /// A service that has a rate has started an invocation at this time, and none later.
+    pub(crate) fn last_started(&mut self, service: &ServiceName, at: Moment) -> rusqlite::Result<()> {
+        let number = self.number(service)?;
+        let sql = "UPDATE service SET last_started = ?2 WHERE id = ?1";
+        self.change(sql, params![number, codec::time(at)]).map(drop)
+    }
+
     /// A shutdown begins: the death of the process is no loss for what runs now and was accepted after this number.
     pub(crate) fn draining(&mut self, after: u64) -> rusqlite::Result<()> {
         let sql = "UPDATE invocation SET draining = 1 WHERE state = 1 AND accept > ?1";

@@ -28,6 +28,8 @@ use crate::record::{Algorithm, AttemptId, DIGEST_VERSION, Ended, Key, Progress};
 pub(super) struct Disk {
     /// What has been changed and is not on its way to the disk.
     changes: Vec<Change>,
+    /// Where they say when a service that has a rate last started an invocation: once for each service.
+    last_starts: HashMap<ServiceName, usize>,
     /// What is to be done once it is written.
     afters: Vec<After>,
     /// How many changes there have been in all.
@@ -64,6 +66,7 @@ impl Disk {
     pub(super) fn new(reader: Reader, keep_keys: Duration, clock: Clock, not_ours: u64) -> Self {
         Self {
             changes: Vec::new(),
+            last_starts: HashMap::new(),
             afters: Vec::new(),
             count: 0,
             written: 0,
@@ -129,6 +132,7 @@ impl Disk {
         }
         self.recent_ends += std::mem::take(&mut self.ends);
         together.changes.append(&mut self.changes);
+        self.last_starts.clear();
         together.afters.append(&mut self.afters);
         together.count = self.count;
     }
@@ -199,6 +203,16 @@ impl Store for Disk {
             return;
         }
         self.push(Change::Started(id, at));
+    }
+
+    fn last_started(&mut self, service: &ServiceName, at: Moment) {
+        let noted = self.last_starts.get(service).and_then(|place| self.changes.get_mut(*place));
+        if let Some(Change::LastStarted(_, last)) = noted {
+            *last = at;
+            return;
+        }
+        self.last_starts.insert(*service, self.changes.len());
+        self.push(Change::LastStarted(*service, at));
     }
 
     fn draining(&mut self) {

@@ -109,6 +109,8 @@ ALTER TABLE service ADD COLUMN now_called INTEGER;   -- service.id
 -- What the last process that hosts the service said of it; NULL: none has, since this column was added.
 ALTER TABLE service ADD COLUMN max_losses INTEGER;
 ALTER TABLE service ADD COLUMN priority INTEGER;
+-- When an invocation of it was last started; NULL: never while it had a rate.
+ALTER TABLE service ADD COLUMN last_started INTEGER;
 CREATE INDEX service_renamed ON service (now_called) WHERE now_called IS NOT NULL;
 
 ALTER TABLE invocation ADD COLUMN headers TEXT;        -- JSON: {labels: {name: value}}; NULL: none
@@ -128,7 +130,8 @@ CREATE INDEX idempotency_cid ON idempotency (cid);
 /// What stands in a file of version 1 as version 2 has it, for who reads it and changes nothing in it: a view of the
 /// connection's own goes before the table of the same name. Where it was created is no matter to who reads it.
 pub(super) const FIRST_AS_SECOND: &str = "
-CREATE TEMP VIEW service AS SELECT *, NULL AS now_called, NULL AS max_losses, NULL AS priority FROM main.service;
+CREATE TEMP VIEW service AS SELECT *, NULL AS now_called, NULL AS max_losses, NULL AS priority, NULL AS last_started
+    FROM main.service;
 CREATE TEMP VIEW invocation AS
     SELECT *, NULL AS headers, NULL AS code, NULL AS max_losses, NULL AS begun, NULL AS draining FROM main.invocation;
 CREATE TEMP VIEW idempotency AS SELECT *, 1 AS version FROM main.idempotency;
@@ -137,7 +140,7 @@ CREATE TEMP VIEW idempotency AS SELECT *, 1 AS version FROM main.idempotency;
 /// Makes the steps that the file has not made, all in one transaction, and the view anew.
 pub(super) fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     if found == KNOWN {
-        return Ok(());
+        return complete(connection);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(found as usize) {
@@ -147,6 +150,15 @@ pub(super) fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Resu
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", KNOWN)?;
     transaction.commit()
+}
+
+/// Adds the column that version 2 lacked before it was released. A file of that time is opened like any other.
+fn complete(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('service') WHERE name = 'last_started')";
+    if connection.query_row(sql, [], |row| row.get(0))? {
+        return Ok(());
+    }
+    connection.execute_batch("ALTER TABLE service ADD COLUMN last_started INTEGER")
 }
 
 #[cfg(test)]
@@ -344,6 +356,24 @@ mod tests {
         let called = lookups::called(store.rows.connection(), nth(1)).expect("it can be read");
         group.payload = described(2, Algorithm::Named.members(members.iter()));
         assert_eq!(called, [(Algorithm::Named.call(&group), nth(2))]);
+    }
+
+    /// Format 2 had no such column before it was released.
+    #[test]
+    fn a_file_without_the_column_of_last_starts_receives_it() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("zato.db");
+        let before = schema::open(&path).expect("it opens");
+        before.execute("INSERT INTO service (name) VALUES ('orders.price')", []).expect("a service");
+        before.execute_batch("ALTER TABLE service DROP COLUMN last_started").expect("it is dropped");
+        drop(before);
+        let reader = schema::open_reader(&path).expect("it is read without");
+        assert_eq!(lookups::services(&reader).expect("they can be read").len(), 1);
+        drop(reader);
+        for _ in 0..2 {
+            let connection = schema::open(&path).expect("it opens");
+            assert_eq!(lookups::last_starts(&connection).expect("they can be read"), []);
+        }
     }
 
     /// A file that was brought up to this version is like one that was made by it.

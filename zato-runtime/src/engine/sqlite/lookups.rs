@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use zato_core::{Channel, Cid, ServiceName};
 
-use super::codec::{self, ReadCid, ReadDigest, State};
+use super::codec::{self, ReadCid, ReadDigest, ReadTime, State};
 use super::columns::{EndedRow, LiveRow, Stored, columns, stored};
 use super::names::NamesOf;
 use crate::found::{Filter, Stage};
@@ -174,6 +174,15 @@ pub(crate) fn services(connection: &Connection) -> rusqlite::Result<Vec<Known>> 
     };
     let sql = "SELECT name, paused, priority, max_losses FROM service WHERE now_called IS NULL ORDER BY id";
     connection.prepare_cached(sql)?.query_map([], service)?.collect()
+}
+
+/// When each service last started an invocation, of those that did so while they had a rate.
+pub(crate) fn last_starts(connection: &Connection) -> rusqlite::Result<Vec<(ServiceName, SystemTime)>> {
+    let last_start =
+        |row: &Row<'_>| Ok((ServiceName::interned(row.get_ref(0)?.as_str()?), row.get::<_, ReadTime>(1)?.0));
+    let sql = "SELECT name, last_started FROM service
+        WHERE now_called IS NULL AND last_started IS NOT NULL ORDER BY id";
+    connection.prepare_cached(sql)?.query_map([], last_start)?.collect()
 }
 
 /// The services that are paused.

@@ -75,7 +75,7 @@
 //!
 //! | table | a row is |
 //! |---|---|
-//! | `service` | a name that a service ever had: `id`, `name`, `paused`, the service that it leads to since a rename (`now_called`), what its host said of it last (`max_losses`, `priority`) |
+//! | `service` | a name that a service ever had: `id`, `name`, `paused`, the service that it leads to since a rename (`now_called`), what its host said of it last (`max_losses`, `priority`), when it last started an invocation, if it has a rate (`last_started`) |
 //! | `invocation` | one invocation from its acceptance on, changed in place: `accept` (its number, the key), `cid`, `state` (0 waiting, 1 running, 2 open group, 3 ended, 4 dead letter), what was asked for, where it stands in line (`rank`, `line_at`, `lane`, `in_lane`, `ends_at`), what became of attempts (`attempts`, `failed`, `losses`, `max_losses`, `tried`, `next_at`, `begun`, `draining`), how it ended (`outcome`, `code`, ..), its labels (`headers`) |
 //! | `idempotency` | a key that lives: `service`, `name`, the first `cid`, a digest and how that came to be (`version`), `at` |
 //!

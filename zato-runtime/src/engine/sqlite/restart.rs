@@ -27,6 +27,12 @@ pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool
             state.queues.pause(number, true);
         }
     }
+    // One that seems to lie ahead, because the clock was set, counts as one of this moment.
+    let now = state.clock.now();
+    for (name, at) in state.store.read(lookups::last_starts)? {
+        let number = state.queues.number(&name);
+        state.queues.last_started(number, now.duration_since(at).unwrap_or_default());
+    }
     if !leaves_alone {
         restore_what_waits(state, begun, services)?;
     }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Rate, ServiceName};
@@ -249,6 +249,13 @@ impl Queues {
     pub(in crate::engine) fn max_losses(&self, service: u32, invocation: &Invocation) -> Option<u32> {
         let options = invocation.options.as_deref();
         options.and_then(|options| options.max_losses).or(self.of(service).max_losses)
+    }
+
+    /// A process before this one started an invocation of this service so long ago, and none later.
+    pub(in crate::engine) fn last_started(&mut self, service: u32, ago: Duration) {
+        if let Some(limiter) = &mut self.of_mut(service).limiter {
+            limiter.last_started(Instant::now(), ago);
+        }
     }
 
     /// What it goes by before others of its service: what its call says, or its service.

@@ -224,6 +224,9 @@ impl<S: Store> State<S> {
     fn note_start(&mut self, service: u32, delivery: &Delivery) {
         if delivery.task == Task::Run {
             self.queues.started(service);
+            if S::WRITES_DOWN && self.queues.of(service).rate.is_some() {
+                self.store.last_started(&delivery.invocation.service, delivery.started_at);
+            }
             if !has_lost(delivery.before.as_deref()) {
                 self.store.started(delivery.id(), delivery.started_at);
             }

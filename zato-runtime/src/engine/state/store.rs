@@ -23,6 +23,9 @@ pub(in crate::engine) trait Store {
     /// An attempt has been started.
     fn started(&mut self, _id: AttemptId, _at: Moment) {}
 
+    /// A service that has a rate has started another invocation.
+    fn last_started(&mut self, _service: &ServiceName, _at: Moment) {}
+
     /// A shutdown begins: the death of the process is no loss for what runs now.
     fn draining(&mut self) {}
 
