@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter, Context, Handler, Message, System};
 
-use crate::round::{Round, TEXT};
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -12,7 +13,7 @@ struct Text(String);
 
 struct Target(Addr<Callback>);
 
-struct Callback(Round);
+struct Callback(Rounds);
 
 impl Actor for Target {
     type Context = Context<Self>;
@@ -40,15 +41,16 @@ impl Handler<Text> for Callback {
 }
 
 /// The caller and the callback on one thread, the target on another.
-pub fn run(round: Round, rounds: usize) -> Duration {
+pub fn run(round: Rounds, rounds: usize) -> Duration {
     System::new().block_on(async move {
         let callback = Callback(round.clone()).start();
         let target = Target::start_in_arbiter(&Arbiter::new().handle(), move |_| Target(callback));
         let began = Instant::now();
         for _ in 0..rounds {
             round.begin().await;
-            target.do_send(Text(TEXT.to_owned()));
+            target.do_send(Text(PLAIN.to_owned()));
         }
-        round.ended(began).await
+        round.all_ended().await;
+        began.elapsed()
     })
 }

@@ -11,7 +11,8 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::lock::Mutex;
 use futures::{SinkExt as _, StreamExt as _};
 
-use crate::round::{Round, TEXT};
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 
 type Storage = MemoryStorage<String>;
 
@@ -34,13 +35,13 @@ async fn target(text: String, callbacks: Data<Sink>) -> Result<(), BoxDynError> 
     Ok(())
 }
 
-async fn callback(text: String, round: Data<Round>) -> Result<(), BoxDynError> {
+async fn callback(text: String, round: Data<Rounds>) -> Result<(), BoxDynError> {
     drop(text);
     round.end();
     Ok(())
 }
 
-pub async fn run(round: Round, rounds: usize) -> Duration {
+pub async fn run(round: Rounds, rounds: usize) -> Duration {
     let ((targets, calls), (callbacks, told)) = (storage(), storage());
     let worker = WorkerBuilder::new("targets").backend(targets).concurrency(1_024).parallelize(tokio::spawn);
     tokio::spawn(worker.data(told).build(target).run());
@@ -50,7 +51,8 @@ pub async fn run(round: Round, rounds: usize) -> Duration {
     let began = Instant::now();
     for _ in 0..rounds {
         round.begin().await;
-        calls.lock().await.feed(Task::new(TEXT.to_owned())).await.expect("it is pushed");
+        calls.lock().await.feed(Task::new(PLAIN.to_owned())).await.expect("it is pushed");
     }
-    round.ended(began).await
+    round.all_ended().await;
+    began.elapsed()
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use apalis::prelude::{BoxDynError, Data, TaskSink as _, WorkerBuilder, WorkerBuilderExt as _};
 use apalis_sqlite::{Config, SqliteStorage};
 
-use crate::round::{Round, TEXT};
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 
 type Storage = SqliteStorage<String>;
 
@@ -15,13 +16,13 @@ async fn target(text: String, callbacks: Data<Storage>) -> Result<(), BoxDynErro
     Ok(())
 }
 
-async fn callback(text: String, round: Data<Round>) -> Result<(), BoxDynError> {
+async fn callback(text: String, round: Data<Rounds>) -> Result<(), BoxDynError> {
     drop(text);
     round.end();
     Ok(())
 }
 
-pub async fn run(round: Round, rounds: usize) -> Duration {
+pub async fn run(round: Rounds, rounds: usize) -> Duration {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let url = format!("sqlite:{}?mode=rwc", directory.path().join("apalis.db").display());
     // A pool for each queue, since what a hook tells of is what is pushed through its pool.
@@ -38,7 +39,8 @@ pub async fn run(round: Round, rounds: usize) -> Duration {
     for _ in 0..rounds {
         round.begin().await;
         let mut targets = targets.clone();
-        tokio::spawn(async move { targets.push(TEXT.to_owned()).await.expect("it is pushed") });
+        tokio::spawn(async move { targets.push(PLAIN.to_owned()).await.expect("it is pushed") });
     }
-    round.ended(began).await
+    round.all_ended().await;
+    began.elapsed()
 }

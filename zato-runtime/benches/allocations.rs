@@ -8,6 +8,7 @@
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so")]
 
+mod shape;
 mod guard;
 
 use std::process::ExitCode;
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let _profiler = dhat::Profiler::builder().testing().build();
-    let counted = Path::ALL.map(|path| (path, path.count(ROUNDS, || dhat::HeapStats::get().total_blocks)));
+    let blocks = || dhat::HeapStats::get().total_blocks;
+    let counted: Vec<_> = Path::all().into_iter().map(|path| (path, path.count(ROUNDS, blocks))).collect();
     // What is copied is allocated first.
     let bytes = || dhat::HeapStats::get().total_bytes / 1_024;
     let copies = Path::Large.count(64, bytes) * 1_024.0

@@ -13,6 +13,7 @@
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so")]
 
+mod shape;
 mod guard;
 
 use std::process::{Command, ExitCode};
@@ -27,6 +28,9 @@ const MORE: usize = 256;
 
 /// How often each is run.
 const TIMES: usize = 3;
+
+/// The number of paths that are counted at once.
+const AT_ONCE: usize = 8;
 
 /// Where `--where` writes to.
 const WRITTEN_TO: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/instructions.callgrind");
@@ -57,8 +61,13 @@ fn main() -> ExitCode {
         println!("look at it with: callgrind_annotate --inclusive=yes {WRITTEN_TO} | less");
         return ExitCode::SUCCESS;
     }
-    let counting = Path::ALL.map(|path| (path, thread::spawn(move || count(path))));
-    let counted = counting.map(|(path, count)| (path, count.join().expect("it is counted")));
+    let mut counted = Vec::new();
+    for paths in Path::all().chunks(AT_ONCE) {
+        let count = |path: Path| (path, thread::spawn(move || count(path)));
+        let counting: Vec<_> = paths.iter().copied().map(count).collect();
+        let ended = counting.into_iter().map(|(path, count)| (path, count.join().expect("it is counted")));
+        counted.extend(ended);
+    }
     let holds = Guard { what: "instructions", bench: "instructions" }.hold(&counted);
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -79,7 +88,7 @@ fn under_valgrind(path: Path, rounds: usize, written_to: &str) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={written_to}")]);
     valgrind.args(COUNTED.map(|name| format!("--toggle-collect={name}"))).arg(program);
-    let ran = valgrind.args([ROUNDS, &rounds.to_string(), path.name()]).output().expect("valgrind runs");
+    let ran = valgrind.args([ROUNDS, &rounds.to_string(), &path.name()]).output().expect("valgrind runs");
     let said = String::from_utf8_lossy(&ran.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : "));
     collected

@@ -2,8 +2,14 @@
 //!
 //! It sets `synchronous = normal`: a commit is not synced.
 
-#[path = "../../src/round.rs"]
-mod round;
+#[path = "../../src/print.rs"]
+mod print;
+#[allow(dead_code)]
+#[path = "../../../zato-runtime/benches/shape/rounds.rs"]
+mod rounds;
+#[allow(dead_code)]
+#[path = "../../../zato-runtime/benches/shape/shapes.rs"]
+mod shapes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,11 +17,12 @@ use std::time::Instant;
 
 use effectum::{Error, Job, JobRunner, Queue, RunningJob, Worker};
 
-use crate::round::{Round, TEXT};
+use crate::rounds::Rounds;
+use crate::shapes::PLAIN;
 
 struct Shared {
     queue: Arc<Queue>,
-    round: Round,
+    round: Rounds,
 }
 
 impl fmt::Debug for Shared {
@@ -46,7 +53,7 @@ fn main() {
     let took = tokio.expect("tokio starts").block_on(async {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let queue = Arc::new(Queue::new(&directory.path().join("effectum.db")).await.expect("it is opened"));
-        let shared = Arc::new(Shared { queue: queue.clone(), round: Round::new(in_flight) });
+        let shared = Arc::new(Shared { queue: queue.clone(), round: Rounds::new(in_flight) });
         let jobs =
             [JobRunner::builder("target", target).build(), JobRunner::builder("callback", callback).build()];
         let worker = Worker::builder(&queue, shared.clone()).jobs(jobs);
@@ -56,12 +63,13 @@ fn main() {
             shared.round.begin().await;
             let queue = queue.clone();
             tokio::spawn(async move {
-                let job = Job::builder("target").json_payload(TEXT).expect("it is text");
+                let job = Job::builder("target").json_payload(PLAIN).expect("it is text");
                 job.add_to(&queue).await.expect("it is added");
             });
         }
-        shared.round.ended(began).await
+        shared.round.all_ended().await;
+        began.elapsed()
     });
-    round::print(peer, rounds, in_flight, took);
+    print::print(peer, rounds, in_flight, took);
     std::process::exit(0);
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use zato_runtime::{Builder, Runtime};
 
-use crate::rounds::{Rounds, TEXT};
 use crate::services::{self, Gate, Ran, callback, target};
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 
 /// Two workers, as everything is measured with.
 pub(crate) fn tokio() -> tokio::runtime::Runtime {
@@ -31,7 +32,7 @@ pub(crate) fn bus(engine: &str, rounds: &Rounds) -> Builder {
 /// Rounds in memory, called by name.
 pub(crate) async fn by_name(count: usize, in_flight: usize) -> Duration {
     let call = async |runtime: &Runtime| {
-        runtime.invoke_async("bench.target", TEXT).callback("bench.callback").await.expect("it is accepted");
+        runtime.invoke_async("bench.target", PLAIN).callback("bench.callback").await.expect("it is accepted");
     };
     memory(count, in_flight, call).await
 }
@@ -39,7 +40,7 @@ pub(crate) async fn by_name(count: usize, in_flight: usize) -> Duration {
 /// Rounds in memory, called by handle.
 pub(crate) async fn by_handle(count: usize, in_flight: usize) -> Duration {
     let call = async |runtime: &Runtime| {
-        let call = runtime.invoke_async(target::service(), TEXT).callback(callback::service());
+        let call = runtime.invoke_async(target::service(), PLAIN).callback(callback::service());
         call.await.expect("it is accepted");
     };
     memory(count, in_flight, call).await
@@ -66,7 +67,7 @@ pub(crate) async fn tasks(runtime: &Runtime, rounds: &Rounds, count: usize) -> D
         rounds.begin().await;
         let runtime = runtime.clone();
         tokio::spawn(async move {
-            let call = runtime.invoke_async("bench.target", TEXT).callback("bench.callback");
+            let call = runtime.invoke_async("bench.target", PLAIN).callback("bench.callback");
             call.await.expect("it is accepted");
         });
     }

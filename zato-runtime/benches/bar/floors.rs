@@ -16,7 +16,8 @@ use tokio::task::AbortHandle;
 use uuid::{Builder, Uuid};
 use zato_core::Payload;
 
-use crate::rounds::{Rounds, TEXT};
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 
 /// So many that have ended are kept, as a bus does that is told nothing.
 const KEPT: usize = 10_000;
@@ -26,7 +27,7 @@ pub(crate) fn alone(count: usize) -> Duration {
     let began = Instant::now();
     for number in 0..count as u64 {
         black_box(uuid(number));
-        let payload = Payload::text(TEXT);
+        let payload = Payload::text(PLAIN);
         black_box(payload.decode::<String>().expect("it is text"));
     }
     began.elapsed()
@@ -48,7 +49,7 @@ pub(crate) async fn spawns(count: usize, in_flight: usize) -> Duration {
     for _ in 0..count {
         rounds.begin().await;
         let rounds = rounds.clone();
-        let text = TEXT.to_owned();
+        let text = PLAIN.to_owned();
         tokio::spawn(async move {
             tokio::spawn(async move {
                 drop(text);
@@ -91,7 +92,7 @@ pub(crate) async fn channels(count: usize, in_flight: usize) -> Duration {
     let began = Instant::now();
     for _ in 0..count {
         rounds.begin().await;
-        targets(TEXT.to_owned());
+        targets(PLAIN.to_owned());
     }
     rounds.all_ended().await;
     began.elapsed()
@@ -126,7 +127,7 @@ pub(crate) async fn boxed(count: usize, in_flight: usize) -> Duration {
         let handlers = handlers.clone();
         tokio::spawn(async move {
             let handler = handlers.get("bench.target").expect("it is there");
-            let Ok(text) = caught(handler(TEXT.to_owned())).await else { return };
+            let Ok(text) = caught(handler(PLAIN.to_owned())).await else { return };
             let handlers = handlers.clone();
             tokio::spawn(async move {
                 let handler = handlers.get("bench.callback").expect("it is there");
@@ -225,16 +226,19 @@ pub(crate) async fn kept_sleeps(count: usize, in_flight: usize) -> Duration {
     let began = Instant::now();
     for number in 0..count as u64 {
         rounds.begin().await;
-        kept.start(number, "bench.sleep", Payload::text(TEXT), None);
+        kept.start(number, "bench.sleep", Payload::text(PLAIN), None);
     }
     rounds.all_ended().await;
     began.elapsed()
 }
 
-async fn caught(mut handler: Boxed) -> Result<String, Box<dyn Any + Send>> {
+/// Runs a boxed handler, and catches its panic.
+pub(crate) async fn caught<T>(
+    mut handler: Pin<Box<dyn Future<Output = T> + Send>>,
+) -> Result<T, Box<dyn Any + Send>> {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(text)) => Poll::Ready(Ok(text)),
+        Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
@@ -247,7 +251,7 @@ pub(crate) async fn sleeps(count: usize, in_flight: usize) -> Duration {
     for _ in 0..count {
         rounds.begin().await;
         let rounds = rounds.clone();
-        let text = TEXT.to_owned();
+        let text = PLAIN.to_owned();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
             drop(text);

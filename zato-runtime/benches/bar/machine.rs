@@ -25,6 +25,22 @@ pub(crate) fn lines() -> Vec<(String, String)> {
     lines
 }
 
+/// Returns the date and the commit of a measurement, and the load of the machine where that is not its own.
+pub(crate) fn taken() -> String {
+    let (date, commit) = (of("date", &["-u", "+%Y-%m-%d"]), of("git", &["rev-parse", "--short", "HEAD"]));
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    // An earlier section leaves a load of about one for each core.
+    let is_busy = load > 1.25 * cores;
+    let busy = if is_busy {
+        format!(", **on a busy machine** (load {load} before it began)")
+    } else {
+        String::new()
+    };
+    format!("{date}, commit {commit}{busy}")
+}
+
 fn said(file: &str, key: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(key))?;

@@ -4,7 +4,7 @@
 //! $ cargo bench -p zato-runtime --bench bar                    # all of it: most of an hour
 //! $ cargo bench -p zato-runtime --bench bar -- quick           # a few minutes, for a look
 //! $ cargo bench -p zato-runtime --bench bar -- full            # ten million waiting and ended: needs 30 GiB of disk
-//! $ cargo bench -p zato-runtime --bench bar -- memory durable  # some sections: the others' results stay
+//! $ cargo bench -p zato-runtime --bench bar -- shapes          # one section, or some: the others' results stay
 //! ```
 //!
 //! What is compared is run in turn, again and again, in one run: the machine's mood is in both sides of a ratio, and only
@@ -22,11 +22,13 @@ mod results;
 mod interleave;
 mod place;
 mod process;
-mod rounds;
+#[path = "../shape/mod.rs"]
+mod shape;
 mod services;
 mod bus;
 mod floors;
 mod disk;
+mod subjects;
 mod peers;
 mod sections;
 mod machine;
@@ -58,12 +60,16 @@ fn main() {
     for section in &SECTIONS {
         if asked.is_empty() || asked.iter().any(|asked| *asked == section.name) {
             println!("== {}", section.name);
+            let taken = machine::taken();
             let rows = (section.run)(&scale);
             for row in &rows {
                 println!("{row}");
             }
-            results.replace(section.name, &scale, rows);
+            results.replace(section.name, &scale, taken, rows);
             results.write();
+            for held in bars::of(section.name, &results) {
+                println!("{:60} {:16} {:28} {}", held.what, held.measured, held.bar, held.word());
+            }
         }
     }
     report::write(&results);
@@ -75,9 +81,9 @@ fn help() {
          Usage: cargo bench -p zato-runtime --bench bar -- [quick|full] [SECTION...]\n\n\
          quick  a few rounds of each: some minutes for all of it\n\
          full   ten million waiting and ended where the usual has one million\n\n\
-         Sections, all unless some are named:"
+         Sections (all by default):"
     );
     for section in &SECTIONS {
-        println!("  {}", section.name);
+        println!("  {:10} {}", section.name, section.title);
     }
 }

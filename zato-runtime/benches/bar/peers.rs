@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::place;
+use crate::shape::shapes::Shape;
 
 /// One that is compared with.
 #[derive(Clone, Copy)]
@@ -47,6 +48,10 @@ pub(crate) const IN_MEMORY: [Peer; 5] = [
     Peer { name: "gevent", program: &PYTHON },
 ];
 
+/// Those that go through the shapes of work.
+pub(crate) const ACTORS_WITH_SHAPES: [Peer; 2] =
+    [Peer { name: "kameo", program: &ACTORS }, Peer { name: "ractor", program: &ACTORS }];
+
 /// Those on disk.
 pub(crate) const ON_DISK: [Peer; 4] = [
     Peer { name: "effectum", program: &EFFECTUM },
@@ -67,12 +72,20 @@ struct Printed {
 impl Peer {
     /// Nanoseconds a round, with so many in flight.
     pub(crate) fn round(self, rounds: usize, in_flight: usize) -> Result<f64, String> {
+        self.run(&[rounds.to_string(), in_flight.to_string()])
+    }
+
+    /// Nanoseconds a round of a shape.
+    pub(crate) fn shape(self, rounds: usize, shape: Shape) -> Result<f64, String> {
+        self.run(&[rounds.to_string(), shape.in_flight.to_string(), shape.name.to_owned()])
+    }
+
+    fn run(self, arguments: &[String]) -> Result<f64, String> {
         self.program.made.as_ref().map_err(String::clone)?;
         let folder = place::root().join(self.program.folder);
-        let arguments = [self.name.to_owned(), rounds.to_string(), in_flight.to_string()];
         // A peer that hangs is ended, and named as one that could not be measured.
         let mut run = Command::new("timeout");
-        run.arg("120").arg(folder.join(self.program.run)).args(arguments).current_dir(&folder);
+        run.arg("120").arg(folder.join(self.program.run)).arg(self.name).args(arguments).current_dir(&folder);
         let ran = run.env("RUST_BACKTRACE", "0").output().map_err(|error| error.to_string())?;
         let (said, faults) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         let printed = said.lines().rev().find_map(|line| serde_json::from_str::<Printed>(line).ok());

@@ -6,6 +6,7 @@ use plotters::prelude::*;
 
 use crate::place;
 use crate::results::{Results, Row};
+use crate::shape::shapes::{SHAPES, Shape};
 
 /// One plot: curves of some rows of a section.
 struct Plot {
@@ -18,7 +19,7 @@ struct Plot {
     curves: &'static [(&'static str, &'static str)],
 }
 
-const PLOTS: [Plot; 5] = [
+const PLOTS: [Plot; 6] = [
     Plot {
         file: "memory.svg",
         title: "Rounds in memory",
@@ -67,9 +68,21 @@ const PLOTS: [Plot; 5] = [
         section: "backlog",
         curves: &[("ended: rounds", "zato")],
     },
+    Plot {
+        file: "keys.svg",
+        title: "A step under one concurrency key, against how many wait for it",
+        x: "waiting",
+        y: "ns a step",
+        section: "keys",
+        curves: &[("memory: a step of a lane", "in memory"), ("disk: a step of a lane", "on SQLite")],
+    },
 ];
 
-const COLOURS: [RGBColor; 3] = [RGBColor(110, 110, 110), RGBColor(200, 60, 30), RGBColor(40, 100, 180)];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(110, 110, 110), RGBColor(200, 60, 30), RGBColor(40, 100, 180), RGBColor(60, 140, 80)];
+
+/// What is drawn beside bare tasks.
+const SUBJECTS: [&str; 4] = ["by hand", "zato", "kameo", "ractor"];
 
 const SIZE: (u32, u32) = (720, 360);
 
@@ -99,6 +112,11 @@ pub(crate) fn draw(results: &Results, section: &str) -> Vec<(&'static str, &'sta
         let curves = ["two bare spawns", "zato, by name", "two channel hops"].map(curve);
         lines("latency.svg", title, ("one of so many is slower", "ns"), &curves).expect("the plot is drawn");
         files.push(("latency.svg", title));
+    }
+    if section == "shapes" && !results.rows(section).is_empty() {
+        let title = "A round of each shape, as a multiple of bare tasks";
+        shapes("shapes.svg", title, results).expect("the plot is drawn");
+        files.push(("shapes.svg", title));
     }
     files
 }
@@ -130,6 +148,49 @@ fn lines(file: &str, title: &str, (x, y): (&str, &str), curves: &[Curve]) -> Res
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
+    chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.2)).draw()?;
+    canvas.present()?;
+    Ok(())
+}
+
+/// Columns for each shape, up or down from 1 on a logarithmic axis: how long a round takes beside bare tasks.
+fn shapes(file: &str, title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
+    let ratio = |shape: Shape, subject: &str| {
+        let row = |subject| format!("{}: {subject}", shape.title);
+        results.ratio("shapes", (&row(subject), None), (&row("bare tasks"), None))
+    };
+    let path = place::benchmarks().join(file);
+    let canvas = SVGBackend::new(&path, SIZE).into_drawing_area();
+    canvas.fill(&WHITE)?;
+    let mut builder = ChartBuilder::on(&canvas);
+    builder.caption(title, ("sans-serif", 18)).margin(12).x_label_area_size(40).y_label_area_size(70);
+    // The names of the columns are at the right, where no column is.
+    let (left, right) = (-0.6, SHAPES.len() as f64 + 0.8);
+    let mut chart = builder.build_cartesian_2d(left..right, (0.2..20.0).log_scale())?;
+    let name = |x: &f64| {
+        let shape = SHAPES.iter().enumerate().find(|(index, _)| (x - *index as f64).abs() < 0.01);
+        shape.map(|(_, shape)| shape.name.to_owned()).unwrap_or_default()
+    };
+    let times = |y: &f64| format!("{y} x");
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_x_mesh()
+        .x_labels(SHAPES.len() + 2)
+        .x_label_formatter(&name)
+        .y_label_formatter(&times)
+        .draw()?;
+    for (column, (subject, colour)) in SUBJECTS.into_iter().zip(COLOURS).enumerate() {
+        let bar = |(index, shape): (usize, Shape)| {
+            let left = index as f64 - 0.4 + 0.2 * column as f64;
+            let ratio = ratio(shape, subject)?;
+            Some(Rectangle::new([(left, 1.0), (left + 0.18, ratio)], colour.filled()))
+        };
+        chart
+            .draw_series(SHAPES.into_iter().enumerate().filter_map(bar))?
+            .label(subject)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 12, y + 4)], colour.filled()));
+    }
+    let one = LineSeries::new([(left, 1.0), (right, 1.0)], BLACK.stroke_width(1));
+    chart.draw_series(one)?;
     chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.2)).draw()?;
     canvas.present()?;
     Ok(())

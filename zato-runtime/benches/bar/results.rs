@@ -76,6 +76,9 @@ impl fmt::Display for Row {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) scale: String,
+    /// The date, the commit and the machine's load when it began; empty for what was measured before these were noted.
+    #[serde(default)]
+    pub(crate) taken: String,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -97,8 +100,8 @@ impl Results {
         fs::write(place::results(), text + "\n").expect("the results are written");
     }
 
-    pub(crate) fn replace(&mut self, section: &str, scale: &Scale, rows: Vec<Row>) {
-        self.sections.insert(section.to_owned(), Measured { scale: scale.name.to_owned(), rows });
+    pub(crate) fn replace(&mut self, section: &str, scale: &Scale, taken: String, rows: Vec<Row>) {
+        self.sections.insert(section.to_owned(), Measured { scale: scale.name.to_owned(), taken, rows });
     }
 
     pub(crate) fn rows(&self, section: &str) -> &[Row] {

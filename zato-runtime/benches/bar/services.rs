@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use zato_core::{Context, Payload, Registration, Result, service};
 
-use crate::rounds::Rounds;
+use crate::shape::rounds::Rounds;
 
 /// Counts what has run.
 #[derive(Clone, Default)]

@@ -1,10 +1,15 @@
 //! The hot paths, each as a number of rounds on one thread, so that the same happens each time.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use zato_core::{Context, Result, service};
 use zato_runtime::Runtime;
+
+use crate::shape::rounds::Rounds;
+use crate::shape::services;
+use crate::shape::shapes::{Does, SHAPES, Shape};
 
 /// How many rounds go before those that are counted.
 const WARM_UP: usize = 256;
@@ -24,7 +29,7 @@ const IN_LANE: usize = 2_048;
 const PAYLOAD: &str = "a payload of thirty-two bytes...";
 
 /// What a program does again and again.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Path {
     /// A target and a callback, both by name.
     ByName,
@@ -44,22 +49,39 @@ pub(crate) enum Path {
     SqliteLane,
     /// A call with a payload of 8 MiB, of which copies are counted.
     Large,
+    /// A call from outside, with a callback, and everything that it causes.
+    Shape(Engine, Shape),
+}
+
+/// The engine of a shape.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Engine {
+    Memory,
+    Sqlite,
 }
 
 impl Path {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::ByName,
-        Self::Typed,
-        Self::NoCallback,
-        Self::Intake,
-        Self::FanOut,
-        Self::Sqlite,
-        Self::Lane,
-        Self::SqliteLane,
-    ];
+    /// All paths whose instructions and allocations are counted. The shape in which no handler calls is `ByName`.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = vec![
+            Self::ByName,
+            Self::Typed,
+            Self::NoCallback,
+            Self::Intake,
+            Self::FanOut,
+            Self::Sqlite,
+            Self::Lane,
+            Self::SqliteLane,
+        ];
+        let calls = SHAPES.into_iter().filter(|shape| shape.does != Does::Responds);
+        all.extend(calls.map(|shape| Self::Shape(Engine::Memory, shape)));
+        let on_disk = SHAPES.into_iter().filter(|shape| shape.name == "all");
+        all.extend(on_disk.map(|shape| Self::Shape(Engine::Sqlite, shape)));
+        all
+    }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+    pub(crate) fn name(self) -> String {
+        let name = match self {
             Self::ByName => "memory, by name",
             Self::Typed => "memory, by handle",
             Self::NoCallback => "memory, no callback",
@@ -69,7 +91,14 @@ impl Path {
             Self::Lane => "memory, a step of a lane",
             Self::SqliteLane => "sqlite, a step of a lane",
             Self::Large => "memory, 8 MiB",
-        }
+            Self::Shape(Engine::Memory, shape) => return format!("memory, {}", shape.title),
+            Self::Shape(Engine::Sqlite, shape) => return format!("sqlite, {}", shape.title),
+        };
+        name.to_owned()
+    }
+
+    fn is_on_disk(self) -> bool {
+        matches!(self, Self::Sqlite | Self::SqliteLane | Self::Shape(Engine::Sqlite, _))
     }
 
     /// Goes through so many rounds, and says by how much `counter` has grown meanwhile, a round.
@@ -144,6 +173,10 @@ async fn gated(_: &Context, _text: String, gate: &Gate, ended: &Ended) -> Result
 struct Bench {
     runtime: Runtime,
     ended: Ended,
+    /// Those of a shape. The caller begins no more than are waited for.
+    rounds: Rounds,
+    /// The number of calls of a shape.
+    called: Cell<usize>,
     gate: Gate,
     large: String,
     _directory: tempfile::TempDir,
@@ -153,13 +186,12 @@ impl Bench {
     async fn start(path: Path) -> Self {
         let ended = Ended(Arc::new(Semaphore::new(0)));
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let engine = match path {
-            Path::Sqlite | Path::SqliteLane => {
-                format!("sqlite:{}", directory.path().join("zato.db").display())
-            }
-            _ => "memory:".to_owned(),
+        let engine = if path.is_on_disk() {
+            format!("sqlite:{}", directory.path().join("zato.db").display())
+        } else {
+            "memory:".to_owned()
         };
-        let services = [
+        let guards = [
             target::service().erased(),
             callback::service().erased(),
             last::service().erased(),
@@ -167,8 +199,9 @@ impl Bench {
             gated::service().erased(),
         ];
         let gate = Gate(Arc::new(Semaphore::new(0)));
-        let builder = Runtime::builder().engine(engine).services(services).provide(ended.clone());
-        let builder = builder.provide(gate.clone());
+        let rounds = Rounds::new(IN_FLIGHT);
+        let builder = Runtime::builder().engine(engine).services(guards.into_iter().chain(services::all()));
+        let builder = builder.provide(ended.clone()).provide(rounds.clone()).provide(gate.clone());
         let builder = builder.keep_ended(KEPT).drain_limit(std::time::Duration::from_millis(1));
         let runtime = builder.start().await.expect("it starts");
         if path == Path::Intake {
@@ -184,12 +217,12 @@ impl Bench {
             }
         }
         let large = "x".repeat(if path == Path::Large { LARGE } else { 0 });
-        Self { runtime, ended, gate, large, _directory: directory }
+        let called = Cell::new(0);
+        Self { runtime, ended, rounds, called, gate, large, _directory: directory }
     }
 
     async fn go(&self, path: Path, rounds: usize) {
-        let one = [Path::Sqlite, Path::SqliteLane, Path::Large];
-        let at_once = if one.contains(&path) { 1 } else { IN_FLIGHT };
+        let at_once = if path.is_on_disk() || path == Path::Large { 1 } else { IN_FLIGHT };
         assert_eq!(rounds % at_once, 0, "rounds come in batches of {at_once}");
         for _ in 0..rounds / at_once {
             self.batch(path, at_once).await;
@@ -198,6 +231,9 @@ impl Bench {
 
     async fn batch(&self, path: Path, rounds: usize) {
         let runtime = &self.runtime;
+        if let Path::Shape(_, shape) = path {
+            return self.shape(shape, rounds).await;
+        }
         if path == Path::FanOut {
             let targets = [("guard.target", PAYLOAD); IN_FLIGHT];
             runtime.fan_out(targets).on_final("guard.final").await.expect("it is accepted");
@@ -225,6 +261,21 @@ impl Bench {
         if path != Path::Intake {
             self.ended.wait(rounds).await;
         }
+    }
+}
+
+impl Bench {
+    /// Makes so many calls of a shape, and waits for the end of everything that they cause.
+    async fn shape(&self, shape: Shape, count: usize) {
+        let called = self.called.get();
+        for number in called..called + count {
+            self.rounds.begin().await;
+            let call = self.runtime.invoke_async(services::target(shape.does), shape.text(number));
+            call.callback(services::CALLBACK).await.expect("it is accepted");
+        }
+        self.called.set(called + count);
+        self.rounds.all_ended().await;
+        self.rounds.ended_beside(shape.beside(called + count) - shape.beside(called)).await;
     }
 }
 

@@ -32,7 +32,7 @@ impl Guard {
         let mut figures = read();
         if std::env::args().any(|argument| argument == "--record") {
             for (path, figure) in counted {
-                let of_path = figures.entry(path.name().to_owned()).or_default();
+                let of_path = figures.entry(path.name()).or_default();
                 of_path.insert(self.what.to_owned(), (figure * 100.0).round() / 100.0);
             }
             let text = serde_json::to_string_pretty(&figures).expect("it is only text and numbers");
@@ -46,14 +46,14 @@ impl Guard {
 
     fn holds(&self, figures: &Figures, path: Path, figure: f64) -> bool {
         let (what, name, bench) = (self.what, path.name(), self.bench);
-        let Some(recorded) = figures.get(name).and_then(|of_path| of_path.get(what)) else {
+        let Some(recorded) = figures.get(&name).and_then(|of_path| of_path.get(what)) else {
             println!(
                 "{name}: {what} a round: {figure:.2}, and none recorded: cargo bench -p zato-runtime --bench {bench} -- --record"
             );
             return false;
         };
         let change = (figure / recorded - 1.0) * 100.0;
-        println!("{name:28} {figure:10.2} {what} a round, {recorded:.2} recorded ({change:+.1} %)");
+        println!("{name:40} {figure:10.2} {what} a round, {recorded:.2} recorded ({change:+.1} %)");
         if figure > recorded * MOST && figure > recorded + SLACK {
             println!(
                 "
@@ -80,8 +80,10 @@ pub(crate) fn asked_where() -> Option<Path> {
 
 /// The path of that name.
 pub(crate) fn named(name: &str) -> Path {
-    Path::ALL.into_iter().chain([Path::Large]).find(|path| path.name() == name).unwrap_or_else(|| {
-        panic!("there is no path `{name}`: it is one of {:?}", Path::ALL.map(Path::name));
+    let mut all = Path::all().into_iter().chain([Path::Large]);
+    all.find(|path| path.name() == name).unwrap_or_else(|| {
+        let known: Vec<_> = Path::all().into_iter().map(Path::name).collect();
+        panic!("there is no path `{name}`: it is one of {known:?}");
     })
 }
 

@@ -14,9 +14,10 @@ use crate::interleave::{Contender, interleave};
 use crate::place;
 use crate::process::{child, resident, tell};
 use crate::results::Row;
-use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
 use crate::services::Ran;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::{Spread, each};
 
 /// In this time the end of what has been run is on disk.
@@ -120,7 +121,7 @@ pub(crate) fn child_fill(arguments: &[String]) {
             rounds.begin().await;
             let (runtime, rounds) = (runtime.clone(), rounds.clone());
             tokio::spawn(async move {
-                runtime.invoke_async("bench.crowd", TEXT).await.expect("it is accepted");
+                runtime.invoke_async("bench.crowd", PLAIN).await.expect("it is accepted");
                 rounds.end();
             });
         }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::bus::{bus, tokio};
 use crate::results::Row;
-use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::{Spread, permille};
 
 /// How long others are called.
@@ -36,7 +37,7 @@ fn others(blocks: bool) -> Vec<Duration> {
                 blocked = began.elapsed() + Duration::from_millis(110);
             }
             let called = Instant::now();
-            runtime.invoke("bench.target", TEXT).await.expect("it responds");
+            runtime.invoke("bench.target", PLAIN).await.expect("it responds");
             times.push(called.elapsed());
         }
         runtime.shutdown().await.expect("it ends");

@@ -8,8 +8,8 @@ use crate::interleave::{Contender, interleave};
 use crate::peers::ON_DISK;
 use crate::place;
 use crate::results::Row;
-use crate::rounds::Rounds;
 use crate::scale::Scale;
+use crate::shape::rounds::Rounds;
 use crate::stats::each;
 
 /// How many are in flight where peers are measured too.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crate::bus::{bus, on_tokio};
 use crate::interleave::{Contender, interleave};
 use crate::results::Row;
-use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::each;
 
 const MEMBERS: [usize; 3] = [1_000, 10_000, 100_000];
@@ -27,7 +28,7 @@ async fn singles(count: usize) -> Duration {
     let began = Instant::now();
     for _ in 0..count {
         rounds.begin().await;
-        runtime.invoke_async("bench.callback", TEXT).await.expect("it is accepted");
+        runtime.invoke_async("bench.callback", PLAIN).await.expect("it is accepted");
     }
     rounds.all_ended().await;
     let took = began.elapsed();
@@ -40,7 +41,7 @@ async fn group(members: usize) -> Duration {
     let runtime = bus("memory:", &rounds).start().await.expect("it starts");
     let began = Instant::now();
     rounds.begin().await;
-    let targets = std::iter::repeat_n(("bench.target", TEXT), members);
+    let targets = std::iter::repeat_n(("bench.target", PLAIN), members);
     runtime.fan_out(targets).on_final("bench.final").await.expect("it is accepted");
     rounds.all_ended().await;
     let took = began.elapsed();

@@ -8,9 +8,10 @@ use crate::bus::{bus, tokio};
 use crate::interleave::{Contender, interleave};
 use crate::place;
 use crate::results::Row;
-use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
 use crate::services::Gate;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::each;
 
 /// How many wait for the key.
@@ -64,6 +65,6 @@ async fn took(engine: &str, waiting: usize, steps: usize) -> Duration {
 }
 
 async fn call(runtime: &Runtime) {
-    let call = runtime.invoke_async("bench.gated", TEXT).concurrency_key("one key");
+    let call = runtime.invoke_async("bench.gated", PLAIN).concurrency_key("one key");
     call.await.expect("it is accepted");
 }

@@ -3,6 +3,7 @@
 use crate::results::Row;
 use crate::scale::Scale;
 
+mod shapes;
 mod memory;
 mod latency;
 mod spread;
@@ -25,7 +26,8 @@ pub(crate) struct Section {
 }
 
 /// All tables, in their order.
-pub(crate) const SECTIONS: [Section; 13] = [
+pub(crate) const SECTIONS: [Section; 14] = [
+    Section { name: "shapes", title: "Shapes of work", run: shapes::run },
     Section { name: "memory", title: "Rounds in memory", run: memory::run },
     Section { name: "latency", title: "Latency in memory, one at a time", run: latency::run },
     Section { name: "spread", title: "Many producers, many services, handlers that wait", run: spread::run },
@@ -45,7 +47,8 @@ pub(crate) const SECTIONS: [Section; 13] = [
 type Child = fn(&[String]);
 
 /// What runs in a process of its own.
-pub(crate) const CHILDREN: [(&str, Child); 6] = [
+pub(crate) const CHILDREN: [(&str, Child); 7] = [
+    ("rounds of a shape", shapes::child_rounds),
     ("rounds in memory", memory::child_rounds),
     ("waiting", waiting::child_waiting),
     ("idle", waiting::child_idle),

@@ -9,8 +9,8 @@ use zato_core::Payload;
 use crate::bus::{bus, on_tokio};
 use crate::interleave::{Contender, interleave};
 use crate::results::Row;
-use crate::rounds::Rounds;
 use crate::scale::Scale;
+use crate::shape::rounds::Rounds;
 use crate::stats::each;
 
 const SIZE: usize = 8 << 20;

@@ -10,9 +10,9 @@ use crate::disk::{Bare, Ended};
 use crate::interleave::{Contender, interleave};
 use crate::place;
 use crate::results::Row;
-use crate::rounds::Rounds;
-use crate::rounds::TEXT;
 use crate::scale::Scale;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::{Spread, paired, permille};
 
 /// What is between two calls where the engine is idle: enough for all that the last one has begun to be on disk.
@@ -50,7 +50,7 @@ async fn in_turn(count: usize) -> (f64, f64) {
         tokio::time::sleep(PAUSE).await;
         receipts.push(timed(on_disk.call()).await);
     }
-    bare.close();
+    drop(bare.finish());
     on_disk.close().await;
     (median(commits), median(receipts))
 }
@@ -61,7 +61,7 @@ async fn commits(count: usize) -> f64 {
     for number in 1..=count as u64 {
         times.push(timed(bare.accept(number)).await);
     }
-    bare.close();
+    drop(bare.finish());
     median(times)
 }
 
@@ -100,7 +100,7 @@ impl OnDisk {
     /// Answers with the receipt.
     async fn call(&self) {
         self.rounds.begin().await;
-        let call = self.runtime.invoke_async("bench.target", TEXT).callback("bench.callback");
+        let call = self.runtime.invoke_async("bench.target", PLAIN).callback("bench.callback");
         call.await.expect("it is accepted");
     }
 

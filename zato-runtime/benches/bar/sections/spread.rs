@@ -6,9 +6,10 @@ use crate::bus::{bus, on_tokio};
 use crate::floors;
 use crate::interleave::{Contender, interleave};
 use crate::results::Row;
-use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
 use crate::services::SIXTEEN;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::each;
 
 /// How many sleep at once.
@@ -49,7 +50,7 @@ async fn rounds(count: usize, producers: usize, services: usize) -> Duration {
             for number in 0..count / producers {
                 rounds.begin().await;
                 let name = SIXTEEN[(producer + number) % services];
-                let call = runtime.invoke_async(name, TEXT).callback("bench.callback");
+                let call = runtime.invoke_async(name, PLAIN).callback("bench.callback");
                 call.await.expect("it is accepted");
             }
         })
@@ -70,7 +71,7 @@ async fn sleeps(count: usize) -> Duration {
     let began = Instant::now();
     for _ in 0..count {
         rounds.begin().await;
-        runtime.invoke_async("bench.sleep", TEXT).await.expect("it is accepted");
+        runtime.invoke_async("bench.sleep", PLAIN).await.expect("it is accepted");
     }
     rounds.all_ended().await;
     let took = began.elapsed();

@@ -7,9 +7,10 @@ use zato_runtime::Runtime;
 use crate::bus::{bus, tokio};
 use crate::process::{child, resident, switches, tell, ticks};
 use crate::results::Row;
-use crate::rounds::{Rounds, TEXT};
 use crate::scale::Scale;
 use crate::services::Ran;
+use crate::shape::rounds::Rounds;
+use crate::shape::shapes::PLAIN;
 use crate::stats::{Spread, permille};
 
 /// How what is measured waits, and by which number a child is asked for it.
@@ -71,7 +72,7 @@ pub(crate) fn child_idle(arguments: &[String]) {
 
 async fn wait(runtime: &Runtime, waiting: usize, delayed: bool, callback: bool) {
     for _ in 0..waiting {
-        let call = runtime.invoke_async("bench.crowd", TEXT);
+        let call = runtime.invoke_async("bench.crowd", PLAIN);
         let call = if delayed { call.delay(Duration::from_hours(1)) } else { call };
         let call = if callback { call.callback("bench.callback") } else { call };
         call.await.expect("it is accepted");
@@ -89,7 +90,7 @@ async fn beside(backlog: usize) -> Vec<Row> {
     let mut times = Vec::new();
     while times.len() < 200 || (ran.count() < backlog && times.len() < 100_000) {
         let called = Instant::now();
-        runtime.invoke("bench.target", TEXT).await.expect("it responds");
+        runtime.invoke("bench.target", PLAIN).await.expect("it responds");
         times.push(called.elapsed());
     }
     runtime.shutdown().await.expect("it ends");
