@@ -1,7 +1,7 @@
 //! Everything that is said about speed, measured beside what it is compared with, and written into `BENCHMARKS.md`.
 //!
 //! ```console
-//! $ cargo bench -p zato-runtime --bench bar                    # all of it: most of an hour
+//! $ cargo bench -p zato-runtime --bench bar                    # all of it: more than an hour
 //! $ cargo bench -p zato-runtime --bench bar -- quick           # a few minutes, for a look
 //! $ cargo bench -p zato-runtime --bench bar -- full            # ten million waiting and ended: needs 30 GiB of disk
 //! $ cargo bench -p zato-runtime --bench bar -- shapes          # one section, or some: the others' results stay
