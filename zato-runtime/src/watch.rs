@@ -6,6 +6,7 @@
 //! is to end without being run, where no worker has done so in time. Its lock is taken after that of an engine's state.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as Tick;
 use zato_core::Moment;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, LOOKS_EVERY};
 use crate::record::{AttemptId, Delivery};
 use crate::retry::Brought;
 
@@ -250,6 +251,30 @@ impl State {
     }
 }
 
+/// Runs one action of the thread. A panic in it, which may be that of a subscriber to the log or of a value of a handler that
+/// is dropped, is logged, and does not end the thread: it keeps all limits.
+fn guarded<T>(doing: &str, delivery: Option<&Delivery>, act: impl FnOnce() -> T) -> Option<T> {
+    let panic = match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(done) => return Some(done),
+        Err(panic) => panic,
+    };
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+    let log = || {
+        tracing::error!(
+            service = delivery.map(|delivery| delivery.invocation.service.as_str()),
+            cid = delivery.map(|delivery| tracing::field::display(delivery.invocation.cid)),
+            panic = text,
+            "the thread that keeps limits panicked while {doing}; it goes on with the next"
+        );
+    };
+    // The subscriber may be what panics, and what a panic leaves may panic when it is dropped.
+    for second in [catch_unwind(AssertUnwindSafe(log)), catch_unwind(AssertUnwindSafe(|| drop(panic)))] {
+        second.unwrap_or_else(std::mem::forget);
+    }
+    None
+}
+
 fn watch(shared: &Mutex<State>, clock: &Clock) {
     loop {
         let now = Instant::now();
@@ -260,13 +285,19 @@ fn watch(shared: &Mutex<State>, clock: &Clock) {
             (actions, state.take_over(now, clock), has_ends, state.last.take_if(|(at, _)| *at <= now))
         };
         if let Some((_, act)) = last {
-            act();
+            guarded("ending a shutdown at its limit", None, act);
             continue;
         }
         for (delivery, brought) in over {
-            on_over(&delivery, brought);
+            guarded("ending an attempt at its limit", Some(&delivery), || on_over(&delivery, brought));
         }
-        let next = if has_ends { on_ends() } else { None };
+        let next = if has_ends {
+            // What a panic has left undone is looked at again.
+            guarded("ending what waits", None, || on_ends())
+                .unwrap_or_else(|| Some(Tick::now() + LOOKS_EVERY))
+        } else {
+            None
+        };
         let until = {
             let mut state = lock(shared);
             let next = next.and_then(|at| at.into_std().checked_add(SLACK));
@@ -279,6 +310,100 @@ fn watch(shared: &Mutex<State>, clock: &Clock) {
         match until {
             Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
             None => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use zato_core::{Channel, Invocation, Payload, ServiceName};
+
+    use super::*;
+    use crate::cid;
+    use crate::record::{Lease, Task};
+
+    /// Nothing that goes on takes so long.
+    const WAIT: Duration = Duration::from_mins(1);
+
+    fn delivery() -> Delivery {
+        let service = ServiceName::linked("watch.over");
+        let invocation = Invocation::root(cid::mint(None), service, Payload::empty(), Channel::InvokeAsync);
+        Delivery {
+            invocation: Arc::new(invocation),
+            attempt: 1,
+            before: None,
+            started_at: Clock::default().moment(),
+            lease: Lease { number: 1, place: 0 },
+            task: Task::Run,
+        }
+    }
+
+    #[test]
+    fn the_thread_goes_on_after_a_panic_in_what_it_does() {
+        let watch = Watch::new(Clock::default());
+        let (over, overs) = channel();
+        let (ended, ends) = channel();
+        watch.start(
+            Arc::new(move |delivery, _| {
+                over.send(delivery.invocation.cid).expect("the test listens");
+                panic!("ending an attempt panics");
+            }),
+            Arc::new(move || {
+                ended.send(()).expect("the test listens");
+                panic!("ending what waits panics");
+            }),
+        );
+        for _ in 0..2 {
+            let delivery = delivery();
+            watch.note(&delivery, Duration::ZERO, Brought::DeadlinePassed);
+            assert_eq!(overs.recv_timeout(WAIT).expect("it goes on"), delivery.invocation.cid);
+            watch.ends_at(Tick::now());
+            ends.recv_timeout(WAIT).expect("it goes on");
+        }
+        let (acted, acts) = channel();
+        for _ in 0..2 {
+            let acted = acted.clone();
+            watch.at_last(Duration::ZERO, move || {
+                acted.send(()).expect("the test listens");
+                panic!("the end of a shutdown panics");
+            });
+            acts.recv_timeout(WAIT).expect("it goes on");
+        }
+        watch.close();
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn a_panic_is_logged_with_what_it_was_about() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+
+        impl std::io::Write for Log {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let (log, delivery) = (Log::default(), delivery());
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let done = tracing::subscriber::with_default(subscriber, || {
+            guarded("ending an attempt", Some(&delivery), || panic!("number {}", 7))
+        });
+        assert_eq!(done, None::<()>);
+        let log = String::from_utf8(log.0.lock().expect("nobody panics").clone()).expect("UTF-8");
+        let cid = format!("cid={}", delivery.invocation.cid);
+        for part in ["ERROR", "service=\"watch.over\"", &cid, "panic=\"number 7\"", "while ending an attempt"]
+        {
+            assert!(log.contains(part), "{part}: {log}");
         }
     }
 }
