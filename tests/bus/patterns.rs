@@ -240,7 +240,7 @@ async fn no_callback_is_for_failures_too() -> Result<(), Error> {
 /// Returns arrays inside one another, `depth` of them.
 #[service(name = "patterns.nests")]
 async fn nests(_: &Context, depth: usize) -> Result<serde_json::Value> {
-    Ok(serde_json::from_str(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)))?)
+    Ok((1..depth).fold(serde_json::json!([]), |inner, _| serde_json::Value::Array(vec![inner])))
 }
 
 #[service(name = "patterns.rows")]
@@ -251,22 +251,81 @@ async fn rows(ctx: &Context, rows: Vec<Row<serde_json::Value>>, journal: &Journa
     Ok(())
 }
 
+/// Takes its rows as JSON values.
+#[service(name = "patterns.value-rows")]
+async fn value_rows(ctx: &Context, rows: Vec<serde_json::Value>, journal: &Journal) -> Result<()> {
+    for row in rows {
+        journal.write(ctx, row["response"].to_string().len());
+    }
+    Ok(())
+}
+
+/// A row as a user may write it.
+#[derive(serde::Deserialize)]
+struct OwnRow {
+    response: serde_json::Value,
+}
+
+#[service(name = "patterns.own-rows")]
+async fn own_rows(ctx: &Context, rows: Vec<OwnRow>, journal: &Journal) -> Result<()> {
+    for row in rows {
+        journal.write(ctx, row.response.to_string().len());
+    }
+    Ok(())
+}
+
+#[service(name = "patterns.takes-value")]
+async fn takes_value(ctx: &Context, value: serde_json::Value, journal: &Journal) -> Result<()> {
+    journal.write(ctx, value.to_string().len());
+    Ok(())
+}
+
+async fn start_nesting(engine: &str, journal: &Journal) -> Result<Runtime, Error> {
+    let services = [
+        nests::service().erased(),
+        rows::service().erased(),
+        value_rows::service().erased(),
+        own_rows::service().erased(),
+        takes_value::service().erased(),
+    ];
+    Runtime::builder().engine(engine).services(services).provide(journal.clone()).start().await
+}
+
 /// `serde_json` reads at most 127 arrays inside one another, and a row puts a response into two values more.
 #[tokio::test(start_paused = true)]
 async fn responses_at_the_depth_limit_are_read_inside_rows() -> Result<(), Error> {
     for engine in ["memory:".to_owned(), durable()] {
         let journal = Journal::default();
-        let runtime = Runtime::builder()
-            .engine(&engine)
-            .services([nests::service().erased(), rows::service().erased()])
-            .provide(journal.clone())
-            .start()
-            .await?;
-        let group = runtime.fan_out([(nests::NAME, 126), (nests::NAME, 127)]).on_final(rows::NAME).await?;
-        runtime.tree_ended(group).await?;
-        let lengths: Vec<_> = journal.lines().into_iter().map(|line| line.text).collect();
-        assert_eq!(lengths, ["252", "254"], "{engine}");
+        let runtime = start_nesting(&engine, &journal).await?;
+        for on_final in [rows::NAME, value_rows::NAME, own_rows::NAME] {
+            let group = runtime.fan_out([(nests::NAME, 126), (nests::NAME, 127)]).on_final(on_final).await?;
+            runtime.tree_ended(group).await?;
+            let lengths: Vec<_> = journal.of(on_final).into_iter().map(|line| line.text).collect();
+            assert_eq!(lengths, ["252", "254"], "{engine} {on_final}");
+        }
         runtime.shutdown().await?;
     }
     Ok(())
+}
+
+/// Only rows are read deeper than by themselves: neither deeper responses in them, nor other callbacks.
+#[tokio::test(start_paused = true)]
+async fn what_is_deeper_than_the_limit_is_not_read() -> Result<(), Error> {
+    let journal = Journal::default();
+    let runtime = start_nesting("memory:", &journal).await?;
+    for on_final in [rows::NAME, value_rows::NAME, own_rows::NAME] {
+        let group = runtime.fan_out([(nests::NAME, 128)]).on_final(on_final).await?;
+        runtime.tree_ended(group).await?;
+    }
+    for depth in [127, 128] {
+        let cid = runtime.invoke_async(nests::NAME, depth).callback(takes_value::NAME).await?;
+        runtime.tree_ended(cid).await?;
+    }
+    let lengths: Vec<_> = journal.lines().into_iter().map(|line| line.text).collect();
+    assert_eq!(lengths, ["254"], "the callback with a response that is not too deep");
+    let dead = runtime.list(zato_runtime::Filter::dead()).await?;
+    let outcomes: Vec<_> =
+        dead.iter().filter_map(|found| found.outcome()).map(zato_runtime::Outcome::name).collect();
+    assert_eq!(outcomes, ["Undecodable"; 4]);
+    runtime.shutdown().await
 }

@@ -78,7 +78,7 @@ fn run<S: Service>(ctx: Context) -> Attempt {
         let Some(service) = (*ctx.handler().service).downcast_ref::<S>() else {
             unreachable!("each handler runs the service that it was made of");
         };
-        match request(ctx.payload()) {
+        match request(ctx.payload(), ctx.invocation().carries_rows()) {
             Ok(request) => match service.handle(&ctx, request).await {
                 Ok(response) => completed(&response),
                 Err(failure) => Reply::Failed(failure),
@@ -91,8 +91,8 @@ fn run<S: Service>(ctx: Context) -> Attempt {
 /// The request that a payload holds. Services that take the same have this in common, and reading and writing is most of
 /// what is made for each: what many services run next to each other stays in the processor's cache.
 #[inline(never)]
-fn request<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
-    payload.decode()
+fn request<T: DeserializeOwned + 'static>(payload: &Payload, is_rows: bool) -> Result<T, DecodeError> {
+    payload.decode_request(is_rows)
 }
 
 /// What a handler brought that returned this.

@@ -97,6 +97,13 @@ impl Invocation {
         self.parent.filter(|_| self.channel == Channel::InvokeAsyncCallback)
     }
 
+    /// Whether its payload is the rows of a group, in which a response stands two levels deep: it is a final callback.
+    pub(crate) fn carries_rows(&self) -> bool {
+        let groups = [Channel::Parallel, Channel::FanOut].map(Channel::group_name);
+        self.channel == Channel::InvokeAsyncCallback
+            && self.caller.is_some_and(|caller| groups.contains(&Some(caller.as_str())))
+    }
+
     /// The dead letter that it runs again.
     #[inline]
     pub fn again_of(&self) -> Option<Cid> {
@@ -200,6 +207,19 @@ impl Channel {
             Self::FanOut => "fan-out",
             Self::Chain => "chain",
             Self::ChainStep => "chain-step",
+        }
+    }
+}
+
+impl Channel {
+    /// The name that a group which was made this way has in the place of a service's. It is reserved, so no service has it.
+    #[doc(hidden)]
+    pub fn group_name(self) -> Option<&'static str> {
+        match self {
+            Self::Parallel => Some("zato.parallel"),
+            Self::FanOut => Some("zato.fan-out"),
+            Self::Chain => Some("zato.chain"),
+            Self::Invoke | Self::InvokeAsync | Self::InvokeAsyncCallback | Self::ChainStep => None,
         }
     }
 }

@@ -34,12 +34,7 @@ pub(crate) async fn accept_group(
     let on_failure = resolve(shared, "failure callback", &call.on_failure, convention)?;
     let then = resolve(shared, "step", &Chosen::These(call.then.into()), None)?;
     let cid = cid::mint(from.map(Context::cid));
-    // The name is reserved, so no service has it.
-    let name = ServiceName::linked(match call.channel {
-        Channel::Parallel => "zato.parallel",
-        Channel::Chain => "zato.chain",
-        _ => "zato.fan-out",
-    });
+    let name = ServiceName::linked(call.channel.group_name().unwrap_or("zato.fan-out"));
     let mut group = match from {
         None => Invocation::root(cid, name, Payload::empty(), call.channel),
         Some(context) => context.invocation().child(cid, name, Payload::empty(), call.channel),

@@ -100,6 +100,14 @@ impl Payload {
         read::read(self)
     }
 
+    /// Reads the payload as the request of a service; `is_rows` where it is the rows of a group.
+    pub(crate) fn decode_request<T: DeserializeOwned + 'static>(
+        &self,
+        is_rows: bool,
+    ) -> Result<T, DecodeError> {
+        read::read_request(self, is_rows)
+    }
+
     /// What the bytes are.
     #[inline]
     pub fn kind(&self) -> Kind {

@@ -34,7 +34,25 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+/// How many arrays and objects `serde_json` reads inside one another.
+const MAX_DEPTH: usize = 127;
+
+/// How many of them the bus puts around a response in the rows of a group: the list, and the row.
+const AROUND_RESPONSES: usize = 2;
+
 pub(super) fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
+    read_within(payload, MAX_DEPTH)
+}
+
+/// Reads a request. In the rows of a group a response may be as deep as it may be by itself.
+pub(super) fn read_request<T: DeserializeOwned + 'static>(
+    payload: &Payload,
+    is_rows: bool,
+) -> Result<T, DecodeError> {
+    read_within(payload, MAX_DEPTH + if is_rows { AROUND_RESPONSES } else { 0 })
+}
+
+fn read_within<T: DeserializeOwned + 'static>(payload: &Payload, max_depth: usize) -> Result<T, DecodeError> {
     if TypeId::of::<T>() == TypeId::of::<Payload>() {
         return same(payload.clone()).ok_or_else(|| refused::<T>(String::new(), "not a payload"));
     }
@@ -47,11 +65,11 @@ pub(super) fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T
     match (payload.kind(), payload.as_str()) {
         (Kind::Empty, _) => T::deserialize(Nothing).map_err(|_| refused::<T>(String::new(), "it is empty")),
         (Kind::Text, Some(text)) => read_text(text),
-        (Kind::Bytes, _) => read_json(payload.as_bytes()).map_err(|error| DecodeError {
+        (Kind::Bytes, _) => read_json(payload.as_bytes(), MAX_DEPTH).map_err(|error| DecodeError {
             message: format!("raw bytes are read as JSON: {}", error.message),
             ..error
         }),
-        _ => read_json(payload.as_bytes()),
+        _ => read_json(payload.as_bytes(), max_depth),
     }
 }
 
@@ -64,29 +82,73 @@ fn same<V: 'static, T: 'static>(value: V) -> Option<T> {
 /// A string first, since that is what text was written from. What takes no string gets the text as JSON.
 fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     T::deserialize(Text(text)).or_else(|as_text| {
-        read_json::<T>(text.as_bytes()).map_err(|as_json| match text.trim_ascii_start().as_bytes().first() {
-            Some(b'{' | b'[' | b'"') => as_json,
-            None => refused::<T>(String::new(), "the text is empty"),
-            _ if as_text.is_syntax() || as_text.is_eof() => {
-                refused::<T>(String::new(), format_args!("the text is no JSON: {as_text}"))
+        read_json::<T>(text.as_bytes(), MAX_DEPTH).map_err(|as_json| {
+            match text.trim_ascii_start().as_bytes().first() {
+                Some(b'{' | b'[' | b'"') => as_json,
+                None => refused::<T>(String::new(), "the text is empty"),
+                _ if as_text.is_syntax() || as_text.is_eof() => {
+                    refused::<T>(String::new(), format_args!("the text is no JSON: {as_text}"))
+                }
+                _ => refused::<T>(String::new(), as_text),
             }
-            _ => refused::<T>(String::new(), as_text),
         })
     })
 }
 
-/// Reads once; only a fault is read again, to learn its path.
-fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
-    let error = match serde_json::from_slice(json) {
+/// Reads JSON of at most `max_depth` arrays and objects inside one another. Reads once; only a fault is read again, to learn
+/// its path, or because the JSON is deeper than what `serde_json` reads, and no deeper than `max_depth`.
+fn read_json<T: DeserializeOwned>(json: &[u8], max_depth: usize) -> Result<T, DecodeError> {
+    let mut error = match serde_json::from_slice(json) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(json)) {
+    let is_deeper = max_depth > MAX_DEPTH && (MAX_DEPTH + 1..=max_depth).contains(&depth(json));
+    let open = || {
+        let mut json = serde_json::Deserializer::from_slice(json);
+        if is_deeper {
+            json.disable_recursion_limit();
+        }
+        json
+    };
+    if is_deeper {
+        let mut json = open();
+        match T::deserialize(&mut json).and_then(|value| json.end().map(|()| value)) {
+            Ok(value) => return Ok(value),
+            Err(found) => error = found,
+        }
+    }
+    match serde_path_to_error::deserialize::<_, T>(&mut open()) {
         Err(found) if found.path().iter().next().is_some_and(|first| !matches!(first, Segment::Unknown)) => {
             Err(refused::<T>(found.path().to_string(), found.inner()))
         }
         _ => Err(refused::<T>(String::new(), error)),
     }
+}
+
+/// How many arrays and objects stand inside one another at the deepest place of a JSON text. Of a text that is not JSON it is
+/// no less than how deep a reader comes before it finds the fault.
+fn depth(json: &[u8]) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                now += 1;
+                most = most.max(now);
+            }
+            b']' | b'}' => now = now.saturating_sub(1),
+            b'"' => {
+                // To the end of the string; what follows a backslash does not end it.
+                while let Some(byte) = bytes.next().filter(|byte| **byte != b'"') {
+                    if *byte == b'\\' {
+                        bytes.next();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    most
 }
 
 fn refused<T>(path: String, message: impl fmt::Display) -> DecodeError {
@@ -200,4 +262,69 @@ impl<'de> Deserializer<'de> for Text<'de> {
     }
 
     serde::forward_to_deserialize_any! { char str string bytes byte_buf identifier ignored_any }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn rows<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
+        read_request(payload, true)
+    }
+
+    fn nested(depth: usize) -> Payload {
+        Payload::json_document(format!("{}{}", "[".repeat(depth), "]".repeat(depth)))
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        for (json, expected) in [
+            ("", 0),
+            ("7", 0),
+            ("[]", 1),
+            (r#"{"a":[{}],"b":{}}"#, 3),
+            (r#"["[[[[","\"[[[","\\",[]]"#, 2),
+            (r#"["[[[["#, 1),
+            ("]]][[", 2),
+        ] {
+            assert_eq!(depth(json.as_bytes()), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn rows_are_read_two_levels_deeper_and_nothing_else_is() {
+        for (depth, alone, in_rows) in [
+            (127, true, true),
+            (128, false, true),
+            (129, false, true),
+            (130, false, false),
+            (50_000, false, false),
+        ] {
+            let payload = nested(depth);
+            assert_eq!(read::<Value>(&payload).is_ok(), alone, "{depth}");
+            assert_eq!(rows::<Value>(&payload).is_ok(), in_rows, "{depth}");
+            let bytes = Payload::bytes(payload.as_bytes().to_vec());
+            assert_eq!(rows::<Value>(&bytes).is_ok(), alone, "{depth} as raw bytes");
+            let text = Payload::text(payload.to_string());
+            assert_eq!(rows::<Vec<Value>>(&text).is_ok(), alone, "{depth} as text");
+        }
+    }
+
+    #[test]
+    fn a_fault_in_deep_rows_has_its_path() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "it is never read")]
+        struct Line {
+            response: Value,
+            attempts: u8,
+        }
+        let json = format!(r#"[{{"response":{},"attempts":-1}}]"#, nested(127));
+        let error = rows::<Vec<Line>>(&Payload::json_document(json)).unwrap_err();
+        assert_eq!(error.path, "[0].attempts");
+        assert!(error.message.starts_with("invalid value: integer, expected u8 at line 1"), "{error}");
+        let trailing = Payload::json_document(format!("{} 7", nested(129)));
+        assert!(rows::<Value>(&trailing).is_err());
+    }
 }
