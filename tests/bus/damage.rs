@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::time::timeout;
-use zato_core::{Context, Failure, Result, service};
-use zato_runtime::Runtime;
+use zato_core::{CallError, Context, Failure, Result, service};
+use zato_runtime::{Filter, Runtime};
 
 #[service(name = "damage.fails")]
 async fn fails(_: &Context, _text: String) -> Result<()> {
@@ -44,7 +44,26 @@ async fn who_waits_for_what_cannot_be_recorded_is_told() -> Result<(), zato_runt
     let error = told.expect_err("it was not recorded").to_string();
     assert!(error.contains("is damaged") && error.contains("zato.db"), "{error}");
     // What is accepted now has no outcome either.
-    let error = runtime.invoke("damage.fails", "x").await.expect_err("nothing is acknowledged").to_string();
-    assert!(error.contains("unknown") && error.contains("is damaged"), "{error}");
+    let refused = [
+        runtime.invoke_async("damage.fails", "x").await.expect_err("nothing is acknowledged"),
+        runtime.invoke("damage.fails", "x").await.expect_err("nothing is acknowledged"),
+        runtime.fan_out([("damage.fails", "x")]).await.expect_err("nothing is acknowledged"),
+    ];
+    for error in refused {
+        assert!(matches!(error, CallError::Unavailable { .. }) && !error.is_permanent(), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("nothing has been recorded") && text.contains("is damaged"), "{text}");
+    }
+    assert_eq!(runtime.list(Filter::new()).await?.len(), 1, "they were not taken");
+    // What is changed while that stands may be recorded or not.
+    let error = runtime.pause("damage.fails").await.expect_err("it is not recorded");
+    assert!(matches!(error, CallError::Store { .. }) && error.to_string().contains("is unknown"), "{error}");
+    runtime.shutdown().await?;
+    // What is asked of a bus that is closed is not done.
+    let error = runtime.pause("damage.fails").await.expect_err("it is closed");
+    assert!(
+        matches!(error, CallError::Unavailable { .. }) && error.to_string().contains("is closed"),
+        "{error}"
+    );
     Ok(())
 }

@@ -138,6 +138,12 @@ pub enum CallError {
         /// What is wrong with the store, and the cure.
         error: String,
     },
+    /// What the engine keeps cannot be written or read at present. Nothing was accepted or changed: it can be asked for again.
+    #[error("nothing has been recorded, since the store has failed: {error}")]
+    Unavailable {
+        /// What is wrong with the store, and the cure.
+        error: String,
+    },
     /// The runtime is shutting down, or has been shut down, and takes nothing from outside. Nothing was accepted.
     #[error(
         "the runtime is shutting down, or has been shut down, and takes no more calls: make the call again once one is \
@@ -199,7 +205,11 @@ impl CallError {
     /// Whether the same call made again would be refused again.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Store { .. } | Self::ShuttingDown | Self::Interrupted { .. } => false,
+            Self::Full { .. }
+            | Self::Store { .. }
+            | Self::Unavailable { .. }
+            | Self::ShuttingDown
+            | Self::Interrupted { .. } => false,
             Self::Ended { outcome, .. } => outcome.ending().is_some_and(|ending| ending.permanent),
             _ => true,
         }

@@ -14,8 +14,7 @@ use crate::shared::Shared;
 
 /// Runs a dead letter again: in the same tree, under a new CID.
 pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallError> {
-    let found =
-        shared.find(cid).await.map_err(|fault| fault.of_call(Some(cid)))?.ok_or(CallError::NotHeld(cid))?;
+    let found = shared.find(cid).await.map_err(unread)?.ok_or(CallError::NotHeld(cid))?;
     if !found.is_dead() {
         return Err(not_dead(&found));
     }
@@ -40,8 +39,8 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
 
 /// Forgets a dead letter.
 pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> {
-    let unread = |fault: StoreFault| fault.of_call(Some(cid));
-    match shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await.map_err(&unread)?.pop() {
+    let discarded = shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await;
+    match discarded.map_err(|fault| fault.of_call(Some(cid)))?.pop() {
         Some(DiscardAnswer::Discarded) => Ok(()),
         Some(DiscardAnswer::NotDead) => match shared.find(cid).await.map_err(unread)? {
             Some(found) => Err(not_dead(&found)),
@@ -49,6 +48,11 @@ pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> 
         },
         Some(DiscardAnswer::NotHeld) | None => Err(CallError::NotHeld(cid)),
     }
+}
+
+/// A look-up failed, and nothing was changed before it.
+fn unread(fault: StoreFault) -> CallError {
+    fault.before_any_change().of_call(None)
 }
 
 /// The first step of a chain that is run again.

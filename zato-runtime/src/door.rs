@@ -78,9 +78,10 @@ impl Bus for Shared {
             if let Some(context) = from.filter(|context| !self.is_live(context)) {
                 return Err(intake::over(context));
             }
-            self.cancel_now(cid, with_tree)
-                .await
-                .map_err(|fault| fault.of_call(Some(cid)))?
+            let mut is_begun = false;
+            let cancelled = self.cancel_now(cid, with_tree, &mut is_begun).await;
+            cancelled
+                .map_err(|fault| if is_begun { fault.after_a_change() } else { fault }.of_call(Some(cid)))?
                 .ok_or(CallError::NotHeld(cid))
         })
     }
@@ -143,14 +144,25 @@ impl Shared {
         !context.has_returned() && self.engine.is_running(AttemptId::around(context))
     }
 
-    /// Cancels an invocation, with the tree below it if asked; `None` if it is not held.
-    async fn cancel_now(&self, cid: Cid, with_tree: bool) -> Result<Option<Cancellation>, StoreFault> {
-        let waited = if with_tree { self.below_what_waits(cid).await? } else { None };
+    /// Cancels an invocation, with the tree below it if asked; `None` if it is not held. Sets `is_begun` once anything has been
+    /// changed.
+    async fn cancel_now(
+        &self,
+        cid: Cid,
+        with_tree: bool,
+        is_begun: &mut bool,
+    ) -> Result<Option<Cancellation>, StoreFault> {
+        let waited = if with_tree {
+            self.below_what_waits(cid).await.map_err(StoreFault::before_any_change)?
+        } else {
+            None
+        };
         let mut all = Batch::new();
         all.push(cid);
         let Some(first) = self.cancel_all(all, with_tree).await?.into_iter().next().flatten() else {
             return Ok(None);
         };
+        *is_begun = true;
         // A group is its members.
         if with_tree || matches!(first, CancelAnswer::Open) {
             let below = match waited {

@@ -330,8 +330,9 @@ pub enum Refused {
         /// The CID of that call.
         first: Cid,
     },
-    /// What is kept could not be written, or not be read: whether the invocation was taken is unknown.
-    #[error("whether it was taken is unknown: {0}")]
+    /// What is kept could not be written, or not be read. Whether the invocation was taken is unknown, unless the fault
+    /// [says that nothing was changed](StoreFault::before_any_change).
+    #[error("{}: {}", if .0.is_before_any_change() { "it was not taken" } else { "whether it was taken is unknown" }, .0)]
     Store(StoreFault),
     /// A group was to be accepted with another number of members than were staged.
     #[error("{staged} members were staged for a group of {members}")]
@@ -345,18 +346,44 @@ pub enum Refused {
 
 /// What an engine keeps cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreFault(Arc<str>);
+#[error("{why}")]
+pub struct StoreFault {
+    why: Arc<str>,
+    /// Whether it came before anything was changed.
+    is_before_any_change: bool,
+}
 
 impl StoreFault {
-    /// What is wrong, with the cure.
+    /// What is wrong, with the cure. Whether anything has been changed is unknown.
     pub fn new(why: &impl std::fmt::Display) -> Self {
-        Self(why.to_string().into())
+        Self { why: why.to_string().into(), is_before_any_change: false }
     }
 
-    /// What the caller is told who asked for this: whether it has been recorded is unknown.
+    /// The same fault, of something that was refused before anything was changed.
+    #[must_use]
+    pub fn before_any_change(self) -> Self {
+        Self { is_before_any_change: true, ..self }
+    }
+
+    /// The same fault, of something of which a part has been done.
+    #[must_use]
+    pub(crate) fn after_a_change(self) -> Self {
+        Self { is_before_any_change: false, ..self }
+    }
+
+    /// Whether nothing was changed of what was asked for.
+    pub fn is_before_any_change(&self) -> bool {
+        self.is_before_any_change
+    }
+
+    /// What the caller receives who asked for this.
     pub(crate) fn of_call(&self, cid: Option<Cid>) -> CallError {
-        CallError::Store { cid, error: self.to_string() }
+        let error = self.to_string();
+        if self.is_before_any_change {
+            CallError::Unavailable { error }
+        } else {
+            CallError::Store { cid, error }
+        }
     }
 }
 

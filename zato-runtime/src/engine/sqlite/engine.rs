@@ -278,7 +278,7 @@ impl Inner {
         self.watch();
         let mut guarded = self.guarded();
         if guarded.state.store.is_closed() {
-            return Err(StoreFault::new(&format!("`{}` is closed", self.url)));
+            return Err(StoreFault::new(&format!("`{}` is closed", self.url)).before_any_change());
         }
         guarded.state.catch_up();
         let rang = guarded.state.next_ring();

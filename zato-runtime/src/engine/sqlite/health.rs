@@ -49,14 +49,15 @@ impl Inner {
             return;
         }
         let fault = StoreFault::new(error);
-        if error.is_damage() {
-            self.damage.send_replace(Some(fault.clone()));
-        }
         self.fault.send_if_modified(|told| {
             let is_news = told.as_ref() != Some(&fault);
-            *told = Some(fault);
+            *told = Some(fault.clone());
             is_news
         });
+        // Whoever hears of the damage finds that nothing more is taken.
+        if error.is_damage() {
+            self.damage.send_replace(Some(fault));
+        }
     }
 
     /// Something has been written; whether that had failed before.

@@ -31,6 +31,11 @@ impl Taken {
     }
 }
 
+/// A refusal by a fault that came before anything was changed.
+fn not_taken(fault: StoreFault) -> NotTaken {
+    NotTaken::Refused(Refused::Store(fault.before_any_change()))
+}
+
 impl Inner {
     /// Takes an invocation into the state. The answer is there when it is on disk.
     fn take(self: &Arc<Self>, accept: Accept) -> Result<Taken, NotTaken> {
@@ -42,24 +47,26 @@ impl Inner {
             }));
         }
         if let Some(fault) = &*self.fault.borrow() {
-            return Err(NotTaken::Refused(Refused::Store(fault.clone())));
+            return Err(not_taken(fault.clone()));
         }
         if self.is_room_low() && !self.guarded().state.draining {
             if accept.by.is_some() {
-                return Err(NotTaken::Refused(Refused::Store(self.space.fault())));
+                return Err(not_taken(self.space.fault()));
             }
             self.watch_space();
             return Err(NotTaken::NoRoom(Box::new(accept)));
         }
-        let mut not_taken = None;
+        let mut refused = None;
         let recorded = self.change(true, |state| match state.accept(accept) {
             Ok(accepted) => Some(accepted),
-            Err(refused) => {
-                not_taken = Some(refused);
+            Err(not_taken) => {
+                refused = Some(not_taken);
                 None
             }
         });
-        match not_taken {
+        match refused {
+            // What had to be read could not be: the state is as it was.
+            Some(NotTaken::Refused(Refused::Store(fault))) => Err(not_taken(fault)),
             Some(refused) => Err(refused),
             None => Ok(Taken { recorded }),
         }
