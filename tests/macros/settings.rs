@@ -51,6 +51,25 @@ fn the_short_spellings() {
     assert_eq!(settings.priority, Some(127));
 }
 
+services! {
+    #[service(name = "settings.rate-month", rate = "1/30d")] Month
+    #[service(name = "settings.rate-day", rate = "1/d")] Day
+    #[service(name = "settings.rate-blink", rate = "2/1ms")] Blink
+    #[service(name = "settings.rate-mixed", rate = "3/1h30m")] Mixed
+}
+
+#[test]
+fn a_rate_is_shown_as_it_is_written() {
+    let shown = [
+        Month::service().erased(),
+        Day::service().erased(),
+        Blink::service().erased(),
+        Mixed::service().erased(),
+    ];
+    let shown = shown.map(|service| service.settings().rate.map(|rate| rate.to_string()).unwrap_or_default());
+    assert_eq!(shown, ["1/30d", "1/d", "2/1ms", "3/1h30m"]);
+}
+
 #[test]
 fn what_is_not_said_is_none() {
     assert_eq!(*Nothing::service().erased().settings(), Settings::default());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Backoff;
 use crate::duration::{self, Bounds, Unclear};
+use crate::settings::Rate;
 
 /// A text that is not a duration or a backoff, or one that a setting cannot use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +141,21 @@ impl fmt::Display for Backoff {
             Self::Exponential { from, to } => duration::range(from, to),
         })
     }
+}
+
+/// The text that the attribute reads: `100/s`, `5/10m`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per = show_duration(self.per);
+        // One of a unit from a second on is the unit.
+        let unit = per.strip_prefix('1').filter(|unit| ["d", "h", "m", "s"].contains(unit));
+        f.pad(&format!("{}/{}", self.starts, unit.unwrap_or(&per)))
+    }
+}
+
+/// Shows a duration in the shortest text that the grammar of durations reads: `30s`, `1m30s`, `30d`.
+pub fn show_duration(duration: Duration) -> String {
+    duration::show(duration)
 }
 
 /// Checks the limit of an attempt.

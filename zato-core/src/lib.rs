@@ -115,6 +115,7 @@ pub use spi::{
 pub mod spi {
     pub use crate::attempt::{Attempt, Desk, Handler, Reply};
     pub use crate::bus::{Admission, Bus, Call, Chosen, GroupCall, Step};
+    pub use crate::into_duration::show_duration;
     pub use crate::invocation::{Invocation, Names, Slot};
     pub use crate::moment::Moment;
     pub use crate::name::{MAX_NAME, Origin};

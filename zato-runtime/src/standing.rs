@@ -251,11 +251,7 @@ impl<'a> Teller<'a> {
                 format!("waiting for a slot: max_running = {} of this process is used up", grouped(*most))
             }
             Waits::Rate(rate) => {
-                let per = humantime::format_duration(rate.per).to_string().replace(' ', "");
-                // One of a unit is the unit.
-                let unit = per.strip_prefix('1').filter(|unit| unit.starts_with(char::is_alphabetic));
-                let per = unit.unwrap_or(&per);
-                format!("waiting for its rate: \"{}/{per}\" of {service} is used up for now", rate.starts)
+                format!("waiting for its rate: \"{rate}\" of {service} is used up for now")
             }
             Waits::Suspects => {
                 "waiting for another invocation during which the process died: such run one at a time"

@@ -1,7 +1,8 @@
 //! `services`: what is linked, as a table or as JSON.
 
 use serde_json::{Value, json};
-use zato_core::{Rate, Settings};
+use zato_core::Settings;
+use zato_core::spi::show_duration;
 
 use super::output::Output;
 use super::table::{self, Cell, Column, NOTHING};
@@ -79,20 +80,33 @@ fn attributes(settings: &Settings) -> Vec<(&'static str, String)> {
         ("max_attempts", number(settings.max_attempts)),
         ("max_losses", number(settings.max_losses)),
         ("backoff", settings.backoff.map(|backoff| backoff.to_string())),
-        ("timeout", settings.timeout.map(duration)),
+        ("timeout", settings.timeout.map(show_duration)),
         ("concurrency", number(settings.concurrency)),
         ("priority", settings.priority.map(|priority| priority.to_string())),
-        ("rate", settings.rate.map(rate)),
+        ("rate", settings.rate.map(|rate| rate.to_string())),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
     .collect()
 }
 
-fn rate(rate: Rate) -> String {
-    format!("{}/{}", rate.starts, duration(rate.per))
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-fn duration(duration: std::time::Duration) -> String {
-    humantime::format_duration(duration).to_string().replace(' ', "")
+    use super::*;
+
+    /// A month has no exact length, so no duration is shown or read as one.
+    #[test]
+    fn durations_are_shown_as_the_attribute_reads_them() {
+        let month = Duration::from_hours(30 * 24);
+        let settings = Settings::new().timeout(month).rate(5, month);
+        assert_eq!(attributes(&settings), [("timeout", "30d".to_owned()), ("rate", "5/30d".to_owned())]);
+        let settings =
+            Settings::new().timeout(Duration::from_millis(90_500)).rate(1, Duration::from_hours(24));
+        assert_eq!(attributes(&settings), [("timeout", "1m30s500ms".to_owned()), ("rate", "1/d".to_owned())]);
+        for text in ["30d", "1m30s500ms"] {
+            assert!(zato_core::IntoDuration::into_duration(text).is_ok(), "{text}");
+        }
+    }
 }
