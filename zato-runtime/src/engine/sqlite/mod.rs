@@ -33,7 +33,9 @@
 //! **A lock that was not given back.** SQLite ignores an unlock that fails, and whoever begins to read the log then tries for ten
 //! seconds, inside of SQLite. While anybody reads or writes, the checkpointer looks twice a second whether that gets on; where it
 //! does not, it moves the log into the file, whereupon a reader needs that lock no more, and the writer closes all connections
-//! before it writes again. No other connection can do that, so its own stays open.
+//! before it writes again. No other connection can do that, so its own stays open. One case still takes the ten seconds: the
+//! unlock after a commit has begun the log anew (`walRestartLog` of SQLite). It needs a place among the readers of the log then,
+//! which a moved log does not give, and SQLite neither calls its busy handler there nor looks whether it is interrupted.
 //!
 //! **Three steps a round.** What a worker waits for is started in the step that accepts or creates it; where many end
 //! while the disk is busy once, as many are in hand and as many on their way, up to 1,024. A start is on disk before its handler
