@@ -42,6 +42,22 @@ fn shared() -> Result<u64, Box<dyn StdError + Send + Sync>> {
     Err("boxed text".into())
 }
 
+/// An error of the user's that a refused call has caused.
+#[derive(Debug)]
+struct Inside(CallError);
+
+impl std::fmt::Display for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the order was not placed")
+    }
+}
+
+impl StdError for Inside {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
 fn refusal() -> CallError {
     zato_core::OptionError::NoAttempt.into()
 }
@@ -66,11 +82,17 @@ impl Service for Handler {
             "refusal" => Err(refusal())?,
             "refusal, again" => Err(refusal()).or_retry()?,
             "boxed refusal" => Err(Box::<dyn StdError>::from(refusal())).or_retry()?,
+            "refusal inside" => Err(Inside(refusal()))?,
+            "boxed refusal inside, permanently" => {
+                Err(Box::<dyn StdError>::from(Inside(refusal()))).or_permanent()?
+            }
+            "fail, boxed refusal inside" => fail!(Box::<dyn StdError>::from(Inside(refusal()))),
             "failure" => Err(Failure::new("kept")).or_permanent()?,
             "missing" => None.ok_or("no such order").or_permanent()?,
             "fail" => fail!("failed: {way}, {}", 1),
             "fail, permanently" => fail!(permanent, "failed: {way}"),
             "fail, error" => fail!(anyhow::anyhow!("inner").context("outer")),
+            "fail, refusal" => fail!(anyhow::Error::new(refusal())),
             "fail, permanent error" => fail!(permanent, anyhow::anyhow!("inner").context("outer")),
             other => panic!("{other}"),
         })
@@ -117,6 +139,37 @@ async fn of_boxed_call(_: &Context) -> Result<u64, Box<dyn StdError + Send + Syn
     Err(refusal().into())
 }
 
+#[service(name = "failures.anyhow-call")]
+async fn of_anyhow_call(_: &Context) -> anyhow::Result<u64> {
+    Err(refusal())?
+}
+
+#[service(name = "failures.anyhow-call-with-context")]
+async fn of_anyhow_call_with_context(_: &Context) -> anyhow::Result<u64> {
+    Err(refusal()).context("asking").context("pricing")
+}
+
+#[service(name = "failures.anyhow-busy")]
+async fn of_anyhow_busy(_: &Context) -> anyhow::Result<u64> {
+    Err(CallError::Full { waiting: 1, bytes: 1 })?
+}
+
+#[service(name = "failures.boxed-call-inside")]
+async fn of_boxed_call_inside(_: &Context) -> Result<u64, Box<dyn StdError>> {
+    Err(Box::new(Inside(refusal())))
+}
+
+#[service(name = "failures.declines")]
+async fn declines(_: &Context) -> Result<u64> {
+    Err(Failure::permanent("declined").code("card.declined"))
+}
+
+/// Fails as a synchronous call does, through `anyhow`.
+#[service(name = "failures.anyhow-nested")]
+async fn of_anyhow_nested(ctx: &Context) -> anyhow::Result<u64> {
+    ctx.invoke(declines::service(), ()).await.context("charging")
+}
+
 /// How an invocation fails: the text of its outcome, and whether that is permanent.
 async fn ended(service: &Registration, request: impl serde::Serialize) -> (String, bool) {
     let runtime = builder().services([*service]).start().await.unwrap();
@@ -131,6 +184,7 @@ async fn ended(service: &Registration, request: impl serde::Serialize) -> (Strin
 async fn a_handler_fails_with_errors_of_every_kind() {
     let causes = "pricing: reading the rates: disk on fire";
     let refusal = refusal().to_string();
+    let inside = format!("the order was not placed: {refusal}");
     for (way, text, is_permanent) in [
         ("anyhow", causes, false),
         ("anyhow, permanently", causes, true),
@@ -147,6 +201,10 @@ async fn a_handler_fails_with_errors_of_every_kind() {
         ("fail", "failed: fail, 1", false),
         ("fail, permanently", "failed: fail, permanently", true),
         ("fail, error", "outer: inner", false),
+        ("fail, refusal", &refusal, true),
+        ("refusal inside", &inside, true),
+        ("boxed refusal inside, permanently", &inside, true),
+        ("fail, boxed refusal inside", &inside, true),
         ("fail, permanent error", "outer: inner", true),
     ] {
         let (error, permanent) = ended(&Handler::service().erased(), way).await;
@@ -159,6 +217,8 @@ async fn a_handler_fails_with_errors_of_every_kind() {
 #[tokio::test(start_paused = true)]
 async fn a_service_function_returns_errors_of_every_kind() {
     let refusal = refusal().to_string();
+    let (inside, with_context) =
+        (format!("the order was not placed: {refusal}"), format!("pricing: asking: {refusal}"));
     for (service, text, is_permanent) in [
         (of_anyhow::service().erased(), "pricing: reading the rates: disk on fire", false),
         (of_box::service().erased(), "not shared", false),
@@ -168,9 +228,25 @@ async fn a_service_function_returns_errors_of_every_kind() {
         (of_own::service().erased(), "refused", true),
         (of_call::service().erased(), &refusal, true),
         (of_boxed_call::service().erased(), &refusal, true),
+        (of_boxed_call_inside::service().erased(), &inside, true),
+        (of_anyhow_call::service().erased(), &refusal, true),
+        (of_anyhow_call_with_context::service().erased(), &with_context, true),
+        (of_anyhow_busy::service().erased(), "the engine is full", false),
     ] {
         let (error, permanent) = ended(&service, ()).await;
         assert_eq!(permanent, is_permanent, "{}: {error}", service.name());
         assert!(error.starts_with(text), "{}: {error}", service.name());
     }
+}
+
+/// What a synchronous call failed with is what its caller fails with, also where `anyhow` carries it.
+#[tokio::test(start_paused = true)]
+async fn anyhow_carries_the_code_of_a_call_that_failed() {
+    let services = [of_anyhow_nested::service().erased(), declines::service().erased()];
+    let runtime = builder().services(services).start().await.unwrap();
+    let cid = runtime.invoke_async(of_anyhow_nested::service(), ()).await.unwrap();
+    let outcome = runtime.outcome(cid).await.unwrap();
+    finish(&runtime).await.unwrap();
+    let Outcome::Failed(ending) = outcome else { panic!("{outcome}") };
+    assert_eq!((ending.permanent, ending.code()), (true, Some("card.declined")), "{}", ending.error);
 }

@@ -132,7 +132,7 @@ pub mod spi {
 pub mod __private {
     pub use crate::context::Nested;
     pub use crate::name::Named;
-    pub use crate::or_fail::{Ended, EndedOtherwise, Returned, failed, permanent, retryable, text};
+    pub use crate::or_fail::{Ended, EndedOtherwise, Returned, permanent, retryable, text};
     pub use crate::pairing::{Beside, Here, Nothing, Otherwise};
     pub use crate::service::IsContext;
     pub use crate::{

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::iter;
 
 use crate::{CallError, Failure, Result};
 
@@ -28,15 +29,34 @@ impl<E: StdErrorElseUseOrFail> From<E> for Failure {
     }
 }
 
-/// The failure of an error: retryable, except that a [`CallError`] keeps what it says of itself, its code included.
+/// The failure of an error: retryable, except that a [`CallError`], or an error that a [`CallError`] has caused, keeps what
+/// that says of itself, its code included.
 fn of(error: Box<dyn Error + Send + Sync>) -> Failure {
-    let call = error.downcast_ref::<CallError>();
-    let is_permanent = call.is_some_and(CallError::is_permanent);
-    let code = call.and_then(CallError::code).map(str::to_owned);
-    let failure = if is_permanent { Failure::permanent(error) } else { Failure::new(error) };
-    match code {
-        Some(code) => failure.code(code),
-        None => failure,
+    let said = Said::by(&*error);
+    said.of(Failure::new(error))
+}
+
+/// What the [`CallError`] in an error says of the failure that it becomes.
+struct Said {
+    is_permanent: bool,
+    code: Option<String>,
+}
+
+impl Said {
+    /// By the first [`CallError`] in the chain of causes, if there is one.
+    fn by(error: &(dyn Error + 'static)) -> Self {
+        let mut chain = iter::successors(Some(error), |&error| error.source());
+        let call = chain.find_map(|error| error.downcast_ref::<CallError>());
+        let code = call.and_then(CallError::code).map(str::to_owned);
+        Self { is_permanent: call.is_some_and(CallError::is_permanent), code }
+    }
+
+    fn of(self, failure: Failure) -> Failure {
+        let failure = if self.is_permanent { failure.never_again() } else { failure };
+        match self.code {
+            Some(code) => failure.code(code),
+            None => failure,
+        }
     }
 }
 
@@ -82,7 +102,7 @@ impl Reason<kind::Unshared> for Box<dyn Error> {
     fn into_failure(self) -> Failure {
         match self.downcast::<CallError>() {
             Ok(error) => Failure::from(*error),
-            Err(error) => Failure::new(described(&*error)),
+            Err(error) => Said::by(&*error).of(Failure::new(described(&*error))),
         }
     }
 }
@@ -210,19 +230,11 @@ macro_rules! fail {
     ($text:literal $(, $($argument:tt)*)?) => {
         return $crate::__private::retryable($crate::__private::text(::core::format_args!($text $(, $($argument)*)?)))
     };
-    ($error:expr $(,)?) => {
-        return $crate::__private::failed($error)
-    };
-}
-
-/// `fail!(error)`: the failure that `?` makes of it.
-///
-/// # Errors
-///
-/// Always.
-#[doc(hidden)]
-pub fn failed<T, E: Reason<Kind>, Kind>(error: E) -> Result<T> {
-    Err(error.into_failure())
+    ($error:expr $(,)?) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::EndedOtherwise as _;
+        return $crate::__private::Ended::failed($error).handled();
+    }};
 }
 
 /// `fail!("..")`.
@@ -274,16 +286,29 @@ impl<T, E> Returned for Result<T, E> {
     }
 }
 
-/// What a service function returned, on its way to the handler's result.
+/// What a service function returned, on its way to the handler's result; or the error of a `fail!`.
 ///
 /// An error with a `From` for [`Failure`] goes that way: the inherent method is found before the trait's. The others go
-/// through [`Reason`].
+/// through [`Reason`]. Of those, an error that shows the error it wraps (`AsRef<dyn Error + Send + Sync>`, as `anyhow::Error`
+/// does) is looked into before: converted, it hides what it wraps. Its implementation is found before that of the others,
+/// because a method is looked for by value before it is by reference.
 #[doc(hidden)]
-pub struct Ended<T, E>(Result<T, E>);
+pub struct Ended<T, E>(Option<Result<T, E>>);
 
 impl<T, E> Ended<T, E> {
     pub fn of(returned: impl Returned<Response = T, Error = E>) -> Self {
-        Self(returned.into_result())
+        Self(Some(returned.into_result()))
+    }
+
+    pub fn failed(error: E) -> Self {
+        Self(Some(Err(error)))
+    }
+
+    fn result(&mut self, failure: impl FnOnce(E) -> Failure) -> Result<T> {
+        match self.0.take() {
+            Some(result) => result.map_err(failure),
+            None => Err(Failure::new("the result of a service function was asked for twice")),
+        }
     }
 }
 
@@ -293,8 +318,8 @@ impl<T, E: Into<Failure>> Ended<T, E> {
     /// # Errors
     ///
     /// The function's own.
-    pub fn handled(self) -> Result<T> {
-        self.0.map_err(Into::into)
+    pub fn handled(mut self) -> Result<T> {
+        self.result(Into::into)
     }
 }
 
@@ -311,11 +336,23 @@ pub trait EndedOtherwise<T, E> {
         E: Reason<Kind>;
 }
 
-impl<T, E> EndedOtherwise<T, E> for Ended<T, E> {
+impl<T, E: AsRef<dyn Error + Send + Sync>> EndedOtherwise<T, E> for Ended<T, E> {
+    fn handled<Kind>(mut self) -> Result<T>
+    where
+        E: Reason<Kind>,
+    {
+        self.result(|error| {
+            let said = Said::by(error.as_ref());
+            said.of(error.into_failure())
+        })
+    }
+}
+
+impl<T, E> EndedOtherwise<T, E> for &mut Ended<T, E> {
     fn handled<Kind>(self) -> Result<T>
     where
         E: Reason<Kind>,
     {
-        self.0.map_err(Reason::into_failure)
+        self.result(Reason::into_failure)
     }
 }
