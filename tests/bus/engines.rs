@@ -14,6 +14,7 @@ mod losses;
 mod letters;
 mod repeats;
 mod cancels;
+mod outside;
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

@@ -16,6 +16,7 @@ mod context;
 mod damage;
 mod outcomes;
 mod failures;
+mod synchronous;
 mod table;
 mod payloads;
 mod hostile;

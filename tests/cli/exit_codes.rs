@@ -61,13 +61,20 @@ fn ctrl_c_is_130_and_a_stop_that_was_asked_for_is_no_failure_of_serve() {
     begun.prints("runs");
     begun.signal("-INT");
     assert_eq!(begun.ended().code, Some(130), "what ran was finished, but the command was stopped");
-    let mut begun = store.begin(["invoke", "probe.runs", "one", "--json"]);
+    let mut begun = store.begin(["invoke", "probe.runs", "one", "--json", "--async"]);
     begun.prints("one runs as");
     begun.signal("-TERM");
     let ran = begun.ended();
     assert_eq!(ran.code, Some(143));
     assert!(ran.stdout.ends_with("{\"error\":\"stopped by SIGTERM\"}\n"), "{ran:?}");
     assert!(!ran.stderr.contains("error:"), "it did what it was asked to: {ran:?}");
+    // Nobody else waits for a synchronous call: it ends with its process.
+    let mut begun = store.begin(["invoke", "probe.runs", "two", "--json"]);
+    begun.prints("two runs as");
+    begun.signal("-TERM");
+    let ran = begun.ended();
+    assert_eq!(ran.code, Some(143));
+    assert!(ran.stdout.contains("\"outcome\":\"Cancelled\""), "{ran:?}");
 
     for signal in ["-INT", "-TERM"] {
         let serving = store.serve();

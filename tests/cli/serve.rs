@@ -38,7 +38,7 @@ fn what_runs_is_finished() {
 #[test]
 fn asked_twice_it_stops_and_what_ran_is_kept() {
     let store = Store::new();
-    let mut begun = store.begin(["invoke", "probe.deaf"]);
+    let mut begun = store.begin(["invoke", "probe.deaf", "--async"]);
     begun.prints("runs");
     begun.signal("-TERM");
     begun.logs("asked to stop");
@@ -67,7 +67,7 @@ fn a_store_has_one_owner() {
 #[test]
 fn after_a_death_it_goes_on() {
     let store = Store::new();
-    let mut begun = store.begin(["invoke", "probe.runs", "one"]);
+    let mut begun = store.begin(["invoke", "probe.runs", "one", "--async"]);
     let line = begun.prints("one runs as ");
     let cid = line.rsplit(' ').next().expect("its CID");
     begun.kill();
@@ -89,6 +89,21 @@ fn after_a_death_it_goes_on() {
         "{page}"
     );
     serving.terminate();
+}
+
+/// Who called it is gone with its process.
+#[test]
+fn a_synchronous_call_dies_with_its_process() {
+    let store = Store::new();
+    let mut begun = store.begin(["invoke", "probe.runs", "one"]);
+    let line = begun.prints("one runs as ");
+    let cid = line.rsplit(' ').next().expect("its CID");
+    begun.kill();
+    assert_eq!(store.zato(["invocations", "--json"]).printed(), "", "it is recorded when it ends");
+    let error = store.zato(["explain", cid]);
+    assert!(error.refused(1).contains("no invocation has the CID"), "{error:?}");
+    let ran = store.serve().terminate();
+    assert!(!ran.stdout.contains("one runs as ") && ran.stderr.contains("nothing is left"), "{ran:?}");
 }
 
 #[test]

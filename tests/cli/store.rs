@@ -63,7 +63,7 @@ impl Store {
 
     /// Has an invocation run until it is told to stop, and then wait for the next start; answers with its CID.
     pub(crate) fn interrupted(&self, says: &str) -> String {
-        let mut begun = self.begin(["invoke", "probe.runs", says]);
+        let mut begun = self.begin(["invoke", "probe.runs", says, "--async"]);
         let line = begun.prints(&format!("{says} runs as "));
         begun.terminate();
         line.rsplit(' ').next().expect("its CID").to_owned()

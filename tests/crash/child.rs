@@ -57,6 +57,8 @@ pub(crate) enum Load {
     Crowd,
     /// Many of a service that has one place, and that nothing starts of before all are called.
     Line,
+    /// A synchronous call that goes on for long, and has called something in the background before.
+    Outside,
 }
 
 /// What it does beside.
@@ -149,6 +151,7 @@ async fn ask(runtime: Runtime, life: Life, journal: Journal) {
         Load::Nothing => Vec::new(),
         Load::Crowd => maker::crowd(),
         Load::Line => maker::line(life.number),
+        Load::Outside => maker::outside(),
         Load::Random { with_poison } => {
             let before = life.number.checked_sub(1).map(|before| maker::asks(life.seed, before, false));
             let again = before.into_iter().flatten().filter(|ask| matches!(ask, Ask::Call(_, Some(_), _)));

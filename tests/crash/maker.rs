@@ -38,6 +38,17 @@ pub(crate) fn crowd() -> Vec<Ask> {
     asks
 }
 
+/// A synchronous call whose handler goes on for a minute. What it calls first is due a second later, and has callbacks.
+pub(crate) fn outside() -> Vec<Ask> {
+    let child = |id: &str, delay| {
+        let options = Options { delay, ..Options::default() };
+        Do::Call(Call { worker: 2, work: idle(id.to_owned()), replies: Replies::Named, options })
+    };
+    let inside = Work { does: vec![child("of-inside", None)], ..idle("inside".to_owned()) };
+    let does = vec![child("child", Some(1_000)), Do::Sync(2, inside), Do::Wait(60_000)];
+    vec![Ask::Sync(0, Work { does, ..idle("outside".to_owned()) })]
+}
+
 /// How many wait in a long line: more of a service than the engine holds in memory, once there were a few lives.
 const LINE: u32 = 1_500;
 

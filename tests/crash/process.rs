@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::child::{self, Life};
 use crate::journal::{self, Journal};
-use crate::{receipts, rows, threads, trial, unlock};
+use crate::{receipts, rows, threads, trial, unlock, unrecorded};
 
 /// What a process is to be, and where; set for those that this test starts.
 const ROLE: &str = "ZATO_CRASH_ROLE";
@@ -43,6 +43,9 @@ fn role() {
     }
     if role == unlock::ROLE {
         return unlock::run(&path);
+    }
+    if role == unrecorded::ROLE {
+        return unrecorded::run(&path);
     }
     if role == receipts::ROLE {
         return receipts::run(&path);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zato_core::{CallError, Channel, Cid, Invocation, Slot};
+use zato_core::{CallError, Channel, Cid, Invocation, Outcome, Slot};
 
 use crate::cid;
 use crate::engine::StoreFault;
@@ -80,8 +80,8 @@ fn not_dead(found: &Found) -> CallError {
             Some(slot) if found.is_dead() => {
                 format!("its group {} has not ended and needs its outcome: discard it after that", slot.group)
             }
-            _ if ended.before.as_ref().is_some_and(|before| before.losses > 0) => {
-                "it was called synchronously, and the process that waited for it has died: call it again"
+            _ if matches!(ended.outcome, Outcome::Lost(_)) => {
+                "it was called synchronously, and the process that waited for it has ended: call it again"
                     .to_owned()
             }
             _ => "it was called synchronously, and its caller was told".to_owned(),

@@ -287,15 +287,16 @@ impl Shared {
     }
 }
 
-/// A synchronous call from outside takes its turn as every other does, and is waited for.
+/// A synchronous call from outside takes its turn as every other does, and is waited for. It is recorded when it ends: its
+/// caller receives the response once that is done, or learns that it cannot be done now.
 async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallError> {
     let service = call.target.to_string();
     let (accepted, told) = intake::accept_told(shared, call)?;
     let cid = accepted.await?;
-    let (mut told, mut damaged) = (told, shared.engine.damaged());
+    let (mut told, mut unrecorded) = (told, shared.engine.unrecorded(cid));
     let told = poll_fn(|cx| match Pin::new(&mut told).poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
-        Poll::Pending => Pin::new(&mut damaged).poll(cx).map(Err),
+        Poll::Pending => Pin::new(&mut unrecorded).poll(cx).map(Err),
     });
     let told = told.await.map_err(|fault| fault.of_call(Some(cid)))?;
     match told {

@@ -243,8 +243,24 @@ impl Page<'_> {
         self.line("");
         let invocations = count(tree.found.len(), "invocation");
         self.line(&format!("The tree, {invocations}: {}{swept}", tally(tree.found.iter())));
+        if let Some(root) = missing_root(tree, asked) {
+            self.line(&format!(
+                "Its root {root} is not held: it was swept, or it was a synchronous call whose process ended before it did"
+            ));
+        }
         Outline::new(tree, asked, extent, &self.teller).write(&mut self.text);
     }
+}
+
+/// The root of a tree, where it is not held although what its handler called is. A synchronous call from outside is recorded
+/// when it ends.
+fn missing_root(tree: &Tree, asked: &Found) -> Option<Cid> {
+    let root = asked.invocation.root;
+    let is_called_by_it = |found: &Found| {
+        found.invocation.parent == Some(root) && found.invocation.channel != Channel::InvokeAsyncCallback
+    };
+    let is_held = tree.found.iter().any(|found| found.cid() == root);
+    (!is_held && tree.found.iter().any(is_called_by_it)).then_some(root)
 }
 
 /// Returns `true` where the payload is a request of the user's: what the bus writes of a group is not shown.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 use zato_core::{Channel, Context, Invocation, Settings};
 
-use crate::record::{Algorithm, Delivery, Task};
+use crate::record::{Algorithm, Delivery, Task, is_recorded_at_end};
 use crate::registry::Registry;
 use crate::retry::Policy;
 use crate::shared::Shared;
@@ -39,7 +39,7 @@ impl Shared {
                 .unwrap_or(self.config.backoff),
             max_payload: self.config.max_payload,
             deadline: invocation.deadline.map(Into::into),
-            is_kept: self.is_durable(),
+            is_kept: self.is_durable() && !is_recorded_at_end(invocation),
         }
     }
 

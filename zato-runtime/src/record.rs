@@ -148,6 +148,13 @@ pub(crate) fn has_lost(before: Option<&Progress>) -> bool {
     before.is_some_and(|before| before.losses > 0)
 }
 
+/// Returns `true` for an invocation that is recorded when it ends, and not before: a synchronous call from outside. Its
+/// caller waits in this process, so another process has no use for it and never runs it.
+#[inline]
+pub(crate) fn is_recorded_at_end(invocation: &Invocation) -> bool {
+    invocation.channel == Channel::Invoke && invocation.parent.is_none()
+}
+
 /// How many attempts of an invocation are remembered one by one.
 pub const MAX_TRIED: usize = 10;
 

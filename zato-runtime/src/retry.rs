@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use zato_core::{Backoff, Ending, Outcome, Payload, Reply};
+use zato_core::{Backoff, Ending, Invocation, Outcome, Payload, Reply};
+
+use crate::record::is_recorded_at_end;
 
 /// What one attempt brought. Nothing in it is the user's own: their values are read and dropped where a panic is
 /// caught.
@@ -28,8 +30,20 @@ pub(crate) enum Brought {
     GivenUp,
 }
 
+/// The begin of the error of an invocation that a shutdown ends, because it is not kept for the next start.
+pub(crate) const SHUT_DOWN: &str = "the runtime was shut down before it ended";
+
 /// The error of an invocation that a shutdown ends, where the engine keeps nothing.
-pub(crate) const SHUT_DOWN: &str = "the runtime was shut down before it ended, and `memory:` keeps nothing";
+const NOT_KEPT: &str = "the runtime was shut down before it ended, and `memory:` keeps nothing";
+
+/// The error of an invocation that a shutdown ends.
+pub(crate) fn shut_down(invocation: &Invocation) -> String {
+    if is_recorded_at_end(invocation) {
+        format!("{SHUT_DOWN}, and a synchronous call is not kept for the next start: make the call again")
+    } else {
+        NOT_KEPT.to_owned()
+    }
+}
 
 impl From<Reply> for Brought {
     #[inline]
@@ -60,7 +74,7 @@ impl Brought {
             Self::TimedOut(limit) => format!("it took longer than its timeout of {limit:?}"),
             Self::DeadlinePassed => "its deadline passed while it ran".to_owned(),
             Self::Stopped(grace) => format!("its handler was dropped: it had not ended {grace:?} later"),
-            Self::GivenUp => SHUT_DOWN.to_owned(),
+            Self::GivenUp => NOT_KEPT.to_owned(),
         };
         if error.len() > MAX_ERROR {
             error.truncate(error.floor_char_boundary(MAX_ERROR));

@@ -164,6 +164,9 @@ impl Runtime {
     /// [`Payload`](zato_core::Payload) for a name. It takes its turn as every invocation does, and goes on if
     /// the caller stops waiting.
     ///
+    /// A durable engine records it when it ends: it does not run again after the process has died, and whoever called it calls
+    /// again. What its handler calls in the background is recorded at once. A shutdown finishes it, or ends it as `Cancelled`.
+    ///
     /// # Errors
     ///
     /// When awaited: see [`Invoke`].
@@ -255,7 +258,8 @@ impl Runtime {
     /// [`Context::cancelled`](zato_core::Context::cancelled), and are dropped at the limit. An attempt that saw either and
     /// returned a retryable error does not count.
     ///
-    /// An engine that keeps what it holds starts nothing more: what waits, retries included, is left for the next start.
+    /// An engine that keeps what it holds starts nothing more: what waits, retries included, is left for the next start. Calls of
+    /// [`invoke`](Self::invoke) are not kept: it treats them as `memory:` does.
     /// `memory:` finishes what it can within the limit, retries and callbacks included, and ends the rest as `Cancelled`:
     /// shortly before the limit, so that failure callbacks still run.
     ///

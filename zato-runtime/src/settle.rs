@@ -45,8 +45,8 @@ pub(crate) fn settle(
     let ended = Ended { invocation, outcome, attempts: attempt, started_at, ended_at, before };
     let callbacks = follow_ups(shared, &ended);
     // Whoever called synchronously is told by the call, unless its process has died.
-    let has_lost = ended.before.as_ref().is_some_and(|before| before.losses > 0);
-    let is_awaited = ended.invocation.channel == Channel::Invoke && !has_lost;
+    let is_lost = matches!(ended.outcome, Outcome::Lost(_));
+    let is_awaited = ended.invocation.channel == Channel::Invoke && !is_lost;
     // A member of a group is told of in its row.
     let is_told = is_awaited || ended.invocation.slot.is_some();
     let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_told;

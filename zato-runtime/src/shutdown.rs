@@ -2,10 +2,10 @@
 //!
 //! | from | what happens |
 //! |---|---|
-//! | the begin | calls from outside are refused; `shutting_down()` resolves; a durable engine starts nothing more |
+//! | the begin | calls from outside are refused; `shutting_down()` resolves; a durable engine starts nothing more but synchronous calls, whose callers wait |
 //! | `cancel_grace` before the limit | `cancelled()` resolves |
 //! | shortly before the limit, or when nothing more can be finished | `memory:` ends what is left as `Cancelled`, so that failure callbacks still run |
-//! | the limit | handlers are dropped; `memory:` ends the rest, a durable engine keeps it for the next start |
+//! | the limit | handlers are dropped; `memory:` ends the rest, a durable engine keeps it for the next start, but for synchronous calls, which end as `Cancelled` |
 //!
 //! What a shutdown ends goes through `settle` as every other end does. A failure callback that can no longer run ends as
 //! `Cancelled` too, and is logged.
@@ -18,7 +18,7 @@ use zato_core::{Ending, Outcome};
 
 use crate::config::Config;
 use crate::record::Delivery;
-use crate::retry::{Brought, SHUT_DOWN};
+use crate::retry::{Brought, shut_down};
 use crate::settle::{Lingers, settle};
 use crate::shared::{Phase, Shared};
 
@@ -95,7 +95,7 @@ fn give_up(shared: &Shared) {
     }
 }
 
-/// Ends all that has not ended and is not kept. Nothing runs any more.
+/// Ends all that has not ended and is not kept: on a durable engine, synchronous calls from outside. Nothing runs any more.
 pub(crate) fn abandon(shared: &Arc<Shared>) {
     loop {
         let left: Vec<Delivery> = shared.engine.abandon();
@@ -104,7 +104,7 @@ pub(crate) fn abandon(shared: &Arc<Shared>) {
         }
         for delivery in left {
             // Nothing is started any more.
-            let outcome = Outcome::Cancelled(Ending::new(SHUT_DOWN, false));
+            let outcome = Outcome::Cancelled(Ending::new(shut_down(&delivery.invocation), false));
             drop(settle(shared, delivery, outcome, Lingers::No));
         }
     }
@@ -158,7 +158,17 @@ fn log_begin(shared: &Shared) {
 /// Logs what was left when a shutdown was over.
 pub(crate) fn log_end(shared: &Shared, left: Left, took: Duration) {
     let (engine, Left { cancelled, dropped, waiting }) = (shared.engine.url(), left);
-    if cancelled > 0 {
+    if cancelled > 0 && shared.is_durable() {
+        tracing::warn!(
+            engine,
+            cancelled,
+            dropped,
+            waiting,
+            ?took,
+            "shut down: synchronous calls that had not ended were ended as `Cancelled`; what else waits is kept for the \
+             next start"
+        );
+    } else if cancelled > 0 {
         tracing::warn!(
             engine,
             cancelled,

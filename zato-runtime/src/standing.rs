@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::engine::{LookUps, StoreFault};
 use crate::found::{Filter, Found, Stage, Status, Waits};
 use crate::limits::max_attempts;
-use crate::record::Tried;
+use crate::record::{Tried, is_recorded_at_end};
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::words::{Zone, between, count, grouped, length, quoted};
@@ -124,6 +124,14 @@ impl<'a> Teller<'a> {
         let called_at = found.invocation.called_at.into();
         let mut lines = vec![match &found.status {
             Status::Waiting(waits) => self.waits(found, waits),
+            Status::Running { since, .. } if !self.view.is_run && is_recorded_at_end(&found.invocation) => {
+                format!(
+                    "was running when its process died: attempt {}, started at {}; its caller waited in that process, so the next \
+                 process that opens the store ends it as Lost",
+                    self.attempts(found),
+                    self.time_of_day(*since),
+                )
+            }
             Status::Running { since, .. } if !self.view.is_run => format!(
                 "was running when its process died: attempt {}, started at {}; the next process that opens the store runs it again",
                 self.attempts(found),

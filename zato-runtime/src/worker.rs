@@ -20,8 +20,8 @@ use crate::dispatch::Running;
 use crate::engine::OnEntered;
 use crate::hands::{Hand, Hands};
 use crate::limits;
-use crate::record::{Batch, Delivery, Task};
-use crate::retry::{Brought, Decision, SHUT_DOWN, Standing, completed, decide};
+use crate::record::{Batch, Delivery, Task, is_recorded_at_end};
+use crate::retry::{Brought, Decision, Standing, completed, decide, shut_down};
 use crate::seats::{Closer, Seated, Seats, Stands};
 use crate::settle::{Lingers, Retry, again, settle};
 use crate::shared::{Phase, Shared};
@@ -232,7 +232,12 @@ impl Workers {
             Task::Cancel => {
                 return Err(Outcome::Cancelled(Ending::new("it was cancelled while it waited", false)));
             }
-            Task::GiveUp => return Err(Outcome::Cancelled(Ending::new(SHUT_DOWN, false))),
+            Task::GiveUp => return Err(Outcome::Cancelled(Ending::new(shut_down(invocation), false))),
+            Task::Lose if is_recorded_at_end(invocation) => {
+                let error = "the process whose caller waited for its response has ended, and a synchronous call is not run \
+                             again: make the call again";
+                return Err(Outcome::Lost(Ending::new(error, false)));
+            }
             Task::Lose => {
                 let losses = delivery.before.as_ref().map_or(0, |before| before.losses);
                 let times = count(losses as usize, "time");

@@ -111,7 +111,7 @@ impl World<'_> {
     /// What a synchronous call was asked for as. Where what it was made inside is gone, its tree tells who asked.
     fn made_inside(&self, row: &Row) -> Made {
         let (by, id) = self.made(row).unwrap_or_default();
-        let is_there = by.as_ref().is_none_or(|by| self.find(by).is_some());
+        let is_there = by.as_ref().is_none_or(|by| self.find(by).is_some() || self.gone.contains(by));
         let asks = self.inside.get(&id).into_iter().flatten();
         let mut of_tree = asks.filter(|by| self.find(by).is_some_and(|by| by.root == row.root));
         if is_there { (by, id) } else { (of_tree.next().cloned(), id) }
@@ -149,11 +149,14 @@ impl World<'_> {
         }
     }
 
-    /// What is above it is there, and they belong to one tree.
+    /// What is above it is there, and they belong to one tree; but for what went with its process.
     pub(super) fn check_tree(&self, row: &Row, faults: &mut Faults) {
         let above = row.parent.as_ref().and_then(|parent| self.find(parent));
         let fits = match (&row.parent, above) {
-            (Some(_), None) => self.beside_gap(row).is_some_and(|by| by.root == row.root),
+            // A synchronous call from outside is recorded when it ends: what it has called may outlive it.
+            (Some(_), None) => {
+                self.gone.contains(&row.root) || self.beside_gap(row).is_some_and(|by| by.root == row.root)
+            }
             (Some(_), Some(above)) => {
                 above.root == row.root
                     && above.depth + 1 == row.depth

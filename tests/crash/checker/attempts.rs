@@ -25,6 +25,8 @@ impl World<'_> {
         let mut in_this_life = HashSet::new();
         let mut begun: HashMap<&str, Vec<u32>> = HashMap::new();
         let mut deaths = 0;
+        // In which life a handler began first.
+        let mut lives = HashMap::new();
         // How often a handler began in a life that did not shut down.
         let mut kills: HashMap<&str, i64> = HashMap::new();
         let mut stops_now = false;
@@ -42,6 +44,10 @@ impl World<'_> {
                     stops.insert(cid, deaths);
                 }
                 Line::Began { cid, attempt, is_inside, .. } => {
+                    let life = *lives.entry(cid).or_insert(deaths);
+                    faults.must(Rule::Attempts, !is_inside || life == deaths, || {
+                        format!("{cid} was called synchronously, and ran again after its process had died")
+                    });
                     faults.must(Rule::Attempts, !told.contains(cid), || {
                         format!("{cid} ran after it had ended")
                     });

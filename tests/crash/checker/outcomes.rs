@@ -9,6 +9,9 @@ use crate::script::{self, POISON, WORKERS};
 /// By how much the clock of the machine may be put right between two looks at it, in nanoseconds.
 const SLACK: i64 = 2_000_000;
 
+/// What a shutdown says of what it ends.
+const SHUT_DOWN: &str = "the runtime was shut down before it ended, and a synchronous call";
+
 impl World<'_> {
     /// It has ended.
     pub(super) fn check_end(row: &Row, faults: &mut Faults) {
@@ -71,6 +74,11 @@ impl World<'_> {
             "TimedOut" => has_timeout || self.has_timeout_below(row),
             // It concerns the first start alone.
             "Expired" => row.options["expires"].is_object() && row.attempts == 0,
+            // A shutdown ends what no other process runs.
+            "Cancelled" if row.channel == INSIDE && row.parent.is_none() => {
+                let is_shut_down = || row.error.as_ref().is_some_and(|error| error.starts_with(SHUT_DOWN));
+                self.cancelled.contains(&row.root) || is_shut_down()
+            }
             "Cancelled" => self.cancelled.contains(&row.root),
             // Whether it had begun is looked at with all losses. A chain ends as its step does.
             "Lost" if row.is_group() => self.members(&row.cid).any(|step| step.outcome() == "Lost"),

@@ -30,6 +30,8 @@ pub(super) struct World<'a> {
     pub(super) refused: HashSet<String>,
     /// What was to be run again.
     pub(super) runs_again: HashSet<String>,
+    /// Synchronous calls that ran and have no row: they went with their process, or with the attempt around them.
+    pub(super) gone: HashSet<String>,
 }
 
 impl<'a> World<'a> {
@@ -38,6 +40,7 @@ impl<'a> World<'a> {
         let (mut members, mut asked) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         let mut inside = HashMap::<_, Vec<_>>::new();
         let (mut cancelled, mut refused, mut runs_again) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut gone = HashSet::new();
         for (index, row) in rows.iter().enumerate() {
             at.insert(row.cid.clone(), index);
             if let Some(parent) = &row.parent {
@@ -59,10 +62,13 @@ impl<'a> World<'a> {
                 }
                 Line::RunsAgain { cid } => drop(runs_again.insert(cid.clone())),
                 Line::Refused { by: Some(by), .. } => drop(refused.insert(by.clone())),
+                Line::Began { cid, is_inside: true, .. } if !at.contains_key(cid) => {
+                    gone.insert(cid.clone());
+                }
                 _ => {}
             }
         }
-        Self { rows, lines, at, children, members, asked, inside, cancelled, refused, runs_again }
+        Self { rows, lines, at, children, members, asked, inside, cancelled, refused, runs_again, gone }
     }
 
     pub(super) fn find(&self, cid: &str) -> Option<&Row> {

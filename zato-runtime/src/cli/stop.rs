@@ -55,7 +55,7 @@ struct Asked {
 static ASKED: LazyLock<watch::Sender<Asked>> = LazyLock::new(watch::Sender::default);
 
 /// Shuts the runtime down when the program is asked to stop, and resolves when that is done. What has not ended then is
-/// kept for the next process, or was cancelled if the engine keeps nothing. Fails when nothing can be recorded any more.
+/// kept for the next process, or was cancelled if the engine does not keep it. Fails when nothing can be recorded any more.
 pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
     tokio::select! {
         drained = served(runtime) => drained,
@@ -79,7 +79,10 @@ pub(super) fn before_anything(signal: Signal) -> CliError {
 pub(super) fn at_once(signal: Signal, url: &str) -> CliError {
     let shown = shown(url);
     let what = if engine::keeps(url) {
-        format!("what has not ended is kept in `{shown}`, and goes on with the next process that runs on it")
+        format!(
+            "what has not ended is kept in `{shown}`, and goes on with the next process that runs on it; a synchronous call \
+             is not kept"
+        )
     } else {
         format!("what had not ended is lost, because `{shown}` keeps nothing")
     };

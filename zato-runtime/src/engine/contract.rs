@@ -140,7 +140,8 @@ pub trait Engine: LookUps {
     /// Drops what was staged for a group that will not be accepted.
     fn unstage(&self, group: Cid) -> Step<'_, ()>;
 
-    /// Takes invocations, and answers when each is as safe as this engine makes it.
+    /// Takes invocations, and answers when each is as safe as this engine makes it. A synchronous call from outside is recorded
+    /// when it ends: nobody but its caller, in this process, has a use for it.
     ///
     /// Calls from outside wait for room, in the order of coming; groups have been staged and wait no more. Calls from
     /// handlers never wait: they may pass the bound up to twice.
@@ -231,6 +232,12 @@ pub trait Engine: LookUps {
     /// [`StoreFault`] if what is kept cannot be read.
     fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>>;
 
+    /// Resolves when an invocation that is recorded when it ends, a synchronous call from outside, waits for what cannot be
+    /// written at present, or never will be: its end, or what was started before it. Never does where nothing is kept.
+    fn unrecorded(&self, _cid: Cid) -> Step<'_, StoreFault> {
+        self.damaged()
+    }
+
     /// Resolves when nothing can be recorded any more, because what is kept is damaged: then nobody need wait for an
     /// outcome. Never does where nothing is kept.
     fn damaged(&self) -> Step<'_, StoreFault> {
@@ -253,7 +260,8 @@ pub trait Engine: LookUps {
     /// itself refuses; only the wait is in the future.
     ///
     /// An engine that keeps what it holds starts nothing from then on, and records what runs, so that the death of the
-    /// process during the shutdown does not count as a loss.
+    /// process during the shutdown does not count as a loss. It goes on with synchronous calls from outside: those are not
+    /// kept for another process.
     fn drain(&self) -> Step<'_, ()>;
 
     /// Returns how many attempts run, and how many invocations wait.

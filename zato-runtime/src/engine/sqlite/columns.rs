@@ -73,7 +73,6 @@ pub(crate) enum Stands {
 #[derive(Debug, Clone)]
 pub(crate) struct EndedRow {
     /// Its accept number.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests tell rows by it"))]
     pub(crate) number: u64,
     /// How it ended.
     pub(crate) ended: Arc<Ended>,
@@ -93,7 +92,6 @@ impl Stored {
     }
 
     /// Its accept number.
-    #[cfg(test)]
     pub(crate) fn number(&self) -> u64 {
         match self {
             Self::Live(row) => row.number,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use zato_core::{Cid, Moment, ServiceName};
+use zato_core::{Cid, Invocation, Moment, ServiceName};
 
 use super::batch::{After, Together};
 use super::change::Change;
@@ -16,10 +16,11 @@ use super::line;
 use super::lookups::{self, First};
 use super::reader::Reader;
 use super::restart::left;
+use super::unrecorded::{Callers, Unrecorded};
 use crate::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
-use crate::record::{Algorithm, AttemptId, DIGEST_VERSION, Ended, Key, Progress};
+use crate::record::{Algorithm, AttemptId, DIGEST_VERSION, Ended, Key, Progress, is_recorded_at_end};
 
 /// The store of a state that is kept on disk.
 ///
@@ -43,6 +44,8 @@ pub(super) struct Disk {
     ended: VecDeque<(u64, Cid)>,
     /// What was changed after it had ended, and the last such change. Discarded ones are not held, and no longer found.
     changed: HashMap<Cid, (u64, Fate)>,
+    /// What is recorded when it ends, and is not recorded yet.
+    unrecorded: Unrecorded,
     /// The idempotency keys that are not on disk.
     keys: HashMap<(ServiceName, Box<str>), (u64, Cid, u128)>,
     keep_keys: Duration,
@@ -63,7 +66,13 @@ enum Fate {
 
 impl Disk {
     /// Over a store that is open, and is read by this.
-    pub(super) fn new(reader: Reader, keep_keys: Duration, clock: Clock, not_ours: u64) -> Self {
+    pub(super) fn new(
+        reader: Reader,
+        keep_keys: Duration,
+        clock: Clock,
+        not_ours: u64,
+        callers: Arc<Callers>,
+    ) -> Self {
         Self {
             changes: Vec::new(),
             last_starts: HashMap::new(),
@@ -74,6 +83,7 @@ impl Disk {
             ends: 0,
             ended: VecDeque::new(),
             changed: HashMap::new(),
+            unrecorded: Unrecorded::new(callers),
             keys: HashMap::new(),
             keep_keys,
             clock,
@@ -143,6 +153,7 @@ impl Disk {
         self.keys.retain(|_, (at, ..)| *at > count);
         let mut found_there = Vec::new();
         while let Some((_, cid)) = self.ended.pop_front_if(|(at, _)| *at <= count) {
+            self.unrecorded.remove(&cid);
             if self.changed.get(&cid).is_none_or(|(at, _)| *at <= count) {
                 found_there.push(cid);
             }
@@ -173,6 +184,17 @@ impl Disk {
         })
     }
 
+    /// What is recorded when it ends, and is not recorded yet, each with its accept number.
+    pub(super) fn unrecorded(&self) -> impl Iterator<Item = (Cid, u64)> {
+        self.unrecorded.all()
+    }
+
+    fn push_key(&mut self, service: ServiceName, key: Key, cid: Cid, at: SystemTime) {
+        let (name, digest) = (key.name.clone(), key.digest);
+        self.push(Change::Key { service, key, cid, at });
+        self.keys.insert((service, name), (self.count, cid, digest));
+    }
+
     fn push(&mut self, change: Change) {
         self.count += 1;
         self.changes.push(change);
@@ -184,6 +206,11 @@ impl Store for Disk {
 
     fn accepted(&mut self, accepted: Accepted<'_>) {
         let Accepted { number, invocation, is_group, hidden_by, priority, max_losses, is_behind } = accepted;
+        if is_recorded_at_end(invocation) {
+            self.unrecorded.insert(invocation.cid, number);
+            return;
+        }
+        self.unrecorded.note_calls(invocation.parent, hidden_by);
         let limits = Limits { priority, max_losses };
         let accepted = match (is_group, is_behind) {
             (true, _) => As::Open,
@@ -194,7 +221,18 @@ impl Store for Disk {
         self.push(Change::Accepted { number, invocation, limits, accepted, hidden_by });
     }
 
+    fn is_in_memory(&self, invocation: &Invocation) -> bool {
+        is_recorded_at_end(invocation) && self.unrecorded.has(&invocation.cid)
+    }
+
+    fn in_memory(&self) -> impl Iterator<Item = Cid> {
+        self.unrecorded.all().map(|(cid, _)| cid)
+    }
+
     fn started(&mut self, id: AttemptId, at: Moment) {
+        if self.unrecorded.has(&id.cid) {
+            return;
+        }
         // What is started in the step that accepts it is written once.
         if let Some(Change::Accepted { invocation, accepted, .. }) = self.changes.last_mut()
             && invocation.cid == id.cid
@@ -221,24 +259,41 @@ impl Store for Disk {
 
     fn again(&mut self, cid: Cid, before: &Progress) {
         self.ends += 1;
+        if self.unrecorded.has(&cid) {
+            return;
+        }
         self.push(Change::Again(cid, Box::new(before.clone())));
     }
 
     fn has_key(&mut self, cid: Cid) {
-        self.push(Change::HasKey(cid));
+        if !self.unrecorded.has(&cid) {
+            self.push(Change::HasKey(cid));
+        }
     }
 
     fn cancelled(&mut self, cid: Cid, with_tree: bool) {
-        self.push(Change::Cancelled(cid, with_tree));
+        if !self.unrecorded.has(&cid) {
+            self.push(Change::Cancelled(cid, with_tree));
+        }
     }
 
     fn ended(&mut self, ended: &Arc<Ended>) {
         self.ends += 1;
-        self.push(Change::Ended(ended.clone()));
-        self.ended.push_back((self.count, ended.invocation.cid));
+        let cid = ended.invocation.cid;
+        let Some((number, key)) = self.unrecorded.has_ended(&cid) else {
+            self.push(Change::Ended(ended.clone()));
+            self.ended.push_back((self.count, cid));
+            return;
+        };
+        self.push(Change::EndedInside(ended.clone(), number));
+        if let Some((key, at)) = key {
+            self.push_key(ended.invocation.service, key, cid, at);
+        }
+        self.ended.push_back((self.count, cid));
     }
 
     fn ended_inside(&mut self, ended: &Arc<Ended>, number: u64) {
+        self.unrecorded.note_calls(ended.invocation.parent, None);
         self.push(Change::EndedInside(ended.clone(), number));
         self.ended.push_back((self.count, ended.invocation.cid));
     }
@@ -323,9 +378,14 @@ impl Store for Disk {
     }
 
     fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid) {
-        let (name, digest, at) = (key.name.clone(), key.digest, self.clock.now());
-        self.push(Change::Key { service: *service, key, cid, at });
-        self.keys.insert((*service, name), (self.count, cid, digest));
+        let at = self.clock.now();
+        if let Some(key) = self.unrecorded.put_key(&cid, key, at) {
+            self.push_key(*service, key, cid, at);
+            return;
+        }
+        if let Some(key) = self.unrecorded.key(&cid) {
+            self.keys.insert((*service, key.name.clone()), (u64::MAX, cid, key.digest));
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
-use zato_core::ServiceName;
 use zato_core::bus::Step;
+use zato_core::{Cid, ServiceName};
 
 use super::batch::HandedOut;
 use super::begun::Begun;
@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{OnEnds, StoreFault};
 use crate::engine::line::Line;
-use crate::engine::state::State;
+use crate::engine::state::{State, Store as _};
 use crate::record::{Batch, Delivery, Task};
 
 /// How many are started at the most before a worker waits for them.
@@ -115,6 +115,8 @@ pub(super) struct Guarded {
     pub(super) ready: VecDeque<Delivery>,
     /// How many have been started and are on their way to the disk.
     starting: usize,
+    /// Those of them of which nothing is written: synchronous calls from outside, behind what was started before them.
+    behind: HashSet<Cid>,
     /// How many workers wait for.
     wanted: usize,
 }
@@ -142,11 +144,18 @@ impl Sqlite {
             config.keep_keys,
             config.clock.clone(),
             not_ours,
+            file.callers(),
         );
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", given.display()),
-            guarded: Mutex::new(Guarded { state, ready: VecDeque::new(), starting: 0, wanted: 0 }),
+            guarded: Mutex::new(Guarded {
+                state,
+                ready: VecDeque::new(),
+                starting: 0,
+                behind: HashSet::new(),
+                wanted: 0,
+            }),
             reader: Reader::new(path, inode, &is_locked_out, &reads),
             pager: Reader::new(path, inode, &is_locked_out, &reads),
             mover: Reader::mover(path, inode, &is_locked_out),
@@ -192,6 +201,7 @@ impl Guarded {
     /// Starts as many as workers wait for. Where many end while the disk is busy once, as many are to be in hand and as
     /// many on their way to the disk, so that what is called is started in the step that accepts it: those that a process
     /// which dies had not begun are counted with those that it had, so they are no more than twice those.
+    /// What has no row before it ends is ready at once where nothing is on its way; answers with the rest.
     fn start(&mut self) -> Vec<Delivery> {
         let mut started = Vec::new();
         let recent = self.state.store.recent_ends();
@@ -205,6 +215,14 @@ impl Guarded {
         let now = self.state.clock.moment();
         while self.ready.len() + self.starting < ahead {
             let Some(delivery) = self.state.deliver_next(now) else { break };
+            if self.state.store.is_in_memory(&delivery.invocation) {
+                // Nothing of it is written before it runs; but what was started before it begins before it.
+                if self.starting == 0 {
+                    self.ready.push_back(delivery);
+                    continue;
+                }
+                self.behind.insert(delivery.invocation.cid);
+            }
             self.starting += 1;
             started.push(delivery);
         }
@@ -285,7 +303,12 @@ impl Inner {
         let changed = change(&mut guarded.state);
         // Before anything of it is taken for a worker that may not come to it.
         self.tell_of_ends(&mut guarded);
+        let were_ready = guarded.ready.len();
         let started = guarded.start();
+        let is_ready = self.tell_of_ready(&guarded, were_ready);
+        if !guarded.behind.is_empty() {
+            self.tell_of_fault();
+        }
         if guarded.state.next_ring() != rang {
             // What rings earlier than before is for who waits.
             self.startable.notify_one();
@@ -300,6 +323,9 @@ impl Inner {
         }
         if guarded.state.store.is_clean() && started.is_empty() {
             drop(guarded);
+            if is_ready {
+                self.line.wake();
+            }
             aftermath.finish();
             if is_idle {
                 self.idle.notify_waiters();
@@ -326,10 +352,41 @@ impl Inner {
             handed.all.extend(started);
         }));
         self.kick(guarded);
+        if is_ready {
+            self.line.wake();
+        }
         if is_hungry {
             self.feed();
         }
         Ok(early)
+    }
+
+    /// Has who waits for a synchronous call from outside look whether it is held up by a fault, if there is one.
+    pub(super) fn tell_of_fault(&self) {
+        if self.fault.borrow().is_some() {
+            self.fault.send_modify(|_| {});
+        }
+    }
+
+    /// Whether a synchronous call from outside waits for the writer: it is not begun, or its end is not written.
+    pub(super) fn is_held_up(&self, cid: Cid) -> bool {
+        let guarded = self.guarded();
+        guarded.behind.contains(&cid) || guarded.state.has_ended_in_memory(cid)
+    }
+
+    /// Wakes a worker where more is ready than was. Answers whether that is so.
+    fn tell_of_ready(&self, guarded: &Guarded, before: usize) -> bool {
+        let mut new = guarded.ready.iter().skip(before).peekable();
+        if new.peek().is_none() {
+            return false;
+        }
+        if let Some(tell) = self.on_ends.get()
+            && new.any(|delivery| delivery.task != Task::Run)
+        {
+            tell(Instant::now());
+        }
+        self.startable.notify_one();
+        true
     }
 
     /// Tells when something that waits is to be ended.
@@ -372,6 +429,11 @@ impl Inner {
         }
         let mut guarded = self.guarded();
         guarded.starting -= handed.started;
+        if !guarded.behind.is_empty() {
+            for delivery in &handed.all {
+                guarded.behind.remove(&delivery.invocation.cid);
+            }
+        }
         if let Some(tell) = self.on_ends.get()
             && handed.all.iter().any(|delivery| delivery.task != Task::Run)
         {
@@ -387,11 +449,14 @@ impl Inner {
         self.line.wake();
     }
 
-    /// A shutdown has begun: what has not been begun is left to the next process.
+    /// A shutdown has begun: what has not been begun is left to the next process, but for what ends with this one.
     pub(super) fn put_back_unbegun(self: &Arc<Self>) {
         let mut guarded = self.guarded();
-        let (unbegun, rest): (VecDeque<_>, _) =
-            std::mem::take(&mut guarded.ready).into_iter().partition(|delivery| delivery.task == Task::Run);
+        let ready = std::mem::take(&mut guarded.ready);
+        let is_left = |delivery: &Delivery| {
+            delivery.task == Task::Run && !guarded.state.store.is_in_memory(&delivery.invocation)
+        };
+        let (unbegun, rest): (VecDeque<_>, _) = ready.into_iter().partition(is_left);
         guarded.ready = rest;
         drop(guarded);
         drop(self.change(false, move |state| unbegun.iter().for_each(|delivery| state.put_back(delivery))));

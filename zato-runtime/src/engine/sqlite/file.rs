@@ -22,6 +22,7 @@ use super::retention::Retention;
 use super::rows::Rows;
 use super::schema::{self, Checkpointed};
 use super::sweep::{self, Counted, Kept};
+use super::unrecorded::Callers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::record::Hosted;
@@ -65,6 +66,7 @@ pub(super) struct File {
     /// Whether its names did not lead to what is open when that was looked at last: nothing is written before they do.
     is_displaced: bool,
     beginning: Arc<Beginning>,
+    callers: Arc<Callers>,
 }
 
 /// A transaction that is being begun, which takes a moment; or, where a lock was not given back, SQLite's ten seconds.
@@ -100,7 +102,9 @@ impl File {
     /// Takes the right to the file and opens it, or makes it.
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let mut ownership = Ownership::take(path)?;
-        let rows = Rows::new(settled(path)?);
+        let mut rows = Rows::new(settled(path)?);
+        let callers: Arc<Callers> = Arc::default();
+        rows.callers = callers.clone();
         ownership.opened()?;
         Ok(Self {
             path: path.to_owned(),
@@ -116,7 +120,12 @@ impl File {
             told_of_log: false,
             is_displaced: false,
             beginning: Arc::default(),
+            callers,
         })
+    }
+
+    pub(super) fn callers(&self) -> Arc<Callers> {
+        self.callers.clone()
     }
 
     pub(super) fn beginning(&self) -> Arc<Beginning> {
@@ -302,7 +311,7 @@ impl File {
             let mut rows = Rows::new(reopened(&self.path, schema::open_made(&self.path)?)?);
             rows.begin().and_then(|()| rows.rollback()).map_err(|error| StoreError::of(&self.path, error))?;
             ownership.opened()?;
-            rows.kept = kept;
+            (rows.kept, rows.callers) = (kept, self.callers.clone());
             (self.rows, self.kept) = (Some(rows), None);
             tracing::debug!(file = %self.path.display(), "the file is open again");
             return Ok(());
@@ -312,6 +321,7 @@ impl File {
         let kept = sweep::count(&connection).map_err(|error| StoreError::of(&self.path, error))?;
         let mut rows = Rows::new(connection);
         rows.counted(kept);
+        rows.callers = self.callers.clone();
         self.rows = Some(rows);
         self.was_opened_again = true;
         tracing::debug!(file = %self.path.display(), "the file is open again, and its log is on disk");

@@ -326,6 +326,7 @@ mod tests {
             Duration::MAX,
             Clock::default(),
             0,
+            std::sync::Arc::default(),
         );
         let mut of = |invocation: &Invocation| {
             let key = Key { name: "k".into(), digest: Algorithm::Named.content(invocation) };

@@ -1,5 +1,6 @@
 //! Look-ups: what lives is in the state, what has ended in the file or on its way there.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -37,7 +38,14 @@ impl LookUps for Sqlite {
 
     fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>> {
         Step::later(async move {
-            let found = self.0.read(move |reader| trees::tree(reader, root)).await?;
+            let mut found = self.0.read(move |reader| trees::tree(reader, root)).await?;
+            // A root that is recorded when it ends has no row before.
+            if !found.iter().any(|found| found.cid() == root)
+                && let Some(there) = self.0.look(root)?.filter(|there| there.invocation.root == root)
+            {
+                let at = found.partition_point(|found| found.cid() < root);
+                found.insert(at, there);
+            }
             let swept = gaps(&found, root);
             Ok(Tree { found, swept })
         })
@@ -46,8 +54,10 @@ impl LookUps for Sqlite {
     fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
         let filter = filter.clone();
         Step::later(async move {
+            self.0.catch_up().await?;
             let asked = filter.clone();
-            let mut found = self.0.read(move |reader| lookups::list(reader, &asked)).await?;
+            let rows = self.0.rows(move |reader| lookups::list(reader, &asked)).await?;
+            let mut found = self.0.listed(rows, &filter)?;
             found.retain(|found| is_in_stage(found, filter.stage));
             Ok(found)
         })
@@ -78,19 +88,44 @@ impl Inner {
     ) -> Result<Vec<Found>, StoreFault> {
         self.catch_up().await?;
         let rows = self.rows(read).await?;
-        let guarded = self.guarded();
-        let unwritten = guarded.state.store.unwritten_ends();
+        let state = &self.guarded().state;
+        let unwritten = state.store.unwritten_ends();
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
-            let cid = row.invocation().cid;
-            match (row, guarded.state.held.get(&cid)) {
-                (_, Some(held)) => found.push(guarded.state.shown(held, &unwritten)),
-                (Stored::Ended(row), None) => found.push(Found::ended(row.ended, row.again)),
-                // It has ended since, or been swept.
-                (Stored::Live(_), None) => found.extend(guarded.state.find(cid)?),
-            }
+            found.extend(state.row(row, &unwritten)?);
         }
         Ok(found)
+    }
+
+    /// The rows that were read for a list, each as it stands, and among them what passes the filter and has no row before it
+    /// ends. The order is that of the accept numbers, the newest first.
+    fn listed(self: &Arc<Self>, rows: Vec<Stored>, filter: &Filter) -> Result<Vec<Found>, StoreFault> {
+        let state = &self.guarded().state;
+        let unwritten = state.store.unwritten_ends();
+        let mut listed: Vec<(u64, Found)> = Vec::with_capacity(rows.len());
+        let read: HashSet<Cid> = rows.iter().map(|row| row.invocation().cid).collect();
+        for row in rows {
+            let number = row.number();
+            listed.extend(state.row(row, &unwritten)?.map(|found| (number, found)));
+        }
+        let before = |cid: Cid| filter.before.is_none_or(|before| cid < before);
+        for (cid, number) in state.store.unrecorded().filter(|(cid, _)| before(*cid) && !read.contains(cid)) {
+            let Some(held) = state.held.get(&cid) else { continue };
+            let is_of = |service: &str| held.invocation().service.as_str() == service;
+            if filter.service.as_deref().is_none_or(is_of) {
+                let shown = state.shown(held, &unwritten);
+                listed.extend(Some((number, shown)).filter(|(_, found)| is_in_stage(found, filter.stage)));
+            }
+        }
+        listed.sort_by_key(|(number, _)| Reverse(*number));
+        listed.truncate(filter.limit);
+        Ok(listed.into_iter().map(|(_, found)| found).collect())
+    }
+
+    /// Where one stands, as far as its end is recorded.
+    fn look(self: &Arc<Self>, cid: Cid) -> Result<Option<Found>, StoreFault> {
+        let state = &self.guarded().state;
+        state.look(cid, &state.store.unwritten_ends())
     }
 
     /// Reads what is committed.
@@ -162,6 +197,17 @@ impl State<Disk> {
         match self.held.get(&cid) {
             Some(held) => Ok(Some(self.shown(held, unwritten))),
             None => self.find(cid),
+        }
+    }
+
+    /// A row that was read, as it stands now.
+    fn row(&self, row: Stored, unwritten: &HashSet<Cid>) -> Result<Option<Found>, StoreFault> {
+        let cid = row.invocation().cid;
+        match (row, self.held.get(&cid)) {
+            (_, Some(held)) => Ok(Some(self.shown(held, unwritten))),
+            (Stored::Ended(row), None) => Ok(Some(Found::ended(row.ended, row.again))),
+            // It has ended since, or been swept.
+            (Stored::Live(_), None) => self.find(cid),
         }
     }
 

@@ -14,6 +14,13 @@
 //! beyond the window of its service. So a look-up asks the state, and then the file; a tree or a list is read beside the lock and patched with
 //! what the state holds.
 //!
+//! **A synchronous call from outside is recorded when it ends** (`unrecorded`, `state/unrecorded`), under the number of its
+//! acceptance. Until then the state alone has it: nothing is written of it, it is never let go of, and look-ups add it to
+//! what they read. What it calls is recorded at once, names it as its parent, and is not swept before it has ended. Its
+//! idempotency key, if a call has one, is recorded with it. It begins without a write, but not before what was started before
+//! it. Its caller is answered when its end is on disk, or hears that it cannot be written now. After a crash nothing is left
+//! of it, and its tree has a gap for a root; a row that a program of before has left is ended as `Lost`.
+//!
 //! **What cannot be written is written later.** The list is kept and tried again, and every change can be made twice,
 //! so it need not be known whether a failed commit has reached the disk. Whoever asked is told that it is unknown,
 //! with the CID; a full disk is waited for instead. After anything but a full disk or a lock the file is closed,
@@ -103,6 +110,7 @@ mod schema;
 mod codec;
 mod json;
 mod names;
+mod unrecorded;
 mod columns;
 mod pass;
 mod key_pass;

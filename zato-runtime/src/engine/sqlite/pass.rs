@@ -4,11 +4,13 @@
 //! that had not ended, or whose caller had not, is behind it then; another pass begins when enough has ended since for
 //! its cost to be borne, or after an hour.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, params};
+use zato_core::Cid;
 
-use super::codec::{ReadTime, State};
+use super::codec::{ReadCid, ReadTime, State};
 
 /// A pass that has passed by this many rows is made again when one has ended since.
 const PASSED_FOR_ONE: u64 = 16;
@@ -109,10 +111,11 @@ impl Pass {
         self.has_stopped = false;
     }
 
-    /// Looks at up to `limit` rows, and answers with those that are to go.
+    /// Looks at up to `limit` rows, and answers with those that are to go. What `callers` have made is kept.
     pub(super) fn look(
         &mut self,
         connection: &Connection,
+        callers: &HashSet<Cid>,
         most: i64,
         older_than: SystemTime,
         limit: usize,
@@ -130,7 +133,7 @@ impl Pass {
             let number = row.get(0)?;
             let is_held: bool = row.get(3)?;
             let ended_at = || row.get::<_, ReadTime>(2).map(|at| at.0);
-            if row.get::<_, State>(1)? != wanted || is_held {
+            if row.get::<_, State>(1)? != wanted || is_held || is_called_by(connection, callers, number)? {
                 self.passed += 1;
             } else if self.held > most || ended_at()? < older_than {
                 self.held -= 1;
@@ -145,6 +148,22 @@ impl Pass {
         self.has_stopped = seen < limit;
         Ok(going)
     }
+}
+
+/// Whether one of these has made the invocation with this accept number.
+fn is_called_by(connection: &Connection, callers: &HashSet<Cid>, number: i64) -> rusqlite::Result<bool> {
+    if callers.is_empty() {
+        return Ok(false);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT parent, hidden_by FROM invocation WHERE accept = ?1")?;
+    statement.query_row([number], |row| {
+        let is_one = |column| {
+            let cid: Option<ReadCid> = row.get(column)?;
+            Ok::<_, rusqlite::Error>(cid.is_some_and(|cid| callers.contains(&cid.0)))
+        };
+        Ok(is_one(0)? || is_one(1)?)
+    })
 }
 
 impl Class {

@@ -92,12 +92,13 @@ fn each(
 
 /// A row as the state takes it.
 pub(super) fn left(row: LiveRow) -> Left {
-    let LiveRow { invocation, stands, attempts, progress, max_losses, .. } = row;
+    let LiveRow { number, invocation, stands, attempts, progress, max_losses, .. } = row;
     let LiveRow { cancel, is_behind, was_draining, hidden_by, .. } = row;
     let ran = match stands {
         Stands::Running(since) => Some((attempts, since.into())),
         Stands::Waiting | Stands::Open => None,
     };
     let is_cancelled = cancel != CancelNote::No;
-    Left { invocation, before: progress, ran, was_draining, max_losses, is_cancelled, is_behind, hidden_by }
+    let before = progress;
+    Left { number, invocation, before, ran, was_draining, max_losses, is_cancelled, is_behind, hidden_by }
 }

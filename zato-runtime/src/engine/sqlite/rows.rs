@@ -1,5 +1,6 @@
 //! The one connection that writes, and what is known of what it has written.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::Connection;
@@ -8,6 +9,7 @@ use super::changing::{Begun, Changing};
 use super::names::Numbers;
 use super::schema::{self, Checkpointed};
 use super::sweep::{Counted, Kept};
+use super::unrecorded::Callers;
 
 /// The one connection that writes. Its owner begins and ends transactions; what it does outside of one is a
 /// transaction of its own.
@@ -23,6 +25,8 @@ pub(crate) struct Rows {
     /// As it was when the transaction began that is under way; none while none is.
     kept_before: Option<Kept>,
     begun: Begun,
+    /// What has made rows and has none itself before it ends.
+    pub(super) callers: Arc<Callers>,
 }
 
 impl Rows {
@@ -30,7 +34,7 @@ impl Rows {
     /// what is kept.
     pub(crate) fn new(connection: Connection) -> Self {
         let (numbers, begun) = (Numbers::default(), Begun::default());
-        Self { connection, numbers, kept: Kept::default(), kept_before: None, begun }
+        Self { connection, numbers, kept: Kept::default(), kept_before: None, begun, callers: Arc::default() }
     }
 
     /// So many had ended and were kept when the file was opened, and so many dead letters. Called between transactions.

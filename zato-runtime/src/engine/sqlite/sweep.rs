@@ -94,7 +94,7 @@ impl Rows {
             return Ok(Swept { forgotten: 0, is_done: true });
         }
         pass.begin(older_than);
-        let going = pass.look(&self.connection, most, older_than, limit)?;
+        let going = pass.look(&self.connection, &self.callers.now(), most, older_than, limit)?;
         let is_done = pass.has_stopped;
         // Nearly all of a pass stand one after the other.
         for run in going.chunk_by(|one, next| one + 1 == *next) {

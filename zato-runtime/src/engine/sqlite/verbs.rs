@@ -14,7 +14,9 @@ use crate::engine::contract::{
 };
 use crate::engine::state::{MOST_ENDS, NotTaken, State};
 use crate::found::DiscardAnswer;
-use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
+use crate::record::{
+    Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle, is_recorded_at_end,
+};
 
 /// An invocation that is on its way to the disk.
 struct Taken {
@@ -56,6 +58,9 @@ impl Inner {
             self.watch_space();
             return Err(NotTaken::NoRoom(Box::new(accept)));
         }
+        if is_recorded_at_end(&accept.invocation) {
+            return self.take_unrecorded(accept);
+        }
         let mut refused = None;
         let recorded = self.change(true, |state| match state.accept(accept) {
             Ok(accepted) => Some(accepted),
@@ -70,6 +75,14 @@ impl Inner {
             Some(refused) => Err(refused),
             None => Ok(Taken { recorded }),
         }
+    }
+
+    /// The same for what is recorded when it ends: there is nothing to wait for.
+    fn take_unrecorded(self: &Arc<Self>, accept: Accept) -> Result<Taken, NotTaken> {
+        let mut taken = Err(NotTaken::Refused(Refused::Draining));
+        let change = |state: &mut State<_>| taken = state.accept(accept);
+        self.change_and(change, || |_| Batch::new()).map_err(not_taken)?;
+        Ok(Taken { recorded: Step::now(Ok(Some(taken?))) })
     }
 
     /// Lets those in who wait, once there is room on the disk again.
@@ -219,7 +232,9 @@ impl Engine for Sqlite {
             let then = then();
             move |settled: Option<_>| then(settled.unwrap_or(Err(LeaseLost)))
         };
-        self.0.change_and(|state| state.settle(settle), then).unwrap_or(Some(Err(LeaseLost)))
+        let settled = self.0.change_and(|state| state.settle(settle), then).unwrap_or(Some(Err(LeaseLost)));
+        self.0.tell_of_fault();
+        settled
     }
 
     fn release(&self, attempt: AttemptId) {
@@ -287,6 +302,27 @@ impl Engine for Sqlite {
         }
     }
 
+    fn unrecorded(&self, cid: Cid) -> Step<'_, StoreFault> {
+        let (mut faults, inner) = (self.0.fault.subscribe(), &self.0);
+        Step::later(async move {
+            let unrecorded = async {
+                loop {
+                    let fault = faults.borrow_and_update().clone();
+                    if let Some(fault) = fault.filter(|_| inner.is_held_up(cid)) {
+                        return fault;
+                    }
+                    if faults.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            tokio::select! {
+                fault = unrecorded => fault,
+                fault = self.damaged() => fault,
+            }
+        })
+    }
+
     fn damaged(&self) -> Step<'_, StoreFault> {
         let mut damage = self.0.damage.subscribe();
         Step::later(async move {
@@ -327,6 +363,10 @@ impl Engine for Sqlite {
 
     fn load(&self) -> (usize, usize) {
         self.0.guarded().state.load()
+    }
+
+    fn abandon(&self) -> Vec<Delivery> {
+        self.0.guarded().state.abandon_in_memory()
     }
 
     fn close(&self) -> usize {

@@ -258,7 +258,7 @@ impl<S: Store> State<S> {
             _ if self.is_lane_held_back(service, &invocation) => Hold::Restart,
             _ => Hold::Key,
         };
-        if entered == Entered::Beyond {
+        if entered == Entered::Beyond && !self.store.is_in_memory(&invocation) {
             self.let_go_later(ticket);
         }
         let above = self.above(&invocation);

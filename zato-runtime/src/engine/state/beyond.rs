@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use zato_core::{Invocation, ServiceName};
 
-use super::queues::{Queues, Ticket, Unwritten};
+use super::queues::{Position, Queues, Ticket, Unwritten};
 
 /// So many alarms that ring for nothing are left alone.
 const FEW: usize = 1_024;
@@ -45,6 +45,25 @@ impl Queues {
         }
         beyond.unwritten.push_back(Unwritten { number, priority, ticket });
         self.feel_hunger(service);
+    }
+
+    /// One stands beyond that is held in memory alone.
+    pub(super) fn keep_beyond(&mut self, service: u32, position: Position, ticket: Ticket) {
+        let beyond = &mut self.services[service as usize].beyond;
+        beyond.is_some = true;
+        beyond.in_memory.insert(position, ticket);
+        self.feel_hunger(service);
+    }
+
+    /// Removes the first of those that are held in memory alone, if it stands before this position; any, without one.
+    pub(super) fn pop_kept(&mut self, service: u32, until: Option<Position>) -> Option<Ticket> {
+        let first = self.services[service as usize].beyond.in_memory.first_entry()?;
+        until.is_none_or(|until| *first.key() < until).then(|| first.remove())
+    }
+
+    /// The number of services.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.services.len()).unwrap_or(u32::MAX)
     }
 
     /// Something may stand beyond every queue.
@@ -114,14 +133,14 @@ impl Queues {
         self.of(service).beyond.missed.is_none_or(|missed| self.priority(service, invocation) >= missed)
     }
 
-    /// It was read, and so was when the first is due of what is not; answers what was not written then, if that was all.
+    /// It was read, and so was when the first is due of what is not. If that was all, answers what was not written then.
     pub(super) fn refilled(
         &mut self,
         service: u32,
         is_all: bool,
         in_the_way: usize,
         due: Option<SystemTime>,
-    ) -> VecDeque<Unwritten> {
+    ) -> Option<VecDeque<Unwritten>> {
         let beyond = &mut self.of_mut(service).beyond;
         let is_all = is_all && beyond.missed.is_none();
         beyond.in_the_way = in_the_way;
@@ -134,10 +153,10 @@ impl Queues {
         let beyond = &mut self.of_mut(service).beyond;
         if is_all {
             beyond.is_some = false;
-            return std::mem::take(&mut self.of_mut(service).beyond.unwritten);
+            return Some(std::mem::take(&mut self.of_mut(service).beyond.unwritten));
         }
         self.feel_hunger(service);
-        VecDeque::new()
+        None
     }
 
     /// Something stands beyond that is due at some time.

@@ -34,7 +34,7 @@ impl<S: Store> State<S> {
     }
 
     /// The tickets of what waits, but for what is excepted.
-    fn waiting_but(&self, is_excepted: impl Fn(&Waiting) -> bool) -> Vec<Ticket> {
+    pub(super) fn waiting_but(&self, is_excepted: impl Fn(&Waiting) -> bool) -> Vec<Ticket> {
         let ticket = |held: &Held| match held {
             Held::Waiting(waiting) if !is_excepted(waiting) => {
                 let cid = waiting.invocation.cid;
@@ -46,7 +46,7 @@ impl<S: Store> State<S> {
     }
 
     /// What has been delivered and has not ended.
-    fn delivered(&self) -> Vec<Delivery> {
+    pub(super) fn delivered(&self) -> Vec<Delivery> {
         let delivery = |delivered: &Delivered| {
             let lease = self.held.place(&delivered.invocation.cid)?.lease(delivered.number);
             let task = if delivered.runs { Task::Run } else { Task::GiveUp };

@@ -38,6 +38,7 @@ mod timing;
 mod keyed;
 mod window;
 mod lookup;
+mod unrecorded;
 
 pub(super) use accept::NotTaken;
 pub(super) use ends::Aftermath;

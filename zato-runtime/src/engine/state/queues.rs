@@ -89,6 +89,8 @@ pub(super) struct Beyond {
     pub(super) due: Option<SystemTime>,
     /// What is not known to be written down.
     pub(super) unwritten: VecDeque<Unwritten>,
+    /// What is held in memory alone and stands behind what the queue holds, in the order in which it starts.
+    pub(super) in_memory: BTreeMap<Position, Ticket>,
     /// Whether the service is in [`Queues::unwritten`], where it stays until that is next looked through.
     pub(super) is_listed: bool,
     /// Whether it is being read.
@@ -100,6 +102,10 @@ pub(super) struct Beyond {
     /// When the first is due of what is not and has been written down since that began.
     pub(super) missed_due: Option<SystemTime>,
 }
+
+/// Where an invocation stands among those of its service, in the order in which they start: its priority, when it came to
+/// be due, and a number that grows with each acceptance.
+pub(super) type Position = (Reverse<i8>, SystemTime, u64);
 
 /// One that is not known to be written down where it stands.
 #[derive(Debug, Clone, Copy)]

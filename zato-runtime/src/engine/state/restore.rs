@@ -10,11 +10,13 @@ use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
 use super::timing::ends_at;
-use crate::record::{Delivery, Ended, Progress, Task, Tried};
+use crate::record::{Delivery, Ended, Progress, Task, Tried, is_recorded_at_end};
 
 /// One that has not ended, as it was written down.
 #[derive(Debug)]
 pub(in crate::engine) struct Left {
+    /// Its accept number.
+    pub(in crate::engine) number: u64,
     pub(in crate::engine) invocation: Arc<Invocation>,
     pub(in crate::engine) before: Option<Arc<Progress>>,
     /// The attempt that ran when the process died, and when it had started.
@@ -38,7 +40,8 @@ impl<S: Store> State<S> {
         self.move_up(ticket);
     }
 
-    /// Has one ended that is held again and is not to run.
+    /// Has one ended that is held again and is not to run. A synchronous call from outside is recorded before its end only by
+    /// programs of before, and its caller has gone with its process.
     pub(super) fn end_unless_it_runs(&mut self, ticket: Ticket, is_cancelled: bool) {
         let Some(waiting) = self.still_waiting(ticket) else { return };
         let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
@@ -50,7 +53,7 @@ impl<S: Store> State<S> {
             Task::TimeOut
         } else if ends_at(&waiting.invocation, is_tried).is_some_and(|ends| ends <= now) {
             Task::Expire
-        } else if self.has_lost_all(waiting, losses) {
+        } else if self.has_lost_all(waiting, losses) || is_recorded_at_end(&waiting.invocation) {
             Task::Lose
         } else {
             return;

@@ -150,12 +150,14 @@ impl<S: Store> State<S> {
         if let Some(delivery) = self.deliver_end(now) {
             return Some(delivery);
         }
-        if self.holds_back || self.running >= self.max_running {
+        if self.running >= self.max_running || (self.holds_back && !self.waits_in_memory()) {
             return None;
         }
         loop {
-            let held = &self.held;
-            let waits = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some();
+            let (held, store, holds_back) = (&self.held, &self.store, self.holds_back);
+            // A shutdown leaves what is written down to the next process.
+            let starts = |waiting: &Waiting| !holds_back || store.is_in_memory(&waiting.invocation);
+            let waits = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some_and(starts);
             let ticket = self.queues.pop(waits)?;
             if !self.sets_aside(ticket) {
                 return self.deliver(ticket, Task::Run, now);
@@ -366,12 +368,16 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// A shutdown begins that leaves what waits to the next process: nothing is started any more, and what runs is recorded.
+    /// A shutdown begins that leaves what waits to the next process: nothing of it is started any more, and what runs is
+    /// recorded. What is held in memory alone goes on.
     pub(in crate::engine) fn drain(&mut self) {
         let is_first = !std::mem::replace(&mut self.holds_back, true);
         self.draining = true;
         if is_first && self.running > 0 {
             self.store.draining();
+        }
+        if is_first {
+            self.move_up_all_in_memory();
         }
     }
 
@@ -407,7 +413,11 @@ impl<S: Store> State<S> {
         self.running == 0
             && self.to_end.is_empty()
             && !self.written_ends.is_read()
-            && (self.holds_back || usize::try_from(self.waiting) == Ok(self.queues.stuck()))
+            && if self.holds_back {
+                !self.waits_in_memory()
+            } else {
+                usize::try_from(self.waiting) == Ok(self.queues.stuck())
+            }
     }
 }
 

@@ -20,6 +20,17 @@ pub(in crate::engine) trait Store {
     /// An invocation waits from now on, or a group is open.
     fn accepted(&mut self, _accepted: Accepted<'_>) {}
 
+    /// Whether an invocation is held in memory alone until it has ended, and is recorded then: see
+    /// [`is_recorded_at_end`](crate::record::is_recorded_at_end). Always `false` where nothing is written down.
+    fn is_in_memory(&self, _invocation: &Invocation) -> bool {
+        false
+    }
+
+    /// The CIDs of all such invocations, until their ends are written down.
+    fn in_memory(&self) -> impl Iterator<Item = Cid> {
+        std::iter::empty()
+    }
+
     /// An attempt has been started.
     fn started(&mut self, _id: AttemptId, _at: Moment) {}
 

@@ -67,6 +67,7 @@ impl<S: Store> State<S> {
                 self.timers.set(at.into(), ticket, Alarm::Due);
                 if S::WRITES_DOWN
                     && (!self.queues.of(service).is_open() || self.timers.len() > self.queues.window)
+                    && !self.store.is_in_memory(invocation)
                 {
                     self.let_go_later(ticket);
                 }

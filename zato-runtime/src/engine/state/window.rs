@@ -11,7 +11,7 @@ use zato_core::{Cid, Invocation, ServiceName};
 
 use super::held::{Held, Hold, Waiting};
 use super::keyed::key_of;
-use super::queues::Ticket;
+use super::queues::{Ticket, Unwritten};
 use super::restore::Left;
 use super::state::State;
 use super::store::Store;
@@ -101,7 +101,9 @@ impl<S: Store> State<S> {
         invocation: &Invocation,
         ticket: Ticket,
     ) -> Hold {
-        if S::WRITES_DOWN && !self.queues.has_room(service, invocation) {
+        // Nothing is read again once a shutdown has begun.
+        let stays = || self.holds_back && self.store.is_in_memory(invocation);
+        if S::WRITES_DOWN && !self.queues.has_room(service, invocation) && !stays() {
             self.push_beyond(service, invocation, ticket);
             return Hold::Beyond;
         }
@@ -119,6 +121,11 @@ impl<S: Store> State<S> {
 
     /// Puts one beyond its queue. That it may start now may be on its way to the disk.
     fn push_beyond(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+        if self.store.is_in_memory(invocation) {
+            let position = self.position(service, invocation, ticket);
+            self.queues.keep_beyond(service, position, ticket);
+            return;
+        }
         let number = self.next_number();
         self.queues.push_beyond(service, invocation, ticket, number);
     }
@@ -150,6 +157,9 @@ impl<S: Store> State<S> {
         let Some(Waiting { invocation, before, service, hold, .. }) = self.still_waiting(ticket) else {
             return;
         };
+        if self.store.is_in_memory(invocation) {
+            return;
+        }
         let (invocation, before, service, hold) = (invocation.clone(), before.clone(), *service, *hold);
         let ends = ends_at(&invocation, before.is_some());
         if ends.is_some_and(|ends| ends <= now) {
@@ -191,8 +201,17 @@ impl<S: Store> State<S> {
 
     /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
     pub(in crate::engine) fn hold_again(&mut self, left: Left) -> Ticket {
-        let Left { invocation, before, ran, was_draining, max_losses, is_behind, is_cancelled, hidden_by } =
-            left;
+        let Left {
+            invocation,
+            before,
+            ran,
+            was_draining,
+            max_losses,
+            is_cancelled,
+            is_behind,
+            hidden_by,
+            ..
+        } = left;
         let before = match ran {
             None => before,
             Some((number, since)) => {
@@ -233,6 +252,7 @@ impl<S: Store> State<S> {
                 is_all = false;
                 break;
             }
+            self.move_up_until(service, Some(self.position_of(service, &left)));
             if self.news.has_gone(cid, line.since) {
                 continue;
             }
@@ -248,8 +268,16 @@ impl<S: Store> State<S> {
         }
         self.news.drop();
         // What is not written yet comes after all that is.
-        for unwritten in self.queues.refilled(service, is_all, in_the_way, line.next_due) {
-            self.move_up(unwritten.ticket);
+        if let Some(unwritten) = self.queues.refilled(service, is_all, in_the_way, line.next_due) {
+            for Unwritten { ticket, .. } in unwritten {
+                let waiting = self.still_waiting(ticket);
+                let position = waiting.map(|waiting| self.position(service, &waiting.invocation, ticket));
+                if position.is_some() {
+                    self.move_up_until(service, position);
+                }
+                self.move_up(ticket);
+            }
+            self.move_up_until(service, None);
         }
     }
 
