@@ -110,15 +110,31 @@ fn ended_value(ended: &Ended) -> Value {
     Value::Object(value)
 }
 
-/// A payload inside JSON: text as a string, bytes that are not text in base64 under a key that says so.
+/// A payload inside JSON: text as a string, bytes that are not text in base64 under a key that says so. JSON that is deeper
+/// than what can be read is shown as its text.
 fn payload_value(payload: &Payload) -> Value {
     match payload.kind() {
         Kind::Empty => Value::Null,
         Kind::Text => Value::String(payload.to_string()),
-        Kind::Json => payload.decode().unwrap_or_default(),
+        Kind::Json => payload.decode().unwrap_or_else(|_| Value::String(payload.to_string())),
         Kind::Bytes => match payload.as_str() {
             Some(text) => Value::String(text.to_owned()),
             None => json!({ "base64": payload.to_string() }),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of a group put two values around a response, so they may be deeper than what is read.
+    #[test]
+    fn a_response_that_is_too_deep_to_be_read_is_shown_as_text() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let value = payload_value(&Payload::json_document(nested(127)));
+        assert_eq!(value.to_string(), nested(127));
+        let value = payload_value(&Payload::json_document(nested(128)));
+        assert_eq!(value, Value::String(nested(128)));
     }
 }
