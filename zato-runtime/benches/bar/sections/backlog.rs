@@ -105,7 +105,7 @@ async fn open(arguments: &[String], rounds: &Rounds, ran: &Ran) -> Runtime {
     let count: usize = arguments[2].parse().expect("a number");
     let engine = format!("sqlite:{}", Path::new(&arguments[0]).display());
     let kept = if arguments[1] == "ended" { count.max(1_000) } else { 1_000_000 };
-    bus(&engine, rounds).provide(ran.clone()).keep_ended(kept).start().await.expect("it starts")
+    bus(&engine, rounds).replace(ran.clone()).keep_ended(kept).start().await.expect("it starts")
 }
 
 /// Fills a file: FILE, `waiting` or `ended`, and how many.

@@ -43,7 +43,7 @@ async fn took(engine: &str, waiting: usize, steps: usize) -> Duration {
         "memory" => "memory:".to_owned(),
         _ => format!("sqlite:{}", directory.path().join("zato.db").display()),
     };
-    let runtime = bus(&engine, &rounds).provide(gate.clone()).start().await.expect("it starts");
+    let runtime = bus(&engine, &rounds).replace(gate.clone()).start().await.expect("it starts");
     for filled in (0..waiting).step_by(AT_ONCE) {
         let calls = (filled..waiting.min(filled + AT_ONCE)).map(|_| {
             let runtime = runtime.clone();

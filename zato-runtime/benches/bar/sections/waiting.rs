@@ -82,7 +82,7 @@ async fn wait(runtime: &Runtime, waiting: usize, delayed: bool, callback: bool) 
 /// One service's backlog beside another service that is called once in a while.
 async fn beside(backlog: usize) -> Vec<Row> {
     let ran = Ran::default();
-    let builder = bus("memory:", &Rounds::new(0)).provide(ran.clone()).max_waiting(backlog + 1_000);
+    let builder = bus("memory:", &Rounds::new(0)).replace(ran.clone()).max_waiting(backlog + 1_000);
     let runtime = builder.start().await.expect("it starts");
     runtime.pause("bench.crowd").await.expect("it is paused");
     wait(&runtime, backlog, false, false).await;
