@@ -82,7 +82,10 @@ impl Inner {
         let mut taken = Err(NotTaken::Refused(Refused::Draining));
         let change = |state: &mut State<_>| taken = state.accept(accept);
         self.change_and(change, || |_| Batch::new()).map_err(not_taken)?;
-        Ok(Taken { recorded: Step::now(Ok(Some(taken?))) })
+        match taken {
+            Err(NotTaken::Refused(Refused::Store(fault))) => Err(not_taken(fault)),
+            taken => Ok(Taken { recorded: Step::now(Ok(Some(taken?))) }),
+        }
     }
 
     /// Lets those in who wait, once there is room on the disk again.
