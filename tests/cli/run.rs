@@ -104,7 +104,11 @@ fn lines_that_failed_are_named_and_not_logged_one_by_one() {
     );
     let logged = store.zato(["run", "probe.even", "--lines", "lines", "--log", "info"]);
     assert!(
-        logged.stderr.matches("ended without a failure callback").count() == 100,
+        logged
+            .stderr
+            .matches("the invocation did not complete, and no failure callback receives its outcome")
+            .count()
+            == 100,
         "where it is asked for"
     );
 }

@@ -76,8 +76,8 @@ async fn fails(ctx: &Context) -> Result<u32> {
     if ctx.attempt() == 1 { Err(Failure::new("not yet")) } else { Ok(ctx.attempt()) }
 }
 
-const RETRIED: &str = "will be tried again";
-const NOT_RETURNED: &str = "has not returned to its worker";
+const RETRIED: &str = "will be retried";
+const NOT_RETURNED: &str = "its handler still runs";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_line_says_what_was_recorded_and_comes_once() -> Result<(), Error> {

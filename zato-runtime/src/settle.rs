@@ -137,12 +137,12 @@ fn log_lingering(attempt: AttemptId, service: Option<ServiceName>, lingers: Ling
         Lingers::No => {}
         Lingers::Waits => tracing::debug!(
             %cid, service, attempt,
-            "the attempt is over; its handler is dropped, and its place comes free, when a worker is free"
+            "the attempt has ended; its handler is dropped, and its place is freed, as soon as a worker is free"
         ),
         Lingers::Runs => tracing::warn!(
             %cid, service, attempt,
-            "the attempt is over, but its handler has not returned to its worker, and keeps its place until it does; \
-             if it blocks its thread, move the blocking work to `tokio::task::spawn_blocking`"
+            "the attempt has ended, but its handler still runs and keeps its place; if it blocks its thread, move the \
+             blocking work to `tokio::task::spawn_blocking`"
         ),
     }
 }
@@ -200,12 +200,12 @@ impl Retried {
         let (service, code): (&str, _) = (service, code.as_deref());
         match at {
             Some(at) if *counts => {
-                tracing::warn!(%cid, service, attempt, %error, code, next = rfc3339(*at), "the attempt failed, and will be tried again");
+                tracing::warn!(%cid, service, attempt, %error, code, next = rfc3339(*at), "the attempt failed and will be retried");
             }
             Some(at) => {
                 tracing::info!(
                     %cid, service, attempt, %error, code, next = rfc3339(*at),
-                    "the shutdown interrupted the attempt; it does not count, and is tried again within the limit"
+                    "the shutdown interrupted the attempt; it does not count, and is retried within the shutdown's limit"
                 );
             }
             None => {
@@ -272,7 +272,7 @@ fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
         let Ended { invocation, outcome, .. } = &*ended;
         let (cid, service) = (invocation.cid, &*invocation.service);
         let (outcome, error, code) = (outcome.name(), outcome.error(), outcome.code());
-        tracing::error!(%cid, service, outcome, error, code, "ended without a failure callback");
+        tracing::error!(%cid, service, outcome, error, code, "the invocation did not complete, and no failure callback receives its outcome");
     }
     if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
         match settled {

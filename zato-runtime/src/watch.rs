@@ -216,7 +216,7 @@ fn spawn(state: Arc<Mutex<State>>, clock: Clock) -> Option<Thread> {
     match thread {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
-            tracing::warn!(%error, "no thread to watch limits: a handler that blocks is not ended by them");
+            tracing::warn!(%error, "no thread could be started to keep limits: a handler that blocks its thread outlives its timeout");
             None
         }
     }

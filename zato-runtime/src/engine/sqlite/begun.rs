@@ -68,7 +68,7 @@ impl Begun {
             none => self.create(boot).map(|made| none.insert(made)),
         };
         if let Err(error) = opened.and_then(|file| file.write_all(text.as_bytes())) {
-            tracing::debug!(file = %self.path.display(), %error, "the begin of a handler could not be noted");
+            tracing::debug!(file = %self.path.display(), %error, "the begin of a handler could not be recorded");
         }
     }
 

@@ -313,7 +313,7 @@ impl File {
             ownership.opened()?;
             (rows.kept, rows.callers) = (kept, self.callers.clone());
             (self.rows, self.kept) = (Some(rows), None);
-            tracing::debug!(file = %self.path.display(), "the file is open again");
+            tracing::debug!(file = %self.path.display(), "the store file has been opened again");
             return Ok(());
         }
         let connection = reopened(&self.path, settled(&self.path)?)?;
@@ -324,7 +324,7 @@ impl File {
         rows.callers = self.callers.clone();
         self.rows = Some(rows);
         self.was_opened_again = true;
-        tracing::debug!(file = %self.path.display(), "the file is open again, and its log is on disk");
+        tracing::debug!(file = %self.path.display(), "the store file has been opened again, and its write-ahead log is on disk");
         Ok(())
     }
 
@@ -350,7 +350,7 @@ impl File {
             Some(Ok(is_empty)) => is_empty,
             Some(Err(error)) => {
                 let error = StoreError::of(&self.path, error);
-                tracing::debug!(file = %self.path.display(), %error, "the log could not be emptied");
+                tracing::debug!(file = %self.path.display(), %error, "the write-ahead log could not be truncated");
                 false
             }
             None => false,
@@ -368,7 +368,7 @@ impl File {
         if is_long && !self.told_of_log {
             tracing::warn!(
                 file = %self.path.display(), pages = log_pages,
-                "the log beside the file is above 256 MiB: something reads the file for long, a `sqlite3` or a backup"
+                "the write-ahead log is larger than 256 MiB, because a reader keeps it from being truncated: a `sqlite3` shell or a backup"
             );
         }
         self.told_of_log = is_long;
@@ -381,10 +381,10 @@ impl File {
             ownership.release();
         }
         if let Err(error) = checked {
-            tracing::error!(file = %self.path.display(), %error, "the file is closed, and may not be what is found by its name");
+            tracing::error!(file = %self.path.display(), %error, "the store file has been closed, and may not be the file that its path names");
         }
         if let Some(Err(error)) = self.rows.take().map(Rows::close) {
-            tracing::warn!(file = %self.path.display(), %error, "the file could not be closed; nothing is lost");
+            tracing::warn!(file = %self.path.display(), %error, "the store file could not be closed cleanly; nothing is lost");
         }
         self.ownership = None;
     }

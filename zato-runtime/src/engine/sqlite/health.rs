@@ -34,7 +34,7 @@ impl Inner {
             quietly(|| {
                 tracing::error!(
                     engine = self.url, %error,
-                    "changes cannot be written now; they are tried again, and nothing is acknowledged meanwhile"
+                    "the store cannot be written now; writes are retried, and calls wait until one succeeds"
                 );
             });
         }
@@ -66,7 +66,7 @@ impl Inner {
         self.is_failing.store(false, Ordering::SeqCst);
         self.is_behind.send_if_modified(std::mem::take);
         if had_failed {
-            quietly(|| tracing::info!(engine = self.url, "changes can be written again"));
+            quietly(|| tracing::info!(engine = self.url, "the store can be written again"));
             self.fault.send_if_modified(|told| told.take().is_some());
             self.damage.send_if_modified(|told| told.take().is_some());
             self.line.wake();
@@ -145,7 +145,9 @@ impl Inner {
     /// write has failed: what the log holds then may not be on disk, and must not be moved.
     fn free(&self) {
         if let Err(error) = self.mover.read(|connection| schema::checkpoint(connection, false)) {
-            quietly(|| tracing::warn!(engine = self.url, %error, "the log could not be moved into the file"));
+            quietly(
+                || tracing::warn!(engine = self.url, %error, "a checkpoint failed: the write-ahead log could not be moved into the file"),
+            );
         }
     }
 }

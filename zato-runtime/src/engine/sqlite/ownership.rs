@@ -157,7 +157,7 @@ impl Ownership {
         };
         tracing::warn!(
             file = %self.path.display(),
-            "the lock beside the file was removed while it was in use; it is made again, and nobody else has it"
+            "the lock file beside the store was removed while in use; it has been created again, and no other process holds the lock"
         );
         self.lock.note_made().map_err(of)
     }
@@ -191,7 +191,7 @@ fn is_to_be_made(path: &Path, lock: &Lock) -> Result<(), StoreError> {
         }
         Some(1..LEAST_PAGE) => Err(StoreError::Foreign { path: path.to_owned() }),
         None if lock.was_made() => {
-            tracing::warn!(file = %path.display(), "the store that was here is gone: a new one is made");
+            tracing::warn!(file = %path.display(), "the store file is missing, although its lock file exists: creating an empty store");
             Ok(())
         }
         _ => Ok(()),

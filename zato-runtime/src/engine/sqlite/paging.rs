@@ -80,7 +80,7 @@ impl Inner {
         fault: &StoreFault,
         change: impl FnOnce(&mut State<Disk>) + Send + 'static,
     ) {
-        tracing::error!(engine = self.url, error = %fault, "what waits cannot be read now; it is tried again");
+        tracing::error!(engine = self.url, error = %fault, "waiting invocations cannot be read from the store now; the read is retried");
         let inner = Arc::downgrade(self);
         self.look_at_locks();
         self.tokio.spawn(async move {
@@ -114,7 +114,7 @@ impl Inner {
                 }
                 Err(error) => tracing::warn!(
                     engine = inner.url, %error,
-                    "what is held could not be counted: nothing is swept before the program is started again"
+                    "the rows of the store could not be counted: retention deletes nothing until the next start"
                 ),
             }
         });
@@ -131,7 +131,7 @@ impl Inner {
             }),
             Err(error) => tracing::error!(
                 engine = self.url, %error,
-                "it could not be read whether all concurrency keys are given on; the next start looks again"
+                "concurrency keys that the last process left could not all be passed on; the next start tries again"
             ),
         }
     }

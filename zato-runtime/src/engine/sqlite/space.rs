@@ -113,10 +113,10 @@ impl Space {
             if is_low && !self.is_low.swap(true, Ordering::SeqCst) {
                 tracing::warn!(
                     file = %self.path.display(), reserve_bytes = self.reserve,
-                    "there is less room on the disk than is kept in reserve: no more calls are taken until there is"
+                    "the disk has less free space than `disk_reserve`: new calls wait until it has more"
                 );
             } else if !is_low && self.is_low.swap(false, Ordering::SeqCst) {
-                tracing::info!(file = %self.path.display(), "there is room on the disk again");
+                tracing::info!(file = %self.path.display(), "the disk has enough free space again");
             }
         }
         self.is_low.load(Ordering::SeqCst)

@@ -103,7 +103,7 @@ impl Inner {
         match swept {
             Err(error) => {
                 self.let_go(&mut file, &error);
-                tracing::warn!(engine = self.url, %error, "what is too old could not be swept; it is tried again");
+                tracing::warn!(engine = self.url, %error, "retention could not delete old rows; it is retried");
                 self.due.send_replace(Some(SystemTime::UNIX_EPOCH));
                 Some(RETRY)
             }

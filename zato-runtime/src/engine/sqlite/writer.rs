@@ -201,7 +201,7 @@ impl Inner {
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
             if let Err(error) = moved {
-                tracing::warn!(engine = inner.url, %error, "the log could not be moved into the file; it grows meanwhile");
+                tracing::warn!(engine = inner.url, %error, "a checkpoint failed: the write-ahead log grows until one succeeds");
                 inner.look_at_locks();
             }
         });
