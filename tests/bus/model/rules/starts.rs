@@ -72,17 +72,17 @@ impl Facts {
     }
 
     /// When the rate allows one more start after those of the log before `until`: no stretch of time may have more than
-    /// the burst, and so many more as come with time. What cannot read its request starts too, unseen.
+    /// the burst, and so many more as come with time. The last start of an earlier process has used up the burst. What
+    /// cannot read its request starts too, unseen.
     fn allowed(&self, node: &Node, until: When, with_unseen: bool) -> u64 {
         let (service, burst, each) = RATE;
-        // Each process has a rate of its own.
-        let mut ups = self.restarts.iter().map(|restart| restart.up);
-        let since = ups.rfind(|up| (up.at, up.seq) < (until.at, until.seq));
         if node.service != service {
             return 0;
         }
+        let mut ups = self.restarts.iter().map(|restart| restart.up);
+        let since = ups.rfind(|up| (up.at, up.seq) < (until.at, until.seq));
         let others = self.nodes.values().filter(|other| other.service == service && other.kind != Kind::Sync);
-        let mut starts: Vec<_> = others
+        let starts = others
             .flat_map(|other| {
                 let told = other.ended.first().map(|(when, _)| when.at);
                 let ended = told.or(other.record.as_ref().map(|record| self.world.ms(record.ended_at)));
@@ -90,12 +90,14 @@ impl Facts {
                 let is_unseen = with_unseen && other.cid != node.cid && other.is_undecodable();
                 other.runs.iter().map(|run| run.began).chain(is_unseen.then(unseen).flatten())
             })
-            .filter(|start| (start.at, start.seq) < (until.at, until.seq))
-            .filter(|start| {
-                since.is_none_or(|since| since.at < start.at || since.seq < start.seq || start.seq == 0)
-            })
-            .map(|start| start.at)
-            .collect();
+            .filter(|start| (start.at, start.seq) < (until.at, until.seq));
+        let is_earlier = |start: &When| {
+            since.is_some_and(|since| since.at > start.at || since.at == start.at && since.seq > start.seq)
+        };
+        let (earlier, own): (Vec<_>, Vec<_>) = starts.partition(is_earlier);
+        let last = earlier.iter().map(|start| start.at).max();
+        let used_up = last.into_iter().flat_map(|at| (0..burst).map(move |_| at));
+        let mut starts: Vec<_> = used_up.chain(own.iter().map(|start| start.at)).collect();
         starts.sort_unstable();
         let count = starts.len() as u64;
         let after = |(at, index): (&u64, u64)| {
@@ -103,7 +105,7 @@ impl Facts {
             if more == 0 { 0 } else { at + more * each }
         };
         let allowed = starts.iter().zip(0..).map(after).max().unwrap_or_default();
-        // Before, it may have been used up.
+        // It cannot start before its process does.
         if with_unseen { allowed.max(since.map_or(0, |since| since.at)) } else { allowed }
     }
 
