@@ -79,8 +79,9 @@ impl Facts {
         if node.service != service {
             return 0;
         }
-        let mut ups = self.restarts.iter().map(|restart| restart.up);
-        let since = ups.rfind(|up| (up.at, up.seq) < (until.at, until.seq));
+        let is_before = |restart: &&Restart| (restart.up.at, restart.up.seq) < (until.at, until.seq);
+        let restart = self.restarts.iter().rfind(is_before);
+        let since = restart.map(|restart| restart.up);
         let others = self.nodes.values().filter(|other| other.service == service && other.kind != Kind::Sync);
         let starts = others
             .flat_map(|other| {
@@ -105,8 +106,9 @@ impl Facts {
             if more == 0 { 0 } else { at + more * each }
         };
         let allowed = starts.iter().zip(0..).map(after).max().unwrap_or_default();
-        // It cannot start before its process does.
-        if with_unseen { allowed.max(since.map_or(0, |since| since.at)) } else { allowed }
+        // The earlier process may have recorded a start as late as its end, and have ended before the handler began.
+        let unbegun = restart.map_or(0, |restart| restart.stopped.at + (own.len() as u64 + 1) * each);
+        if with_unseen { allowed.max(unbegun) } else { allowed }
     }
 
     /// Nothing starts that is held up.
