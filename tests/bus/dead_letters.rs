@@ -90,7 +90,7 @@ fn why(error: CallError, expected: Cid) -> String {
     match error {
         CallError::NotDead { cid, why } => {
             assert_eq!(cid, expected);
-            assert_eq!(text, format!("{cid} is no dead letter that can be run again or discarded: {why}"));
+            assert_eq!(text, format!("{cid} is not a dead letter that can be run again or discarded: {why}"));
             why
         }
         other => panic!("{other}"),

@@ -104,7 +104,7 @@ async fn every_way_to_end_has_one_outcome_and_one_callback() -> Result<(), Error
         (End::InPanic, "Failed: the handler panicked: in panic"),
         (End::InPanicAfterWaiting, "Failed: the handler panicked: after waiting 1"),
         (End::InPanicWhileDropping, "Failed: the handler panicked: the trap closed"),
-        (End::InPanicWithNumber, "Failed: the handler panicked: with a value that is no text"),
+        (End::InPanicWithNumber, "Failed: the handler panicked: with a value that is not text"),
         (End::WithTooMuch, "Failed: the response is 1000001 bytes, above the limit of 1000000 bytes"),
         (End::WithWhatCannotBeWritten, "Failed: the response of `outcomes.ends` is lost"),
     ];

@@ -314,7 +314,10 @@ fn a_float_that_is_no_number_cannot_be_written() {
             Payload::write(&measured(float as f32, 1.0)),
         ] {
             let error = refused.expect_err("JSON has no such number").to_string();
-            assert!(error.contains("is no number to JSON: send an `Option<f64>` that is `None`"), "{error}");
+            assert!(
+                error.contains("is not a number in JSON: send an `Option<f64>` that is `None`"),
+                "{error}"
+            );
         }
         assert!(Payload::write(&BTreeMap::from([(1, float)])).is_err());
     }
@@ -348,7 +351,7 @@ async fn a_response_that_is_no_number_is_a_failure_for_good() -> Result<(), Erro
     let outcome = runtime.outcome(cid).await?;
     let ending = outcome.ending().expect("it did not complete");
     assert_eq!((outcome.name(), ending.permanent), ("Failed", true));
-    assert!(ending.error.contains("`inf` at `[1]` is no number to JSON"), "{}", ending.error);
+    assert!(ending.error.contains("`inf` at `[1]` is not a number in JSON"), "{}", ending.error);
     let refused =
         runtime.invoke_async(divide::service(), (f64::NAN, 1.0)).await.expect_err("no such request");
     assert!(refused.is_permanent() && refused.to_string().contains("`NaN` at `[0]`"), "{refused}");

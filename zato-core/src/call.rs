@@ -248,8 +248,8 @@ impl<'a, R> Invoke<'a, R> {
         Self { made: Made { bus, from, call }, reply: PhantomData }
     }
 
-    /// How many attempts may end by themselves before the call brings an error; it stops at the first success.
-    /// At least 1, which is what holds unless told, whatever the service says.
+    /// How many attempts may end by themselves before the call brings an error; the call stops at the first success.
+    /// At least 1. The default is 1, whatever the service's attribute says.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.made.max_attempts(attempts);
         self

@@ -29,10 +29,12 @@ pub struct Cid(Uuid);
 #[non_exhaustive]
 pub enum CidError {
     /// The text is not a UUID in hyphenated form.
-    #[error("`{0}` is no correlation ID: 36 characters like `0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d` are")]
+    #[error(
+        "`{0}` is not a correlation ID, which has 36 characters like `0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d`"
+    )]
     Malformed(String),
     /// It is a UUID of another version than 7.
-    #[error("`{0}` is no correlation ID: it is a UUID, but not of version 7")]
+    #[error("`{0}` is not a correlation ID: it is a UUID, but not of version 7")]
     Version(Uuid),
 }
 

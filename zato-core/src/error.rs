@@ -174,7 +174,7 @@ pub enum CallError {
     )]
     NotHeld(Cid),
     /// What was to be run again, or to be discarded, cannot be. Nothing was changed.
-    #[error("{cid} is no dead letter that can be run again or discarded: {why}")]
+    #[error("{cid} is not a dead letter that can be run again or discarded: {why}")]
     NotDead {
         /// The CID.
         cid: Cid,

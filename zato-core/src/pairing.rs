@@ -113,7 +113,7 @@ impl Named {
                 &[this, role, caller, caller],
             ),
             Some(Fault::NoService) => Message::of(
-                "`$` without a name is the $ of `$` and named after it, but `$` is no service: put #[service] above \
+                "`$` without a name is the $ of `$` and named after it, but `$` is not a service: put #[service] above \
                  it, or write #[service(name = \"...\")] here to make this an ordinary service",
                 &[this, role, caller, caller],
             ),

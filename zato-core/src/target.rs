@@ -133,7 +133,7 @@ by_name! {
 /// What a typed call may be given where the service takes `R`: an `R`, a `&R`, or a `&str` for a `String`.
 #[diagnostic::on_unimplemented(
     message = "the service takes `{R}`, not `{Self}`",
-    label = "called with a payload that is no `{R}`",
+    label = "called with a payload that is not a `{R}`",
     note = "give a typed call a `{R}` or a `&{R}`; a call by name (`X::NAME`) takes anything that serializes \
             and is checked when it runs"
 )]

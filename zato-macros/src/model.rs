@@ -205,7 +205,7 @@ fn mistaken(item: Item, faults: &mut Faults) -> Meant {
     match item {
         Item::Enum(item) => {
             let message = format!(
-                "an enum is no service, because a service is built in one way only, from its fields, which are its \
+                "an enum is not a service, because a service is built in one way only, from its fields, which are its \
                  resources: write `struct {}`, and let an enum be its `Request`",
                 item.ident
             );
@@ -213,11 +213,11 @@ fn mistaken(item: Item, faults: &mut Faults) -> Meant {
             Meant::Mistaken(item.ident, item.vis, item.generics)
         }
         Item::Union(item) => {
-            faults.add(item.union_token, format!("a union is no service: write `struct {}`", item.ident));
+            faults.add(item.union_token, format!("a union is not a service: write `struct {}`", item.ident));
             Meant::Mistaken(item.ident, item.vis, item.generics)
         }
         Item::Trait(item) => {
-            let message = "a trait is no service, because a service is registered with its code: put #[service] above \
+            let message = "a trait is not a service, because a service is registered with its code: put #[service] above \
                            each struct that implements `zato_core::Service`";
             faults.add(item.trait_token, message);
             Meant::Nothing
@@ -230,13 +230,16 @@ fn mistaken(item: Item, faults: &mut Faults) -> Meant {
             Meant::Nothing
         }
         Item::Mod(item) => {
-            faults.add(item.mod_token, "a module is no service: put #[service] above each service inside it");
+            faults.add(
+                item.mod_token,
+                "a module is not a service: put #[service] above each service inside it",
+            );
             Meant::Nothing
         }
         Item::Type(item) => {
             faults.add(
                 item.type_token,
-                "an alias is no service: put #[service] above the struct that it stands for",
+                "an alias is not a service: put #[service] above the struct that it names",
             );
             Meant::Nothing
         }

@@ -24,9 +24,12 @@ pub(crate) fn fault(text: &str, used: Use) -> Option<(String, String)> {
             'A'..='Z' => format!("the upper case `{other}`"),
             _ => format!("`{}`", other.escape_debug()),
         };
-        format!("`{text}` is no service name: it contains {what}, but {RULE}")
+        format!("`{text}` is not a service name: it contains {what}, but {RULE}")
     } else if text.split('.').any(str::is_empty) {
-        format!("`{text}` is no service name: there is no word {} a `.`, but {RULE}", side_without_word(text))
+        format!(
+            "`{text}` is not a service name: there is no word {} a `.`, but {RULE}",
+            side_without_word(text)
+        )
     } else if text.len() > MAX_NAME {
         format!("this name is {} bytes long: {MAX_NAME} is the limit", text.len())
     } else if used == Use::Own && is_reserved(text) {

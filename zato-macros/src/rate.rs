@@ -48,7 +48,7 @@ fn stretch(text: &str) -> Result<Duration, Unclear> {
     }
     let read = duration(text)?;
     if read.is_zero() {
-        let why = format!("`{text}` is no stretch of time in which anything could start");
+        let why = format!("`{text}` is not a period in which anything could start");
         return Err(Unclear { why, would_do: "1s".to_owned() });
     }
     Ok(read)

@@ -40,6 +40,7 @@ impl Shared {
             max_payload: self.config.max_payload,
             deadline: invocation.deadline.map(Into::into),
             is_kept: self.is_durable() && !is_recorded_at_end(invocation),
+            is_awaited: invocation.channel == Channel::Invoke,
         }
     }
 

@@ -112,6 +112,8 @@ pub(crate) struct Policy {
     pub(crate) deadline: Option<SystemTime>,
     /// Whether the engine keeps what has not ended for the next start.
     pub(crate) is_kept: bool,
+    /// Whether the caller waits for the response: the service's `max_attempts` does not hold for its call then.
+    pub(crate) is_awaited: bool,
 }
 
 /// Where the invocation stands.
@@ -215,7 +217,13 @@ fn again(
         return Decision::End(outcome(Ending::new(error, false).with_code(code)));
     };
     if failed >= most {
-        let hint = if most == 1 { "; set `max_attempts` to have it tried again" } else { "" };
+        let hint = match most {
+            1 if policy.is_awaited => {
+                "; a synchronous call is retried only with `.max_attempts(..)` on the call"
+            }
+            1 => "; set `max_attempts` to have it tried again",
+            _ => "",
+        };
         let error = format!("{error} ({}{hint})", attempts(failed, most, standing.uncounted));
         return Decision::End(outcome(Ending::new(error, false).with_code(code)));
     }
@@ -291,6 +299,7 @@ mod tests {
             max_payload: 4,
             deadline: None,
             is_kept: true,
+            is_awaited: false,
         }
     }
 
@@ -313,6 +322,21 @@ mod tests {
 
     fn failed(failure: Failure) -> Brought {
         Brought::from(Reply::Failed(failure))
+    }
+
+    #[test]
+    fn the_last_attempt_names_the_setting_that_allows_more() {
+        let error = |policy: &Policy| match after(1, policy, failed(Failure::new("not yet"))) {
+            Decision::End(outcome) => outcome.error().unwrap_or_default().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let once = "attempt 1 of 1; set `max_attempts` to have it tried again";
+        assert!(error(&policy(1)).contains(once));
+        let awaited = Policy { is_awaited: true, ..policy(1) };
+        assert!(
+            error(&awaited)
+                .contains("a synchronous call is retried only with `.max_attempts(..)` on the call")
+        );
     }
 
     #[test]

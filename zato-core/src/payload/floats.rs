@@ -51,7 +51,7 @@ impl Walk {
         }
         let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
         Err(Error::custom(format_args!(
-            "`{value}`{at} is no number to JSON: send an `Option<f64>` that is `None`, or a string"
+            "`{value}`{at} is not a number in JSON: send an `Option<f64>` that is `None`, or a string"
         )))
     }
 

@@ -24,7 +24,7 @@ pub struct DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the payload is no `{}`: ", self.expected)?;
+        write!(f, "the payload is not a valid `{}`: ", self.expected)?;
         if !self.path.is_empty() {
             write!(f, "at `{}`: ", self.path)?;
         }
@@ -87,7 +87,7 @@ fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
                 Some(b'{' | b'[' | b'"') => as_json,
                 None => refused::<T>(String::new(), "the text is empty"),
                 _ if as_text.is_syntax() || as_text.is_eof() => {
-                    refused::<T>(String::new(), format_args!("the text is no JSON: {as_text}"))
+                    refused::<T>(String::new(), format_args!("the text is not JSON: {as_text}"))
                 }
                 _ => refused::<T>(String::new(), as_text),
             }

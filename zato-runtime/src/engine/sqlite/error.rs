@@ -91,7 +91,7 @@ pub(crate) enum StoreError {
         path: PathBuf,
     },
     /// There is no room on its disk.
-    #[error("there is no room on the disk of `{}`: free some, and it goes on by itself ({source})", path.display())]
+    #[error("no space is left on the disk of `{}`: free some, and the bus goes on by itself ({source})", path.display())]
     Full {
         /// The file.
         path: PathBuf,
@@ -490,8 +490,8 @@ mod tests {
         };
         assert!(text(Errno::EACCES).contains("this user may not write it"));
         assert!(text(Errno::EROFS).contains("is read-only"));
-        assert!(text(Errno::ENOSPC).starts_with("there is no room on the disk of `/proc/x.db`"));
-        assert!(text(Errno::EDQUOT).starts_with("there is no room on the disk of `/proc/x.db`"));
+        assert!(text(Errno::ENOSPC).starts_with("no space is left on the disk of `/proc/x.db`"));
+        assert!(text(Errno::EDQUOT).starts_with("no space is left on the disk of `/proc/x.db`"));
         assert!(text(Errno::EIO).starts_with("the disk of `/proc/x.db` failed"));
         assert!(text(Errno::ENOENT).contains("no file can be made in its directory"));
         for error in [Errno::EMFILE, Errno::ENFILE] {
