@@ -65,6 +65,25 @@ fn a_damaged_log_can_be_cut_off_as_the_error_says() {
     assert!(missing > 0 && missing < receipts.len(), "what comes before the damage is kept: {missing}");
 }
 
+/// After a clean stop another copy of the store can be put in its place.
+#[test]
+fn a_stop_leaves_no_log_and_an_older_store_may_follow() {
+    let place = Place::new();
+    let mut bus = start(&place).expect("it starts");
+    assert_eq!(bus.calls(5), None);
+    let (early, status) = bus.stop();
+    assert!(status.success());
+    assert!(!log(&place).exists(), "everything in the log has been moved into the file");
+    let backup = place.file().with_file_name("backup.db");
+    fs::copy(place.file(), &backup).expect("it can be copied");
+    let mut bus = start(&place).expect("it starts");
+    assert_eq!(bus.calls(5), None);
+    bus.stop();
+    fs::rename(&backup, place.file()).expect("it can be moved");
+    start(&place).expect("the backup starts").kill();
+    assert_eq!(missing(&place.file(), &early), []);
+}
+
 #[test]
 fn a_file_that_was_emptied_is_not_made_anew() {
     for has_log in [true, false] {

@@ -143,3 +143,12 @@ fn a_program_may_read_its_own_store_while_another_looks_at_it() {
     assert_eq!(receipts.len(), 80);
     assert_eq!(missing(&place.file(), &receipts), []);
 }
+
+#[test]
+fn a_file_that_is_emptied_gets_no_more_receipts() {
+    let place = Place::new();
+    let mut bus = running(&place);
+    fs::write(place.file(), "").expect("it can be emptied");
+    is_refused(&mut bus, "it was emptied");
+    bus.kill();
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::files::LEAST_PAGE;
 use super::inode::{self, Inode};
 
 /// What happened to the files of a store while they were open, with the cure.
@@ -18,6 +19,8 @@ pub(crate) enum Displaced {
     Replaced,
     /// It has so many names.
     Links(u64),
+    /// It was truncated to less than a page.
+    Emptied,
     /// Another log was put beside it.
     Log,
     /// Its lock was removed, and another process has taken it since.
@@ -30,6 +33,7 @@ impl Displaced {
         Ok(match inode::found(path)? {
             Some(found) if Inode::of(&found) != inode => Some(Self::Replaced),
             Some(found) if inode::links(&found) > 1 => Some(Self::Links(inode::links(&found))),
+            Some(found) if found.len() < LEAST_PAGE => Some(Self::Emptied),
             Some(_) => None,
             None => Some(Self::Renamed),
         })
@@ -58,6 +62,10 @@ impl fmt::Display for Displaced {
                 f,
                 "it has {links} names, and a program that opens it by another name damages it: remove the other hard links, \
                  and it goes on by itself"
+            ),
+            Self::Emptied => write!(
+                f,
+                "it was emptied: stop process {own}, remove its `-wal`, `-shm` and `.lock` files, and restore a backup"
             ),
             Self::Log => {
                 write!(f, "another `-wal` file was put beside it: move that away, and it goes on by itself")

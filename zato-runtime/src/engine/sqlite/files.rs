@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// The smallest page of SQLite, in bytes: a shorter file is not a store.
+pub(super) const LEAST_PAGE: u64 = 512;
+
 /// The directory of a file, as it is to be opened.
 pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))

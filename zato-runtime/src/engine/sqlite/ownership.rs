@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::cause::Said;
 use super::displaced::Displaced;
 use super::error::StoreError;
-use super::files;
+use super::files::{self, LEAST_PAGE};
 use super::inode::{self, Inode, Mode, Part};
 use super::lock::Lock;
 use super::schema;
@@ -22,9 +22,6 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// The bytes of a log that holds nothing.
 const EMPTY_LOG: u64 = 32;
-
-/// The smallest page of SQLite: a file that is shorter holds nothing.
-const LEAST_PAGE: u64 = 512;
 
 /// The right to a store, as long as this is there. Dropped after the last connection to the store is closed: with the
 /// descriptor that it holds, this process gives up SQLite's own locks.
@@ -47,7 +44,7 @@ struct Beside {
     log: Inode,
     index: Inode,
     /// The index, with a lock on it.
-    _index: Option<File>,
+    locked_index: Option<File>,
 }
 
 impl Ownership {
@@ -96,7 +93,7 @@ impl Ownership {
             if let Some(file) = &file {
                 self.share(file, Part::INDEX)?;
             }
-            self.beside = Some(Beside { log, index, _index: file });
+            self.beside = Some(Beside { log, index, locked_index: file });
         } else if let Some(beside) = &mut self.beside {
             beside.log = log;
         }
@@ -173,8 +170,11 @@ impl Ownership {
 
     /// Lets the connection that is closed next move the log into the store and remove it, as the last one does.
     pub(super) fn release(&mut self) {
-        // What cannot be given back now is when the descriptor is closed.
+        // SQLite tests both locks for other users of the store. A lock that cannot be freed now is freed with its descriptor.
         let _ = inode::lock(&self.file, Part::OPEN, Mode::Free);
+        if let Some(index) = self.beside.as_ref().and_then(|beside| beside.locked_index.as_ref()) {
+            let _ = inode::lock(index, Part::INDEX, Mode::Free);
+        }
     }
 }
 
