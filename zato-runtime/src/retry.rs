@@ -328,7 +328,7 @@ mod tests {
     fn the_last_attempt_names_the_setting_that_allows_more() {
         let error = |policy: &Policy| match after(1, policy, failed(Failure::new("not yet"))) {
             Decision::End(outcome) => outcome.error().unwrap_or_default().to_owned(),
-            other => panic!("{other:?}"),
+            other @ Decision::Again { .. } => panic!("{other:?}"),
         };
         let once = "attempt 1 of 1; set `max_attempts` to have it tried again";
         assert!(error(&policy(1)).contains(once));
