@@ -65,6 +65,46 @@ fn a_damaged_log_can_be_cut_off_as_the_error_says() {
     assert!(missing > 0 && missing < receipts.len(), "what comes before the damage is kept: {missing}");
 }
 
+/// Whatever is done to the log after a kill, a start says that acknowledged calls are missing.
+#[test]
+fn a_log_that_is_taken_away_after_a_kill_is_missed() {
+    type Change = (&'static str, fn(&std::path::Path));
+    let changes: [Change; 4] = [
+        ("removed", |log| fs::remove_file(log).expect("it can be removed")),
+        ("emptied", |log| fs::write(log, "").expect("it can be emptied")),
+        ("zeroed", |log| {
+            let length = fs::metadata(log).expect("it is there").len();
+            fs::write(log, vec![0; usize::try_from(length).expect("it fits")]).expect("it can be written");
+        }),
+        ("cut", |log| {
+            let whole = fs::read(log).expect("it is there");
+            fs::write(log, &whole[..whole.len() / 2]).expect("it can be written");
+        }),
+    ];
+    for (how, change) in changes {
+        let (place, receipts) = killed();
+        let kept = fs::read(log(&place)).expect("there is a log");
+        change(&log(&place));
+        let refused = start(&place).map(Bus::kill).expect_err(how);
+        assert!(refused.contains("that were acknowledged: its `-wal` file was removed"), "{how}: {refused}");
+        // As the error says.
+        fs::write(log(&place), kept).expect("it can be put back");
+        start(&place).expect(how).kill();
+        assert_eq!(missing(&place.file(), &receipts), [], "{how}");
+    }
+}
+
+#[test]
+fn a_store_without_its_log_can_be_used_as_the_error_says() {
+    let (place, _) = killed();
+    fs::remove_file(log(&place)).expect("it can be removed");
+    start(&place).map(Bus::kill).expect_err("its log is missing");
+    fs::remove_file(place.file().with_file_name("zato.db.lock")).expect("it can be removed");
+    let mut bus = start(&place).expect("it starts");
+    assert_eq!(bus.calls(1), None);
+    bus.kill();
+}
+
 /// After a clean stop another copy of the store can be put in its place.
 #[test]
 fn a_stop_leaves_no_log_and_an_older_store_may_follow() {

@@ -175,11 +175,24 @@ pub(crate) enum StoreError {
         /// Whether all that was acknowledged is in the file.
         is_moved: bool,
     },
+    /// The store has fewer transactions than were acknowledged.
+    #[error(
+        "`{}` lacks {} that were acknowledged: its `-wal` file was removed, emptied or cut off after its process had died, or \
+         an older copy of the store was put in its place; put the missing file back or restore a backup, and to go on \
+         without those transactions remove `{}.lock`",
+        path.display(), crate::words::count(usize::try_from(*transactions).unwrap_or(usize::MAX), "transaction"), path.display()
+    )]
+    Lacking {
+        /// The file.
+        path: PathBuf,
+        /// How many transactions are missing.
+        transactions: u64,
+    },
     /// What a process that died has left in its log was damaged since.
     #[error(
         "the log of `{}` is damaged: its {}, and SQLite would drop what was acknowledged in the {} whole frames after it; \
-         restore a backup, or go on without those: keep a copy of `{}-wal`, then cut it off with `truncate -s {} {}-wal`",
-        path.display(), Frame(damage.frame), damage.lost, path.display(), damage.sound, path.display()
+         restore a backup, or go on without those: keep a copy of `{}-wal`, then cut it off with `truncate -s {} {}-wal && rm {}.lock`",
+        path.display(), Frame(damage.frame), damage.lost, path.display(), damage.sound, path.display(), path.display()
     )]
     DamagedLog {
         /// The file.

@@ -103,6 +103,8 @@ impl File {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let mut ownership = Ownership::take(path)?;
         let mut rows = Rows::new(settled(path)?);
+        let written = schema::written(&rows.connection).map_err(|error| StoreError::of(path, error))?;
+        ownership.compare(written)?;
         let callers: Arc<Callers> = Arc::default();
         rows.callers = callers.clone();
         ownership.opened()?;
@@ -202,7 +204,13 @@ impl File {
             make(rows)?;
             rows.commit()
         })();
-        let Err(error) = committed else { return self.check() };
+        let Err(error) = committed else {
+            self.check()?;
+            if let (Some(ownership), Some(rows)) = (&mut self.ownership, &self.rows) {
+                ownership.note_written(rows.written());
+            }
+            return Ok(());
+        };
         let undone = rows.rollback();
         let error = StoreError::of(&self.path, error);
         self.is_damaged |= error.is_damage();
@@ -383,7 +391,11 @@ impl File {
         if let Err(error) = checked {
             tracing::error!(file = %self.path.display(), %error, "the store file has been closed, and may not be the file that its path names");
         }
-        if let Some(Err(error)) = self.rows.take().map(Rows::close) {
+        let closed = self.rows.take().map(Rows::close);
+        if let (Some(Ok(())), Some(ownership)) = (&closed, &mut self.ownership) {
+            ownership.closed();
+        }
+        if let Some(Err(error)) = closed {
             tracing::warn!(file = %self.path.display(), %error, "the store file could not be closed cleanly; nothing is lost");
         }
         self.ownership = None;

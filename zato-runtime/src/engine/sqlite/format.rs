@@ -125,6 +125,10 @@ ALTER TABLE invocation ADD COLUMN draining INTEGER;    -- 1: it ran when a shutd
 ALTER TABLE idempotency ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 -- What has ended under a key that lives is kept.
 CREATE INDEX idempotency_cid ON idempotency (cid);
+
+-- How many transactions have been committed, in one row. A start compares it with the number in `PATH.lock`.
+CREATE TABLE written (transactions INTEGER NOT NULL);
+INSERT INTO written VALUES (0);
 ";
 
 /// What stands in a file of version 1 as version 2 has it, for who reads it and changes nothing in it: a view of the
@@ -152,13 +156,24 @@ pub(super) fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Resu
     transaction.commit()
 }
 
-/// Adds the column that version 2 lacked before it was released. A file of that time is opened like any other.
+/// Adds what version 2 lacked before it was released. A file of that time is opened like any other.
 fn complete(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('service') WHERE name = 'last_started')";
-    if connection.query_row(sql, [], |row| row.get(0))? {
-        return Ok(());
+    let additions = [
+        (
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('service') WHERE name = 'last_started')",
+            "ALTER TABLE service ADD COLUMN last_started INTEGER",
+        ),
+        (
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'written')",
+            "BEGIN; CREATE TABLE written (transactions INTEGER NOT NULL); INSERT INTO written VALUES (0); COMMIT",
+        ),
+    ];
+    for (exists, addition) in additions {
+        if !connection.query_row(exists, [], |row| row.get::<_, bool>(0))? {
+            connection.execute_batch(addition)?;
+        }
     }
-    connection.execute_batch("ALTER TABLE service ADD COLUMN last_started INTEGER")
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) struct Lock {
     name: PathBuf,
     /// Whether there has been a store beside it.
     was_made: bool,
+    /// How many transactions have been committed in that store; 0 where that need not be compared.
+    written: u64,
 }
 
 impl Lock {
@@ -49,13 +51,13 @@ impl Lock {
                     continue;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let (pid, _) = said(&mut file).unwrap_or_default();
+                    let pid = said(&mut file).unwrap_or_default().pid;
                     return Err(StoreError::Owned { path: path.to_owned(), pid });
                 }
                 Err(TryLockError::Error(error)) => return Err(of(error)),
             }
-            let (_, was_made) = said(&mut file).map_err(of)?;
-            let mut lock = Self { file, name: name.clone(), was_made };
+            let Said { was_made, written, .. } = said(&mut file).map_err(of)?;
+            let mut lock = Self { file, name: name.clone(), was_made, written };
             // It may have been removed before it was locked: then the next one locks another.
             if lock.is_named().map_err(of)? {
                 lock.say(true).map_err(of)?;
@@ -83,11 +85,23 @@ impl Lock {
         self.say(true)
     }
 
-    /// Writes who has it, if somebody has, and whether there has been a store.
+    /// Returns how many transactions had been committed in the store when it was last noted; 0 where that need not be
+    /// compared.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Notes how many transactions have been committed in the store.
+    pub(super) fn note_written(&mut self, written: u64) -> io::Result<()> {
+        self.written = written;
+        self.say(true)
+    }
+
+    /// Writes who has it, if somebody has, whether there has been a store, and how many transactions it has.
     fn say(&mut self, is_taken: bool) -> io::Result<()> {
         let pid = if is_taken { std::process::id().to_string() } else { String::new() };
         let made = if self.was_made { MADE } else { "" };
-        let text = format!("{pid}\n{made}\n");
+        let text = format!("{pid}\n{made}\n{}\n", self.written);
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)
@@ -117,14 +131,28 @@ impl Drop for Lock {
     }
 }
 
-/// The process that has said that it is the owner, and whether there has been a store.
-fn said(file: &mut File) -> io::Result<(Option<u32>, bool)> {
+/// The content of a lock file.
+#[derive(Debug, Default)]
+struct Said {
+    /// The process that has said that it is the owner.
+    pid: Option<u32>,
+    /// Whether there has been a store.
+    was_made: bool,
+    /// How many transactions have been committed in it; 0 where that need not be compared.
+    written: u64,
+}
+
+fn said(file: &mut File) -> io::Result<Said> {
     let mut text = Vec::new();
     file.rewind()?;
     file.take(MOST).read_to_end(&mut text)?;
     let text = String::from_utf8_lossy(&text);
     let mut lines = text.lines().map(str::trim);
-    Ok((lines.next().and_then(|pid| pid.parse().ok()), lines.next() == Some(MADE)))
+    Ok(Said {
+        pid: lines.next().and_then(|pid| pid.parse().ok()),
+        was_made: lines.next() == Some(MADE),
+        written: lines.next().and_then(|written| written.parse().ok()).unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]

@@ -55,9 +55,12 @@ impl Ownership {
     /// [`StoreError::Owned`] if it is taken; [`StoreError::DamagedLog`] if what the log holds was damaged; otherwise what
     /// keeps the file from being made, opened or locked.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let lock = Lock::take(path)?;
+        let mut lock = Lock::take(path)?;
         let of = |error| StoreError::of_io(path, error);
         is_to_be_made(path, &lock)?;
+        if inode::found(path).map_err(of)?.is_none() {
+            lock.note_written(0).map_err(of)?;
+        }
         schema::make(path)?;
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(of)?;
         let metadata = file.metadata().map_err(of)?;
@@ -157,6 +160,37 @@ impl Ownership {
             "the lock file beside the store was removed while in use; it has been created again, and no other process holds the lock"
         );
         self.lock.note_made().map_err(of)
+    }
+
+    /// Compares the number of transactions in the store with the number that was acknowledged by the process before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Lacking`] if the store has fewer: its log was taken away since, or it is an older copy.
+    pub(super) fn compare(&self, written: u64) -> Result<(), StoreError> {
+        let acknowledged = self.lock.written();
+        if written < acknowledged {
+            return Err(StoreError::Lacking {
+                path: self.path.clone(),
+                transactions: acknowledged - written,
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes how many transactions have been committed, for the next start to compare.
+    pub(super) fn note_written(&mut self, written: u64) {
+        if let Err(error) = self.lock.note_written(written) {
+            // The number before is true as well: the store has at least so many.
+            tracing::debug!(file = %self.path.display(), %error, "the number of transactions could not be noted");
+        }
+    }
+
+    /// The store was closed. Where its log is gone everything is in the store, which may then be replaced.
+    pub(super) fn closed(&mut self) {
+        if inode::found(&self.log).is_ok_and(|log| log.is_none()) {
+            self.note_written(0);
+        }
     }
 
     /// The store itself, whatever name leads to it.

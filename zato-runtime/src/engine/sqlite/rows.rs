@@ -27,6 +27,8 @@ pub(crate) struct Rows {
     begun: Begun,
     /// What has made rows and has none itself before it ends.
     pub(super) callers: Arc<Callers>,
+    /// How many transactions had been committed in the file after the last of this connection; 0 before that.
+    written: u64,
 }
 
 impl Rows {
@@ -34,7 +36,15 @@ impl Rows {
     /// what is kept.
     pub(crate) fn new(connection: Connection) -> Self {
         let (numbers, begun) = (Numbers::default(), Begun::default());
-        Self { connection, numbers, kept: Kept::default(), kept_before: None, begun, callers: Arc::default() }
+        Self {
+            connection,
+            numbers,
+            kept: Kept::default(),
+            kept_before: None,
+            begun,
+            callers: Arc::default(),
+            written: 0,
+        }
     }
 
     /// So many had ended and were kept when the file was opened, and so many dead letters. Called between transactions.
@@ -75,10 +85,18 @@ impl Rows {
     /// Those of the disk. Whether the transaction was recorded is unknown then: [`rollback`](Self::rollback) must
     /// follow, and what a failed sync has left in the disk's cache may be gone.
     pub(crate) fn commit(&mut self) -> rusqlite::Result<()> {
+        let count = "UPDATE written SET transactions = transactions + 1 RETURNING transactions";
+        let written = self.connection.prepare_cached(count)?.query_row([], |row| row.get(0))?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.written = written;
         self.numbers.keep();
         self.kept_before = None;
         Ok(())
+    }
+
+    /// Returns how many transactions had been committed in the file after the last of this connection; 0 before that.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Undoes the transaction, if SQLite has not done so itself.

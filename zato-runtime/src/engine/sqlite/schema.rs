@@ -230,6 +230,11 @@ fn version(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
     }
 }
 
+/// Returns how many transactions have been committed in the store.
+pub(super) fn written(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT transactions FROM written", [], |row| row.get(0))
+}
+
 fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
     // A commit has reached the disk when it is answered.
     connection.pragma_update(None, "synchronous", "FULL")?;
