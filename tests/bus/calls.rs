@@ -116,8 +116,8 @@ async fn a_refused_call_says_why_and_what_would_do() -> Result<(), Error> {
     assert!(errors[0].contains("no service is named `calls.countdwn`"), "{}", errors[0]);
     assert!(errors[0].contains(": did you mean `calls.countdown`?"), "{}", errors[0]);
     assert!(errors.iter().take(3).all(|error| error.contains("`use the_crate as _;`")), "{errors:?}");
-    assert!(errors[1].contains("which is to be the callback"), "{}", errors[1]);
-    assert!(errors[2].contains("which is to be the failure callback"), "{}", errors[2]);
+    assert!(errors[1].contains("which was given as the callback"), "{}", errors[1]);
+    assert!(errors[2].contains("which was given as the failure callback"), "{}", errors[2]);
     assert!(errors[3].contains("key must be a string"), "{}", errors[3]);
     Ok(())
 }

@@ -227,12 +227,12 @@ async fn an_unknown_step_refuses_the_call_before_anything_runs() -> Result<(), E
     let cases = [
         (
             "unknown step",
-            "no service is named `chains.reciept`, which is to be the step: did you mean `chains.receipt`?",
+            "no service is named `chains.reciept`, which was given as the step: did you mean `chains.receipt`?",
         ),
         ("unknown first", "no service is named `chains.prise`: did you mean `chains.price`?"),
         (
             "unknown callback",
-            "no service is named `chains.heard`, which is to be the callback: did you mean `chains.hears`?",
+            "no service is named `chains.heard`, which was given as the callback: did you mean `chains.hears`?",
         ),
     ];
     for (how, expected) in cases {

@@ -231,7 +231,7 @@ async fn what_is_none_is_neither_run_again_nor_discarded() -> Result<(), Error> 
     assert!(runtime.outcome(group).await?.is_completed());
     let cases = [
         (completed, "it completed"),
-        (inside, "it was called synchronously, and its caller was told"),
+        (inside, "it was called synchronously, and its caller received the outcome"),
         (waits, "it has not ended"),
         (runs, "it has not ended"),
         (group, "it completed"),

@@ -28,7 +28,7 @@ async fn two_resources_of_one_type_are_a_fault_beside_all_others() -> Result<(),
         builder().services([mail::service().erased()]).provide(Sender(first)).provide(Sender(second))
     };
     let error = with("a", "b").start().await.unwrap_err().to_string();
-    assert!(error.starts_with("2 things are wrong with the services:"), "{error}");
+    assert!(error.starts_with("2 faults in the services:"), "{error}");
     assert!(error.contains("two resources of the type `Sender` were provided"), "{error}");
     assert!(error.contains(".replace(..)") && error.contains("no `u16` was provided"), "{error}");
     assert!(with("a", "b").provide(1_u16).check().is_err());

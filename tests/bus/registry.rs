@@ -79,7 +79,7 @@ async fn a_missing_resource_is_named_with_service_field_and_type() {
     let error = builder().services([needs::service().erased()]).provide(80_u16).start().await.unwrap_err();
     let fault = error.to_string();
     assert!(fault.starts_with("no `Pool` was provided:\n    `registry.needs` "), "{fault}");
-    assert!(fault.contains("wants one for `_pool`") && fault.contains("App::new().provide(..)"), "{fault}");
+    assert!(fault.contains("needs one for `_pool`") && fault.contains("App::new().provide(..)"), "{fault}");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn two_callbacks_for_one_caller_are_both_named() {
 #[tokio::test]
 async fn a_callback_that_no_service_is_gets_the_nearest_name() {
     let fault = fault([dangling::service().erased(), taken::service().erased()]).await;
-    assert!(fault.contains("2 things are wrong"), "{fault}");
+    assert!(fault.contains("2 faults in the services"), "{fault}");
     assert!(fault.contains("`callback = \"registry.taekn\"`"), "{fault}");
     assert!(fault.contains("did you mean `registry.taken`?"), "{fault}");
     assert!(fault.contains("`on_failure = \"quite.different\"`"), "{fault}");
@@ -116,7 +116,8 @@ async fn a_former_name_belongs_to_one_service() {
 #[tokio::test]
 async fn all_that_is_linked_is_checked_together() {
     let error = Runtime::builder().start().await.unwrap_err().to_string();
-    for part in ["registry.twin", "registry.needs", "registry.taken", "registry.dangling", "things are wrong"]
+    for part in
+        ["registry.twin", "registry.needs", "registry.taken", "registry.dangling", "faults in the services"]
     {
         assert!(error.contains(part), "{part} in {error}");
     }
@@ -127,6 +128,6 @@ async fn an_engine_that_is_not_there_is_named_with_those_that_are() {
     let error = Runtime::builder().services([]).engine("redis://localhost").start().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`redis://localhost` names no engine that this program has: it has `memory:` and `sqlite:PATH`"
+        "`redis://localhost` is not an engine of this program: it has `memory:` and `sqlite:PATH`"
     );
 }

@@ -189,7 +189,7 @@ async fn options_that_make_no_sense_are_refused() -> Result<(), Error> {
     );
     for (text, fault) in [
         ("soon", "`soon` is not a duration"),
-        ("2m..1s", "`2m..1s` goes down"),
+        ("2m..1s", "`2m..1s` decreases"),
         ("5", "`5` has a number without a unit"),
         ("0s..1m", "`0s..1m` never grows"),
     ] {

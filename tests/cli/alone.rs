@@ -66,7 +66,7 @@ fn what_cannot_be_a_store_is_refused_by_name_and_leaves_no_file() {
         ("sqlite://:memory:", "use `memory:`"),
         ("sqlite:new.db?mode=ro", "has the parameter `mode=ro`"),
         ("sqlite:file:new.db", "write `sqlite:new.db`"),
-        ("sqlite:", "names no file"),
+        ("sqlite:", "does not name a file"),
     ];
     for (engine, said) in refusals {
         for command in [&["invoke", "zato.ping"][..], &["serve"], &["invocations"]] {

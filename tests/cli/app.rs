@@ -48,7 +48,7 @@ fn a_resource_that_nobody_provides_is_a_fault_and_a_promised_one_is_not() {
     let ran = configured(directory.path(), &[("CONFIGURED_WITHOUT", "1")], &["check"]);
     let error = ran.refused(1);
     assert!(error.contains("no `Currency` was provided") && !error.contains("Rates"), "{error}");
-    assert!(error.contains("`configured.price` wants one for `currency`"), "{error}");
+    assert!(error.contains("`configured.price` needs one for `currency`"), "{error}");
     assert!(error.lines().all(|line| line.len() < 140), "a line for each thing: {error}");
 }
 

@@ -88,7 +88,7 @@ fn ctrl_c_is_130_and_a_stop_that_was_asked_for_is_no_failure_of_serve() {
     begun.signal("-INT");
     let ran = begun.ended();
     assert_eq!(ran.code, Some(130));
-    assert!(ran.stderr.contains("stopped by ctrl-C: what has not ended is kept"), "{ran:?}");
+    assert!(ran.stderr.contains("stopped by ctrl-C: unfinished invocations are kept"), "{ran:?}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn it_waits_ten_seconds_and_then_names_the_owner() {
     let serving = store.serve();
     let ran = store.zato(["run", "zato.ping"]);
     let error = ran.refused(1);
-    assert!(error.starts_with("error: waited 10 s for it: "), "{error}");
+    assert!(error.starts_with("error: waited 10 s for the store: "), "{error}");
     assert!(error.contains(&format!("belongs to process {}", serving.pid())), "{error}");
 }
 
@@ -61,7 +61,7 @@ fn asked_to_stop_while_it_waits_it_stops_at_once() {
     begun.logs("waiting up to 10 s");
     let ran = begun.terminate();
     assert_eq!(ran.code, Some(143));
-    assert!(ran.stderr.contains("stopped by SIGTERM: nothing was begun"), "{ran:?}");
+    assert!(ran.stderr.contains("stopped by SIGTERM: nothing was started"), "{ran:?}");
     serving.terminate();
     assert!(store.zato(["invocations"]).printed().is_empty());
 }

@@ -13,8 +13,8 @@ fn what_waits_is_run_and_what_is_left_waits_again() {
     let ran = serving.terminate();
     assert_eq!(ran.code, Some(0));
     assert!(ran.stdout.contains("one was told to stop"), "{ran:?}");
-    assert!(ran.stderr.contains("asked to stop: what runs is finished"), "{ran:?}");
-    assert!(ran.stderr.contains("1 invocation left, for the next start"), "{ran:?}");
+    assert!(ran.stderr.contains("stopping: running handlers may finish"), "{ran:?}");
+    assert!(ran.stderr.contains("1 invocation kept for the next start"), "{ran:?}");
     let page = store.explain(&cid);
     assert!(
         page.contains("waiting for the next start of the program: a shutdown interrupted its last attempt"),
@@ -32,7 +32,7 @@ fn what_runs_is_finished() {
     assert!(ran.stdout.contains("finished"), "{ran:?}");
     assert_eq!(store.first_of("probe.finishes")["outcome"], "Completed");
     let ran = store.serve().terminate();
-    assert!(ran.stderr.contains("nothing is left"), "{ran:?}");
+    assert!(ran.stderr.contains("all invocations have ended"), "{ran:?}");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn asked_twice_it_stops_and_what_ran_is_kept() {
     let ran = begun.terminate();
     assert_eq!(ran.code, Some(143));
     assert!(
-        ran.stderr.contains("error: stopped by SIGTERM: what has not ended is kept in `sqlite:zato.db`"),
+        ran.stderr.contains("error: stopped by SIGTERM: unfinished invocations are kept in `sqlite:zato.db`"),
         "{ran:?}"
     );
     assert!(store.first_of("probe.deaf")["outcome"].is_null());
@@ -103,7 +103,10 @@ fn a_synchronous_call_dies_with_its_process() {
     let error = store.zato(["explain", cid]);
     assert!(error.refused(1).contains("no invocation has the CID"), "{error:?}");
     let ran = store.serve().terminate();
-    assert!(!ran.stdout.contains("one runs as ") && ran.stderr.contains("nothing is left"), "{ran:?}");
+    assert!(
+        !ran.stdout.contains("one runs as ") && ran.stderr.contains("all invocations have ended"),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -111,7 +111,11 @@ fn the_engine_is_one_string() {
     let ran = run(ORDERS, arguments("memory:".into()));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let ran = run(ORDERS, arguments("carrier-pigeon:".into()));
-    assert!(ran.stderr.starts_with("error: `carrier-pigeon:` names no engine"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error: `carrier-pigeon:` is not an engine of this program"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.code, Some(1));
 }
 

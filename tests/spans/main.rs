@@ -131,8 +131,12 @@ fn a_runtime_that_is_dropped_with_work_says_how_much() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let durable = format!("sqlite:{}", directory.path().join("zato.db").display());
     for (engine, held, lost) in [
-        ("memory:", "and lost otherwise", "was ended as `Cancelled`"),
-        (&*durable, "what waits is left to the next start", "is kept for the next start"),
+        ("memory:", "and are lost otherwise", "were ended as `Cancelled`"),
+        (
+            &*durable,
+            "waiting invocations are kept for the next start",
+            "invocations are kept for the next start",
+        ),
     ] {
         log.0.lock().expect("no one panics").clear();
         let logged = || String::from_utf8(log.0.lock().expect("no one panics").clone()).expect("UTF-8");

@@ -78,7 +78,7 @@ pub(crate) fn backoff(text: &str) -> Result<Bounds, Unclear> {
     let (from, to) = (from.trim(), to.trim_start_matches('=').trim());
     if from.is_empty() || to.is_empty() {
         let why = format!(
-            "`{text}` lacks one of its bounds: a backoff is a duration, or grows from one to another"
+            "`{text}` lacks one of its bounds: a backoff is one duration, or two that are joined by `..`"
         );
         let would_do = match duration(if from.is_empty() { to } else { from }) {
             Ok(to) if from.is_empty() && !to.is_zero() => range(to.min(Duration::from_secs(1)), to),
@@ -114,7 +114,7 @@ pub(crate) fn backoff(text: &str) -> Result<Bounds, Unclear> {
 pub(crate) fn bounds(from: Duration, to: Duration) -> Result<Bounds, Unclear> {
     if to < from {
         let why =
-            format!("`{}` goes down: a backoff grows from its first bound to its second", range(from, to));
+            format!("`{}` decreases: a backoff grows from its first bound to its second", range(from, to));
         let would_do = if to.is_zero() { "1s..2m".to_owned() } else { range(to, from) };
         return Err(Unclear { why, would_do });
     }

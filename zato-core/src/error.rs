@@ -39,7 +39,7 @@ pub enum CallError {
     /// The causal tree is `max_depth` deep already. Nothing was accepted.
     #[error(
         "`{service}` would be {depth} invocations below the root of its tree, above the limit of {limit}: \
-         if that is meant, start a tree of its own with `.new_root()`, or raise `max_depth`"
+         if this is intended, start a new tree with `.new_root()`, or raise `max_depth`"
     )]
     TooDeep {
         /// The target's name.
@@ -69,8 +69,8 @@ pub enum CallError {
     #[error(
         "`{service}` would not start before {}",
         if *is_inherited {
-            "the deadline that it inherits from its caller: call it earlier, or start a tree without that deadline \
-             with `.new_root()`"
+            "the deadline that it inherits from its caller: call it earlier, or start a new tree, without that \
+             deadline, with `.new_root()`"
         } else {
             "its own deadline: let it start earlier, or set a later `.deadline(..)`"
         }
@@ -83,8 +83,8 @@ pub enum CallError {
     },
     /// A group has more members than may ever wait. Nothing was accepted.
     #[error(
-        "a group of {members} members is above the limit of {limit}: raise `max_waiting`, half of which that is, or make \
-         smaller groups"
+        "a group of {members} members is above the limit of {limit}, which is half of `max_waiting`: raise \
+         `max_waiting`, or make smaller groups"
     )]
     TooMany {
         /// How many members it was to have.
@@ -93,12 +93,12 @@ pub enum CallError {
         limit: usize,
     },
     /// The CID that the call brings is held already. Nothing was accepted.
-    #[error("the CID {0} is taken: bring one that was never used, or let the call mint its own")]
+    #[error("the CID `{0}` is already in use: give a new one, or leave out `.cid(..)`")]
     CidTaken(Cid),
     /// Another call was made under the same idempotency key. Nothing was accepted.
     #[error(
-        "another call of `{service}` has this idempotency key, with another payload or other callbacks: it runs under \
-         {first}; the same key is for the same call"
+        "another call of `{service}`, CID `{first}`, has this idempotency key, but another payload or other callbacks: \
+         use another key for another call"
     )]
     KeyConflict {
         /// The target's name.
@@ -108,8 +108,8 @@ pub enum CallError {
     },
     /// The attempt that this context belongs to is over. Nothing was accepted.
     #[error(
-        "this context of `{service}` (CID {cid}) is over: a context lives as long as its attempt, so await what \
-         uses it before the handler returns"
+        "the attempt of `{service}` (CID {cid}) that this context belongs to has ended: await what uses the context \
+         before the handler returns"
     )]
     Over {
         /// The service whose context it is.
@@ -139,27 +139,27 @@ pub enum CallError {
         error: String,
     },
     /// What the engine keeps cannot be written or read at present. Nothing was accepted or changed: it can be asked for again.
-    #[error("nothing has been recorded, since the store has failed: {error}")]
+    #[error("nothing has been recorded, because the store has failed: {error}")]
     Unavailable {
         /// What is wrong with the store, and the cure.
         error: String,
     },
     /// The runtime is shutting down, or has been shut down, and takes nothing from outside. Nothing was accepted.
     #[error(
-        "the runtime is shutting down, or has been shut down, and takes no more calls: make the call again once one is \
-         started"
+        "the runtime is shutting down, or has been shut down, and accepts no more calls: make the call again after the \
+         next start"
     )]
     ShuttingDown,
     /// The tokio runtime that the bus was started on has ended, and the bus with it. Nothing was accepted.
     #[error(
-        "the tokio runtime that this bus was started on has ended, and the bus with it: start a bus in each tokio \
-         runtime, for example in each test, and shut it down before that ends"
+        "the tokio runtime that this bus was started on has ended, and the bus with it: start one bus in each tokio \
+         runtime, for example in each test, and shut it down before that runtime ends"
     )]
     TokioEnded,
     /// The bus ended while a synchronous call from outside waited for its target. It is not made again.
     #[error(
-        "the bus ended before `{service}` (CID {cid}) did, so there is no response: make the call again once a bus is \
-         started"
+        "the bus ended before `{service}` (CID {cid}) did, so there is no response: make the call again after the next \
+         start"
     )]
     Interrupted {
         /// The target's name.
@@ -169,8 +169,8 @@ pub enum CallError {
     },
     /// The invocation that was to be cancelled is not held.
     #[error(
-        "no invocation has the CID {0}: it was never accepted by this engine, or it ended so long ago that it is \
-         no longer remembered, or it was discarded"
+        "the engine has no invocation with the CID `{0}`: it was never accepted, it was discarded, or it ended so long \
+         ago that retention has deleted it"
     )]
     NotHeld(Cid),
     /// What was to be run again, or to be discarded, cannot be. Nothing was changed.
@@ -227,8 +227,8 @@ impl CallError {
 /// What is not known after the store has failed.
 fn unknown(cid: Option<Cid>) -> String {
     match cid {
-        Some(cid) => format!("whether {cid} has been recorded is unknown, since the store has failed"),
-        None => "whether that has been recorded is unknown, since the store has failed".to_owned(),
+        Some(cid) => format!("whether {cid} has been recorded is unknown, because the store has failed"),
+        None => "whether the change has been recorded is unknown, because the store has failed".to_owned(),
     }
 }
 
@@ -290,12 +290,10 @@ impl fmt::Display for UnknownService {
         let more = if self.name.chars().nth(MAX_NAME).is_some() { "..." } else { "" };
         write!(f, "no service is named `{name}{more}`")?;
         if self.role != "target" && self.role != "service" {
-            write!(f, ", which is to be the {}", self.role)?;
+            write!(f, ", which was given as the {}", self.role)?;
         }
         if self.is_left_out {
-            return f.write_str(
-                " in this runtime: it is linked, but `.services([..])` names those that run, and not this one",
-            );
+            return f.write_str(" in this runtime: it is linked, but `.services([..])` does not name it");
         }
         if let Some(nearest) = &self.nearest {
             write!(f, ": did you mean `{nearest}`")?;
@@ -303,8 +301,8 @@ impl fmt::Display for UnknownService {
             f.write_str("?")?;
         }
         match (self.linked_count, &*self.linked) {
-            (0, _) => f.write_str("\n  linked: no service of yours")?,
-            (count, []) => write!(f, "\n  linked: {count} services of yours")?,
+            (0, _) => f.write_str("\n  linked: none of your services")?,
+            (count, []) => write!(f, "\n  linked: {count} of your services")?,
             (_, linked) => write!(f, "\n  linked: {}", linked.join(", "))?,
         }
         f.write_str("\n  a crate of services is linked only if the program names it: `use the_crate as _;`")

@@ -56,7 +56,7 @@ enum Then {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("asked to be run again after {0}")]
+#[error("the handler asked to be retried after {0}")]
 struct AskedToWait(String);
 
 impl Failure {
@@ -88,7 +88,9 @@ impl Failure {
     pub fn retry_after(delay: impl IntoDuration) -> Self {
         match delay.into_duration() {
             Ok(delay) => Self { then: Then::After(delay), ..Self::new(AskedToWait(duration::show(delay))) },
-            Err(fault) => Self { fault: Some(Box::new(fault)), ..Self::new("asked to be run again later") },
+            Err(fault) => {
+                Self { fault: Some(Box::new(fault)), ..Self::new("the handler asked to be retried later") }
+            }
         }
     }
 

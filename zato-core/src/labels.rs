@@ -114,7 +114,7 @@ pub enum LabelError {
     /// A name that is not allowed: here is its start.
     #[error(
         "`{0}` is not a label name: a name is 1 to {max} bytes of ASCII letters, digits, `.`, `_`, `-` and `/`, and \
-         begins with a letter or a digit; write the rest into the value",
+         begins with a letter or a digit; put the rest into the value",
         max = Labels::MAX_NAME
     )]
     Name(String),

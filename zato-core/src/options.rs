@@ -81,18 +81,15 @@ pub(crate) fn key(what: &'static str, key: String) -> Result<Box<str>, OptionErr
 #[non_exhaustive]
 pub enum OptionError {
     /// No attempt is allowed.
-    #[error("`.max_attempts(0)` allows no attempt: 1 is the first alone, 5 is four more")]
+    #[error("`.max_attempts(0)` allows no attempt: 1 allows the first attempt only, 5 allows four retries")]
     NoAttempt,
     /// It may not even be lost once.
     #[error(
-        "`.max_losses(0)` ends it before it has started: 1 is never again after a crash, 3 is twice again"
+        "`.max_losses(0)` would end the invocation before it starts: 1 never runs it again after a crash, 3 does so twice"
     )]
     NoLoss,
     /// A key that is empty, or too long.
-    #[error(
-        "the {what} is {bytes} bytes long: a key has 1 byte at the least and {} at the most; hash what is longer",
-        MAX_KEY
-    )]
+    #[error("the {what} has {bytes} bytes: a key has between 1 and {} bytes; hash a longer one", MAX_KEY)]
     Key {
         /// `idempotency key` or `concurrency key`.
         what: &'static str,

@@ -124,7 +124,7 @@ impl std::fmt::Debug for Resources {
 
 /// A resource that no one provided.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no `{type_name}` was provided: give one with `.provide(..)` before the runtime starts")]
+#[error("no `{type_name}` was provided: add one with `.provide(..)` before the runtime starts")]
 #[non_exhaustive]
 pub struct MissingResource {
     /// The type, with its module path.

@@ -1,4 +1,4 @@
-//! How a runtime is put together.
+//! The builder of a runtime.
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The engine's URL; `memory:` unless told.
+    /// Sets the engine's URL: `memory:` by default.
     pub fn engine(mut self, url: impl Into<String>) -> Self {
         self.engine = Some(url.into());
         self
@@ -114,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// Runs just these services, beside the built-in ones, instead of all that are linked.
+    /// Runs only these services and the built-in ones, instead of all that are linked.
     ///
     /// Tests share one registry in each binary; this is how one of them runs its own services alone:
     /// `.services([A::service().erased(), B::service().erased()])`.
@@ -123,64 +123,66 @@ impl Builder {
         self
     }
 
-    /// The largest request or response, in bytes: 8 MiB unless told.
+    /// Sets the largest request or response, in bytes: 8 MiB by default.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.config.max_payload = bytes;
         self
     }
 
-    /// How many invocations may run at once: 16,384 unless told; at least 1.
+    /// Sets how many invocations may run at once: 16,384 by default, and at least 1.
     pub fn max_running(mut self, invocations: usize) -> Self {
         self.config.max_running = invocations.max(1);
         self
     }
 
-    /// How many invocations may wait before calls from outside wait for room: 1,000,000 in memory and 100,000,000 on disk
-    /// unless told; at least 1. Calls from handlers do not wait; they may go to twice as many and are refused beyond.
+    /// Sets how many invocations may wait before calls from outside wait for room: 1,000,000 in memory and 100,000,000 on
+    /// disk by default, and at least 1. Calls from handlers do not wait: they are accepted up to twice this limit, and
+    /// refused above it.
     pub fn max_waiting(mut self, invocations: usize) -> Self {
         self.config.max_waiting = Some(invocations.max(1));
         self
     }
 
-    /// How many bytes of payload may wait, likewise: 1 GiB unless told.
+    /// Sets how many bytes of payload may wait before calls from outside wait for room: 1 GiB by default. For calls from
+    /// handlers it acts as [`max_waiting`](Self::max_waiting) does.
     pub fn max_waiting_bytes(mut self, bytes: usize) -> Self {
         self.config.max_waiting_bytes = bytes;
         self
     }
 
-    /// How deep a causal tree may grow, callbacks counted: 1,000 unless told.
+    /// Sets how deep a causal tree may grow, callbacks included: 1,000 by default.
     pub fn max_depth(mut self, depth: u32) -> Self {
         self.config.max_depth = depth;
         self
     }
 
-    /// How many ended invocations are remembered: 10,000 in memory and 1,000,000 on disk unless told.
+    /// Sets how many ended invocations are kept: 10,000 in memory and 1,000,000 on disk by default.
     pub fn keep_ended(mut self, invocations: usize) -> Self {
         self.config.keep_ended = Some(invocations);
         self
     }
 
-    /// How many bytes of payload the remembered ones may hold in memory: 64 MiB unless told.
+    /// Sets how many bytes of payload the ended invocations may hold in memory: 64 MiB by default.
     pub fn keep_ended_bytes(mut self, bytes: usize) -> Self {
         self.config.keep_ended_bytes = bytes;
         self
     }
 
-    /// How many dead letters are kept: 100,000 unless told, in memory in as many bytes as
-    /// [`keep_ended_bytes`](Self::keep_ended_bytes) says.
+    /// Sets how many dead letters are kept: 100,000 by default. In memory their payloads may hold as many bytes as
+    /// [`keep_ended_bytes`](Self::keep_ended_bytes) allows.
     pub fn keep_dead(mut self, invocations: usize) -> Self {
         self.config.keep_dead = invocations;
         self
     }
 
-    /// How long ended invocations are remembered at the most: a day unless told.
+    /// Sets the longest time that ended invocations are kept: a day by default.
     pub fn keep_ended_for(mut self, retention: impl IntoDuration) -> Self {
         let retention = self.duration("keep_ended_for", retention);
         self.config.keep_ended_for = retention.unwrap_or(self.config.keep_ended_for);
         self
     }
 
-    /// How long dead letters are kept at the most: 30 days unless told.
+    /// Sets the longest time that dead letters are kept: 30 days by default.
     pub fn keep_dead_for(mut self, retention: impl IntoDuration) -> Self {
         let retention = self.duration("keep_dead_for", retention);
         self.config.keep_dead_for = retention.unwrap_or(self.config.keep_dead_for);
@@ -226,14 +228,14 @@ impl Builder {
         self
     }
 
-    /// How many bytes on the disk are kept for what must be recorded: where there is less room, calls from outside wait and
-    /// those of handlers fail until there is more. 64 MiB unless told.
+    /// Sets the free space, in bytes, that is reserved on the disk for recording accepted work: 64 MiB by default. While the
+    /// disk has less, calls from outside wait and calls from handlers fail.
     pub fn disk_reserve(mut self, bytes: u64) -> Self {
         self.config.disk_reserve = bytes;
         self
     }
 
-    /// Leaves alone what an earlier process has left: it waits for one that runs it.
+    /// Leaves the invocations of earlier processes waiting, for a process that runs them.
     #[cfg(feature = "cli")]
     pub(crate) fn only_new(mut self, is_so: bool) -> Self {
         self.config.only_new = is_so;
@@ -247,20 +249,20 @@ impl Builder {
         self
     }
 
-    /// Holds so many in memory of what waits for a service, where all is written down; at least 2. 4,096 unless told.
+    /// Sets how many waiting invocations of a service a durable engine holds in memory: 4,096 by default, and at least 2.
     #[doc(hidden)]
     pub fn window(mut self, window: usize) -> Self {
         self.config.window = window;
         self
     }
 
-    /// How many workers take invocations: as many as tokio has worker threads, unless told; at least 1.
+    /// Sets how many workers run invocations: as many as tokio has worker threads by default, and at least 1.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.workers = Some(workers.max(1));
         self
     }
 
-    /// A door that hears of everything that happens.
+    /// Sets an observer of everything that happens.
     #[cfg(feature = "cli")]
     pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -282,7 +284,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if a duration cannot be read, [`Error::Services`] with all that is wrong with the services,
+    /// [`Error::Setting`] if a duration cannot be read, [`Error::Services`] with all faults of the services,
     /// [`Error::Engine`] if this program has no such engine.
     pub fn check(&self) -> Result<(), Error> {
         self.registry().map(|_| ())

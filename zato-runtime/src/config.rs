@@ -1,4 +1,4 @@
-//! What can be set, and what holds where nothing was.
+//! The settings of a runtime, and their defaults.
 
 use std::time::Duration;
 
@@ -12,30 +12,32 @@ use crate::clock::Clock;
 pub struct Config {
     /// The largest request or response, in bytes: 8 MiB.
     pub max_payload: usize,
-    /// How many invocations may run at once in this process: 16,384.
+    /// The number of invocations that may run at once in this process: 16,384 by default.
     pub max_running: usize,
-    /// How many may wait before calls from outside wait for room: 1,000,000 in memory, 100,000,000 on disk.
+    /// The number of invocations that may wait before calls from outside wait for room: 1,000,000 in memory and 100,000,000
+    /// on disk by default.
     pub max_waiting: Option<usize>,
-    /// How many bytes of payload may wait before calls from outside wait for room: 1 GiB.
+    /// The bytes of payload that may wait before calls from outside wait for room: 1 GiB by default.
     pub max_waiting_bytes: usize,
-    /// How deep a causal tree may grow, callbacks counted: 1,000.
+    /// The depth to which a causal tree may grow, callbacks included: 1,000 by default.
     pub max_depth: u32,
-    /// How many ended invocations are remembered: 10,000 in memory, 1,000,000 on disk.
+    /// The number of ended invocations that are kept: 10,000 in memory and 1,000,000 on disk by default.
     pub keep_ended: Option<usize>,
-    /// How many bytes of payload they may hold in memory: 64 MiB.
+    /// The bytes of payload that ended invocations may hold in memory: 64 MiB by default.
     pub keep_ended_bytes: usize,
-    /// How long they are remembered: a day.
+    /// The longest time that ended invocations are kept: a day by default.
     pub keep_ended_for: Duration,
-    /// How many dead letters are kept, in memory in as many bytes: 100,000.
+    /// The number of dead letters that are kept: 100,000 by default. In memory `keep_ended_bytes` limits their payloads too.
     pub keep_dead: usize,
-    /// How long they are kept: 30 days.
+    /// The longest time that dead letters are kept: 30 days by default.
     pub keep_dead_for: Duration,
-    /// How long an idempotency key lives: a day from the first call.
+    /// The lifetime of an idempotency key: a day from the first call by default.
     pub keep_keys: Duration,
     /// The number of idempotency keys that are kept: 100,000 in memory, 10,000,000 on disk. The oldest go first, except
     /// those whose invocations have not ended.
     pub max_keys: Option<usize>,
-    /// How often its process may die during an invocation before it is `Lost`, where neither call nor service says: 3.
+    /// The number of times that its process may die during an invocation before it is `Lost`, where neither call nor service
+    /// sets one: 3 by default.
     pub max_losses: u32,
     /// The longest time that a shutdown takes: 25 seconds, which is shorter than the 30 seconds after which most
     /// supervisors kill a process.
@@ -48,17 +50,18 @@ pub struct Config {
     /// The time that a handler has to end by itself once its invocation is cancelled, and before the limit of a
     /// shutdown: 5 seconds.
     pub cancel_grace: Duration,
-    /// How many bytes on the disk are kept for what must be recorded: with less room than that no calls are taken. 64 MiB.
+    /// The free space, in bytes, that is reserved on the disk for recording accepted work: 64 MiB by default. While the disk
+    /// has less, no calls are accepted.
     pub disk_reserve: u64,
-    /// Whether what an earlier process has left is left alone.
+    /// `true` to leave the invocations of earlier processes waiting.
     pub(crate) only_new: bool,
-    /// Whether receipts are given before they are true.
+    /// `true` to acknowledge calls before they are recorded: for the test that must find such a fault.
     #[doc(hidden)]
     pub acknowledges_before_commit: bool,
-    /// How many of what waits for a service are held in memory, where all is written down: 4,096.
+    /// The number of waiting invocations of a service that a durable engine holds in memory: 4,096 by default.
     #[doc(hidden)]
     pub window: usize,
-    /// How many workers take invocations: as many as tokio has worker threads.
+    /// The number of workers that run invocations: as many as tokio has worker threads by default.
     pub workers: Option<usize>,
 }
 
@@ -97,17 +100,17 @@ impl Config {
         self.max_keys.unwrap_or(if is_durable { 10_000_000 } else { 100_000 })
     }
 
-    /// How many may wait before calls from outside wait for room, in memory or on disk.
+    /// The number of invocations that may wait before calls from outside wait for room, in memory or on disk.
     pub(crate) fn max_waiting(&self, is_durable: bool) -> usize {
         self.max_waiting.unwrap_or(if is_durable { 100_000_000 } else { 1_000_000 })
     }
 }
 
-/// How many synchronous calls may be nested in one another.
+/// The number of synchronous calls that may be nested in one another.
 pub(crate) const MAX_NESTED: u32 = 64;
 
-/// How many synchronous calls of one attempt are recorded.
+/// The number of synchronous calls of one attempt that are recorded.
 pub(crate) const MAX_INNER_RECORDED: usize = 1_000;
 
-/// How many bytes of payload those records hold.
+/// The bytes of payload that those records hold.
 pub(crate) const MAX_INNER_BYTES: usize = 8 << 20;

@@ -84,7 +84,7 @@ fn not_dead(found: &Found) -> CallError {
                 "it was called synchronously, and the process that waited for it has ended: call it again"
                     .to_owned()
             }
-            _ => "it was called synchronously, and its caller was told".to_owned(),
+            _ => "it was called synchronously, and its caller received the outcome".to_owned(),
         },
         _ => "it has not ended".to_owned(),
     };

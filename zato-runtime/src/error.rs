@@ -1,4 +1,4 @@
-//! What can go wrong for a program that runs the bus.
+//! The error of a program that runs the bus.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use zato_core::{CallError, Cid, DecodeError, OptionError};
 use crate::engine::{EngineError, StoreFault};
 use crate::registry::Faults;
 
-/// What can go wrong for a program that runs the bus: at start, in a call, or in a look-up.
+/// An error of a program that runs the bus: at start, in a call, or in a look-up.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,22 +20,23 @@ pub enum Error {
     /// The engine cannot be opened. Nothing was started.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A call was refused, or brought no response.
+    /// A call was refused, or returned no response.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// A payload is not what the program takes it for.
+    /// A payload is not of the type that the program reads.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The invocation is not held: it never was, or it has ended and is no longer remembered.
+    /// The engine does not hold the invocation: it was never accepted, was discarded, or ended so long ago that retention has
+    /// deleted it.
     #[error("{}", CallError::NotHeld(*.0))]
     NotHeld(Cid),
-    /// What the engine keeps cannot be read.
+    /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreFault),
-    /// The operating system gives no random numbers, which CIDs are made of. Nothing was started.
-    #[error("the operating system gives no random numbers, which correlation IDs are made of: {0}")]
+    /// The operating system returned no random numbers, which CIDs need. Nothing was started.
+    #[error("the operating system returned no random numbers, which correlation IDs need: {0}")]
     Random(#[source] std::io::Error),
-    /// The runtime was started where there is no tokio.
+    /// The runtime was started outside a tokio runtime.
     #[error("a runtime needs tokio: start it inside `#[tokio::main]`, or let `zato_runtime::main()` do it")]
     NoTokio,
     /// The runtime was started on a tokio without timers.
@@ -45,7 +46,7 @@ pub enum Error {
     NoTimers,
 }
 
-/// What `main` and `unwrap` show is the text with its cure, not the fields.
+/// Shows the text with its cure, not the fields, because `main` and `unwrap` print it.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -15,10 +15,10 @@ use crate::shared::Shared;
 use crate::standing::{Teller, View, advice, is_group, role};
 use crate::words::{count, grouped, quoted, shown};
 
-/// One invocation in words; [`Display`](fmt::Display) is the page.
+/// A page that explains one invocation; [`Display`](fmt::Display) prints it.
 ///
-/// The page begins with the invocation that was asked for: its status and why, what its attempts returned, and what
-/// can be done. Below that it shows the way from the root of the causal tree to it, and what it has caused.
+/// The page begins with the status of the invocation and its reason, the results of its attempts, and what can be done.
+/// Below that it shows the path from the root of the causal tree to the invocation, and what the invocation has caused.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     page: String,
@@ -48,7 +48,7 @@ impl fmt::Display for Explanation {
 ///
 /// # Errors
 ///
-/// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
+/// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if the store cannot be read.
 #[must_use = "nothing is read until this is awaited"]
 pub struct Explain<'a> {
     shared: &'a Arc<Shared>,
@@ -70,7 +70,7 @@ impl<'a> Explain<'a> {
         Self { shared, cid, detail: Detail { extent: Extent::Around, payloads: false } }
     }
 
-    /// Shows the whole causal tree. By default siblings of what was asked for, and long lists below it, are counted.
+    /// Shows the whole causal tree. By default siblings of the invocation, and long lists below it, are only counted.
     pub fn with_whole_tree(mut self) -> Self {
         self.detail.extent = Extent::Whole;
         self

@@ -1,4 +1,4 @@
-//! What a look-up asks for, and what it answers: invocations as they stand.
+//! The filter and the results of a look-up: invocations with their status.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,24 +7,24 @@ use zato_core::{Cid, Invocation, Outcome, Rate};
 
 use crate::record::{Ended, Progress};
 
-/// An invocation as it stands.
+/// An invocation with its status.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Found {
     /// The invocation.
     pub invocation: Arc<Invocation>,
-    /// How many attempts have begun.
+    /// The number of attempts that have started.
     pub attempts: u32,
-    /// What became of those that are over and were not the last; none where there were none.
+    /// The results of attempts that ended and were not the last; `None` if there were none.
     pub before: Option<Arc<Progress>>,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// Whether its last attempt is over while its handler still runs, because it blocks its thread.
+    /// `true` while the handler of an ended attempt still runs, because it blocks its thread.
     pub lingers: bool,
 }
 
 impl Found {
-    /// An invocation and where it stands.
+    /// An invocation and its status.
     pub fn new(
         invocation: Arc<Invocation>,
         attempts: u32,
@@ -34,18 +34,18 @@ impl Found {
         Self { invocation, attempts, before, status, lingers: false }
     }
 
-    /// One that has ended, and what runs it again.
+    /// An invocation that has ended, and the one that runs it again.
     pub(crate) fn ended(ended: Arc<Ended>, again: Option<Cid>) -> Self {
         let (invocation, before) = (ended.invocation.clone(), ended.before.clone());
         Self::new(invocation, ended.attempts, before, Status::Ended { ended, again })
     }
 
-    /// Its CID.
+    /// The CID.
     pub fn cid(&self) -> Cid {
         self.invocation.cid
     }
 
-    /// The name of its target.
+    /// The name of the target service.
     pub fn service(&self) -> &str {
         &self.invocation.service
     }
@@ -66,7 +66,7 @@ impl Found {
         self.attempts.saturating_sub(self.counted_attempts())
     }
 
-    /// How it ended, if it has.
+    /// Returns the outcome; `None` if the invocation has not ended.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.status {
             Status::Ended { ended, .. } => Some(&ended.outcome),
@@ -74,8 +74,9 @@ impl Found {
         }
     }
 
-    /// Whether it is a dead letter: ended in anything but `Completed`, and not run again. What is called synchronously
-    /// is none, since its caller is told, and a step of a chain is none, since the chain is.
+    /// Returns `true` for a dead letter: an invocation that ended in anything but `Completed` and was not run again. A
+    /// synchronous call is not a dead letter, because its caller receives the outcome; a step of a chain is not one, because
+    /// its chain is.
     pub fn is_dead(&self) -> bool {
         match &self.status {
             Status::Ended { ended, again } => ended.is_dead() && again.is_none(),
@@ -84,86 +85,86 @@ impl Found {
     }
 }
 
-/// What is held of a causal tree.
+/// The part of a causal tree that the engine holds.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    /// In the order in which they were called.
+    /// The invocations, in the order in which they were called.
     pub found: Vec<Found>,
-    /// How many are known to have been of it and are held no longer.
+    /// The number of invocations that are known to have been part of it and are no longer held.
     pub swept: usize,
 }
 
 /// The numbers of invocations that are held and have not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Those that wait.
+    /// Waiting invocations.
     pub waiting: usize,
-    /// Those that run, or did when their process died.
+    /// Running invocations, and those that were running when their process died.
     pub running: usize,
     /// Groups whose members have not all ended.
     pub open: usize,
 }
 
-/// Where an invocation stands.
+/// The status of an invocation.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Status {
-    /// It waits, for this.
+    /// Waiting, for this reason.
     Waiting(Waits),
-    /// An attempt of it runs.
+    /// Running: an attempt has started.
     Running {
-        /// When the attempt started.
+        /// The time at which the attempt started.
         since: SystemTime,
-        /// Whether it has been cancelled.
+        /// `true` if it has been cancelled.
         is_cancelled: bool,
     },
-    /// It is a group, and so many of its members have not ended.
+    /// A group, with the number of its members that have not ended.
     Open(u32),
-    /// It has ended.
+    /// Ended.
     Ended {
-        /// How.
+        /// The end: outcome, times and attempts.
         ended: Arc<Ended>,
-        /// The invocation that runs it again, if it was a dead letter and somebody had it run again.
+        /// The invocation that runs it again, if it was a dead letter that was run again.
         again: Option<Cid>,
     },
 }
 
-/// What an invocation waits for.
+/// The reason why an invocation waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Waits {
-    /// Its turn: nothing holds it up but what stands before it.
+    /// Its turn: other invocations are ahead of it in the queue.
     Turn,
-    /// A time: when it is due, or when its next attempt is.
+    /// The time at which it, or its next attempt, is due.
     Until(SystemTime),
-    /// The invocation that has its concurrency key.
+    /// The end of the invocation that holds its concurrency key.
     Key {
         /// The key.
         key: Box<str>,
-        /// Who has it.
+        /// The invocation that holds it.
         held_by: Cid,
     },
-    /// A place: as many of its service run as may.
+    /// A slot: the `concurrency` of its service, which is this, is used up.
     Concurrency(u32),
-    /// A place: as many run in this process as may.
+    /// A slot: `max_running` of this process, which is this, is used up.
     Running(usize),
-    /// Its service's rate.
+    /// The rate of its service, which is used up for now.
     Rate(Rate),
-    /// Another invocation during which the process died: they run one at a time.
+    /// Another invocation during which the process died: such invocations run one at a time.
     Suspects,
-    /// That its service is resumed.
+    /// The resumption of its service, which is paused.
     Resume,
     /// A process that hosts its service.
     Host,
-    /// That the handler of its last attempt, which is over, lets go of its thread.
+    /// The handler of its last attempt, which has ended but still blocks its thread.
     Release,
-    /// The next process: a shutdown interrupted it.
+    /// The next start of a process: a shutdown interrupted it.
     Restart,
     /// A worker that records its end.
     End,
 }
 
-/// Which invocations to look for; all that are held unless told.
+/// A filter of invocations; by default all that the engine holds, 100 at most.
 ///
 /// ```
 /// use zato_runtime::Filter;
@@ -174,60 +175,60 @@ pub enum Waits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
-    /// Of this service alone.
+    /// The service whose invocations are listed; `None` for all services.
     pub service: Option<String>,
-    /// Those that stand so alone.
+    /// The stage of the invocations that are listed; `None` for all stages.
     pub stage: Option<Stage>,
-    /// Those that were called before this one alone: the last of one page makes the next.
+    /// The invocation before whose call the listed ones were called; `None` for no such bound.
     pub before: Option<Cid>,
-    /// How many at the most.
+    /// The largest number of invocations that are listed.
     pub limit: usize,
 }
 
-/// What a [`Filter`] can tell apart.
+/// The stage of an invocation, for a [`Filter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// What waits.
+    /// Waiting.
     Waiting,
-    /// What runs, and groups whose members have not all ended.
+    /// Running, and groups whose members have not all ended.
     Running,
-    /// What has ended.
+    /// Ended, with any outcome.
     Ended,
-    /// Dead letters.
+    /// Dead letters: ended in anything but `Completed`, and not run again.
     Dead,
 }
 
 impl Filter {
-    /// All that are held, the newest first; 100 at the most.
+    /// Creates a filter of all invocations that are held, newest first, 100 at most.
     pub fn new() -> Self {
         Self { service: None, stage: None, before: None, limit: 100 }
     }
 
-    /// Dead letters: what ended in anything but `Completed` and has not been run again.
+    /// Creates a filter of dead letters: invocations that ended in anything but `Completed` and were not run again.
     pub fn dead() -> Self {
         Self::new().stage(Stage::Dead)
     }
 
-    /// Of this service alone.
+    /// Limits the list to invocations of this service.
     #[must_use]
     pub fn service(self, name: impl Into<String>) -> Self {
         Self { service: Some(name.into()), ..self }
     }
 
-    /// Those that stand so alone.
+    /// Limits the list to invocations in this stage.
     #[must_use]
     pub fn stage(self, stage: Stage) -> Self {
         Self { stage: Some(stage), ..self }
     }
 
-    /// Those that were called before this one alone: the last of one page makes the next.
+    /// Limits the list to invocations that were called before this one. The last of one page gives the next page.
     #[must_use]
     pub fn before(self, cid: Cid) -> Self {
         Self { before: Some(cid), ..self }
     }
 
-    /// How many at the most.
+    /// Limits the number of invocations in the list.
     #[must_use]
     pub fn limit(self, most: usize) -> Self {
         Self { limit: most, ..self }
@@ -240,13 +241,13 @@ impl Default for Filter {
     }
 }
 
-/// What discarding a dead letter came to.
+/// The result of discarding a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiscardAnswer {
-    /// It is held no longer.
+    /// The dead letter was deleted.
     Discarded,
-    /// It is not held.
+    /// The engine does not hold such an invocation.
     NotHeld,
-    /// It is no dead letter.
+    /// The invocation is not a dead letter.
     NotDead,
 }

@@ -1,4 +1,4 @@
-//! Looking at what a bus holds, and putting dead letters and services right.
+//! Look-ups of invocations, dead letters, and pausing of services.
 
 use std::time::SystemTime;
 
@@ -12,17 +12,17 @@ use crate::found::{Filter, Found};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Where an invocation stands; `None` if the engine does not hold it.
+    /// Finds an invocation with its status; `None` if the engine does not hold it.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] if what the engine keeps cannot be read.
+    /// [`Error::Store`] if the store cannot be read.
     pub async fn find(&self, cid: Cid) -> Result<Option<Found>, Error> {
         Ok(self.shared().find(cid).await?)
     }
 
-    /// Everything that is held of the causal tree of an invocation, from its root, in the order in which it was
-    /// called.
+    /// Returns all invocations of a causal tree that the engine holds, in the order in which they were called. The CID may be
+    /// that of any invocation of the tree.
     ///
     /// # Errors
     ///
@@ -32,10 +32,10 @@ impl Runtime {
         Ok(self.shared().engine.tree(found.invocation.root).await?.found)
     }
 
-    /// Waits until a whole causal tree has ended: the invocation with this CID, everything that its root has led to, groups
+    /// Waits until a whole causal tree has ended: the invocation with this CID, everything that its root has caused, groups
     /// and all callbacks included. Returns at once if it has ended.
     ///
-    /// What is parked or paused has not ended, and what waits for a time has not either. An invocation that is called into
+    /// Parked and paused invocations have not ended, and neither have those that wait for a time. An invocation that joins
     /// the tree later, as by [`run_again`](Self::run_again), is not waited for once this has returned.
     ///
     /// ```
@@ -83,12 +83,12 @@ impl Runtime {
         }
     }
 
-    /// The time of day on the bus's clock: a test's own time where it has paused tokio's clock.
+    /// Returns the time of day on the bus's clock, which is a test's own time where the test has paused tokio's clock.
     pub fn now(&self) -> SystemTime {
         Bus::now(&**self.shared())
     }
 
-    /// What is held and passes the filter, the newest first.
+    /// Lists the invocations that the engine holds and that match the filter, newest first.
     ///
     /// ```
     /// use zato_runtime::{Filter, Runtime};
@@ -106,7 +106,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] if what the engine keeps cannot be read.
+    /// [`Error::Store`] if the store cannot be read.
     pub async fn list(&self, mut filter: Filter) -> Result<Vec<Found>, Error> {
         // A name that a service had before is its own.
         if let Some(name) = &mut filter.service
@@ -118,45 +118,45 @@ impl Runtime {
     }
 
     /// Explains one invocation on a page that a person can act on: its status and why, what its attempts returned, what
-    /// can be done, and the causal tree around it. Printed by its `Display`.
+    /// can be done, and the causal tree around it. [`Explanation`](crate::Explanation) prints it by `Display`.
     ///
     /// # Errors
     ///
-    /// When awaited: [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps
+    /// When awaited: [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if the store
     /// cannot be read.
     pub fn explain(&self, cid: Cid) -> Explain<'_> {
         Explain::new(self.shared(), cid)
     }
 
     /// Runs a dead letter again and returns the new CID: the same request to the same service, with the same callbacks
-    /// and options but for its times and its idempotency key, in the same tree. A chain runs again from its first step.
+    /// and options except its times and its idempotency key, in the same tree. A chain runs again from its first step.
     ///
-    /// The dead letter stays where it is, names the invocation that runs it again, and is listed as dead no longer.
+    /// The dead letter is kept, names the invocation that runs it again, and is no longer listed as dead.
     ///
     /// # Errors
     ///
-    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is no dead letter, or has
-    /// been run again already; else as for [`InvokeAsync`](zato_core::InvokeAsync).
+    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is not a dead letter, or
+    /// has been run again already; otherwise as for [`InvokeAsync`](zato_core::InvokeAsync).
     pub async fn run_again(&self, cid: Cid) -> Result<Cid, CallError> {
         dead::run_again(self.shared(), cid).await
     }
 
-    /// Forgets a dead letter.
+    /// Deletes a dead letter.
     ///
     /// # Errors
     ///
-    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is no dead letter,
-    /// [`CallError::Store`] if it cannot be recorded.
+    /// [`CallError::NotHeld`] if the engine does not hold it, [`CallError::NotDead`] if it is not a dead letter,
+    /// [`CallError::Store`] if the change cannot be recorded.
     pub async fn discard(&self, cid: Cid) -> Result<(), CallError> {
         dead::discard(self.shared(), cid).await
     }
 
-    /// Starts nothing of a service until it is [resumed](Self::resume). Calls of it are still accepted and wait; what
-    /// runs goes on.
+    /// Pauses a service: its invocations do not start until it is [resumed](Self::resume). Calls of it are still accepted and
+    /// wait; handlers that run are not affected.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`] if no service has that name, [`CallError::Store`] if it cannot be recorded.
+    /// [`CallError::Unknown`] if no service has that name, [`CallError::Store`] if the change cannot be recorded.
     pub async fn pause(&self, service: impl AsRef<str>) -> Result<(), CallError> {
         self.set_paused(service.as_ref(), true).await
     }
@@ -165,7 +165,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`] if no service has that name, [`CallError::Store`] if it cannot be recorded.
+    /// [`CallError::Unknown`] if no service has that name, [`CallError::Store`] if the change cannot be recorded.
     pub async fn resume(&self, service: impl AsRef<str>) -> Result<(), CallError> {
         self.set_paused(service.as_ref(), false).await
     }

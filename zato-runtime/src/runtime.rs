@@ -120,7 +120,7 @@ fn has_timers() -> bool {
 }
 
 impl Runtime {
-    /// Settings for a runtime; unless told it uses the memory engine and every service that is linked.
+    /// Returns a builder of a runtime. By default it uses the memory engine and all linked services.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -148,7 +148,7 @@ impl Runtime {
     /// Invokes a service in the background and returns its CID at once; waits only where the engine is full.
     ///
     /// `target` is a name and `payload` anything that serializes, or `target` is a handle (`X::service()`) and
-    /// `payload` its `Request`. There is no callback by convention, since no service calls.
+    /// `payload` its `Request`. There is no callback by convention, because the caller is not a service.
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl Runtime {
     }
 
     /// Invokes services one after the other in the background, each with the response of the one before, and returns
-    /// the CID of the chain. There is no callback by convention, since no service calls.
+    /// the CID of the chain. There is no callback by convention, because the caller is not a service.
     ///
     /// # Errors
     ///
@@ -240,7 +240,7 @@ impl Runtime {
         self.inner.shared.engine.outcome(cid).await?.ok_or(Error::NotHeld(cid))
     }
 
-    /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end
+    /// Cancels an invocation: one that waits ends at once, and one that runs is asked to stop and has a grace period to end
     /// ([`Builder::cancel_grace`](crate::Builder::cancel_grace)).
     ///
     /// # Errors
@@ -268,7 +268,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// None today.
+    /// Returns no error at present.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.inner.parts.shutdown().await;
         Ok(())
@@ -360,17 +360,17 @@ impl Drop for Inner {
         let held = running + waiting;
         if held > 0 {
             let becomes = if self.shared.is_durable() {
-                "what waits is left to the next start, and what runs is finished if the tokio runtime goes on"
+                "waiting invocations are kept for the next start, and running ones finish if the tokio runtime keeps running"
             } else {
-                "it is finished in the background if the tokio runtime goes on, and lost otherwise"
+                "they finish in the background if the tokio runtime keeps running, and are lost otherwise"
             };
             tracing::warn!(
                 engine = self.shared.engine.url(),
                 held,
                 running,
                 waiting,
-                "the runtime was dropped without a shutdown while it held work: {becomes}; await `runtime.shutdown()`, for \
-                 example at the end of `main`"
+                "the runtime was dropped without a shutdown, with invocations that had not ended: {becomes}; call \
+                 `runtime.shutdown().await`, for example at the end of `main`"
             );
         }
         self.parts.begin_shutdown();

@@ -121,22 +121,23 @@ pub(crate) fn end_with_tokio(shared: &Arc<Shared>) {
     let (engine, (running, waiting)) = (shared.engine.url(), shared.engine.load());
     abandon(shared);
     shared.engine.close();
-    let became = if shared.is_durable() { "is kept for the next start" } else { "was ended as `Cancelled`" };
+    let became =
+        if shared.is_durable() { "are kept for the next start" } else { "were ended as `Cancelled`" };
     if shared.phase() == Phase::Open {
         tracing::error!(
             engine,
             running,
             waiting,
-            "the tokio runtime that this bus was started on has ended without a shutdown of the bus; what had not ended \
-             {became}: start a bus in each tokio runtime, for example in each test"
+            "the tokio runtime of this bus ended without a shutdown of the bus; its unfinished invocations {became}: start \
+             one bus in each tokio runtime, for example in each test, and call `shutdown().await` before that ends"
         );
     } else if running + waiting > 0 {
         tracing::warn!(
             engine,
             running,
             waiting,
-            "the tokio runtime ended before the shutdown of the bus; what had not ended {became}: call \
-             `shutdown().await` before the program ends"
+            "the tokio runtime of this bus ended before the shutdown of the bus; its unfinished invocations {became}: \
+             call `shutdown().await` before the program ends"
         );
     }
 }
@@ -148,11 +149,11 @@ fn log_begin(shared: &Shared) {
     }
     let (engine, limit) = (shared.engine.url(), shared.config.drain_limit);
     let becomes = if shared.is_durable() {
-        "handlers that run may finish; what waits is kept for the next start"
+        "running handlers may finish; waiting invocations are kept for the next start"
     } else {
-        "handlers that run may finish, and what waits may still run"
+        "running handlers may finish, and waiting invocations may still run"
     };
-    tracing::info!(engine, running, waiting, ?limit, "shutting down: {becomes}");
+    tracing::info!(engine, running, waiting, ?limit, "shutdown begins: {becomes}");
 }
 
 /// Logs what was left when a shutdown was over.
@@ -165,8 +166,8 @@ pub(crate) fn log_end(shared: &Shared, left: Left, took: Duration) {
             dropped,
             waiting,
             ?took,
-            "shut down: synchronous calls that had not ended were ended as `Cancelled`; what else waits is kept for the \
-             next start"
+            "shutdown ended: unfinished synchronous calls were ended as `Cancelled`; other waiting invocations are kept \
+             for the next start"
         );
     } else if cancelled > 0 {
         tracing::warn!(
@@ -174,8 +175,8 @@ pub(crate) fn log_end(shared: &Shared, left: Left, took: Duration) {
             cancelled,
             dropped,
             ?took,
-            "shut down: what had not ended was ended as `Cancelled`, because `{engine}` keeps nothing; failure callbacks \
-             that could not run in time were cancelled too"
+            "shutdown ended: unfinished invocations were ended as `Cancelled`, because `{engine}` keeps nothing; failure \
+             callbacks that could not run within the limit were cancelled too"
         );
     } else if dropped > 0 {
         tracing::warn!(
@@ -183,13 +184,18 @@ pub(crate) fn log_end(shared: &Shared, left: Left, took: Duration) {
             dropped,
             waiting,
             ?took,
-            "shut down at the limit: the handlers that still ran were dropped; their attempts do not count, and run again \
-             after the next start"
+            "shutdown ended at its limit: the handlers that were still running were dropped; their attempts do not count, \
+             and run again after the next start"
         );
     } else if waiting > 0 {
-        tracing::info!(engine, waiting, ?took, "shut down: what waits is kept for the next start");
+        tracing::info!(
+            engine,
+            waiting,
+            ?took,
+            "shutdown ended: waiting invocations are kept for the next start"
+        );
     } else {
-        tracing::debug!(engine, ?took, "shut down: nothing is left");
+        tracing::debug!(engine, ?took, "shutdown ended: all invocations have ended");
     }
 }
 

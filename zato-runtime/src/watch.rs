@@ -216,7 +216,7 @@ fn spawn(state: Arc<Mutex<State>>, clock: Clock) -> Option<Thread> {
     match thread {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
-            tracing::warn!(%error, "no thread could be started to keep limits: a handler that blocks its thread outlives its timeout");
+            tracing::warn!(%error, "the thread that enforces time limits could not be started: a handler that blocks its thread outlives its timeout");
             None
         }
     }
@@ -265,7 +265,7 @@ fn guarded<T>(doing: &str, delivery: Option<&Delivery>, act: impl FnOnce() -> T)
             service = delivery.map(|delivery| delivery.invocation.service.as_str()),
             cid = delivery.map(|delivery| tracing::field::display(delivery.invocation.cid)),
             panic = text,
-            "the thread that keeps limits panicked while {doing}; it goes on with the next"
+            "the thread that enforces time limits panicked while {doing}; it continues with the next invocation"
         );
     };
     // The subscriber may be what panics, and what a panic leaves may panic when it is dropped.

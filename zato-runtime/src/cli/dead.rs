@@ -158,7 +158,7 @@ impl Which {
             }
         }
         if all.is_empty() {
-            say("there are no such dead letters");
+            say("no dead letter matches");
             say_if_unknown(&runtime.shared().registry, service.as_deref());
         }
         all.reverse();

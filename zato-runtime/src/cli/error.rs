@@ -45,30 +45,30 @@ pub(super) enum CliError {
     NoThread(std::io::Error),
     /// `main` starts a tokio runtime, which cannot be done inside of one.
     #[error(
-        "`main` of `zato_runtime` was called inside a tokio runtime, and it starts one of its own: make `fn main` an \
+        "`main` of `zato_runtime` was called inside a tokio runtime, but it starts its own: make `fn main` an \
          ordinary function without `#[tokio::main]`, and make what needs tokio with `App::provide_with`; to run the bus \
          inside your own tokio runtime, use `Runtime::builder()`"
     )]
     InsideTokio,
     /// The store cannot be read from outside of its process.
     #[error(
-        "`{url}` keeps nothing that this command could read or change: name the store of a program with \
+        "`{url}` keeps nothing that this command could read or change: name a store with \
          `--engine sqlite:PATH`"
     )]
     Alone { url: String },
     /// Work was to be left in a store that keeps nothing.
     #[error(
-        "`--no-wait` leaves what has not ended in the store, and `{url}` keeps nothing: name a store with \
+        "`--no-wait` leaves unfinished invocations in the store, but `{url}` keeps nothing: name a store with \
          `--engine sqlite:PATH`, or wait"
     )]
     NothingKept { url: String },
     /// Another process owned the store all the time.
-    #[error("waited {} for it: {error}", length(*.waited))]
+    #[error("waited {} for the store: {error}", length(*.waited))]
     StillOwned { waited: Duration, error: Box<Error> },
     /// The command changes the store, and another process owns it.
     #[error(
-        "`{path}` belongs to {}, and `{command}` changes what it holds: stop that process with `{}`, which finishes what \
-         runs first, and try again; `invocations` and `explain` work beside it",
+        "`{path}` belongs to {}, and `{command}` needs to own the store: stop that process with `{}`, which lets running \
+         handlers finish, and try again; `invocations` and `explain` do not need to own it",
         process(*.pid), kill(*.pid)
     )]
     Owned { command: &'static str, path: String, pid: Option<u32> },
@@ -79,7 +79,7 @@ pub(super) enum CliError {
     #[error("more than one correlation ID ends with `{ending}`: give more characters of one of{candidates}")]
     Ambiguous { ending: String, candidates: String },
     /// Nobody can be asked.
-    #[error("`dead discard --all` deletes {letters} for good: add `--yes` to do that without being asked")]
+    #[error("`dead discard --all` deletes {letters} for good: add `--yes` to do that without a question")]
     NeedsYes { letters: String },
     /// Asked to stop.
     #[error("stopped by {signal}: {what}")]

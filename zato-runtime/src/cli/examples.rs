@@ -52,7 +52,7 @@ pub(super) const OF_COMMANDS: [(&str, &[Example]); 7] = [
         "dead discard",
         &[
             ("dead discard 01a20e3a-f0a4-7000-8191-e3d4f56cdd6a", "this one"),
-            ("dead discard --all --yes", "all of them, without being asked"),
+            ("dead discard --all --yes", "all of them, without a question"),
         ],
     ),
     (

@@ -189,10 +189,10 @@ fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
     if engine::keeps(url) {
         let url = shown(url);
         say(&format!(
-            "this command waits for that, and nothing else is left to do: ctrl-C leaves it in `{url}` for `serve`; \
+            "this command waits for these invocations only: ctrl-C leaves them in `{url}` for `serve`; \
              `invoke --no-wait` does not wait"
         ));
     } else {
-        say("this command waits for that, and nothing else is left to do: ctrl-C ends it");
+        say("this command waits for these invocations only: ctrl-C ends it");
     }
 }

@@ -76,7 +76,7 @@ async fn invoke_all(
     let read = read_all(runtime, run, lines, counts, &mut progress, &mut reading).await;
     if reading.is_asked {
         say(
-            "asked to stop: no more lines are read, and what was accepted is finished; ask once more to stop at once",
+            "stopping: no more lines are read, and accepted invocations may finish; ask again to stop at once",
         );
     }
     let stops = reading.is_asked || read.is_err();

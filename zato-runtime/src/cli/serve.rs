@@ -16,8 +16,8 @@ pub(super) async fn serve(setup: Setup) -> Result<bool, CliError> {
     stop::served(&runtime).await?;
     if engine::keeps(&url) {
         let left = match store::left(&url).await {
-            0 => "nothing is left".to_owned(),
-            left => format!("{} left, for the next start", count(left, "invocation")),
+            0 => "all invocations have ended".to_owned(),
+            left => format!("{} kept for the next start", count(left, "invocation")),
         };
         tracing::info!(engine = %shown(&url), "stopped: {left}");
     } else {

@@ -66,13 +66,13 @@ pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
 /// The same, however long nothing can be recorded.
 pub(super) async fn served(runtime: &Runtime) -> Result<(), Error> {
     asked().await;
-    say("asked to stop: what runs is finished first; ask once more to stop at once");
+    say("stopping: running handlers may finish; ask again to stop at once");
     runtime.shutdown().await
 }
 
 /// The error for a command that is stopped before it has begun anything.
 pub(super) fn before_anything(signal: Signal) -> CliError {
-    CliError::Stopped { signal, what: "nothing was begun".to_owned() }
+    CliError::Stopped { signal, what: "nothing was started".to_owned() }
 }
 
 /// The error for a program that stops at once, with what happens to the work that has not ended.
@@ -80,11 +80,11 @@ pub(super) fn at_once(signal: Signal, url: &str) -> CliError {
     let shown = shown(url);
     let what = if engine::keeps(url) {
         format!(
-            "what has not ended is kept in `{shown}`, and goes on with the next process that runs on it; a synchronous call \
-             is not kept"
+            "unfinished invocations are kept in `{shown}` for the next process that runs on it; synchronous calls are \
+             not kept"
         )
     } else {
-        format!("what had not ended is lost, because `{shown}` keeps nothing")
+        format!("unfinished invocations are lost, because `{shown}` keeps nothing")
     };
     CliError::Stopped { signal, what }
 }

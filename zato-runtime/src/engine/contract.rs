@@ -313,7 +313,7 @@ pub struct Accepted {
 #[non_exhaustive]
 pub enum Refused {
     /// As much waits as may.
-    #[error("{waiting} invocations wait, with {bytes} bytes")]
+    #[error("the engine is full: {waiting} invocations wait, with {bytes} bytes")]
     Full {
         /// How many wait.
         waiting: usize,
@@ -324,13 +324,13 @@ pub enum Refused {
     #[error("the engine is draining")]
     Draining,
     /// The attempt that asks is over.
-    #[error("the attempt that asks is over")]
+    #[error("the calling attempt has ended")]
     Over,
     /// The CID that the caller brought is held already.
-    #[error("the CID is taken")]
+    #[error("the CID is already in use")]
     CidTaken,
     /// It is to run a dead letter again that is none, or has been run again already.
-    #[error("it runs nothing again that can be run again")]
+    #[error("the invocation to run again is not a dead letter")]
     NotDead,
     /// Another call was made under the same idempotency key.
     #[error("another call was made under the same idempotency key: {first}")]
@@ -340,7 +340,7 @@ pub enum Refused {
     },
     /// What is kept could not be written, or not be read. Whether the invocation was taken is unknown, unless the fault
     /// [says that nothing was changed](StoreFault::before_any_change).
-    #[error("{}: {}", if .0.is_before_any_change() { "it was not taken" } else { "whether it was taken is unknown" }, .0)]
+    #[error("{}: {}", if .0.is_before_any_change() { "the call was not accepted" } else { "whether the call was accepted is unknown" }, .0)]
     Store(StoreFault),
     /// A group was to be accepted with another number of members than were staged.
     #[error("{staged} members were staged for a group of {members}")]
@@ -407,7 +407,7 @@ pub struct Settled {
 
 /// The attempt had been ended by somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the lease is lost: the attempt had been ended before it was settled")]
+#[error("the lease is lost: the attempt was ended before it was settled")]
 pub struct LeaseLost;
 
 impl From<StoreFault> for Refused {

@@ -10,25 +10,25 @@ use super::memory::Memory;
 use super::sqlite::{Reads, Sqlite, StoreError};
 use crate::config::Config;
 
-/// Why no engine could be opened.
+/// The error of opening an engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The URL names no engine that this program has.
-    #[error("`{url}` names no engine that this program has: {}{}", known(), Meant(url))]
+    /// The URL is not that of an engine of this program.
+    #[error("`{url}` is not an engine of this program: {}{}", known(), Meant(url))]
     Unknown {
         /// The URL as it was given.
         url: String,
     },
     /// The URL of a file names none.
-    #[error("`{url}` names no file: say which, as in `sqlite:zato.db`")]
+    #[error("`{url}` does not name a file: add its path, as in `sqlite:zato.db`")]
     NoPath {
         /// The URL as it was given.
         url: String,
     },
     /// The URL of a file has a parameter that this engine does not know.
     #[error(
-        "`{url}` has the parameter `{parameter}`, and `sqlite:PATH` has none: remove it; the file is made where it is missing"
+        "`{url}` has the parameter `{parameter}`, but `sqlite:PATH` takes no parameters: remove it; a missing file is created"
     )]
     Parameter {
         /// The URL as it was given.
@@ -38,14 +38,14 @@ pub enum EngineError {
     },
     /// The URL asks SQLite for a database in memory.
     #[error(
-        "`{url}` is a database of SQLite in memory, which would keep nothing: use `memory:`, or name a file, as in `sqlite:zato.db`"
+        "`{url}` is an in-memory SQLite database, which would keep nothing: use `memory:`, or name a file, as in `sqlite:zato.db`"
     )]
     InMemory {
         /// The URL as it was given.
         url: String,
     },
     /// The URL of a file has another URL inside.
-    #[error("`{url}` has a `file:` URL where the path belongs: write `sqlite:{path}`")]
+    #[error("`{url}` has a `file:` URL in place of a path: write `sqlite:{path}`")]
     FileUrl {
         /// The URL as it was given.
         url: String,
@@ -59,20 +59,20 @@ pub enum EngineError {
         path: PathBuf,
         /// The process ID of the owner, if it has said so.
         pid: Option<u32>,
-        /// All of it, with the cure.
+        /// The text, with the cure.
         text: String,
     },
     /// The file cannot be opened.
     #[error(transparent)]
     Store(Box<dyn std::error::Error + Send + Sync>),
-    /// There is nothing that another process could look at.
-    #[error("`{url}` keeps nothing: there is nothing to look at from outside the process that holds it")]
+    /// The engine keeps nothing that another process could read.
+    #[error("`{url}` keeps nothing that another process could read: use `sqlite:PATH`")]
     Alone {
         /// The URL as it was given.
         url: String,
     },
-    /// The engine was to be opened where there is no tokio.
-    #[error("an engine that keeps a file needs tokio: open it inside of a tokio runtime")]
+    /// The engine was opened outside a tokio runtime.
+    #[error("an engine with a file needs tokio: open it inside a tokio runtime")]
     NoTokio,
 }
 
@@ -95,9 +95,9 @@ impl fmt::Display for Meant<'_> {
             ":memory:" => write!(f, "; `memory:` keeps nothing"),
             "" => Ok(()),
             url => match of_others.iter().find_map(|scheme| url.strip_prefix(scheme)) {
-                Some(path) => write!(f, "; a file is named as in `sqlite:{path}`"),
+                Some(path) => write!(f, "; to name a file, write `sqlite:{path}`"),
                 None if url.contains(':') => Ok(()),
-                None => write!(f, "; a file is named as in `sqlite:{url}`"),
+                None => write!(f, "; to name a file, write `sqlite:{url}`"),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with the services that are linked, in words.
+//! The faults of linked services, with their texts.
 
 use std::fmt;
 
@@ -14,9 +14,9 @@ pub enum Fault {
     Duplicate {
         /// The name.
         name: &'static str,
-        /// Where the one was written.
+        /// The place of the first in the source.
         first: Origin,
-        /// Where the other was written.
+        /// The place of the second in the source.
         second: Origin,
     },
     /// A caller has two different callbacks by convention.
@@ -36,7 +36,7 @@ pub enum Fault {
         key: &'static str,
         /// The service whose attribute it is.
         service: &'static str,
-        /// Where that service was written.
+        /// The place of that service in the source.
         origin: Origin,
         /// The name that no service has.
         name: &'static str,
@@ -47,7 +47,7 @@ pub enum Fault {
     MissingResource {
         /// The resource's type, as its user writes it.
         type_name: String,
-        /// Who asks for it: the service, where it was written, and its field or parameter.
+        /// The services that need it: each with its place in the source, and its field or parameter.
         wanted_by: Vec<(&'static str, Origin, &'static str)>,
     },
     /// Two resources of one type were provided.
@@ -66,12 +66,12 @@ pub enum Fault {
     },
 }
 
-/// All that is wrong, at once.
+/// All faults of the linked services.
 #[derive(Clone)]
 pub struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
-    /// One by one: never empty.
+    /// The faults, of which there is at least one.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
     }
@@ -92,7 +92,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingLinked => f.write_str(
-                "no service of yours is linked into this program: annotate a struct or a function with `#[service]`; a \
+                "none of your services is linked into this program: annotate a struct or a function with `#[service]`; a \
                  crate of services is linked only if the program names it: `use the_crate as _;`",
             ),
             Self::Duplicate { name, first, second } => write!(
@@ -125,10 +125,10 @@ impl fmt::Display for Fault {
             Self::MissingResource { type_name, wanted_by } => {
                 write!(f, "no `{type_name}` was provided:")?;
                 for (service, origin, field) in wanted_by.iter().take(SHOWN) {
-                    write!(f, "\n    `{service}` wants one for `{field}`: {}", Place(origin))?;
+                    write!(f, "\n    `{service}` needs one for `{field}`: {}", Place(origin))?;
                 }
                 if wanted_by.len() > SHOWN {
-                    write!(f, "\n    and {} more services want one", wanted_by.len() - SHOWN)?;
+                    write!(f, "\n    and {} more services need one", wanted_by.len() - SHOWN)?;
                 }
                 f.write_str(
                     "\n    provide it with `App::new().provide(..)` or `Runtime::builder().provide(..)`; if it is the request of \
@@ -149,20 +149,20 @@ impl fmt::Display for Fault {
     }
 }
 
-/// One fault as it is, several as a list.
+/// Writes one fault as its text, and several as a list.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [fault] = &*self.0 {
             return write!(f, "{fault}");
         }
-        write!(f, "{} things are wrong with the services:", self.0.len())?;
+        write!(f, "{} faults in the services:", self.0.len())?;
         self.0.iter().try_for_each(|fault| write!(f, "\n  - {fault}"))
     }
 }
 
 impl std::error::Error for Faults {}
 
-/// What `main` and `unwrap` show is the text with its cure, not the fields.
+/// Shows the text with its cure, not the fields, because `main` and `unwrap` print it.
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -30,7 +30,7 @@ pub(crate) enum StoreError {
     },
     /// It is of another program, or of none.
     #[error(
-        "`{}` is not a store of zato: it holds something else; name another file, or move this one away",
+        "`{}` is not a store of zato: it has other content; name another file, or move this one away",
         path.display()
     )]
     Foreign {
@@ -39,7 +39,7 @@ pub(crate) enum StoreError {
     },
     /// What it holds cannot be read. SQLite says the same where the disk could not read it.
     #[error(
-        "`{}` is damaged, or its disk cannot read it: look at the system's log; if the disk is sound, stop what uses the \
+        "`{}` is damaged, or its disk cannot read it: check the system's log; if the disk is sound, stop what uses the \
          file, keep a copy with its `-wal` file, and restore a backup or write what can still be read to a new file with \
          `sqlite3 {} .recover` ({source})",
         path.display(), path.display()
@@ -66,15 +66,15 @@ pub(crate) enum StoreError {
     },
     /// The SQLite that is linked can lose what was committed.
     #[error(
-        "SQLite {linked} is linked, which can lose what was committed when its WAL is reset: 3.51.3, 3.50.7 and \
-         3.44.6 have that mended; unset `LIBSQLITE3_SYS_USE_PKG_CONFIG`, which has the one that zato brings replaced"
+        "SQLite {linked} is linked, which can lose committed data when its WAL is reset: use 3.51.3, 3.50.7 or 3.44.6, \
+         or unset `LIBSQLITE3_SYS_USE_PKG_CONFIG` to link the SQLite that zato contains"
     )]
     Linked {
         /// The version of SQLite that is linked.
         linked: String,
     },
     /// Another process has it, or this one does already.
-    #[error("`{}` belongs to {}: stop that, or name another file", path.display(), Owner(*.pid))]
+    #[error("`{}` belongs to {}: stop it, or name another file", path.display(), Owner(*.pid))]
     Owned {
         /// The file.
         path: PathBuf,
@@ -91,7 +91,7 @@ pub(crate) enum StoreError {
         path: PathBuf,
     },
     /// There is no room on its disk.
-    #[error("no space is left on the disk of `{}`: free some, and the bus goes on by itself ({source})", path.display())]
+    #[error("no space is left on the disk of `{}`: free some, and the bus continues by itself ({source})", path.display())]
     Full {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub(crate) enum StoreError {
     },
     /// Its disk failed: what was being written may be lost, and what was committed before is not.
     #[error(
-        "the disk of `{}` failed: look at it and at the system's log before the file is used again ({source})",
+        "the disk of `{}` failed: check it and the system's log before the file is used again ({source})",
         path.display()
     )]
     Io {
@@ -111,7 +111,7 @@ pub(crate) enum StoreError {
     },
     /// It is opened, perhaps again, and somebody reads it, so that its log cannot be settled.
     #[error(
-        "`{}` cannot be used before its log was moved into it, and something else reads it: let that finish",
+        "`{}` cannot be used until its write-ahead log has been moved into it, which another reader prevents: let that finish",
         path.display()
     )]
     Unsettled {
@@ -155,7 +155,7 @@ pub(crate) enum StoreError {
         source: Said,
     },
     /// Its files were taken away or replaced while they were open.
-    #[error("nothing is recorded in `{}`, and nothing acknowledged: {what}", path.display())]
+    #[error("nothing is recorded in `{}`, and nothing is acknowledged: {what}", path.display())]
     Displaced {
         /// The file.
         path: PathBuf,
@@ -191,7 +191,7 @@ pub(crate) enum StoreError {
     /// What a process that died has left in its log was damaged since.
     #[error(
         "the log of `{}` is damaged: its {}, and SQLite would drop what was acknowledged in the {} whole frames after it; \
-         restore a backup, or go on without those: keep a copy of `{}-wal`, then cut it off with `truncate -s {} {}-wal && rm {}.lock`",
+         restore a backup, or continue without those: keep a copy of `{}-wal`, then cut it off with `truncate -s {} {}-wal && rm {}.lock`",
         path.display(), Frame(damage.frame), damage.lost, path.display(), damage.sound, path.display(), path.display()
     )]
     DamagedLog {

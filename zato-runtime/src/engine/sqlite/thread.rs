@@ -167,7 +167,7 @@ pub(super) fn quietly(run: impl FnOnce()) {
             tracing::error!(
                 thread = thread::current().name(),
                 panic,
-                "a job of the engine, or a subscriber to its log, panicked; the engine goes on"
+                "a job of the engine, or a log subscriber, panicked; the engine keeps running"
             );
         });
     }
