@@ -66,8 +66,9 @@
 //! compared by what they are.
 //!
 //! **The file.** `application_id` is `zato`, `user_version` the format (2); steps go forward only (`format.rs`), a
-//! newer file is refused, and one of the version before is read as it is by who only reads. `PATH.lock` holds the owner's pid under a lock of the operating system. `PATH.begun` is there
-//! while handlers run during which a process has died (`begun`).
+//! newer file is refused, and one of the version before is read as it is by who only reads. `PATH.lock` contains the owner's
+//! process ID, under a lock of the operating system, and the number of acknowledged transactions (`ownership`). `PATH.begun`
+//! is there while handlers run during which a process has died (`begun`).
 //!
 //! **The right file** (`location`, `ownership`, `inode`). The path is made absolute when the engine is opened. The store is
 //! made then or never: what is opened again must be the same inode. After each commit, before anything is acknowledged, the
