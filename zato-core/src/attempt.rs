@@ -13,7 +13,7 @@ use crate::{Context, DecodeError, Failure, Payload, Service, WriteError};
 /// One run of a handler.
 pub type Attempt = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
-/// What one run of a handler brought.
+/// The result of one run of a handler.
 #[derive(Debug)]
 pub enum Reply {
     /// The handler returned `Ok`, and this is its response.
@@ -38,7 +38,7 @@ impl Handler {
     }
 }
 
-/// Where attempts are made: with the services of a runtime, and the way from them into its bus.
+/// The services of a runtime, as its attempts use them, and their access to its bus.
 ///
 /// An attempt holds on to its desk. If all threads shared one, they would count up and down in the same place for every
 /// attempt, and wait for each other there; each desk is counted in a line of the cache of its own.
@@ -95,7 +95,7 @@ fn request<T: DeserializeOwned + 'static>(payload: &Payload, is_rows: bool) -> R
     payload.decode_request(is_rows)
 }
 
-/// What a handler brought that returned this.
+/// Converts a handler's return value into the result of its attempt.
 #[inline(never)]
 fn completed<T: Serialize + 'static>(response: &T) -> Reply {
     match Payload::write(response) {

@@ -1,4 +1,4 @@
-//! What a context needs of a runtime: the one way in, and how an answer that may be there at once is awaited.
+//! The interface between a context and its runtime: the calls, and answers that may be ready at once.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -53,7 +53,7 @@ pub trait Bus: Send + Sync {
     fn shutting_down<'a>(&'a self, context: &'a Context) -> Step<'a, ()>;
 }
 
-/// A call on its way into the bus. It is moved now and then, so what is seldom asked for stands apart.
+/// A call on its way into the bus. Rare options are boxed, because calls are moved several times.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Call<'a> {
@@ -61,27 +61,27 @@ pub struct Call<'a> {
     pub target: Cow<'a, str>,
     /// The request, or why it cannot be written.
     pub payload: Result<Payload, WriteError>,
-    /// Who is to receive the response.
+    /// The callbacks of the response.
     pub callbacks: Chosen<'a>,
-    /// Who is to be told of a failure.
+    /// The callbacks of a failure.
     pub on_failure: Chosen<'a>,
-    /// What else it asks for; none where it asks for nothing.
+    /// The options of the call; `None` if it has none.
     pub options: Option<Box<Options>>,
-    /// What of that is not for the engine; none where there is none.
+    /// The options that the engine does not receive; `None` if there are none.
     pub admission: Option<Box<Admission>>,
 }
 
-/// How a call is to be let in.
+/// The options of a call that are used up when it is accepted.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Admission {
-    /// Whether it starts a tree of its own.
+    /// `true` if the call starts a new tree.
     pub new_root: bool,
-    /// The CID that it is to run under; a new one where there is none.
+    /// The CID to run under; `None` for a new one.
     pub cid: Option<Cid>,
-    /// The labels that it attaches, beside those that it inherits.
+    /// The labels of the call, without those that it inherits.
     pub labels: Labels,
-    /// The first option that it cannot be made with.
+    /// The first option that is not valid.
     pub refused: Option<OptionError>,
 }
 
@@ -89,21 +89,21 @@ pub struct Admission {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct GroupCall<'a> {
-    /// What kind of group it is.
+    /// The kind of group: `Parallel`, `FanOut` or `Chain`.
     pub channel: Channel,
-    /// The calls, in the order of their rows; of a chain the first.
+    /// The calls, in the order of their rows; for a chain only the first.
     pub calls: Vec<Call<'a>>,
-    /// Of a chain: the services after the first.
+    /// For a chain: the services after the first.
     pub then: Vec<Cow<'a, str>>,
-    /// Who receives each outcome.
+    /// The callbacks of each outcome.
     pub on_target: Vec<Cow<'a, str>>,
-    /// Who receives the outcome of the group.
+    /// The callbacks of the group's outcome.
     pub callbacks: Chosen<'a>,
-    /// Who is told if the group ends in anything but `Completed`.
+    /// The callbacks of a group that ends in any outcome but `Completed`.
     pub on_failure: Chosen<'a>,
     /// The labels of the group and of all its members, beside those that they inherit.
     pub labels: Labels,
-    /// The first option that it cannot be made with.
+    /// The first option that is not valid.
     pub refused: Option<OptionError>,
 }
 
@@ -124,7 +124,7 @@ impl<'a> GroupCall<'a> {
     }
 }
 
-/// Which callbacks a call asks for.
+/// The callbacks that a call asks for.
 #[derive(Debug, Default)]
 pub enum Chosen<'a> {
     /// The one that the caller's name leads to, if there is one.
@@ -150,7 +150,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// How it is to be let in, to be changed.
+    /// The [`Admission`] of the call, to be changed.
     pub fn admission(&mut self) -> &mut Admission {
         self.admission.get_or_insert_default()
     }
@@ -180,7 +180,7 @@ impl<'a> Call<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    /// None by convention; those that were named stay.
+    /// Removes the callback by convention; callbacks that were named stay.
     pub fn without_convention(&mut self) {
         if matches!(self, Self::Convention) {
             *self = Self::These(Box::default());

@@ -15,7 +15,7 @@ use crate::{
 
 /// An asynchronous call: add options, then `.await` it for its CID.
 ///
-/// Nothing is accepted before it is awaited. What it brings is a receipt: the target runs in the background,
+/// Awaiting it makes the call, and returns a receipt: the target runs in the background,
 /// under the CID that was returned, and the call waits neither for its response nor for its failure.
 ///
 /// ```
@@ -117,10 +117,10 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// The service that is told if the invocation ends in anything but `Completed`; it receives a
-    /// [`FailureReport`](crate::FailureReport) as JSON.
+    /// Adds a failure callback: it receives a [`FailureReport`](crate::FailureReport), as JSON, if the invocation ends in any
+    /// outcome but `Completed`.
     ///
-    /// Repeatable. It replaces the failure callback by convention; responses still go where they went.
+    /// Replaces the failure callback by convention, and does not change the callbacks of responses.
     pub fn on_failure(mut self, callback: impl Named<'a>) -> Self {
         self.made.call.on_failure.add(callback.name());
         self
@@ -161,15 +161,14 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// When it must have ended, all attempts and waits counted; else it ends as `TimedOut`. What its handler
-    /// invokes inherits the deadline, its callbacks do not. A caller's earlier deadline holds.
+    /// Sets the time by which the invocation must have ended, with all attempts and waits; otherwise it ends as `TimedOut`.
+    /// Calls of its handler inherit the deadline; callbacks do not. An earlier deadline of the caller overrides this one.
     pub fn deadline(mut self, at: SystemTime) -> Self {
         self.made.call.options().deadline = Some(at);
         self
     }
 
-    /// How many attempts may end by themselves before the outcome is `Failed`, instead of what the service
-    /// says; at least 1.
+    /// Sets how many attempts may fail before the outcome is `Failed`: at least 1. Overrides the service's setting.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.made.max_attempts(attempts);
         self
@@ -182,15 +181,15 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// Which waiting invocation of the target goes first, instead of what the service says: the higher. It
-    /// is 0 where nobody says.
+    /// Sets the priority among the waiting invocations of the target: higher ones start first. Overrides the service's
+    /// setting; 0 by default.
     pub fn priority(mut self, priority: i8) -> Self {
         self.made.call.options().priority = Some(priority);
         self
     }
 
-    /// The same key to the same service within its retention (a day unless told) returns the CID of the first
-    /// call, also if that has failed, and runs nothing.
+    /// Sets an idempotency key: a later call of the same service with the same key, within the key's retention (a day by
+    /// default), returns the CID of the first call, also if that has failed, and runs nothing.
     ///
     /// A key has at most 1,024 bytes. Another payload or other callbacks under the same key are a conflict:
     /// [`CallError::KeyConflict`]. JSON is compared as a document: members in any order, numbers as they are written. A
@@ -209,8 +208,8 @@ impl<'a, R> InvokeAsync<'a, R> {
         self
     }
 
-    /// How many deaths of its process the invocation survives before it is `Lost`, instead of what the service says;
-    /// at least 1, which is never again after a crash. It is 3 where nobody says.
+    /// Sets how often the process may die during the invocation before it ends as `Lost`: at least 1, which never runs it
+    /// again after a crash. Overrides the service's setting; 3 by default.
     pub fn max_losses(mut self, losses: u32) -> Self {
         let losses = if losses == 0 { Err(OptionError::NoLoss) } else { Ok(losses) };
         self.made.call.set(losses, |options, losses| options.max_losses = Some(losses));
@@ -248,7 +247,7 @@ impl<'a, R> Invoke<'a, R> {
         Self { made: Made { bus, from, call }, reply: PhantomData }
     }
 
-    /// How many attempts may end by themselves before the call brings an error; the call stops at the first success.
+    /// Sets how many attempts may fail before the call returns an error; the call returns at the first success.
     /// At least 1. The default is 1, whatever the service's attribute says.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.made.max_attempts(attempts);

@@ -1,7 +1,7 @@
 //! The path of synchronous calls to the one that failed, as one short line of an error.
 //!
-//! Each handler that passes the error of a synchronous call on puts its own call before it. Instead of a text that grows with
-//! each of them, the path of the calls stands before the error, once: `` `a` (CID ..) -> `b` -> ... -> `c` (CID ..) (64 deep)
+//! Each handler that passes on the error of a synchronous call adds its own call. The path of the calls comes before the error,
+//! once: `` `a` (CID ..) -> `b` -> ... -> `c` (CID ..) (64 deep)
 //! ended as Failed: why ``.
 
 use std::borrow::Cow;

@@ -6,23 +6,23 @@ use std::task::{self, Poll};
 use crate::bus::{Bus, Step};
 use crate::{CallError, Cid, Context, Outcome};
 
-/// What became of a cancellation.
+/// The result of a cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancellation {
-    /// It had ended before, in this outcome, and nothing has changed.
+    /// The invocation had ended before, in this outcome. Nothing was changed.
     Ended(Outcome),
-    /// It waited, and has ended as `Cancelled`.
+    /// The invocation was waiting, and has ended as `Cancelled`.
     Cancelled,
-    /// It runs: its handler is told ([`Context::cancelled`]) and has a grace to end by itself. `Ok` is then
-    /// `Completed`, `Err` is `Cancelled`, and after the grace it is dropped. It is not tried again. Where a worker
-    /// was about to begin it, it ends without having run: as `Cancelled`, or as `Expired` or `TimedOut` where its time
-    /// was up. A group ends when its members have, which are all cancelled.
+    /// The invocation is running. Its handler can see that ([`Context::cancelled`]) and has a grace period to return: `Ok`
+    /// becomes `Completed`, `Err` becomes `Cancelled`, and after the grace period the handler is dropped. There is no
+    /// further attempt. If a worker was about to start the handler, the invocation ends without having run: as `Cancelled`,
+    /// or as `Expired` or `TimedOut` if its time was up. A group ends when its members have ended, which are all cancelled.
     Requested,
 }
 
 /// The cancellation of an invocation: add options, then `.await` it.
 ///
-/// It resolves when the engine has recorded it.
+/// Awaiting it returns when the engine has recorded the cancellation.
 ///
 /// # Errors
 ///

@@ -12,8 +12,8 @@ use crate::{CallError, Channel, Cid, Context};
 ///
 /// Each step is an invocation of its own and receives the response of the one before it, with its service's settings
 /// (attempts, timeout, concurrency). The chain ends as its last step does: as `Completed` with that response, which
-/// goes to the callbacks named here, else to the caller's callback by convention. A step that ends in anything but
-/// `Completed` ends the chain in the same outcome; the failure callback is told which step it was.
+/// goes to the callbacks named here, otherwise to the caller's callback by convention. A step that ends in anything but
+/// `Completed` ends the chain in the same outcome; the failure report names the step.
 ///
 /// ```
 /// use zato_core::{Context, Result, service};
@@ -35,7 +35,7 @@ use crate::{CallError, Channel, Cid, Context};
 ///
 /// # Errors
 ///
-/// When awaited: as for [`InvokeAsync`](crate::InvokeAsync), for any of its steps; nothing runs then.
+/// Awaiting it returns the errors of [`InvokeAsync`](crate::InvokeAsync), for any of its steps; no step runs then.
 #[must_use = "nothing is invoked until the call is awaited"]
 pub struct Chain<'a, R> {
     group: Made<'a>,
@@ -66,9 +66,8 @@ impl<'a, R> Chain<'a, R> {
         self
     }
 
-    /// The service that is told if the chain ends in anything but `Completed`; it receives a
-    /// [`FailureReport`](crate::FailureReport) that names the step. Repeatable; it replaces the failure callback by
-    /// convention.
+    /// Adds a failure callback: it receives a [`FailureReport`](crate::FailureReport) that names the step if the chain ends in
+    /// any outcome but `Completed`. Replaces the failure callback by convention.
     pub fn on_failure(mut self, callback: impl Named<'a>) -> Self {
         self.group.call.on_failure.add(callback.name());
         self

@@ -24,7 +24,7 @@ use uuid::{Uuid, Variant, Version};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cid(Uuid);
 
-/// Why a text or a UUID is no [`Cid`].
+/// The error of a text or a UUID that is not a [`Cid`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CidError {
@@ -33,7 +33,7 @@ pub enum CidError {
         "`{0}` is not a correlation ID, which has 36 characters like `0197f3c2-8a41-7c3e-9b1d-6f2e4a5b6c7d`"
     )]
     Malformed(String),
-    /// It is a UUID of another version than 7.
+    /// The UUID has another version than 7.
     #[error("`{0}` is not a correlation ID: it is a UUID, but not of version 7")]
     Version(Uuid),
 }
@@ -45,7 +45,7 @@ impl Cid {
         self.0
     }
 
-    /// When it was made, to the millisecond, by the clock of whoever made it.
+    /// The time at which the CID was made, to the millisecond, by the clock of the process that made it.
     #[inline]
     pub fn created_at(self) -> SystemTime {
         let millis = u64::try_from(self.as_u128() >> 80).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a handler knows of its invocation, and what it can do from there.
+//! The context of a handler: facts about its invocation, and the calls that it can make.
 
 use std::fmt;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Context {
         &self.invocation.service
     }
 
-    /// How this invocation was made.
+    /// The kind of call that made this invocation.
     pub fn channel(&self) -> Channel {
         self.invocation.channel
     }
@@ -138,7 +138,7 @@ impl Context {
         self.attempt
     }
 
-    /// When the invocation must have ended, if it must.
+    /// The time by which the invocation must have ended; `None` if it has no deadline.
     pub fn deadline(&self) -> Option<SystemTime> {
         self.invocation.deadline.map(Into::into)
     }
@@ -155,7 +155,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When awaited: see [`Parallel`].
+    /// Awaiting it returns the errors of [`Parallel`].
     pub fn parallel<'a, M, L: Targets<M>>(&'a self, targets: L) -> Parallel<'a>
     where
         L::Target: Target<'a, L::Payload>,
@@ -168,7 +168,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When awaited: see [`FanOut`].
+    /// Awaiting it returns the errors of [`FanOut`].
     pub fn fan_out<'a, M, L: Targets<M>>(&'a self, targets: L) -> FanOut<'a>
     where
         L::Target: Target<'a, L::Payload>,
@@ -181,7 +181,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When awaited: see [`Chain`].
+    /// Awaiting it returns the errors of [`Chain`].
     pub fn chain<'a, T, P>(&'a self, target: T, payload: P) -> Chain<'a, T::Reply>
     where
         T: Target<'a, P>,
@@ -202,11 +202,11 @@ impl Context {
         InvokeAll::new(self.bus(), Some(self), targets)
     }
 
-    /// Cancels an invocation: one that waits ends at once, one that runs is told and has a grace to end.
+    /// Cancels an invocation: a waiting one ends at once, the handler of a running one has a grace period to return.
     ///
     /// # Errors
     ///
-    /// When awaited: see [`Cancel`].
+    /// Awaiting it returns the errors of [`Cancel`].
     pub fn cancel(&self, cid: Cid) -> Cancel<'_> {
         Cancel::new(self.bus(), Some(self), cid)
     }
@@ -263,7 +263,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When awaited: see [`InvokeAsync`].
+    /// Awaiting it returns the errors of [`InvokeAsync`].
     pub fn invoke_async<'a, T, P>(&'a self, target: T, payload: P) -> InvokeAsync<'a, T::Reply>
     where
         T: Target<'a, P>,
@@ -274,11 +274,11 @@ impl Context {
     /// Runs a service inside this attempt and returns its response: the handle's `Response`, or a [`Payload`]
     /// for a name.
     ///
-    /// It has a CID of its own in the same tree, and no callbacks.
+    /// The call has its own CID in the same tree, and no callbacks.
     ///
     /// # Errors
     ///
-    /// When awaited: see [`Invoke`].
+    /// Awaiting it returns the errors of [`Invoke`].
     pub fn invoke<'a, T, P>(&'a self, target: T, payload: P) -> Invoke<'a, T::Reply>
     where
         T: Target<'a, P>,
@@ -308,13 +308,13 @@ impl Context {
         self.nested.as_ref().map_or((self.cid(), self.attempt), |nested| (nested.anchor, nested.attempt))
     }
 
-    /// How many synchronous calls this context is inside of.
+    /// The number of synchronous calls that this context is nested in.
     #[doc(hidden)]
     pub fn level(&self) -> u32 {
         self.nested.as_ref().map_or(0, |nested| nested.level)
     }
 
-    /// Whether the synchronous call that this context belongs to has returned.
+    /// Returns `true` once the synchronous call that this context belongs to has returned.
     #[doc(hidden)]
     pub fn has_returned(&self) -> bool {
         self.nested.as_ref().is_some_and(|nested| nested.over.load(Ordering::Acquire))

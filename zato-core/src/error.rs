@@ -1,4 +1,4 @@
-//! Why a call was refused, or why a synchronous one brought no response.
+//! The errors of calls.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::call_path;
 use crate::{Cid, DecodeError, MAX_NAME, OptionError, Outcome, WriteError};
 
-/// Why `invoke_async` accepted nothing, or why `invoke` brought no response.
+/// The error of a call: the reason why `invoke_async` accepted nothing, or why `invoke` returned no response.
 ///
 /// By `?` it becomes a [`Failure`](crate::Failure) that keeps whether it is permanent.
 #[derive(thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum CallError {
     Unwritable {
         /// The target's name.
         service: String,
-        /// What serde says.
+        /// The error of serde.
         source: WriteError,
     },
     /// The payload is larger than `max_payload`. Nothing was accepted.
@@ -65,7 +65,7 @@ pub enum CallError {
     /// An option of the call makes no sense. Nothing was accepted.
     #[error(transparent)]
     Option(#[from] OptionError),
-    /// It would start after the deadline that it inherits, or has itself. Nothing was accepted.
+    /// The call would start after its deadline, or after the one that it inherits. Nothing was accepted.
     #[error(
         "`{service}` would not start before {}",
         if *is_inherited {
@@ -78,7 +78,7 @@ pub enum CallError {
     DueAfterDeadline {
         /// The target's name.
         service: String,
-        /// Whether the deadline is its caller's.
+        /// `true` if the deadline is inherited from the caller.
         is_inherited: bool,
     },
     /// A group has more members than may ever wait. Nothing was accepted.
@@ -87,12 +87,12 @@ pub enum CallError {
          `max_waiting`, or make smaller groups"
     )]
     TooMany {
-        /// How many members it was to have.
+        /// The number of members of the group.
         members: usize,
-        /// How many it may have.
+        /// The largest number of members.
         limit: usize,
     },
-    /// The CID that the call brings is held already. Nothing was accepted.
+    /// The CID of the call is already in use. Nothing was accepted.
     #[error("the CID `{0}` is already in use: give a new one, or leave out `.cid(..)`")]
     CidTaken(Cid),
     /// Another call was made under the same idempotency key. Nothing was accepted.
@@ -123,25 +123,24 @@ pub enum CallError {
          and `max_waiting_bytes`"
     )]
     Full {
-        /// How many invocations wait.
+        /// The number of waiting invocations.
         waiting: usize,
-        /// How many bytes they hold.
+        /// The bytes of their payloads.
         bytes: usize,
     },
-    /// What the engine keeps could not be written or read. Whether what was asked for has been recorded is unknown: it may
-    /// be found under its CID later, and asking again may do it twice, but for a call that brings a CID or an idempotency
-    /// key.
+    /// The engine's store could not be written or read, and it is unknown whether the call has been recorded: it may be found
+    /// under its CID later. The same call made again may run twice, unless it has a CID or an idempotency key.
     #[error("{}: {error}", unknown(*cid))]
     Store {
-        /// What may have been recorded: for a call, the CID that it would have returned.
+        /// The CID of the invocation that may have been recorded: for a call, the one that it would have returned.
         cid: Option<Cid>,
-        /// What is wrong with the store, and the cure.
+        /// The fault of the store, and the cure.
         error: String,
     },
-    /// What the engine keeps cannot be written or read at present. Nothing was accepted or changed: it can be asked for again.
+    /// The engine's store cannot be written or read at present. Nothing was accepted or changed: the call can be made again.
     #[error("nothing has been recorded, because the store has failed: {error}")]
     Unavailable {
-        /// What is wrong with the store, and the cure.
+        /// The fault of the store, and the cure.
         error: String,
     },
     /// The runtime is shutting down, or has been shut down, and takes nothing from outside. Nothing was accepted.
@@ -173,12 +172,12 @@ pub enum CallError {
          ago that retention has deleted it"
     )]
     NotHeld(Cid),
-    /// What was to be run again, or to be discarded, cannot be. Nothing was changed.
+    /// The invocation cannot be run again or discarded. Nothing was changed.
     #[error("{cid} is not a dead letter that can be run again or discarded: {why}")]
     NotDead {
         /// The CID.
         cid: Cid,
-        /// What it is instead.
+        /// The reason.
         why: String,
     },
     /// The target of a synchronous call ended in anything but `Completed`.
@@ -188,7 +187,7 @@ pub enum CallError {
         service: String,
         /// The CID that the call ran under.
         cid: Cid,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
     /// The response of a synchronous call is not what the caller's type says.
@@ -196,13 +195,13 @@ pub enum CallError {
     Unreadable {
         /// The target's name.
         service: String,
-        /// What is wrong, and where.
+        /// The fault, and its place in the value.
         source: DecodeError,
     },
 }
 
 impl CallError {
-    /// Whether the same call made again would be refused again.
+    /// Returns `true` if the same call made again would be refused again.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Full { .. }
@@ -224,7 +223,7 @@ impl CallError {
     }
 }
 
-/// What is not known after the store has failed.
+/// Says what is unknown after the store has failed.
 fn unknown(cid: Option<Cid>) -> String {
     match cid {
         Some(cid) => format!("whether {cid} has been recorded is unknown, because the store has failed"),
@@ -232,7 +231,7 @@ fn unknown(cid: Option<Cid>) -> String {
     }
 }
 
-/// What `main` and `unwrap` show is the text with its cure, not the fields.
+/// `main` and `unwrap` show this text with its cure, not the fields.
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -243,7 +242,7 @@ impl fmt::Debug for CallError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownService {
-    /// What the name was to be: `target`, `callback` or `failure callback`.
+    /// The use of the name: `target`, `callback` or `failure callback`.
     pub role: &'static str,
     /// The name that was asked for.
     pub name: String,
@@ -255,7 +254,7 @@ pub struct UnknownService {
     pub linked: Vec<String>,
     /// The number of the user's services that are linked.
     pub linked_count: usize,
-    /// Whether it is linked, but `.services([..])` names others only.
+    /// `true` if the service is linked, but `.services([..])` does not name it.
     pub is_left_out: bool,
 }
 

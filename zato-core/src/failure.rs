@@ -135,7 +135,7 @@ impl Failure {
         Self { then: Then::Never, ..self }
     }
 
-    /// Whether another attempt is forbidden.
+    /// Returns `true` if another attempt is forbidden.
     pub fn is_permanent(&self) -> bool {
         self.then == Then::Never
     }

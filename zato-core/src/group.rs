@@ -10,8 +10,8 @@ use crate::{CallError, Channel, Cid, Context};
 /// Asynchronous calls of many targets, which end by themselves: add where the outcomes go, then `.await` it for
 /// the CID of the group.
 ///
-/// All targets are accepted, or none is. The group's own outcome is `Completed` when the last of them has
-/// ended, however they did; it carries a [`Row`](crate::Row) for each, in the order given.
+/// The bus accepts all targets, or none of them. The group's own outcome is `Completed` when the last of them has
+/// ended, in whatever outcome; it carries a [`Row`](crate::Row) for each, in the order given.
 ///
 /// ```
 /// use zato_core::{Context, Result, service};
@@ -42,7 +42,7 @@ use crate::{CallError, Channel, Cid, Context};
 ///
 /// # Errors
 ///
-/// When awaited: as for [`InvokeAsync`](crate::InvokeAsync), for any of the targets; nothing runs then.
+/// Awaiting it returns the errors of [`InvokeAsync`](crate::InvokeAsync), for any of the targets; no target runs then.
 #[must_use = "nothing is invoked until the call is awaited"]
 pub struct Parallel<'a> {
     group: Made<'a>,
@@ -87,7 +87,7 @@ pub struct Parallel<'a> {
 ///
 /// # Errors
 ///
-/// When awaited: as for [`InvokeAsync`](crate::InvokeAsync), for any of the targets; nothing runs then.
+/// Awaiting it returns the errors of [`InvokeAsync`](crate::InvokeAsync), for any of the targets; no target runs then.
 #[must_use = "nothing is invoked until the call is awaited"]
 pub struct FanOut<'a> {
     group: Made<'a>,

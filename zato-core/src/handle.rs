@@ -1,4 +1,4 @@
-//! A service by its type: what stands for its name where the compiler is to check a call.
+//! Typed handles of services, with which the compiler checks calls.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::bus::Call;
 use crate::target::{Callback, IsRequestOf, Named, Next, RequestOf, Response, Target};
 use crate::{Registered, Registration, Service};
 
-/// A service by its type: stands wherever a name may stand, and lets the compiler check payloads and callbacks.
+/// A typed handle of a service. It can be used wherever a name can, and lets the compiler check payloads and callbacks.
 ///
 /// `X::service()` makes one for a service `X`.
 pub struct Handle<S> {

@@ -38,9 +38,9 @@ pub struct Invocation {
     pub labels: Labels,
     /// The place in a group that its outcome fills, if it fills one.
     pub slot: Option<Slot>,
-    /// Who receives its response; for a step of a chain, the steps after it.
+    /// The callbacks of its response; for a step of a chain, the steps after it.
     pub callbacks: Names,
-    /// Who is told if it ends in anything but success.
+    /// The callbacks of its failure.
     pub on_failure: Names,
 }
 
@@ -97,7 +97,7 @@ impl Invocation {
         self.parent.filter(|_| self.channel == Channel::InvokeAsyncCallback)
     }
 
-    /// Whether its payload is the rows of a group, in which a response stands two levels deep: it is a final callback.
+    /// Returns `true` for a final callback, whose payload is the rows of a group and contains responses two levels deep.
     pub(crate) fn carries_rows(&self) -> bool {
         let groups = [Channel::Parallel, Channel::FanOut].map(Channel::group_name);
         self.channel == Channel::InvokeAsyncCallback
@@ -110,7 +110,8 @@ impl Invocation {
         self.options.as_deref()?.again_of
     }
 
-    /// Whether it runs a dead letter again that is a root: it stands where that stood, which is nowhere, and so below it.
+    /// Returns `true` if it runs a dead letter again that is a root, and so has no parent to be a child of: it becomes a child of the
+    /// dead letter.
     pub fn stands_below_what_it_runs_again(&self) -> bool {
         self.again_of().is_some() && self.parent.is_none() && self.slot.is_none()
     }

@@ -1,4 +1,4 @@
-//! What a service is: names, payloads, correlation IDs, the context and the registration of services.
+//! Services: their names, payloads, correlation IDs, context and registration.
 //!
 //! A struct with [`#[service]`](macro@service) and an `impl` of [`Service`] becomes a service: found at link
 //! time, named, typed, invoked by name or by type. Crates of services depend on this crate alone; programs add
@@ -34,7 +34,7 @@
 //!         Ok(())
 //!     }
 //! }
-//! # // A function, so that the services above stand in a module.
+//! # // A function, so that the services above are in a module.
 //! # fn main() { assert_eq!(MyServiceAsyncCallback::NAME, "docs.my-service-async-callback"); }
 //! ```
 //!
@@ -111,7 +111,7 @@ pub use spi::{
     Origin, Rate, Registered, Reply, Resources, ServiceName, Settings, Slot, When,
 };
 
-/// What a runtime needs of this crate, and services do not. It promises no stability: any version may change it.
+/// The part of this crate that runtimes use and services do not. It promises no stability: any version may change it.
 pub mod spi {
     pub use crate::attempt::{Attempt, Desk, Handler, Reply};
     pub use crate::bus::{Admission, Bus, Call, Chosen, GroupCall, Step};

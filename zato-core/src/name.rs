@@ -11,28 +11,28 @@ pub const MAX_NAME: usize = 128;
 pub struct Named {
     bytes: [u8; MAX_NAME],
     len: usize,
-    /// What is wrong with it; the first fault stays. [`check`](Self::check) reports it where the service stands.
+    /// The first fault of the name. [`check`](Self::check) reports it at the service.
     pub(crate) fault: Option<Fault>,
 }
 
-/// Why what was computed is no name.
+/// The fault of a derived name.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
-    /// The module or the identifier has other characters.
+    /// The module or the identifier has characters that are not ASCII.
     NotAscii,
     /// It is longer than [`MAX_NAME`].
     TooLong,
-    /// The crate is called as the built-in services are.
+    /// The crate has the prefix of the built-in services as its name.
     Reserved,
     /// A callback in a function's body, where its caller cannot be looked up.
     InFunction,
     /// A callback, and nothing in scope has its caller's identifier.
     NoCaller,
-    /// A callback, and what has its caller's identifier is no service.
+    /// A callback, and the item with its caller's identifier is not a service.
     NoService,
 }
 
-/// Where a service was written.
+/// The place in the source where a service is defined.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
     ident: &'static str,
@@ -80,7 +80,7 @@ impl Named {
         Self::EMPTY.text(name.as_bytes()).text(suffix.as_bytes())
     }
 
-    /// `::` becomes `.`, `_` in module segments becomes `-`, and a `-` goes before every capital that follows
+    /// Derives a name: `::` becomes `.`, `_` in module segments becomes `-`, and a `-` is put before every capital that follows
     /// a lower-case letter, or that is not the first character and comes before a lower-case letter.
     ///
     /// In module `my_module`, `MyService` is `my-module.my-service`, `XMLToJSON` is `my-module.xml-to-json` and
@@ -124,11 +124,11 @@ impl Named {
         name
     }
 
-    /// Checks a name that was computed; one that was written out is checked by the attribute.
+    /// Checks a derived name; the attribute checks an explicit one.
     ///
     /// # Panics
     ///
-    /// At compile time, if what was computed is no name.
+    /// At compile time, if the derived name is not valid.
     #[doc(hidden)]
     #[track_caller]
     pub const fn check(self) {

@@ -1,32 +1,33 @@
-//! What a call may ask for beside its target, its payload and its callbacks.
+//! The options of a call, beside its target, its payload and its callbacks.
 
 use std::time::{Duration, SystemTime};
 
 use crate::{Backoff, Cid, DurationError, LabelError, ServiceName};
 
-/// What one invocation asks for; what it does not say comes from its service, or from the defaults.
+/// The options of one invocation. Those that are `None` come from its service, or from the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// When it may start; intake takes it out, into [`Invocation::due`](crate::Invocation::due).
+    /// The time before which it does not start. The check of the call moves it to [`Invocation::due`](crate::Invocation::due).
     pub due: Option<When>,
-    /// When it need no longer start.
+    /// The time after which it is not started.
     pub expires: Option<When>,
-    /// When it must have ended; intake takes it out, into [`Invocation::deadline`](crate::Invocation::deadline).
+    /// The time by which it must have ended. The check of the call moves it to
+    /// [`Invocation::deadline`](crate::Invocation::deadline).
     pub deadline: Option<SystemTime>,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     pub timeout: Option<Duration>,
-    /// How many attempts may end by themselves before the outcome is `Failed`.
+    /// The number of attempts that may fail before the outcome is `Failed`.
     pub max_attempts: Option<u32>,
-    /// How long to wait between attempts.
+    /// The wait between attempts.
     pub backoff: Option<Backoff>,
-    /// How many deaths of its process it survives before it is `Lost`.
+    /// The number of times that its process may die during it before it is `Lost`.
     pub max_losses: Option<u32>,
-    /// Which waiting invocation of its service goes first: the higher.
+    /// The priority among the waiting invocations of its service: higher ones start first.
     pub priority: Option<i8>,
-    /// What makes it the same call as another to the same service.
+    /// The idempotency key: calls of one service with an equal key are one call.
     pub idempotency_key: Option<Box<str>>,
-    /// What keeps it from running beside others of its service that have the same.
+    /// The concurrency key: invocations of one service with an equal key run one at a time.
     pub concurrency_key: Option<Box<str>>,
     /// For a chain: the services that it runs through, in order.
     pub steps: Box<[ServiceName]>,
@@ -83,7 +84,7 @@ pub enum OptionError {
     /// No attempt is allowed.
     #[error("`.max_attempts(0)` allows no attempt: 1 allows the first attempt only, 5 allows four retries")]
     NoAttempt,
-    /// It may not even be lost once.
+    /// `max_losses` is zero.
     #[error(
         "`.max_losses(0)` would end the invocation before it starts: 1 never runs it again after a crash, 3 does so twice"
     )]

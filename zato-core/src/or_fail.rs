@@ -36,7 +36,7 @@ fn of(error: Box<dyn Error + Send + Sync>) -> Failure {
     said.of(Failure::new(error))
 }
 
-/// What the [`CallError`] in an error says of the failure that it becomes.
+/// The properties of a failure that come from a [`CallError`] in the error's chain of sources.
 struct Said {
     is_permanent: bool,
     code: Option<String>,
@@ -201,8 +201,7 @@ impl<T, E> OrFail<T, E> for Result<T, E> {
 
 /// Returns from the function with a [`Failure`]: `return Err(Failure::new(format!(..)))`.
 ///
-/// It takes a format string with its arguments. Another attempt may succeed; `fail!(permanent, ..)` forbids one. In the
-/// place of the format string it also takes an error.
+/// Takes a format string with its arguments, or an error. Another attempt may succeed; `fail!(permanent, ..)` forbids one.
 ///
 /// ```
 /// use zato_core::{Result, fail};
@@ -286,7 +285,7 @@ impl<T, E> Returned for Result<T, E> {
     }
 }
 
-/// What a service function returned, on its way to the handler's result; or the error of a `fail!`.
+/// The return value of a service function, or the error of a `fail!`, before it becomes the handler's result.
 ///
 /// An error with a `From` for [`Failure`] goes that way: the inherent method is found before the trait's. The others go
 /// through [`Reason`]. Of those, an error that shows the error it wraps (`AsRef<dyn Error + Send + Sync>`, as `anyhow::Error`

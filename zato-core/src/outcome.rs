@@ -1,4 +1,4 @@
-//! How an invocation ended, and what failure callbacks are told of it.
+//! Outcomes, and the report that failure callbacks receive.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cid, Payload};
 
-/// How an invocation ended: exactly one for every CID.
+/// The end of an invocation: exactly one for every CID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -16,9 +16,9 @@ pub enum Outcome {
     Failed(Ending),
     /// Its deadline passed, or its last attempt ran out of time.
     TimedOut(Ending),
-    /// It was not started before `expires_in`.
+    /// The invocation was not started before `expires_in`.
     Expired(Ending),
-    /// It was cancelled before it ended.
+    /// The invocation was cancelled before it ended.
     Cancelled(Ending),
     /// The payload is not the target's `Request`.
     Undecodable(Ending),
@@ -26,13 +26,13 @@ pub enum Outcome {
     Lost(Ending),
 }
 
-/// Why an invocation ended in anything but success.
+/// The reason why an invocation ended in any outcome but `Completed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ending {
     /// The error's text, with its causes.
     pub error: Box<str>,
-    /// Whether the same invocation made again would end the same way.
+    /// `true` if the same invocation made again would end the same way.
     pub permanent: bool,
     /// The failure's code. Boxed twice, as few have one: an outcome is as large as a payload.
     code: Option<Box<Box<str>>>,
@@ -70,7 +70,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the handler returned `Ok`.
+    /// Returns `true` for `Completed`: the handler returned `Ok`.
     pub fn is_completed(&self) -> bool {
         matches!(self, Self::Completed(_))
     }
@@ -83,7 +83,7 @@ impl Outcome {
         }
     }
 
-    /// Why it ended, if in anything but success.
+    /// The reason of the end; `None` for `Completed`.
     pub fn ending(&self) -> Option<&Ending> {
         match self {
             Self::Completed(_) => None,
@@ -132,7 +132,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What a failure callback receives, as JSON. A failure callback may take it as its `Request`.
+/// The report that a failure callback receives, as JSON. A failure callback may take it as its `Request`.
 ///
 /// ```
 /// use zato_core::{Context, FailureReport, Result, Service, service};
@@ -167,7 +167,7 @@ pub struct FailureReport {
     /// The code that the handler gave its failure with [`Failure::code`](crate::Failure::code); `null` if it gave none.
     #[serde(default)]
     pub code: Option<String>,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
     /// The request as text; `null` where it is not UTF-8, or left out.
     pub payload: Option<String>,
@@ -177,9 +177,9 @@ pub struct FailureReport {
     /// The request's size in bytes where it was left out because it is above 64 KiB; it can be read by CID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_bytes: Option<u64>,
-    /// When its last attempt started, RFC 3339 in UTC; `null` if there was none.
+    /// The start of its last attempt, RFC 3339 in UTC; `null` if there was none.
     pub started_at: Option<String>,
-    /// When it ended, RFC 3339 in UTC.
+    /// The time of its end, RFC 3339 in UTC.
     pub ended_at: String,
 }
 

@@ -1,23 +1,23 @@
-//! Which service stands beside a callback whose identifier says that it belongs to one. Asked at compile time.
+//! Finds, at compile time, the service that a callback by convention belongs to.
 //!
 //! The attribute makes both identifiers aliases of [`Nothing`], and then reads them behind a glob import of the
-//! module, which goes before the aliases where the module has something of that name. A constant of an inherent
-//! `impl` goes before that of the trait [`Otherwise`], which holds for every type.
+//! module, which overrides the aliases if the module has an item of that name. A constant of an inherent `impl` overrides
+//! that of the trait [`Otherwise`], which every type implements.
 
 use std::marker::PhantomData;
 
 use crate::name::{Fault, Named};
 use crate::service::Registered;
 
-/// What an identifier stands for where the module has nothing of that name.
+/// The type of an identifier of which the module has no item.
 pub struct Nothing;
 
-/// What stands beside a callback under its caller's identifier.
+/// The item that a module has under the identifier of a callback's caller.
 #[derive(Clone, Copy)]
 pub enum Found {
     /// A service of this name.
     Service(&'static str),
-    /// Something that is no service.
+    /// An item that is not a service.
     Other,
     /// Nothing.
     Nothing,
@@ -57,7 +57,7 @@ impl<X: ?Sized> Otherwise for Beside<X> {}
 impl<This: ?Sized, Module: ?Sized> Otherwise for Here<This, Module> {}
 
 impl Found {
-    /// The name of the service, if it is one and the callback stands where the module can be asked.
+    /// The name of the service, if the item is one and the callback is not in a function's body.
     pub const fn service(self, is_here: bool) -> Option<&'static str> {
         match self {
             Self::Service(name) if is_here => Some(name),
@@ -77,7 +77,7 @@ impl Named {
         Self::paired(caller, is_here, "-async-failure")
     }
 
-    /// Without a caller there is a name nonetheless, so that the compiler says it once, where `check_pair` stands.
+    /// Without a caller there is a placeholder name, so that `check_pair` alone reports the fault.
     const fn paired(caller: Found, is_here: bool, suffix: &'static str) -> Self {
         let (name, fault) = match caller {
             _ if !is_here => ("unpaired", Fault::InFunction),
@@ -90,7 +90,7 @@ impl Named {
         named
     }
 
-    /// Checks that the service stands beside one after which it could be named.
+    /// Checks that the module has the caller that the callback is named after.
     ///
     /// It takes the identifiers of the callback and of its caller, what the former is to the latter, and the key of
     /// the attribute that pairs them.

@@ -49,12 +49,12 @@ impl Registration {
         self.name
     }
 
-    /// Where it was written.
+    /// The place in the source where the service is defined.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// What its attribute says.
+    /// The settings of its attribute.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Cid, Payload};
 
-/// How one target of a group ended. A final callback takes all of them, in the order of the targets: `Vec<Row<T>>`, where `T`
-/// is what the targets return.
+/// The outcome of one target of a group. A final callback takes all of them, in the order of the targets, as `Vec<Row<T>>`,
+/// where `T` is the response type of the targets.
 ///
 /// Targets of different types have responses of different types: a [`Payload`] takes each as it came, a `String` each as
 /// text, and [`serde_json::Value`] each as a JSON value.
@@ -32,7 +32,7 @@ pub struct Row<T = Payload> {
     pub service: String,
     /// The CID that it ran under.
     pub cid: Cid,
-    /// Whether it completed.
+    /// `true` if the target completed.
     pub ok: bool,
     /// The response of a target that completed; `None` where it was left out, or is empty and no `T` is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,11 +49,11 @@ pub struct Row<T = Payload> {
     /// The code of that error, if its handler gave it one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When its last attempt started, RFC 3339 in UTC; `None` if there was none.
+    /// The start of its last attempt, RFC 3339 in UTC; `None` if there was none.
     pub started_at: Option<String>,
-    /// When it ended, RFC 3339 in UTC.
+    /// The time of its end, RFC 3339 in UTC.
     pub ended_at: String,
 }
 

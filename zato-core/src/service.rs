@@ -48,7 +48,7 @@ pub trait Service: Registered + Send + Sync {
     ) -> impl Future<Output = Result<Self::Response>> + Send; // `async fn`; `Arc` for `Rc`; no lock guard over `.await`
 }
 
-/// What `#[service]` writes for a struct: its name, where it stands, its settings and its resources.
+/// The registration that `#[service]` writes for a struct: name, place in the source, settings and resources.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a service: it has no `#[service]` attribute",
     label = "not annotated with `#[service]`",

@@ -45,7 +45,7 @@ impl ServiceName {
         Self(name)
     }
 
-    /// Has [`interned`](Self::interned) answer with this very name from now on, unless it has one that reads the same.
+    /// Makes [`interned`](Self::interned) return this very string from now on, unless it has an equal one already.
     ///
     /// ```
     /// use zato_core::ServiceName;
@@ -58,8 +58,8 @@ impl ServiceName {
         INTERNED.write().unwrap_or_else(PoisonError::into_inner).insert(self.0);
     }
 
-    /// Where the name stands, and how long it is: no other name ever stands there, since names last as long as the
-    /// program; but a name may stand in several places.
+    /// The address and the length of the string. Different names never have the same address and length, because names
+    /// live as long as the program; equal names may have different addresses.
     #[inline]
     pub fn place(&self) -> (usize, usize) {
         (self.0.as_ptr().addr(), self.0.len())

@@ -1,38 +1,37 @@
-//! What `#[service(..)]` says of a service beside its name.
+//! The settings of `#[service(..)]`.
 
 use std::time::Duration;
 
-/// The settings that a service's attribute carries; what it does not say is `None` and comes from the
-/// runtime's defaults.
+/// The settings of a service's attribute. Those that are `None` come from the runtime's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Names under which this service was known before; what waits under them is its own.
+    /// Earlier names of this service; it runs what waits under them.
     pub formerly: &'static [&'static str],
-    /// How many attempts may end by themselves before the outcome is `Failed`.
+    /// The number of attempts that may fail before the outcome is `Failed`.
     pub max_attempts: Option<u32>,
-    /// How many deaths of the process an invocation survives before it is `Lost`.
+    /// The number of times that the process may die during an invocation before it is `Lost`.
     pub max_losses: Option<u32>,
-    /// How long to wait between attempts.
+    /// The wait between attempts.
     pub backoff: Option<Backoff>,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     pub timeout: Option<Duration>,
-    /// How many invocations of this service may run at once.
+    /// The number of invocations of this service that may run at once.
     pub concurrency: Option<u32>,
-    /// Which waiting invocation of this service goes first: the higher.
+    /// The priority among the waiting invocations of this service: higher ones start first.
     pub priority: Option<i8>,
-    /// How many may start in a stretch of time.
+    /// The number of invocations that may start in a period.
     pub rate: Option<Rate>,
     /// The service that receives the response to asynchronous calls of this one that name no callback.
     pub callback: Option<&'static str>,
-    /// The service that is told of failures of asynchronous calls of this one that name no failure callback.
+    /// The service that receives the failures of asynchronous calls of this one that name no failure callback.
     pub on_failure: Option<&'static str>,
 }
 
 /// The wait before another attempt. It can be read from a text: `"1s..2m".parse::<Backoff>()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backoff {
-    /// Always the same time.
+    /// The same wait before every retry.
     Fixed(Duration),
     /// A random time between `from` and a bound that starts at twice `from`, doubles with every retry and never passes `to`.
     Exponential {
@@ -43,20 +42,20 @@ pub enum Backoff {
     },
 }
 
-/// A number of starts in a stretch of time: `100/s` is 100 in a second.
+/// A number of starts in a period: `100/s` is 100 in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many may start.
+    /// The number of starts.
     pub starts: u32,
-    /// In how long.
+    /// The period.
     pub per: Duration,
 }
 
-/// What the attribute writes, one call for each of its keys.
+/// The constructors that the attribute writes, one call for each of its keys.
 #[doc(hidden)]
 #[allow(clippy::return_self_not_must_use, reason = "the attribute alone calls them, in a chain")]
 impl Settings {
-    /// Nothing said.
+    /// No setting.
     pub const fn new() -> Self {
         Self {
             formerly: &[],

@@ -1,4 +1,4 @@
-//! What stands for a service in a call: a name, or a typed handle that lets the compiler check the call.
+//! The targets and callbacks of calls: a service's name, or a typed handle with which the compiler checks the call.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -9,15 +9,15 @@ use serde::de::DeserializeOwned;
 use crate::bus::Call;
 use crate::{DecodeError, Payload, WriteError};
 
-/// What can be invoked with a payload of type `P`: a name (`&str`, `String`) with anything that serializes, or
-/// a handle (`X::service()`) with the service's `Request`.
+/// A service that can be invoked with a payload of type `P`: a name (`&str`, `String`) with any `P` that serializes, or a handle
+/// (`X::service()`) with the service's `Request`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be invoked with a payload of type `{P}`",
     label = "neither a service's name nor a service's handle",
     note = "a target is a name such as `\"orders.charge\"`, or a handle such as `Charge::service()`"
 )]
 pub trait Target<'a, P> {
-    /// What is known of the response.
+    /// The type of the response, as far as it is known.
     type Reply;
 
     /// The call, with the payload as it travels or why it cannot be written.
@@ -36,14 +36,14 @@ pub trait Target<'a, P> {
 pub trait Targets<M> {
     /// The targets: names or handles.
     type Target;
-    /// What each of them is invoked with.
+    /// The payload of each target.
     type Payload;
 
     /// The pairs, in the order in which their outcomes are reported.
     fn pairs(self) -> impl IntoIterator<Item = (Self::Target, Self::Payload)>;
 }
 
-/// What is known of the responses of all targets of a list.
+/// The type of the responses of all targets of a list, as far as it is known.
 pub type ReplyOf<'a, M, L> = <<L as Targets<M>>::Target as Target<'a, <L as Targets<M>>::Payload>>::Reply;
 
 /// The mark of a list of pairs.
@@ -130,7 +130,7 @@ by_name! {
     Cow<'a, str>: |name| name;
 }
 
-/// What a typed call may be given where the service takes `R`: an `R`, a `&R`, or a `&str` for a `String`.
+/// A payload for a service that takes `R`: an `R`, a `&R`, or a `&str` for a `String`.
 #[diagnostic::on_unimplemented(
     message = "the service takes `{R}`, not `{Self}`",
     label = "called with a payload that is not a `{R}`",
@@ -175,7 +175,7 @@ impl RequestOf<String> for &str {
     }
 }
 
-/// What can receive a reply: a name, or the handle of a service whose `Request` is the target's `Response`.
+/// A callback: a name, or the handle of a service whose `Request` is the target's `Response`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a callback",
     label = "neither a service's name nor a service's handle",
@@ -201,19 +201,18 @@ impl<Request> IsRequestOf<Request> for AnyResponse {}
 #[diagnostic::do_not_recommend]
 impl<Request> IsRequestOf<Request> for Response<Request> {}
 
-/// What can be the next step of a chain: a name, or the handle of a service whose `Request` is the `Response` of the
-/// step before.
+/// The next step of a chain: a name, or the handle of a service whose `Request` is the `Response` of the step before.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step of a chain",
     label = "neither a service's name nor a service's handle",
     note = "a step is a name such as `\"orders.charge\"`, or a handle such as `Charge::service()`"
 )]
 pub trait Next<'a, R>: Callback<'a, R> {
-    /// What is known of its own response.
+    /// The type of the step's own response, as far as it is known.
     type Reply;
 }
 
-/// What stands for a service of any type: a name or a handle.
+/// A service of any type: a name or a handle.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name a service",
     label = "neither a service's name nor a service's handle",
@@ -224,14 +223,14 @@ pub trait Named<'a> {
     fn name(self) -> Cow<'a, str>;
 }
 
-/// How the reply of a synchronous call is read: as the service's `Response`, or untouched for a name.
+/// The conversion of the reply of a synchronous call: the service's `Response` for a handle, the [`Payload`] for a name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read back by a synchronous call",
     label = "the service's `Response` does not implement `serde::Deserialize`",
     note = "derive `serde::Deserialize` for it, or call by name (`X::NAME`), which returns the `Payload`"
 )]
 pub trait FromReply {
-    /// What the call returns.
+    /// The type that the call returns.
     type Output;
 
     /// Reads the response.

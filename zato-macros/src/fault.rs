@@ -21,7 +21,7 @@ impl Faults {
         }
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are no faults.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }

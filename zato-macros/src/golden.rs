@@ -1,4 +1,4 @@
-//! What the attribute writes, beside a committed file of it, so that a change shows in a review.
+//! Compares the output of the attribute with a committed file, so that a change shows in a review.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ fn the_attribute_writes_what_the_golden_file_shows() -> Result<(), Box<dyn std::
     Ok(())
 }
 
-/// Where the attribute names the crate, the code refers to no other.
+/// Code of an attribute that names the crate refers to no other crate.
 #[test]
 fn the_crate_of_the_attribute_is_the_only_one() {
     let items = [

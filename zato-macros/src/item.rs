@@ -15,7 +15,7 @@ pub(crate) enum Annotated {
     Unfinished { attrs: Vec<Attribute>, vis: Visibility, ident: Ident, is_function: bool, error: syn::Error },
     /// Something else.
     Other(Item),
-    /// Nothing that can be read.
+    /// An item that cannot be read.
     Unknown,
 }
 

@@ -35,7 +35,7 @@ impl Key {
         Self::Crate,
     ];
 
-    /// How it is written.
+    /// The key, as it is written.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -54,7 +54,7 @@ impl Key {
         }
     }
 
-    /// What it takes, with an example.
+    /// The value that it takes, with an example.
     pub(crate) fn takes(self) -> &'static str {
         match self {
             Self::Name => "`name` takes a text: `name = \"orders.charge\"`",
@@ -121,7 +121,7 @@ impl Key {
     }
 }
 
-/// How many letters must be put in, left out or replaced to make one of the other.
+/// The edit distance: the number of letters to insert, remove or replace to make one text of the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {

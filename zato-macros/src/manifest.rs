@@ -8,14 +8,14 @@ use std::path::Path;
 /// The name by which the package depends on `zato-core`, where that is not `zato-core`.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Dependency {
-    /// It is another name.
+    /// The crate has another name.
     Renamed(String),
     /// The package does not depend on it.
     Missing,
 }
 
 impl Dependency {
-    /// What is wrong, and the cure.
+    /// The fault, and the cure.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Renamed(name) => {

@@ -1,4 +1,4 @@
-//! What was meant: the service that an annotated item is to become, and every rule of the item itself.
+//! The model of a service: the item that the attribute is on, checked against every rule.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
@@ -12,7 +12,7 @@ use crate::settings::{self, Said};
 use crate::signature::{self, Function};
 use crate::{name, parse};
 
-/// What is to be written beside the item.
+/// The code to write beside the item.
 pub(crate) struct Meaning {
     /// The path to `zato-core`, where the attribute names one.
     pub(crate) root: Option<Path>,
@@ -25,7 +25,7 @@ pub(crate) enum Meant {
     Service(Box<Service>),
     /// An item that cannot be a service, although the user's code takes it for one.
     Mistaken(Ident, Visibility, Generics),
-    /// Nothing beside which code could be written.
+    /// The item cannot be read, so no code is written.
     Nothing,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     pub(crate) cfg: Vec<Attribute>,
     /// `#[doc]` and `#[deprecated]`, which a function's struct gets too.
     pub(crate) described: Vec<Attribute>,
-    /// Whether the item is deprecated, which is no fault of the code that is written for it.
+    /// `true` if the item is deprecated; the generated code then does not warn about it.
     pub(crate) is_deprecated: bool,
 }
 
@@ -74,15 +74,15 @@ impl Shared {
     }
 }
 
-/// Where a service's name comes from.
+/// The origin of a service's name.
 pub(crate) enum Name {
-    /// It was written out.
+    /// The name is explicit.
     Explicit(LitStr),
     /// From the module path and the identifier.
     Derived,
     /// From the caller beside which it stands.
     Paired,
-    /// It was written out and is faulty.
+    /// The name is explicit and not valid.
     Faulty,
 }
 

@@ -5,16 +5,16 @@ const MAX_NAME: usize = 128;
 
 const RULE: &str = "a name is words of `a-z`, `0-9`, `-`, `_` joined by `.`";
 
-/// Where a name stands, and so whether it may be that of a built-in service.
+/// The use of a name, which decides whether it may be that of a built-in service.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// It names a service of the user's.
+    /// The name of a service of the user.
     Own,
-    /// It refers to a service, which may be a built-in one.
+    /// A reference to a service, which may be a built-in one.
     Reference,
 }
 
-/// Why the text is no name, and one that would do; `None` for a name.
+/// Returns the reason why the text is not a valid name, with a valid suggestion; `None` for a valid name.
 pub(crate) fn fault(text: &str, used: Use) -> Option<(String, String)> {
     let why = if text.is_empty() {
         format!("the name is empty: {RULE}")

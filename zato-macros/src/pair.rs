@@ -1,4 +1,4 @@
-//! Which caller a service is the callback of, as its identifier says.
+//! The caller that a service is the callback of, derived from its identifier.
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
@@ -9,7 +9,7 @@ pub(crate) struct Pair {
     pub(crate) role: Role,
 }
 
-/// What a callback by convention receives of its caller's invocations.
+/// The outcomes that a callback by convention receives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The responses.
@@ -19,7 +19,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// What it is called, and the key of the attribute that says it.
+    /// Its name in messages, and the key of the attribute that sets it.
     pub(crate) fn texts(self) -> (&'static str, &'static str) {
         match self {
             Self::Callback => ("callback", "callback"),

@@ -1,4 +1,4 @@
-//! What the attribute's values mean, and what is wrong with them.
+//! The values of the attribute, and their faults.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::name::{self, Use};
 use crate::parse::{Entry, ungrouped};
 use crate::rate;
 
-/// What the attribute says, without what was faulty.
+/// The settings of the attribute, without faulty ones.
 #[derive(Default)]
 pub(crate) struct Said {
-    /// Whether there is a name, faulty or not.
+    /// `true` if the attribute has a name, valid or not.
     pub(crate) has_name: bool,
     /// The name.
     pub(crate) name: Option<LitStr>,

@@ -1,4 +1,4 @@
-//! What an annotated function asks for and returns, and the rules of its signature.
+//! The signature of an annotated function, and its rules.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
@@ -19,11 +19,11 @@ pub(crate) struct Function {
     pub(crate) context: Option<Type>,
     /// The request's type; none means the unit, and that the function is not given it.
     pub(crate) request: Option<Type>,
-    /// What it returns; none where it has no return type, which is a fault.
+    /// The return type; `None` if there is none, which is a fault.
     pub(crate) returned: Option<Type>,
-    /// What comes after the request.
+    /// The parameters after the request.
     pub(crate) resources: Vec<Resource>,
-    /// Whether types in the signature are generic, so that no other code can name them.
+    /// `true` if types in the signature are generic, so that no other code can name them.
     pub(crate) is_generic: bool,
 }
 
@@ -143,7 +143,7 @@ fn context<'a>(
     (None, if meant { rest } else { parameters })
 }
 
-/// Where the response's type stands in that of the result; a name such as `Fallible` stands for both.
+/// The response type inside the result type; a name such as `Fallible` is used for both.
 pub(crate) fn response_span(returned: &Type) -> Span {
     let Type::Path(path) = plain(returned) else { return returned.span() };
     match path.path.segments.last().map(|segment| &segment.arguments) {
@@ -156,7 +156,7 @@ fn is_reference(ty: &Type) -> bool {
     matches!(plain(ty), Type::Reference(_))
 }
 
-/// What is owned where this is borrowed, as far as it can be said.
+/// The owned type of a borrowed one, if it is known.
 fn owned(borrowed: &Type) -> String {
     match plain(borrowed) {
         Type::Slice(slice) => format!("Vec<{}>", shown(&slice.elem)),
@@ -242,7 +242,7 @@ fn returned(signature: &Signature, faults: &mut Faults) -> Option<Type> {
     }
 }
 
-/// Whether the type can be written outside the signature: it names every type and owns what it holds.
+/// Returns `true` if the type can be written outside the signature: it has no inferred, generic or borrowed part.
 fn concrete(ty: &Type, what: &str, faults: &mut Faults) -> bool {
     let Some((token, is_borrow)) = unfit(ty.to_token_stream()) else { return true };
     let message = if is_borrow {

@@ -1,4 +1,4 @@
-//! Where the bytes of a payload stand: the few in the payload itself, the many in an allocation that clones share.
+//! The storage of a payload's bytes: a few inline, more in an allocation that clones share.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::kinds::Kind;
 
-/// How many bytes stand in the payload itself: as many as it takes anyway where they do not.
+/// The number of bytes that are stored inline: as many as the pointer to an allocation takes.
 const FEW: usize = 37;
 
 /// Bytes and their kind.
@@ -19,7 +19,7 @@ pub(super) enum Held {
 impl Held {
     pub(super) const EMPTY: Self = Self::Few { kind: Kind::Empty, len: 0, bytes: [0; FEW] };
 
-    /// Bytes that stand somewhere else.
+    /// Stores a copy of `bytes`.
     #[inline]
     pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {
         Self::few(kind, bytes).unwrap_or_else(|| Self::Many { kind, bytes: Bytes::copy_from_slice(bytes) })

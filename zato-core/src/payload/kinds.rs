@@ -33,7 +33,7 @@ pub struct Payload {
     held: Held,
 }
 
-/// What a [`Payload`]'s bytes are.
+/// The kind of value in a [`Payload`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Kind {
     /// The unit, and whatever serde writes as one: no bytes at all.
@@ -43,7 +43,7 @@ pub enum Kind {
     Text,
     /// Everything else that serde writes: JSON.
     Json,
-    /// Raw bytes that a program or a door put in, of any content.
+    /// Raw bytes of any content.
     Bytes,
 }
 
@@ -74,8 +74,8 @@ impl Payload {
         write::write(value)
     }
 
-    /// What a door takes from outside where nothing says what it is: JSON if it is an object or an array,
-    /// bytes if it is not UTF-8, empty if there is nothing, and text otherwise.
+    /// Makes a payload of bytes from outside whose kind is not given: JSON if they are an object or an array, raw bytes if
+    /// they are not UTF-8, empty if there are none, and text otherwise.
     pub fn from_outside(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let kind = match std::str::from_utf8(&bytes) {
@@ -108,7 +108,7 @@ impl Payload {
         read::read_request(self, is_rows)
     }
 
-    /// What the bytes are.
+    /// The kind of value.
     #[inline]
     pub fn kind(&self) -> Kind {
         self.held.kind()
@@ -132,7 +132,7 @@ impl Payload {
         self.as_bytes().len()
     }
 
-    /// Whether there are no bytes: true for [`Kind::Empty`], and for an empty string.
+    /// Returns `true` if there are no bytes: for [`Kind::Empty`], and for an empty string.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
@@ -164,7 +164,7 @@ impl Payload {
         Self { held: Held::of_bytes(Kind::Json, json.into()) }
     }
 
-    /// Bytes that stand somewhere else.
+    /// Makes a payload of a copy of `bytes`.
     #[inline]
     pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {
         Self { held: Held::copied(kind, bytes) }
@@ -214,11 +214,11 @@ impl Serialize for Payload {
     }
 }
 
-/// Inside another value a payload is the JSON that stands in its place, as it is written: numbers of any size and precision,
-/// members in their order. A string is read as text, and `null` as empty.
+/// Inside another value a payload is the JSON at its place, as it is written: numbers of any size and precision, members in
+/// their order. A string is read as text, and `null` as empty.
 ///
-/// In internally tagged, untagged and flattened types serde does not keep the text: there members are in the order of their
-/// names, and numbers are those of [`serde_json::Value`].
+/// In internally tagged, untagged and flattened types serde does not keep the text: members are sorted by name, and numbers are
+/// those of [`serde_json::Value`].
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         nested::read(deserializer)

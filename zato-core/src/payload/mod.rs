@@ -1,4 +1,4 @@
-//! What travels: owned bytes and the kind of value that they were written from.
+//! Payloads: owned bytes, and the kind of value that they were written from.
 
 mod held;
 mod kinds;

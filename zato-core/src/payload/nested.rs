@@ -1,4 +1,4 @@
-//! A payload inside another value: the JSON that stands there, as it is written.
+//! Payloads inside other values: the JSON at that place, as it is written.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use super::kinds::Payload;
 
-/// Reads the payload that stands in a value, with every digit and every member in its place.
+/// Reads a payload inside a value, with every digit, and with members in their order.
 ///
 /// Serde buffers the content of internally tagged, untagged and flattened types before their members are read, so there the
-/// text is no longer known: the value is written anew, with integers up to 64 bits and members in the order of their names.
+/// text is not available: the payload is written from the buffered value, with integers up to 64 bits and members sorted by name.
 pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Payload, D::Error> {
     let raw = Box::<RawValue>::deserialize(RawOrBuffered(deserializer))?;
     let json = raw.get();
@@ -21,7 +21,7 @@ pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Payload
     }
 }
 
-/// A deserializer of a [`RawValue`] that does with a buffered value where there is no text.
+/// A deserializer of a [`RawValue`] that accepts a buffered value if there is no text.
 struct RawOrBuffered<D>(D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for RawOrBuffered<D> {

@@ -16,9 +16,9 @@ use crate::name::short_type_name;
 pub struct DecodeError {
     /// The type that was asked for, without module paths.
     pub expected: String,
-    /// Where in the value the fault is, as serde names it (`customer.lines[2].price`); empty for the whole.
+    /// The place of the fault in the value, as serde names it (`customer.lines[2].price`); empty for the whole value.
     pub path: String,
-    /// What the fault is.
+    /// The fault.
     pub message: String,
 }
 
@@ -34,10 +34,10 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// How many arrays and objects `serde_json` reads inside one another.
+/// The depth of nested arrays and objects that `serde_json` reads.
 const MAX_DEPTH: usize = 127;
 
-/// How many of them the bus puts around a response in the rows of a group: the list, and the row.
+/// The depth that the rows of a group add to a response: the list, and the row.
 const AROUND_RESPONSES: usize = 2;
 
 pub(super) fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
@@ -125,8 +125,8 @@ fn read_json<T: DeserializeOwned>(json: &[u8], max_depth: usize) -> Result<T, De
     }
 }
 
-/// How many arrays and objects stand inside one another at the deepest place of a JSON text. Of a text that is not JSON it is
-/// no less than how deep a reader comes before it finds the fault.
+/// The largest depth of nested arrays and objects in a JSON text. For a text that is not JSON it is at least the depth that a
+/// reader reaches before it finds the fault.
 fn depth(json: &[u8]) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     let mut bytes = json.iter();
@@ -159,8 +159,8 @@ fn refused<T>(path: String, message: impl fmt::Display) -> DecodeError {
     }
 }
 
-/// What serde says, without the values that it quotes: payloads are not for logs. What a type's own code says
-/// is kept, as far as it is short.
+/// Returns serde's message without the values that it quotes, because payloads are not logged. The message of a type's own
+/// code is kept, cut to [`MAX_MESSAGE`].
 fn without_values(message: &str) -> String {
     for fault in ["invalid type: ", "invalid value: "] {
         let (Some(said), Some(expected)) = (message.strip_prefix(fault), message.rfind(", expected ")) else {
@@ -177,7 +177,7 @@ fn without_values(message: &str) -> String {
     short
 }
 
-/// How much of a message is kept, in bytes.
+/// The bytes of a message that are kept.
 const MAX_MESSAGE: usize = 300;
 
 /// The empty payload: what can be nothing takes it.
@@ -211,7 +211,7 @@ impl<'de> Deserializer<'de> for Nothing {
 /// A text payload: a string to what takes strings, JSON to what takes numbers, sequences and maps.
 struct Text<'a>(&'a str);
 
-/// What no string can be is read from the text as JSON.
+/// Reads types that a string cannot be from the text as JSON.
 macro_rules! from_json {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {
         $(fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {

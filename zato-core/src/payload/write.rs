@@ -42,7 +42,7 @@ struct TopLevel<'a> {
     json: &'a mut Json,
     /// Set by what is not written as JSON.
     plain: &'a mut Option<Payload>,
-    /// Whether the value is a payload's raw bytes.
+    /// `true` if the value is a payload's raw bytes.
     raw: bool,
 }
 
