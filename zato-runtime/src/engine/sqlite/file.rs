@@ -206,8 +206,9 @@ impl File {
         })();
         let Err(error) = committed else {
             self.check()?;
-            if let (Some(ownership), Some(rows)) = (&mut self.ownership, &self.rows) {
-                ownership.note_written(rows.written());
+            let written = self.rows.as_ref().and_then(Rows::written);
+            if let (Some(ownership), Some(written)) = (&mut self.ownership, written) {
+                ownership.note_written(written);
             }
             return Ok(());
         };

@@ -1,7 +1,7 @@
 //! One process owns a file: a lock of the operating system on `PATH.lock`, which ends with its owner.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -10,6 +10,9 @@ use super::inode::Inode;
 
 /// How many bytes of a lock file are read: a process ID has fewer, and so has the mark.
 const MOST: u64 = 64;
+
+/// The length of the third line of a lock file, which has the same length for every number so that it can be overwritten.
+const WRITTEN_LEN: usize = "00000000000000000000\n".len();
 
 /// The second line of a lock file, once there has been a store beside it.
 const MADE: &str = "store";
@@ -21,8 +24,10 @@ pub(crate) struct Lock {
     name: PathBuf,
     /// Whether there has been a store beside it.
     was_made: bool,
-    /// How many transactions have been committed in that store; 0 where that need not be compared.
+    /// The number of transactions that have been committed in that store; 0 if a start need not compare it.
     written: u64,
+    /// The offset of that number in the file.
+    written_at: u64,
 }
 
 impl Lock {
@@ -57,7 +62,7 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(of(error)),
             }
             let Said { was_made, written, .. } = said(&mut file).map_err(of)?;
-            let mut lock = Self { file, name: name.clone(), was_made, written };
+            let mut lock = Self { file, name: name.clone(), was_made, written, written_at: 0 };
             // It may have been removed before it was locked: then the next one locks another.
             if lock.is_named().map_err(of)? {
                 lock.say(true).map_err(of)?;
@@ -91,17 +96,23 @@ impl Lock {
         self.written
     }
 
-    /// Notes how many transactions have been committed in the store.
+    /// Records the number of transactions that have been committed in the store. Each commit does so: one write, without a
+    /// sync, since only a process that was killed leaves a number to be compared.
     pub(super) fn note_written(&mut self, written: u64) -> io::Result<()> {
         self.written = written;
-        self.say(true)
+        let mut line = [0; WRITTEN_LEN];
+        write!(&mut line[..], "{written:020}\n")?;
+        self.file.seek(SeekFrom::Start(self.written_at))?;
+        self.file.write_all(&line)
     }
 
-    /// Writes who has it, if somebody has, whether there has been a store, and how many transactions it has.
+    /// Writes the owner's process ID if it `is_taken`, whether there has been a store, and the number of its transactions.
     fn say(&mut self, is_taken: bool) -> io::Result<()> {
         let pid = if is_taken { std::process::id().to_string() } else { String::new() };
         let made = if self.was_made { MADE } else { "" };
-        let text = format!("{pid}\n{made}\n{}\n", self.written);
+        let mut text = format!("{pid}\n{made}\n");
+        self.written_at = text.len() as u64;
+        text.push_str(&format!("{:020}\n", self.written));
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)

@@ -27,8 +27,8 @@ pub(crate) struct Rows {
     begun: Begun,
     /// What has made rows and has none itself before it ends.
     pub(super) callers: Arc<Callers>,
-    /// How many transactions had been committed in the file after the last of this connection; 0 before that.
-    written: u64,
+    /// The number of transactions that have been committed in the file; `None` until it is read from there.
+    written: Option<u64>,
 }
 
 impl Rows {
@@ -43,7 +43,7 @@ impl Rows {
             kept_before: None,
             begun,
             callers: Arc::default(),
-            written: 0,
+            written: None,
         }
     }
 
@@ -85,17 +85,21 @@ impl Rows {
     /// Those of the disk. Whether the transaction was recorded is unknown then: [`rollback`](Self::rollback) must
     /// follow, and what a failed sync has left in the disk's cache may be gone.
     pub(crate) fn commit(&mut self) -> rusqlite::Result<()> {
-        let count = "UPDATE written SET transactions = transactions + 1 RETURNING transactions";
-        let written = self.connection.prepare_cached(count)?.query_row([], |row| row.get(0))?;
+        let written = match self.written.take() {
+            Some(written) => written + 1,
+            None => schema::written(&self.connection)? + 1,
+        };
+        self.connection.prepare_cached("UPDATE written SET transactions = ?1")?.execute([written])?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
-        self.written = written;
+        self.written = Some(written);
         self.numbers.keep();
         self.kept_before = None;
         Ok(())
     }
 
-    /// Returns how many transactions had been committed in the file after the last of this connection; 0 before that.
-    pub(super) fn written(&self) -> u64 {
+    /// Returns the number of transactions that have been committed in the file; `None` before the first commit, and after
+    /// one that failed.
+    pub(super) fn written(&self) -> Option<u64> {
         self.written
     }
 
