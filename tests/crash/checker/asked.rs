@@ -108,13 +108,15 @@ impl World<'_> {
         self.check_inside(inside, faults);
     }
 
-    /// What a synchronous call was asked for as. Where what it was made inside is gone, its tree tells who asked.
+    /// What a synchronous call was asked for as. Where what it was made inside is gone, its tree tells who asked, or the call
+    /// itself where all above it is gone too.
     fn made_inside(&self, row: &Row) -> Made {
         let (by, id) = self.made(row).unwrap_or_default();
-        let is_there = by.as_ref().is_none_or(|by| self.find(by).is_some() || self.gone.contains(by));
-        let asks = self.inside.get(&id).into_iter().flatten();
-        let mut of_tree = asks.filter(|by| self.find(by).is_some_and(|by| by.root == row.root));
-        if is_there { (by, id) } else { (of_tree.next().cloned(), id) }
+        let Some(made_in) = by.as_ref().filter(|by| self.find(by).is_none()) else { return (by, id) };
+        let mut asks = self.inside.get(&id).into_iter().flatten();
+        let of_tree = asks.find(|by| self.find(by).is_some_and(|by| by.root == row.root)).cloned();
+        let is_gone = self.gone.contains(made_in);
+        (of_tree.or_else(|| by.clone().filter(|_| is_gone)), id)
     }
 
     /// A synchronous call is recorded at most as often as it was made; for certain where it brought a response in the
