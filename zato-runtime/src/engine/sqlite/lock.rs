@@ -100,23 +100,28 @@ impl Lock {
     /// sync, since only a process that was killed leaves a number to be compared.
     pub(super) fn note_written(&mut self, written: u64) -> io::Result<()> {
         self.written = written;
-        let mut line = [0; WRITTEN_LEN];
-        write!(&mut line[..], "{written:020}\n")?;
         self.file.seek(SeekFrom::Start(self.written_at))?;
-        self.file.write_all(&line)
+        self.file.write_all(&written_line(written)?)
     }
 
     /// Writes the owner's process ID if it `is_taken`, whether there has been a store, and the number of its transactions.
     fn say(&mut self, is_taken: bool) -> io::Result<()> {
         let pid = if is_taken { std::process::id().to_string() } else { String::new() };
         let made = if self.was_made { MADE } else { "" };
-        let mut text = format!("{pid}\n{made}\n");
+        let mut text = format!("{pid}\n{made}\n").into_bytes();
         self.written_at = text.len() as u64;
-        text.push_str(&format!("{:020}\n", self.written));
+        text.extend(written_line(self.written)?);
         self.file.rewind()?;
-        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(&text)?;
         self.file.set_len(text.len() as u64)
     }
+}
+
+/// The third line of a lock file.
+fn written_line(written: u64) -> io::Result<[u8; WRITTEN_LEN]> {
+    let mut line = [0; WRITTEN_LEN];
+    writeln!(&mut line[..], "{written:020}")?;
+    Ok(line)
 }
 
 /// Whether somebody has the right to the store at `path`. Where that cannot be told, nobody is said to be missing.
