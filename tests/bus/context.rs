@@ -67,7 +67,11 @@ async fn the_context_of_a_synchronous_call_is_over_when_it_returns() -> Result<(
     let journal = Journal::default();
     let runtime = start(Left(Arc::new(Mutex::new(None))), &journal).await?;
     runtime.invoke(outer::service(), ()).await?;
-    assert!(journal.lines()[0].text.contains("is over"), "{}", journal.lines()[0].text);
+    assert!(
+        journal.lines()[0].text.contains("has ended: await what uses the context"),
+        "{}",
+        journal.lines()[0].text
+    );
     finish(&runtime).await
 }
 

@@ -52,7 +52,7 @@ fn what_waits_says_why() {
 fn a_group_says_how_many_are_left_and_a_retry_what_went_before() {
     let store = Store::new();
     let mut begun = store.begin(["invoke", "probe.group"]);
-    begun.logs("this command waits for that");
+    begun.logs("this command waits for these");
     let group = store.first_of("probe.fails-first");
     let page = store.explain(group["parent"].as_str().expect("the one that made it"));
     assert!(page.contains("open: 3 members have not ended"), "{page}");

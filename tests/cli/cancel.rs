@@ -36,7 +36,7 @@ fn what_had_ended_otherwise_is_no_success() {
 fn a_group_ends_with_its_members() {
     let store = Store::new();
     let mut begun = store.begin(["invoke", "probe.group"]);
-    begun.logs("this command waits for that");
+    begun.logs("this command waits for these");
     begun.terminate();
     let open = store.zato(["invocations", "--state", "running", "--json"]);
     let open = open.values().into_iter().find(|value| value["channel"] == "fan-out").expect("an open group");

@@ -84,7 +84,7 @@ fn ctrl_c_is_130_and_a_stop_that_was_asked_for_is_no_failure_of_serve() {
     let mut begun = store.begin(["invoke", "probe.deaf"]);
     begun.prints("runs");
     begun.signal("-INT");
-    begun.logs("asked to stop");
+    begun.logs("stopping: running handlers may finish");
     begun.signal("-INT");
     let ran = begun.ended();
     assert_eq!(ran.code, Some(130));

@@ -73,7 +73,7 @@ fn what_it_waits_for_is_told() {
     let mut begun = store.begin(["invoke", "probe.later", "hi"]);
     let line = begun.logs("not due until");
     assert!(line.contains("probe.prints"), "{line}");
-    begun.logs("ctrl-C leaves it in `sqlite:zato.db` for `serve`");
+    begun.logs("ctrl-C leaves them in `sqlite:zato.db` for `serve`");
     let ran = begun.terminate();
     assert!(ran.stderr.contains("1 more waits in `sqlite:zato.db`"), "{ran:?}");
     let later = store.first_of("probe.prints");

@@ -41,7 +41,7 @@ fn asked_twice_it_stops_and_what_ran_is_kept() {
     let mut begun = store.begin(["invoke", "probe.deaf", "--async"]);
     begun.prints("runs");
     begun.signal("-TERM");
-    begun.logs("asked to stop");
+    begun.logs("stopping: running handlers may finish");
     let ran = begun.terminate();
     assert_eq!(ran.code, Some(143));
     assert!(
@@ -101,7 +101,7 @@ fn a_synchronous_call_dies_with_its_process() {
     begun.kill();
     assert_eq!(store.zato(["invocations", "--json"]).printed(), "", "it is recorded when it ends");
     let error = store.zato(["explain", cid]);
-    assert!(error.refused(1).contains("no invocation has the CID"), "{error:?}");
+    assert!(error.refused(1).contains("has no invocation with the CID"), "{error:?}");
     let ran = store.serve().terminate();
     assert!(
         !ran.stdout.contains("one runs as ") && ran.stderr.contains("all invocations have ended"),

@@ -187,7 +187,7 @@ fn an_invocation_that_takes_long_shows_that_it_lives() {
     let sent = Command::new("kill").args(["-INT", &pid]).status();
     assert!(sent.expect("kill is installed").success());
     let (code, shown) = running.ended();
-    assert!(code == Some(130) && shown.contains("asked to stop"), "{shown}");
+    assert!(code == Some(130) && shown.contains("stopping: running handlers may finish"), "{shown}");
 }
 
 #[test]

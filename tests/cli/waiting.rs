@@ -11,7 +11,7 @@ fn what_is_due_later_is_said_at_once_with_its_time_and_the_way_out() {
         line.contains("probe.prints") && (line.contains("in 1 h") || line.contains("in 59 min")),
         "{line}"
     );
-    let cure = begun.logs("ctrl-C leaves it in `sqlite:zato.db` for `serve`");
+    let cure = begun.logs("ctrl-C leaves them in `sqlite:zato.db` for `serve`");
     assert!(cure.contains("`invoke --no-wait`"), "{cure}");
     begun.signal("-INT");
     assert_eq!(begun.ended().code, Some(130));

@@ -52,7 +52,7 @@ impl Facts {
             Some(why) if why.contains("has not ended") => may_not_have,
             Some(why) if why.contains("a step of the chain") => has_failed && node.kind == Kind::Step,
             Some(why) if why.contains("it is a group") => runs && is_letter && node.kind == Kind::Group,
-            Some(why) => why.starts_with("no invocation has the CID") && is_gone,
+            Some(why) => why.starts_with("the engine has no invocation with the CID") && is_gone,
         };
         must(holds, || "that is not the answer".to_owned())
     }
