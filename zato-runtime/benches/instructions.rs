@@ -62,7 +62,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut counted = Vec::new();
-    for paths in Path::all().chunks(AT_ONCE) {
+    let mut all = Path::all();
+    all.retain(|path| path.has_constant_instructions());
+    for paths in all.chunks(AT_ONCE) {
         let count = |path: Path| (path, thread::spawn(move || count(path)));
         let counting: Vec<_> = paths.iter().copied().map(count).collect();
         let ended = counting.into_iter().map(|(path, count)| (path, count.join().expect("it is counted")));
