@@ -89,7 +89,9 @@ impl Rows {
             Some(written) => written + 1,
             None => schema::written(&self.connection)? + 1,
         };
-        self.connection.prepare_cached("UPDATE written SET transactions = ?1 WHERE rowid = 1")?.execute([written])?;
+        self.connection
+            .prepare_cached("UPDATE written SET transactions = ?1 WHERE rowid = 1")?
+            .execute([written])?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.written = Some(written);
         self.numbers.keep();
