@@ -19,7 +19,7 @@ mod guard;
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use crate::guard::paths::Path;
+use crate::guard::paths::{Engine, Path};
 use crate::guard::record::{Guard, asked_where, named};
 
 /// How many rounds go through in the shorter run, and how many more in the longer.
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     }
     let mut counted = Vec::new();
     let mut all = Path::all();
-    all.retain(|path| path.has_constant_instructions());
+    all.retain(|path| has_constant_instructions(*path));
     for paths in all.chunks(AT_ONCE) {
         let count = |path: Path| (path, thread::spawn(move || count(path)));
         let counting: Vec<_> = paths.iter().copied().map(count).collect();
@@ -72,6 +72,12 @@ fn main() -> ExitCode {
     }
     let holds = Guard { what: "instructions", bench: "instructions" }.hold(&counted);
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Returns `true` if the instructions of a round are the same in each run. Where several handlers of a round write to disk at
+/// once, the number of their transactions depends on the scheduling of threads.
+fn has_constant_instructions(path: Path) -> bool {
+    !matches!(path, Path::Shape(Engine::Sqlite, _))
 }
 
 fn count(path: Path) -> f64 {

@@ -80,12 +80,6 @@ impl Path {
         all
     }
 
-    /// Returns `true` if the instructions of a round are the same in each run. Where several handlers of a round write to disk
-    /// at once, the number of their transactions depends on the scheduling of threads.
-    pub(crate) fn has_constant_instructions(self) -> bool {
-        !matches!(self, Self::Shape(Engine::Sqlite, _))
-    }
-
     pub(crate) fn name(self) -> String {
         let name = match self {
             Self::ByName => "memory, by name",
