@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zato_core::{Cid, Context, Failure, Payload, Result, service};
+use zato_core::{Cancellation, Cid, Context, Failure, Payload, Result, service};
 use zato_runtime::{Error, Filter, Found, Runtime, Stage, Status, Waits};
 
 use crate::builder::{builder, finish, is_durable};
@@ -178,5 +178,31 @@ async fn a_list_has_pages_that_together_are_all_of_it() -> Result<(), Error> {
         all.extend(page);
     }
     assert_eq!((all, pages), (expected, 11));
+    finish(&runtime).await
+}
+
+/// A callback that waits for its turn is below an invocation that is not kept.
+#[tokio::test(start_paused = true)]
+async fn a_callback_of_what_is_not_kept_is_found_and_cancelled() -> Result<(), Error> {
+    let runtime = builder()
+        .services([echo::service().erased(), fails::service().erased(), waits::service().erased()])
+        .keep_ended(0)
+        .keep_dead(0)
+        .start()
+        .await?;
+    runtime.pause(waits::NAME).await?;
+    let gone = [
+        runtime.invoke_async(echo::NAME, "completed").callback(waits::NAME).await?,
+        runtime.invoke_async(echo::NAME, "later").delay("1s").callback(waits::NAME).await?,
+        runtime.invoke_async(fails::NAME, "failed").max_attempts(1).on_failure(waits::NAME).await?,
+    ];
+    sleep(Duration::from_secs(2)).await;
+    let waiting = runtime.list(Filter::new().stage(Stage::Waiting)).await?;
+    assert_eq!(waiting.len(), gone.len());
+    for found in waiting {
+        assert!(found.invocation.in_reply_to().is_some_and(|cid| gone.contains(&cid)));
+        assert!(runtime.explain(found.cid()).await?.to_string().contains("look.waits"));
+        assert_eq!(runtime.cancel(found.cid()).with_tree().await?, Cancellation::Cancelled);
+    }
     finish(&runtime).await
 }

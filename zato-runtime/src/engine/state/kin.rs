@@ -36,13 +36,13 @@ impl<S: Store> State<S> {
         invocation.slot.map(|slot| slot.group).or_else(hidden).or(invocation.parent).or(invocation.again_of())
     }
 
-    /// Has one that stands there now stand below what it comes from, where that is not written down: nearly always what
-    /// is `near`, if it is known where that stands.
+    /// Links an entry below what it comes from, where that is not written down. `near` is where its parent was: a place
+    /// may have been freed and taken by another entry since, where few that have ended are kept.
     #[inline]
     pub(in crate::engine) fn link(&mut self, place: Place, above: Option<Cid>, near: Option<(Cid, Place)>) {
         if let Some(above) = above.filter(|_| !S::WRITES_DOWN) {
             let above = match near {
-                Some((cid, place)) if cid == above => place,
+                Some((cid, place)) if cid == above && self.held.is_at(place, cid) => place,
                 _ => self.held.place_of(above),
             };
             self.held.link(place, above);

@@ -250,6 +250,16 @@ impl Table {
         }
     }
 
+    /// Tells whether an invocation that has not ended, or the gap it has left, is at a place. What is kept is not looked
+    /// at here: its CID is in the store.
+    pub(in crate::engine) fn is_at(&self, place: Place, cid: Cid) -> bool {
+        match self.at(place) {
+            Some(Node::Held(held)) => held.invocation().cid == cid,
+            Some(Node::Gap { cid: gap, .. }) => *gap == cid,
+            _ => false,
+        }
+    }
+
     /// What it stands below.
     pub(in crate::engine) fn above(&self, place: Place) -> Option<&Node> {
         self.at(self.entry(place)?.above)
