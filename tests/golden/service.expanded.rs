@@ -97,7 +97,7 @@ const _: () = {
             ::core::file!(),
             ::core::line!(),
         );
-        #[allow(dead_code, unused_imports, non_camel_case_types)]
+        #[allow(dead_code, unused_imports, non_camel_case_types, deprecated)]
         const NAMED: __zato::Named = {
             type Charge = __zato::Nothing;
             type ChargeAsyncFailure = __zato::Nothing;
@@ -144,7 +144,7 @@ const _: () = {
             ::core::line!(),
         );
         const NAMED: __zato::Named = __zato::Named::explicit("orders.charged");
-        #[allow(dead_code, unused_imports, non_camel_case_types)]
+        #[allow(dead_code, unused_imports, non_camel_case_types, deprecated)]
         const CALLBACK_OF: ::core::option::Option<&'static ::core::primitive::str> = {
             type Charge = __zato::Nothing;
             type ChargeAsyncCallback = __zato::Nothing;
@@ -175,13 +175,13 @@ const _: () = {
         __zato::Registration::of:: < ChargeAsyncCallback > ()
     }
 };
-#[allow(clippy::unused_async, clippy::ptr_arg)]
+#[allow(clippy::unused_async, clippy::ptr_arg, clippy::single_call_fn)]
 /// What an order costs.
 async fn price(ctx: &Context, order: Order, rates: &Rates) -> Result<Price> {
     rates.of(ctx, order)
 }
 /// What an order costs.
-#[allow(non_camel_case_types, missing_docs)]
+#[allow(non_camel_case_types, missing_docs, clippy::missing_docs_in_private_items)]
 struct price {
     rates: Rates,
 }
@@ -216,6 +216,7 @@ const _: () = {
         }
     }
     #[automatically_derived]
+    #[allow(unused_qualifications)]
     impl __zato::Service for price {
         type Request = Order;
         type Response = <Result<Price> as __zato::Returned>::Response;

@@ -12,4 +12,5 @@ fn services_compile_under_strict_lints_and_without_a_prelude() {
     cases.pass("macros/hygiene/no_prelude.rs");
     cases.pass("macros/hygiene/shadowed.rs");
     cases.pass("macros/hygiene/named.rs");
+    cases.pass("macros/hygiene/lints.rs");
 }

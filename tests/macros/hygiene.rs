@@ -3,6 +3,8 @@
 
 #[path = "hygiene/no_prelude.rs"]
 mod no_prelude;
+#[path = "hygiene/lints.rs"]
+mod lints;
 #[path = "hygiene/named.rs"]
 mod named;
 #[path = "hygiene/shadowed.rs"]

@@ -30,7 +30,7 @@ pub(crate) fn service(attribute: TokenStream, item: &TokenStream) -> TokenStream
     let errors = faults.into_compile_errors();
     // A service function is async whether it awaits or not, and a resource such as `&String` cannot be a `&str`.
     let lint = matches!(&meant, Meant::Service(service) if service.function.is_some())
-        .then(|| quote!(#[allow(clippy::unused_async, clippy::ptr_arg)]));
+        .then(|| quote!(#[allow(clippy::unused_async, clippy::ptr_arg, clippy::single_call_fn)]));
     let written = root.map(|root| written(&root, &meant, is_sound));
     quote!(#lint #item #errors #written)
 }
@@ -54,7 +54,7 @@ fn found(faults: &mut Faults) -> Option<TokenStream> {
 
 /// The code beside the item. For a faulty service it is what other code needs, so that nothing else turns red.
 fn written(root: &TokenStream, meant: &Meant, is_sound: bool) -> TokenStream {
-    let (outside, inside, cfg, is_deprecated) = match meant {
+    let (outside, inside, shared, is_deprecated) = match meant {
         Meant::Service(service) => {
             let structure = service.function.as_ref().map(|_| structure(service, is_sound));
             let registered =
@@ -63,7 +63,7 @@ fn written(root: &TokenStream, meant: &Meant, is_sound: bool) -> TokenStream {
             let inherent = inherent(&service.ident, &service.vis, &Generics::default());
             let submitted = is_sound.then(|| submitted(service));
             let inside = quote!(#registered #inherent #handler #submitted);
-            (structure, inside, &service.attrs.cfg[..], service.attrs.is_deprecated)
+            (structure, inside, &service.attrs.shared[..], service.attrs.is_deprecated)
         }
         Meant::Mistaken(ident, vis, generics) => {
             let (registered, inherent) = (unsound(ident, generics), inherent(ident, vis, generics));
@@ -74,7 +74,7 @@ fn written(root: &TokenStream, meant: &Meant, is_sound: bool) -> TokenStream {
     let lint = is_deprecated.then(|| quote!(#[allow(deprecated)]));
     quote! {
         #outside
-        #(#cfg)*
+        #(#shared)*
         #lint
         const _: () = {
             use #root as __zato;
@@ -89,12 +89,12 @@ fn structure(service: &Service, is_sound: bool) -> TokenStream {
     let fields = resources
         .iter()
         .filter(|_| is_sound)
-        .map(|Resource { member, ty, cfg, .. }| quote!(#(#cfg)* #member: #ty));
-    let (cfg, described) = (&attrs.cfg, &attrs.described);
+        .map(|Resource { member, ty, attrs, .. }| quote!(#(#attrs)* #member: #ty));
+    let (shared, described) = (&attrs.shared, &attrs.described);
     quote! {
-        #(#cfg)*
+        #(#shared)*
         #(#described)*
-        #[allow(non_camel_case_types, missing_docs)]
+        #[allow(non_camel_case_types, missing_docs, clippy::missing_docs_in_private_items)]
         #vis struct #ident { #(#fields),* }
     }
 }
@@ -145,7 +145,7 @@ fn named(service: &Service) -> TokenStream {
                 },
             );
             return quote! {
-                #[allow(dead_code, unused_imports, non_camel_case_types)]
+                #[allow(dead_code, unused_imports, non_camel_case_types, deprecated)]
                 const NAMED: __zato::Named = #looked_up;
             };
         }
@@ -162,7 +162,7 @@ fn callback_of(ident: &Ident, pair: &Pair) -> TokenStream {
     let found = quote!(__zato::Beside::<#caller>::FOUND.service(__zato::Here::<Self, #ident>::IS));
     let looked_up = in_module(ident, pair, &found);
     quote! {
-        #[allow(dead_code, unused_imports, non_camel_case_types)]
+        #[allow(dead_code, unused_imports, non_camel_case_types, deprecated)]
         const #constant: ::core::option::Option<&'static ::core::primitive::str> = #looked_up;
     }
 }
@@ -185,12 +185,12 @@ fn in_module(ident: &Ident, pair: &Pair, expression: &TokenStream) -> TokenStrea
 }
 
 fn needs(resources: &[Resource]) -> Option<TokenStream> {
-    let needs = resources.iter().map(|Resource { member, ty, cfg, .. }| {
+    let needs = resources.iter().map(|Resource { member, ty, attrs, .. }| {
         let text = match member {
             Member::Named(field) => field.unraw().to_string(),
             Member::Unnamed(field) => field.index.to_string(),
         };
-        quote!(#(#cfg)* __zato::Need::of::<#ty>(#text))
+        quote!(#(#attrs)* __zato::Need::of::<#ty>(#text))
     });
     (!resources.is_empty()).then(|| quote!(const NEEDS: &'static [__zato::Need] = &[#(#needs),*];))
 }
@@ -198,10 +198,10 @@ fn needs(resources: &[Resource]) -> Option<TokenStream> {
 fn build(resources: &[Resource]) -> TokenStream {
     let given = local("resources", Span::call_site());
     let given = if resources.is_empty() { quote!(_) } else { given.to_token_stream() };
-    let fields = resources.iter().map(|Resource { member, ty, cfg, .. }| {
+    let fields = resources.iter().map(|Resource { member, ty, attrs, .. }| {
         // Under the type, because it is there that a type which is no resource is to be reported.
         let got = quote_spanned!(ty.span()=> #given.get()?);
-        quote!(#(#cfg)* #member: #got)
+        quote!(#(#attrs)* #member: #got)
     });
     quote! {
         fn build(
@@ -257,11 +257,11 @@ fn handler(service: &Service, function: &Function, is_sound: bool) -> Option<Tok
             // Under the parameter's type, because it is there that a context of another crate is to be reported.
             let ctx = quote_spanned!(context.span()=> <#context as __zato::IsContext>::of(#ctx));
             let given = function.request.as_ref().map(|_| quote!(#request,));
-            let resources = resources.iter().map(|Resource { member, cfg, by_reference, .. }| {
+            let resources = resources.iter().map(|Resource { member, attrs, by_reference, .. }| {
                 if *by_reference {
-                    quote!(#(#cfg)* &self.#member)
+                    quote!(#(#attrs)* &self.#member)
                 } else {
-                    quote!(#(#cfg)* ::core::clone::Clone::clone(&self.#member))
+                    quote!(#(#attrs)* ::core::clone::Clone::clone(&self.#member))
                 }
             });
             let function = &function.ident;
@@ -279,6 +279,7 @@ fn handler(service: &Service, function: &Function, is_sound: bool) -> Option<Tok
     let request = if function.request.is_none() { quote!(_) } else { request.to_token_stream() };
     Some(quote! {
         #[automatically_derived]
+        #[allow(unused_qualifications)]
         impl __zato::Service for #ident {
             type Request = #request_type;
             type Response = #response;

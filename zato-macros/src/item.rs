@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Item, ItemStruct, Signature, Token, Visibility};
+use syn::{Attribute, Item, ItemStruct, Meta, Signature, Token, Visibility, parse_quote};
 
 /// The annotated item.
 pub(crate) enum Annotated {
@@ -17,6 +17,21 @@ pub(crate) enum Annotated {
     Other(Item),
     /// An item that cannot be read.
     Unknown,
+}
+
+/// The attributes of an item, a field or a parameter that hold for the code that is written for it too: `#[cfg]`, and what
+/// the user allows. A lint that is expected is allowed, because the user's own code meets the expectation.
+pub(crate) fn shared(attrs: &[Attribute]) -> Vec<Attribute> {
+    attrs
+        .iter()
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::List(list) if list.path.is_ident("expect") => {
+                let lints = &list.tokens;
+                Some(parse_quote!(#[allow(#lints)]))
+            }
+            meta => ["cfg", "allow"].iter().any(|name| meta.path().is_ident(name)).then(|| attribute.clone()),
+        })
+        .collect()
 }
 
 /// Reads the item.

@@ -52,8 +52,8 @@ pub(crate) struct Service {
 /// The attributes of an item that concern the code that is written for it.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// `#[cfg(..)]`, which holds for all that is written.
-    pub(crate) cfg: Vec<Attribute>,
+    /// Those of [`item::shared`], which hold for all that is written.
+    pub(crate) shared: Vec<Attribute>,
     /// `#[doc]` and `#[deprecated]`, which a function's struct gets too.
     pub(crate) described: Vec<Attribute>,
     /// `true` if the item is deprecated; the generated code then does not warn about it.
@@ -67,7 +67,7 @@ impl Shared {
             attrs.iter().filter(is_one).cloned().collect::<Vec<_>>()
         };
         Self {
-            cfg: of(&["cfg"]),
+            shared: item::shared(attrs),
             described: of(&["doc", "deprecated"]),
             is_deprecated: !of(&["deprecated"]).is_empty(),
         }
@@ -95,10 +95,18 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream, faults: &mut Fault
 
 fn meant(said: Said, item: TokenStream, faults: &mut Faults) -> Meant {
     let (ident, vis, resources, function, attrs) = match item::read(item.clone()) {
-        Annotated::Struct(item) if !has_generics(&item.generics) => {
-            (item.ident, item.vis, fields(item.fields), None, item.attrs)
+        Annotated::Struct(item) if has_generics(&item.generics) => return generic(item, faults),
+        Annotated::Struct(item) => {
+            if let Some((ty, sized)) = item
+                .fields
+                .iter()
+                .find_map(|field| signature::sized(&field.ty).map(|sized| (&field.ty, sized)))
+            {
+                faults.add(ty, format!("a resource is of a type that has a size: write `{sized}`"));
+                return Meant::Nothing;
+            }
+            (item.ident, item.vis, fields(item.fields, faults), None, item.attrs)
         }
-        Annotated::Struct(item) => return generic(item, faults),
         Annotated::Function { attrs, vis, sig } => {
             let Some(mut function) = signature::read(&sig, faults) else { return Meant::Nothing };
             let resources = std::mem::take(&mut function.resources);
@@ -117,7 +125,7 @@ fn meant(said: Said, item: TokenStream, faults: &mut Faults) -> Meant {
             return Meant::Nothing;
         }
     };
-    if let Some(again) = attrs.iter().find(|attribute| attribute.path().is_ident("service")) {
+    if let Some(again) = attrs.iter().find(|attribute| is_service(attribute.path())) {
         // The other one writes the code.
         faults.add(again, "#[service] is given twice: put the keys of both into one");
         return Meant::Nothing;
@@ -163,19 +171,31 @@ fn meant(said: Said, item: TokenStream, faults: &mut Faults) -> Meant {
     }))
 }
 
+/// Whether this is the path to the attribute, under its own name.
+fn is_service(path: &Path) -> bool {
+    let words: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    words == ["service"] || words == ["zato_core", "service"]
+}
+
 fn has_generics(generics: &Generics) -> bool {
     !generics.params.is_empty() || generics.where_clause.is_some()
 }
 
-fn fields(fields: Fields) -> Vec<Resource> {
+fn fields(fields: Fields, faults: &mut Faults) -> Vec<Resource> {
     let members: Vec<Member> = fields.members().collect();
+    if let Fields::Unnamed(fields) = &fields {
+        let before_last = fields.unnamed.iter().rev().skip(1).flat_map(|field| &field.attrs);
+        if let Some(cfg) = before_last.rev().find(|attribute| attribute.path().is_ident("cfg")) {
+            faults.add(cfg, "the fields after this one have other numbers without it: give the fields names");
+        }
+    }
     members
         .into_iter()
         .zip(fields)
         .map(|(member, field)| Resource {
             member,
             ty: field.ty,
-            cfg: field.attrs.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect(),
+            attrs: item::shared(&field.attrs),
             by_reference: false,
         })
         .collect()

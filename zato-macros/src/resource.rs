@@ -6,8 +6,8 @@ use syn::{Attribute, Member, Type};
 pub(crate) struct Resource {
     pub(crate) member: Member,
     pub(crate) ty: Type,
-    /// `#[cfg]`s, which go wherever the member is named.
-    pub(crate) cfg: Vec<Attribute>,
+    /// The attributes that go wherever the member is named.
+    pub(crate) attrs: Vec<Attribute>,
     /// `true` if the function takes a reference to it.
     pub(crate) by_reference: bool,
 }

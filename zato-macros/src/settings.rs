@@ -256,6 +256,10 @@ fn formerly(value: &Expr, own: Option<&LitStr>, faults: &mut Faults) -> TokenStr
 /// The name of a service that is given by its name or its type.
 fn service_ref(key: Key, value: &Expr, faults: &mut Faults) -> Option<TokenStream> {
     if let Expr::Path(ExprPath { qself, path, .. }) = value {
+        if path.segments.len() > 1 && path.segments.last().is_some_and(|last| last.ident == "NAME") {
+            faults.add(value, format!("leave `::NAME` out: {}", key.takes()));
+            return None;
+        }
         let service = syn::TypePath { attrs: Vec::new(), qself: qself.clone(), path: path.clone() };
         return Some(quote_spanned!(value.span()=> <#service as __zato::Registered>::NAME));
     }

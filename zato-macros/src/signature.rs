@@ -4,11 +4,12 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
 use syn::{
-    FnArg, GenericParam, Member, Pat, PatType, PathArguments, ReturnType, Safety, Signature, Type,
-    TypeReference,
+    FnArg, GenericParam, Lifetime, Member, Pat, PatType, PathArguments, ReturnType, Safety, Signature, Type,
+    TypeReference, parse_quote,
 };
 
 use crate::fault::Faults;
+use crate::item;
 use crate::resource::Resource;
 
 /// A function as a service sees it.
@@ -56,6 +57,13 @@ pub(crate) fn read(signature: &Signature, faults: &mut Faults) -> Option<Functio
         Some((first, resources)) if !is_reference(&first.ty) => (Some(first), resources),
         _ => (None, rest),
     };
+    for parameter in parameters.first().into_iter().chain(given) {
+        if let Some(cfg) = parameter.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+            let message = "a service has one context and one request, whatever is configured: put `#[cfg]` above the function, \
+                           and write a function for each case";
+            faults.add(cfg, message);
+        }
+    }
     let request = given
         .and_then(|parameter| concrete(&parameter.ty, "request", faults).then(|| (*parameter.ty).clone()));
     let resources = resources.iter().enumerate();
@@ -102,22 +110,19 @@ fn qualifiers(signature: &Signature, faults: &mut Faults) {
 
 /// Reports what is generic; returns whether anything is.
 fn generics(signature: &Signature, faults: &mut Faults) -> bool {
-    for parameter in &signature.generics.params {
-        let message = match parameter {
-            GenericParam::Lifetime(_) => {
-                "a service function has no lifetimes of its own: the request is owned, and references need no names"
-            }
-            GenericParam::Type(_) | GenericParam::Const(_) => {
-                "a service is one function, not a family of them: write the type or value itself, and annotate a \
-                 function for each; they may call a generic one"
-            }
-        };
-        faults.add(parameter, message);
+    let is_generic = |parameter: &&GenericParam| !matches!(parameter, GenericParam::Lifetime(_));
+    let generic = signature.generics.params.iter().find(is_generic);
+    if let Some(parameter) = generic {
+        faults.add(
+            parameter,
+            "a service is one function, not a family of them: write the type or value itself, and annotate a \
+             function for each; they may call a generic one",
+        );
     }
     if let (true, Some(clause)) = (signature.generics.params.is_empty(), &signature.generics.where_clause) {
         faults.add(clause, "a service function has nothing that is generic: leave the `where` clause out");
     }
-    !signature.generics.params.is_empty()
+    generic.is_some()
 }
 
 /// The context's type, and the parameters after it. Which type it is, under whatever name, the compiler finds out.
@@ -132,7 +137,7 @@ fn context<'a>(
         return (None, &[]);
     };
     if let Type::Reference(TypeReference { lifetime, mutability: None, elem, .. }) = plain(&first.ty)
-        && lifetime.as_ref().is_none_or(|lifetime| lifetime.ident == "_")
+        && !is_static(lifetime.as_ref())
     {
         return (Some(elem), rest);
     }
@@ -152,6 +157,10 @@ pub(crate) fn response_span(returned: &Type) -> Span {
     }
 }
 
+fn is_static(lifetime: Option<&Lifetime>) -> bool {
+    lifetime.is_some_and(|lifetime| lifetime.ident == "static")
+}
+
 fn is_reference(ty: &Type) -> bool {
     matches!(plain(ty), Type::Reference(_))
 }
@@ -165,6 +174,12 @@ fn owned(borrowed: &Type) -> String {
             other => other.to_owned(),
         },
     }
+}
+
+/// For a type that has no size, as far as it can be seen: one with a size that shares it.
+pub(crate) fn sized(ty: &Type) -> Option<String> {
+    let is_unsized = matches!(plain(ty), Type::Slice(_) | Type::TraitObject(_)) || shown(ty) == "str";
+    is_unsized.then(|| format!("std::sync::Arc<{}>", shown(ty)))
 }
 
 /// The field for a resource: the parameter's name, or one that no parameter has where it is a pattern.
@@ -198,14 +213,9 @@ fn resource(
             faults.add(&parameter.ty, with_request(may_be_request, &elem, message));
             return None;
         }
-        Type::Reference(TypeReference { lifetime, elem, .. })
-            if lifetime.as_ref().is_none_or(|lifetime| lifetime.ident == "_") =>
-        {
-            if matches!(plain(elem), Type::Slice(_) | Type::TraitObject(_)) || shown(elem) == "str" {
-                let message = format!(
-                    "a resource is of a type that has a size: write `&std::sync::Arc<{}>`",
-                    shown(elem)
-                );
+        Type::Reference(TypeReference { lifetime, elem, .. }) if !is_static(lifetime.as_ref()) => {
+            if let Some(sized) = sized(elem) {
+                let message = format!("a resource is of a type that has a size: write `&{sized}`");
                 faults.add(&parameter.ty, with_request(may_be_request, &owned(elem), message));
                 return None;
             }
@@ -213,11 +223,10 @@ fn resource(
         }
         _ => ((*parameter.ty).clone(), false),
     };
-    let cfg = parameter.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
     concrete(&ty, "resource", faults).then_some(Resource {
         member: Member::Named(field),
         ty,
-        cfg,
+        attrs: item::shared(&parameter.attrs),
         by_reference,
     })
 }
@@ -233,7 +242,16 @@ fn with_request(may_be_request: bool, owned: &str, message: String) -> String {
 
 fn returned(signature: &Signature, faults: &mut Faults) -> Option<Type> {
     match &signature.output {
-        ReturnType::Type(_, ty) => concrete(ty, "response", faults).then(|| (**ty).clone()),
+        ReturnType::Type(_, ty) if !concrete(ty, "response", faults) => None,
+        ReturnType::Type(_, ty) if is_no_result(ty) => {
+            let message = format!(
+                "a service function returns a result: write `-> zato_core::Result<{}>`, and `Ok(..)`",
+                shown(ty)
+            );
+            faults.add(ty, message);
+            Some(parse_quote!(::core::result::Result<#ty, ()>))
+        }
+        ReturnType::Type(_, ty) => Some((**ty).clone()),
         ReturnType::Default => {
             let message = "a service function returns a result: write `-> zato_core::Result<()>`, and `Ok(())` at its end";
             faults.add(&signature.ident, message);
@@ -242,7 +260,22 @@ fn returned(signature: &Signature, faults: &mut Faults) -> Option<Type> {
     }
 }
 
-/// Returns `true` if the type can be written outside the signature: it has no inferred, generic or borrowed part.
+/// Returns `true` if the type is evidently not a result. The compiler finds out about the others, in more words.
+fn is_no_result(ty: &Type) -> bool {
+    match plain(ty) {
+        Type::Path(path) => path.path.segments.first().is_some_and(|first| {
+            let others = ["bool", "char", "f32", "f64", "String", "Option", "Vec", "Payload"];
+            let name = first.ident.to_string();
+            let is_integer = name
+                .strip_prefix(['i', 'u'])
+                .is_some_and(|size| size == "size" || size.parse::<u8>().is_ok());
+            path.path.segments.len() == 1 && (is_integer || others.contains(&name.as_str()))
+        }),
+        other => matches!(other, Type::Tuple(_) | Type::Array(_) | Type::Reference(_)),
+    }
+}
+
+/// Returns `true` if the type can be written outside the signature: it names every type and owns what it holds.
 fn concrete(ty: &Type, what: &str, faults: &mut Faults) -> bool {
     let Some((token, is_borrow)) = unfit(ty.to_token_stream()) else { return true };
     let message = if is_borrow {
