@@ -34,8 +34,20 @@ impl Dependency {
 /// Reads the manifest of the package that is compiled.
 pub(crate) fn dependency() -> Option<Dependency> {
     let folder = std::env::var_os("CARGO_MANIFEST_DIR")?;
-    let manifest = std::fs::read_to_string(Path::new(&folder).join("Cargo.toml")).ok()?;
-    of(&manifest)
+    let mut manifests =
+        Path::new(&folder).ancestors().map(|folder| std::fs::read_to_string(folder.join("Cargo.toml")));
+    let package = manifests.next()?.ok()?;
+    within(&package, manifests.filter_map(Result::ok))
+}
+
+/// The answer for a package below these manifests. `bus.workspace = true` says in one of them what `bus` is.
+fn within(package: &str, above: impl IntoIterator<Item = String>) -> Option<Dependency> {
+    let dependency = of(package)?;
+    let renamed = above.into_iter().find_map(|manifest| match of(&manifest) {
+        Some(Dependency::Renamed(name)) if package.contains(&name) => Some(Dependency::Renamed(name)),
+        _ => None,
+    });
+    Some(if dependency == Dependency::Missing { renamed.unwrap_or(dependency) } else { dependency })
 }
 
 fn of(manifest: &str) -> Option<Dependency> {
@@ -100,5 +112,16 @@ mod tests {
         ] {
             assert_eq!(of(missing), Some(Dependency::Missing), "{missing}");
         }
+    }
+
+    #[test]
+    fn a_workspace_may_rename_the_dependency() {
+        let workspace = "[workspace.dependencies]\nbus = { package = \"zato-core\", version = \"0.1\" }";
+        let within = |package| within(package, [workspace.to_owned()]);
+        let renamed = Some(Dependency::Renamed("bus".to_owned()));
+        assert_eq!(within("[dependencies]\nbus.workspace = true"), renamed);
+        assert_eq!(within("[dependencies.bus]\nworkspace = true"), renamed);
+        assert_eq!(within("[dependencies]\nserde = \"1\""), Some(Dependency::Missing));
+        assert_eq!(within("[dependencies]\nzato-core = \"0.1\""), None);
     }
 }
