@@ -20,14 +20,16 @@ const UNITS: [(&str, u64, &[&str]); 8] = [
     ("m", 60_000_000_000, &["min", "mins", "minute", "minutes"]),
     ("s", 1_000_000_000, &["sec", "secs", "second", "seconds"]),
     ("ms", 1_000_000, &["msec", "msecs", "millis", "millisecond", "milliseconds"]),
-    ("us", 1_000, &["µs", "usec", "usecs", "micros", "microsecond", "microseconds"]),
+    ("us", 1_000, &["\u{b5}s", "\u{3bc}s", "usec", "usecs", "micros", "microsecond", "microseconds"]),
     ("ns", 1, &["nsec", "nsecs", "nanos", "nanosecond", "nanoseconds"]),
 ];
 
 /// Words that have no exact length, with the length in nanoseconds that a suggestion assumes.
-const VAGUE: [(&str, u64); 4] = [
+const VAGUE: [(&str, u64); 6] = [
+    ("mo", 30 * 86_400_000_000_000),
     ("month", 30 * 86_400_000_000_000),
     ("months", 30 * 86_400_000_000_000),
+    ("y", 365 * 86_400_000_000_000),
     ("year", 365 * 86_400_000_000_000),
     ("years", 365 * 86_400_000_000_000),
 ];
@@ -173,12 +175,12 @@ fn strictly(text: &str) -> Result<u64, String> {
             return Err(format!("`{text}` has a number without a unit: {RULE}"));
         }
         let length = unit(word).ok_or_else(not_one)?;
+        let part = scaled(number, length).ok_or_else(not_one)?;
         if length >= last {
             return Err(format!(
                 "`{text}` is out of order: the longest unit comes first, and each at most once"
             ));
         }
-        let part = scaled(number, length).ok_or_else(not_one)?;
         total = u64::try_from(part).ok().and_then(|part| total.checked_add(part)).ok_or_else(too_long)?;
         (rest, last) = (after.trim_start(), length);
     }
@@ -198,18 +200,23 @@ fn scaled(number: &str, length: u64) -> Option<u128> {
     Some(u128::from(whole) * u128::from(length) + billionths * u128::from(length) / 1_000_000_000)
 }
 
-/// The duration in nanoseconds that a text nearly says, for suggestions: `1 hour, 30 min`, `1 Month`, `30`.
+/// The duration in nanoseconds that a text nearly says, for suggestions: `1 hour, 30 min`, `1 Month`, `30`, `1h30`.
 fn loosely(text: &str) -> Option<u64> {
-    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '_' | '+' | '-');
-    let text = text.to_lowercase();
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '+' | '-');
+    let text = text.to_lowercase().replace('_', "");
     let mut rest = text.trim_matches(is_separator);
-    let mut total = 0_u64;
+    // A number without a unit most likely means seconds, or the unit below the one before it.
+    let (mut total, mut unitless) = (0_u64, Some(1_000_000_000));
     while !rest.is_empty() {
         let (number, after) = split(rest, |c| c.is_ascii_digit() || c == '.');
+        // `1,5s` may be one and a half, or one and five.
+        if after.strip_prefix(',').is_some_and(|after| after.starts_with(|c: char| c.is_ascii_digit())) {
+            return None;
+        }
         let (word, after) = split(after.trim_start_matches(is_separator), char::is_alphabetic);
         let vague = || VAGUE.iter().find(|(vague, _)| *vague == word).map(|(_, nanos)| *nanos);
-        // A number without a unit most likely means seconds.
-        let length = unit(word).or_else(vague).or(word.is_empty().then_some(1_000_000_000))?;
+        let length = unit(word).or_else(vague).or(unitless.filter(|_| word.is_empty()))?;
+        unitless = UNITS.iter().map(|(_, nanos, _)| *nanos).find(|nanos| *nanos < length);
         total = total.checked_add(u64::try_from(scaled(number, length)?).ok()?)?;
         rest = after.trim_start_matches(is_separator);
     }
@@ -247,7 +254,8 @@ mod tests {
             ("0.25s", ms(250)),
             (" 5 sec ", ms(5_000)),
             ("250us", Duration::from_micros(250)),
-            ("250µs", Duration::from_micros(250)),
+            ("250\u{b5}s", Duration::from_micros(250)),
+            ("250\u{3bc}s", Duration::from_micros(250)),
             ("7ns", Duration::from_nanos(7)),
             ("0s", Duration::ZERO),
             ("0 days", Duration::ZERO),
@@ -269,6 +277,11 @@ mod tests {
             ("1m30", "1m30s"),
             ("5S", "5s"),
             ("5 Min", "5m"),
+            ("1h30", "1h30m"),
+            ("1d 12", "1d12h"),
+            ("1,5s", "30s"),
+            ("1_500s", "25m"),
+            ("1y", "365d"),
             ("1 month", "30d"),
             ("2 years", "730d"),
             ("1 hour, 30 min", "1h30m"),
@@ -285,6 +298,7 @@ mod tests {
             assert_eq!(would_do(duration(text)), good, "{text}");
             assert!(duration(good).is_ok(), "{good}");
         }
+        assert!(duration("1s..2m").is_err_and(|unclear| unclear.why.contains("is not a duration")));
         assert!(duration("300000d").is_err_and(|unclear| unclear.why.contains("at most 213503d")));
         assert_eq!(would_do(timeout(Duration::ZERO)), "30s");
         assert!(timeout(Duration::from_nanos(1)).is_ok());
