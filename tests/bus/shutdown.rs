@@ -112,6 +112,7 @@ fn builder(journal: &Journal, began: &Began) -> Builder {
             report::service().erased(),
             shuts_down::service().erased(),
             after_text::service().erased(),
+            again_tomorrow::service().erased(),
             rows::service().erased(),
         ])
         .provide(journal.clone())
@@ -248,6 +249,33 @@ async fn an_interrupted_attempt_is_made_once_more() -> Result<(), Error> {
         assert_eq!(journal.of(service).len(), 2);
         assert_eq!(journal.of(report::NAME)[0].text, format!("{service} Cancelled"));
     }
+    Ok(())
+}
+
+#[service(name = "shutdown.again-tomorrow", max_attempts = 2, backoff = "1d")]
+async fn again_tomorrow(ctx: &Context, _: ()) -> Result<()> {
+    ctx.invoke_async(after::service(), 1).delay("1d").await?;
+    Err(zato_core::Failure::new("not today"))
+}
+
+/// What is due after the limit, and what comes to be so during the shutdown, is not waited for.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_due_before_the_limit_is_given_up_at_once() -> Result<(), Error> {
+    let (journal, began) = (Journal::default(), Began::default());
+    let runtime = start(&journal, &began).await?;
+    let tomorrow =
+        runtime.invoke_async(after::service(), 1).on_failure(report::service()).delay("1d").await?;
+    let again =
+        runtime.invoke_async(again_tomorrow::service(), ()).on_failure(report::service()).delay("10s");
+    let again = again.await?;
+    let since = Instant::now();
+    runtime.shutdown().await?;
+    assert_eq!(since.elapsed().as_secs(), 10, "the time of the attempt that can be made");
+    for cid in [tomorrow, again] {
+        let outcome = runtime.outcome(cid).await?;
+        assert!(matches!(outcome, Outcome::Cancelled(_)), "{outcome}");
+    }
+    assert_eq!(texts(&journal), ["shutdown.after Cancelled", "shutdown.again-tomorrow Cancelled"]);
     Ok(())
 }
 

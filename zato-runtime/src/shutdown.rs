@@ -2,7 +2,7 @@
 //!
 //! | from | what happens |
 //! |---|---|
-//! | the begin | calls from outside are refused; `shutting_down()` resolves; a durable engine starts nothing more but synchronous calls, whose callers wait |
+//! | the begin | calls from outside are refused; `shutting_down()` resolves; a durable engine starts nothing more but synchronous calls, whose callers wait; `memory:` ends as `Cancelled` what is not due before it gives up |
 //! | `cancel_grace` before the limit | `cancelled()` resolves |
 //! | shortly before the limit, or when nothing more can be finished | `memory:` ends what is left as `Cancelled`, so that failure callbacks still run |
 //! | the limit | handlers are dropped; `memory:` ends the rest, a durable engine keeps it for the next start, but for synchronous calls, which end as `Cancelled` |
@@ -62,6 +62,7 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
     let left_until = |time: Duration| time.saturating_sub(began.elapsed());
     let drained = shared.engine.drain();
     shared.phase.send_replace(Phase::Draining);
+    shared.engine.give_up_after(schedule.give_up);
     log_begin(shared);
     tokio::pin!(drained);
     let is_idle = timeout(left_until(schedule.stop), &mut drained).await.is_ok();
@@ -129,7 +130,7 @@ pub(crate) fn end_with_tokio(shared: &Arc<Shared>) {
             running,
             waiting,
             "the tokio runtime of this bus ended without a shutdown of the bus; its unfinished invocations {became}: start \
-             one bus in each tokio runtime, for example in each test, and call `shutdown().await` before that ends"
+             one bus in each tokio runtime, for example in each test, and await `runtime.shutdown()` before that ends"
         );
     } else if running + waiting > 0 {
         tracing::warn!(

@@ -1,6 +1,7 @@
 //! The trait that every engine implements, and what it promises.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use zato_core::bus::Step;
@@ -266,6 +267,11 @@ pub trait Engine: LookUps {
 
     /// Returns how many attempts run, and how many invocations wait.
     fn load(&self) -> (usize, usize);
+
+    /// Delivers what is not due within this time, from now on and until the engine closes, to be ended as
+    /// [`Task::GiveUp`](crate::record::Task::GiveUp), where this engine does not keep it. Called when a shutdown begins: it
+    /// does not wait for what it cannot finish.
+    fn give_up_after(&self, _: Duration) {}
 
     /// Delivers what waits to be ended as [`Task::GiveUp`](crate::record::Task::GiveUp), where this engine does not keep it,
     /// but for callbacks that may still start. Returns what runs, for the caller to end. Called near the limit of a

@@ -73,7 +73,8 @@ impl Facts {
         near(at, if is_told { give_up(began.at, limit) } else { began.at.saturating_add(limit) })
     }
 
-    /// Whether a shutdown does not wait for it: it is interrupted, its service is paused, or it waits for such a one.
+    /// Whether a shutdown does not wait for it: it is interrupted, not due before the shutdown gives up, its service is
+    /// paused, or it waits for such a one.
     pub(crate) fn is_held_back(&self, node: &Node) -> bool {
         self.is_interrupted(node) || self.is_stuck(node)
     }
@@ -93,8 +94,20 @@ impl Facts {
             _ => None,
         };
         (self.was_paused(unseen.unwrap_or(&node.service)) && !self.is_dropped(node))
+            || self.is_due_too_late(node)
             || self.parts(node).any(|part| self.is_held_back(part))
             || self.ahead(node).any(|other| self.is_stuck(other))
+    }
+
+    /// Whether its next attempt is not due before the shutdown gives up.
+    fn is_due_too_late(&self, node: &Node) -> bool {
+        let due = match node.runs.last().map(|run| run.left) {
+            None => node.due,
+            Some(Some((left, Some(End::RetryAfter(wait))))) => left.at + wait,
+            Some(Some((left, _))) => left.at + node.wait,
+            Some(None) => return false,
+        };
+        self.shutdown.is_some_and(|(began, limit)| due + SLOP >= give_up(began.at, limit))
     }
 
     /// Whether the shutdown has dropped its last attempt, which it does at its limit alone.

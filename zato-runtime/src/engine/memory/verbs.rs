@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use zato_core::bus::Step;
@@ -203,6 +204,11 @@ impl Engine for Memory {
 
     fn load(&self) -> (usize, usize) {
         self.whole().load()
+    }
+
+    fn give_up_after(&self, time: Duration) {
+        self.whole().give_up_after(time);
+        self.wake_worker();
     }
 
     fn give_up(&self) -> Vec<Delivery> {

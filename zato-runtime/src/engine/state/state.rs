@@ -65,6 +65,8 @@ pub(in crate::engine) struct State<S> {
     pub(in crate::engine) draining: bool,
     /// Set when a shutdown begins that leaves what waits to the next process: nothing is started.
     pub(in crate::engine) holds_back: bool,
+    /// Set when a shutdown begins that keeps nothing: what is due later is ended without being run.
+    pub(in crate::engine) gives_up_after: Option<SystemTime>,
     /// The one that runs and may be what kills the process, and those that wait for its end.
     pub(in crate::engine) suspect: Option<Cid>,
     pub(in crate::engine) suspects: VecDeque<Ticket>,
@@ -117,6 +119,7 @@ impl<S: Store> State<S> {
             last_number: 0,
             draining: false,
             holds_back: false,
+            gives_up_after: None,
             suspect: None,
             suspects: VecDeque::new(),
             closed: false,

@@ -1,11 +1,11 @@
 //! What time does to what the memory engine holds.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment};
 
-use super::held::{Held, Hold};
+use super::held::{Held, Hold, Waiting};
 use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
@@ -63,6 +63,10 @@ impl<S: Store> State<S> {
     ) -> Hold {
         if let Some(at) = at.or(invocation.due.map(Into::into)) {
             self.clock.look();
+            if self.gives_up_after.is_some_and(|last| at > last) {
+                self.end_soon(ticket, Task::GiveUp);
+                return Hold::Ending;
+            }
             if at > self.clock.now() {
                 self.timers.set(at.into(), ticket, Alarm::Due);
                 if S::WRITES_DOWN
@@ -75,6 +79,20 @@ impl<S: Store> State<S> {
             }
         }
         self.take_place(service, invocation, ticket)
+    }
+
+    /// Has what is due only after this time ended, also what comes to wait from now on.
+    pub(in crate::engine) fn give_up_after(&mut self, time: Duration) {
+        self.clock.look();
+        let Some(last) = self.clock.now().checked_add(time) else { return };
+        self.gives_up_after = Some(last);
+        let is_in_time = |waiting: &Waiting| {
+            let at = starts_at(&waiting.invocation, waiting.before.as_deref());
+            waiting.hold != Hold::Due || at.is_none_or(|at| at <= last)
+        };
+        for ticket in self.waiting_but(is_in_time) {
+            self.end_soon(ticket, Task::GiveUp);
+        }
     }
 
     /// Nothing holds it up any more but its time.
