@@ -65,5 +65,7 @@ async fn who_waits_for_what_cannot_be_recorded_is_told() -> Result<(), zato_runt
         matches!(error, CallError::Unavailable { .. }) && error.to_string().contains("is closed"),
         "{error}"
     );
+    let error = runtime.outcome(cid).await.expect_err("it is closed").to_string();
+    assert!(error.ends_with("is closed: its runtime was shut down, or has ended"), "{error}");
     Ok(())
 }

@@ -270,18 +270,18 @@ impl Inner {
             Ok(Some(changed)) => return Step::now(Ok(changed)),
             Ok(None) => {}
         }
-        let Some(answered) = answered else { return Step::now(Err(self.closed())) };
+        let Some(answered) = answered else { return Step::now(Err(self.unwritten())) };
         let inner = self.clone();
         Step::later(async move {
             if hears_faults {
                 let mut faults = inner.fault.subscribe();
                 tokio::select! {
                     biased;
-                    answer = answered => answer.map_err(|_| inner.closed()),
-                    Ok(fault) = faults.wait_for(Option::is_some) => Err(fault.clone().unwrap_or_else(|| inner.closed())),
+                    answer = answered => answer.map_err(|_| inner.unwritten()),
+                    Ok(fault) = faults.wait_for(Option::is_some) => Err(fault.clone().unwrap_or_else(|| inner.unwritten())),
                 }
             } else {
-                answered.await.map_err(|_| inner.closed())
+                answered.await.map_err(|_| inner.unwritten())
             }
         })
     }
@@ -296,7 +296,7 @@ impl Inner {
         self.watch();
         let mut guarded = self.guarded();
         if guarded.state.store.is_closed() {
-            return Err(StoreFault::new(&format!("`{}` is closed", self.url)).before_any_change());
+            return Err(self.closed().before_any_change());
         }
         guarded.state.catch_up();
         let rang = guarded.state.next_ring();
@@ -418,8 +418,14 @@ impl Inner {
         (ends, next)
     }
 
-    pub(super) fn closed(&self) -> StoreFault {
+    /// Why a change that has been made is not recorded.
+    fn unwritten(&self) -> StoreFault {
         StoreFault::new(&format!("`{}` was closed before it could be written", self.url))
+    }
+
+    /// Why nothing can be changed or looked up any more.
+    pub(super) fn closed(&self) -> StoreFault {
+        StoreFault::new(&format!("`{}` is closed: its runtime was shut down, or has ended", self.url))
     }
 
     /// What has been started is on disk: workers may have it.
