@@ -63,7 +63,7 @@ fn written(root: &TokenStream, meant: &Meant, is_sound: bool) -> TokenStream {
             let inherent = inherent(&service.ident, &service.vis, &Generics::default());
             let submitted = is_sound.then(|| submitted(service));
             let inside = quote!(#registered #inherent #handler #submitted);
-            (structure, inside, &service.attrs.shared[..], service.attrs.is_deprecated)
+            (structure, inside, &service.attrs.everywhere[..], service.attrs.is_deprecated)
         }
         Meant::Mistaken(ident, vis, generics) => {
             let (registered, inherent) = (unsound(ident, generics), inherent(ident, vis, generics));
@@ -90,7 +90,7 @@ fn structure(service: &Service, is_sound: bool) -> TokenStream {
         .iter()
         .filter(|_| is_sound)
         .map(|Resource { member, ty, attrs, .. }| quote!(#(#attrs)* #member: #ty));
-    let (shared, described) = (&attrs.shared, &attrs.described);
+    let (shared, described) = (&attrs.everywhere, &attrs.described);
     quote! {
         #(#shared)*
         #(#described)*

@@ -52,8 +52,8 @@ pub(crate) struct Service {
 /// The attributes of an item that concern the code that is written for it.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// Those of [`item::shared`], which hold for all that is written.
-    pub(crate) shared: Vec<Attribute>,
+    /// The attributes of [`item::shared`], which hold for all that is written.
+    pub(crate) everywhere: Vec<Attribute>,
     /// `#[doc]` and `#[deprecated]`, which a function's struct gets too.
     pub(crate) described: Vec<Attribute>,
     /// `true` if the item is deprecated; the generated code then does not warn about it.
@@ -67,7 +67,7 @@ impl Shared {
             attrs.iter().filter(is_one).cloned().collect::<Vec<_>>()
         };
         Self {
-            shared: item::shared(attrs),
+            everywhere: item::shared(attrs),
             described: of(&["doc", "deprecated"]),
             is_deprecated: !of(&["deprecated"]).is_empty(),
         }

@@ -104,6 +104,10 @@ fn callbacks_of_a_deprecated_service_pair() {
     main();
 }
 
+#[allow(
+    clippy::single_call_fn,
+    reason = "it is called by the test where this file is not a crate of its own"
+)]
 fn main() {
     assert_eq!(retired_async_callback::NAME, "hygiene.lints.retired-async-callback");
     let lifetimes = lifetimes::service().erased();
