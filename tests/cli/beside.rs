@@ -65,6 +65,34 @@ fn a_group_says_how_many_are_left_and_a_retry_what_went_before() {
     );
 }
 
+/// `TZ` may name a zone of the system's database, or be a rule.
+#[test]
+fn times_are_shown_in_the_local_zone() {
+    let store = Store::new();
+    store.zato(["invoke", "zato.ping"]).printed();
+    let zones = tempfile::tempdir().expect("a temporary directory");
+    // Of each version of the format: a header, and one type of local time, which is 0 s from UTC and named `XYZ`.
+    let part = |version: u8| {
+        let mut part = [b"TZif".as_slice(), &[version], &[0; 15]].concat();
+        [0_u32, 0, 0, 0, 1, 4].iter().for_each(|count| part.extend(count.to_be_bytes()));
+        [part.as_slice(), &[0; 6], b"XYZ\0"].concat()
+    };
+    let zone = [part(b'2'), part(b'2'), b"\nXYZ-5\n".to_vec()].concat();
+    std::fs::create_dir(zones.path().join("Far")).expect("it can be made");
+    std::fs::write(zones.path().join("Far/Away"), zone).expect("it can be written");
+    for (zone, arguments, name) in [
+        ("Far/Away", &["invocations"][..], " XYZ "),
+        (":Far/Away", &["invocations"], " XYZ "),
+        ("ABC-3", &["invocations"], " ABC "),
+        ("Far/Away", &["invocations", "--utc"], " UTC "),
+    ] {
+        let mut command = store.command();
+        command.args(arguments).env("TZ", zone).env("TZDIR", zones.path());
+        let listed = crate::program::ran(command.spawn().expect("cargo has built the program"));
+        assert!(listed.printed().contains(name), "{zone}: {listed:?}");
+    }
+}
+
 #[test]
 fn a_list_goes_on_page_by_page() {
     let store = Store::new();
