@@ -125,6 +125,19 @@ fn a_line_fails_with_what_follows_from_it() {
     assert_eq!((&failed[0]["line"], &failed[0]["failures"][0]["service"]), (&2.into(), &"probe.even".into()));
 }
 
+/// Its line ends are not those of UTF-8: halves of characters would become requests.
+#[test]
+fn a_file_in_utf_16_is_refused_with_the_cure() {
+    let directory = directory();
+    let path = directory.path().join("visitors.txt");
+    let text: Vec<u8> = "\u{feff}one\ntwo\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, text).expect("the file can be written");
+    let ran = zato(["run", "zato.helpers.echo", "--lines", path.to_str().expect("the path is UTF-8")]);
+    let error = ran.refused(1);
+    assert!(error.contains("byte order mark of UTF-16") && error.contains("iconv"), "{error}");
+    assert!(!error.contains("give the path of a file"), "{error}");
+}
+
 /// An editor's byte order mark and the line ends of Windows are not part of a request.
 #[test]
 fn a_byte_order_mark_costs_no_line() {

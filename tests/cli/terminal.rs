@@ -179,6 +179,25 @@ fn without_a_terminal_to_ask_on_nothing_is_discarded() {
 }
 
 #[test]
+fn a_request_that_is_read_from_the_terminal_is_asked_for_and_can_be_stopped() {
+    let store = Store::new();
+    for arguments in [["invoke", "zato.helpers.echo", "-"], ["invoke", "zato.helpers.echo", "--file=-"]] {
+        let mut reading = terminal(&store, 80, &arguments, &[("NO_COLOR", "1")]);
+        reading.shows("reading the request from the terminal; ctrl-D ends it");
+        let pid = reading.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.expect("kill is installed").success());
+        let (code, shown) = reading.ended();
+        assert!(code == Some(130) && shown.contains("stopped by ctrl-C: nothing was begun"), "{shown}");
+    }
+    let mut reading = terminal(&store, 80, &["invoke", "zato.helpers.echo", "-"], &[("NO_COLOR", "1")]);
+    reading.shows("ctrl-D ends it");
+    reading.types("hi\n\u{4}");
+    let (code, shown) = reading.ended();
+    assert!(code == Some(0) && shown.ends_with("hi\n"), "{shown}");
+}
+
+#[test]
 fn an_invocation_that_takes_long_shows_that_it_lives() {
     let store = Store::new();
     let mut running = terminal(&store, 80, &["invoke", "probe.runs", "one"], &[]);

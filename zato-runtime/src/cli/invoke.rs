@@ -34,7 +34,7 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
     if invoke.no_wait && !engine::keeps(url) {
         return Err(CliError::NothingKept { url: shown(url) });
     }
-    let payload = input::request(invoke.payload.as_deref(), invoke.file.as_deref())?;
+    let payload = input::request(invoke.payload.as_deref(), invoke.file.as_deref()).await?;
     let follow = Arc::new(Follow::new(output));
     let runtime = store::start(setup.map(|builder| builder.observer(follow.clone()))).await?;
     let run = async {

@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 
 /// Runs all lines; returns whether all went well.
 pub(super) async fn run(setup: Setup, run: args::Run, output: Output) -> Result<bool, CliError> {
-    let lines = Lines::open(&run.lines)?;
+    let lines = Lines::open(&run.lines).await?;
     let counts = Arc::new(Counts::new(output.json));
     let runtime = store::start(setup.map(|builder| builder.observer(counts.clone()))).await?;
     let progress = Progress::new(lines.length);
