@@ -8,7 +8,7 @@ fn what_waits_is_cancelled() {
     let (one, two) = (store.interrupted("one"), store.interrupted("two"));
     let ran = store.zato(["cancel", &one]);
     assert_eq!(ran.printed(), format!("{one} has ended: Cancelled\n"));
-    assert!(ran.stderr.contains("1 more waits"), "{ran:?}");
+    assert!(ran.stderr.contains("1 invocation waits"), "{ran:?}");
     assert_eq!(store.zato(["invocations", "--state", "waiting", "--json"]).values().len(), 1);
     let ran = store.zato(["cancel", &two, "--json"]);
     ran.printed();

@@ -83,8 +83,8 @@ fn they_are_forgotten() {
 fn which_ones_must_be_said() {
     let store = with_letters();
     for (ran, said) in [
-        (store.zato(["dead", "retry"]), "<CID>..."),
-        (store.zato(["dead", "discard", "--service", "probe.fails"]), "--all"),
+        (store.zato(["dead", "retry"]), "Usage: probe dead retry <CID|--all>"),
+        (store.zato(["dead", "discard", "--service", "probe.fails"]), "<CID|--all>"),
         (store.zato(["dead", "retry", NOBODY, "--all"]), "--all"),
     ] {
         let error = ran.refused(2);

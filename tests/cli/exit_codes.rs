@@ -23,11 +23,16 @@ fn a_faulty_command_line_or_environment_is_2_and_names_its_source() {
         (&[("ZATO_ENGINE", "")][..], &["invoke", "zato.ping"][..], "`ZATO_ENGINE` is set but empty"),
         (&[("ZATO_ENGINE", "nope:")], &["invocations"], "`ZATO_ENGINE=nope:`"),
         (&[("ZATO_ENGINE", "nope:")], &["services"], "`ZATO_ENGINE=nope:`"),
-        (&[], &["serve", "--engine", ""], "`--engine `"),
+        (&[("ZATO_ENGINE", " ")], &["invocations"], "`ZATO_ENGINE` is set but empty"),
+        (&[], &["serve", "--engine", ""], "`--engine` is set but empty"),
+        (&[], &["services", "--engine="], "`--engine` is set but empty"),
+        (&[("CONFIGURED_ENGINE", "")], &["check"], "`.engine(..)` is set but empty"),
+        (&[], &["check", "--engine", "a b"], "`--engine 'a b'`"),
         (&[("CONFIGURED_ENGINE", "nope:")], &["check"], "`.engine(\"nope:\")`"),
         (&[("ZATO_LOG", "bogus")], &["services"], "`ZATO_LOG=bogus`"),
         (&[("ZATO_LOG", "info")], &["services", "--log", "bogus"], "`--log bogus`"),
-        (&[], &["services", "--log", ""], "`--log `"),
+        (&[], &["services", "--log", ""], "`--log ''`: an empty text is not a level"),
+        (&[], &["services", "--log", "info,"], "`--log info,`: an empty text is not a level"),
         (&[], &["services", "--log-format", "xml"], "'xml'"),
         (&[], &["explain", "12345"], "'12345'"),
         (&[], &["invoke", "zato.ping", "--engine", "memory:", "--no-wait"], "`--no-wait`"),
@@ -42,6 +47,30 @@ fn a_faulty_command_line_or_environment_is_2_and_names_its_source() {
         );
     }
     assert_eq!(std::fs::read_dir(directory.path()).expect("it can be listed").count(), 0, "nothing was done");
+}
+
+/// Bytes that are not UTF-8 are blamed on the argument or the variable that has them.
+#[cfg(unix)]
+#[test]
+fn text_that_is_not_utf_8_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let bytes = std::ffi::OsStr::from_bytes(b"sqlite:\xff.db");
+    let refused = |command: &mut Command| {
+        let ran = program::ran(command.arg("services").spawn().expect("cargo has built the program"));
+        ran.refused(2).to_owned()
+    };
+    for variable in ["ZATO_ENGINE", "ZATO_LOG"] {
+        let error = refused(program::command(PROGRAM).env(variable, bytes));
+        assert_eq!(error, format!("error: `{variable}` is not UTF-8: `sqlite:\u{fffd}.db`\n"));
+    }
+    let error = refused(program::command(PROGRAM).arg("--engine").arg(bytes));
+    assert!(error.contains("the command line is not UTF-8: `sqlite:\u{fffd}.db`"), "{error}");
+    assert!(error.contains("`--file FILE`"), "{error}");
+    // The option overrides the variable, which is then not read.
+    let mut command = program::command(PROGRAM);
+    command.env("ZATO_ENGINE", bytes).args(["services", "--engine", "memory:"]);
+    program::ran(command.spawn().expect("cargo has built the program")).printed();
 }
 
 #[test]

@@ -11,6 +11,9 @@ fn without_a_command_the_help_is_shown() {
     let ran = zato([]);
     assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
     assert!(COMMANDS.iter().all(|command| ran.stderr.contains(command)), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\nExamples:\n"), "also where `ZATO_ENGINE` is set: {}", ran.stderr);
+    let ran = zato(["dead"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("retry  "), "{ran:?}");
 }
 
 #[test]
@@ -49,6 +52,21 @@ fn every_command_and_option_has_a_text() {
             let told = entry.contains("  ") || lines.get(at + 1).is_some_and(|next| !next.trim().is_empty());
             assert!(told || entry.starts_with("[env"), "`{entry}` of `{command}` has no text: {help}");
         }
+    }
+}
+
+#[test]
+fn the_help_says_what_an_option_accepts() {
+    for (command, said) in [
+        (&["--help"][..], "The format of the log: text, or json"),
+        (&["--help"], "`ZATO_ENGINE` is read"),
+        (&["--help"], "`ZATO_LOG` is read, and then `RUST_LOG`"),
+        (&["help", "invocations"], "under its former names too"),
+        (&["help", "dead"], "background invocations that ended in anything but Completed"),
+    ] {
+        let help = program::run(PROGRAM, command);
+        let words: Vec<_> = help.printed().split_whitespace().collect();
+        assert!(words.join(" ").contains(said), "{said} in {}", help.stdout);
     }
 }
 

@@ -22,11 +22,11 @@ fn what_others_have_left_waits_and_is_counted() {
     for command in [&["invoke", "zato.helpers.echo", "hi"][..], &["run", "zato.helpers.echo", "--json"]] {
         let ran = store.zato_with("sqlite:zato.db", command);
         assert!(!ran.printed().contains("one"), "{ran:?}");
-        assert_eq!(ran.stderr, "1 more waits in `sqlite:zato.db`: `serve` runs what is due\n");
+        assert_eq!(ran.stderr, "1 invocation waits in `sqlite:zato.db`: `serve` runs what is due\n");
     }
     store.interrupted("two");
     let ran = store.zato(["invoke", "zato.ping"]);
-    assert_eq!(ran.stderr, "2 more wait in `sqlite:zato.db`: `serve` runs what is due\n");
+    assert_eq!(ran.stderr, "2 invocations wait in `sqlite:zato.db`: `serve` runs what is due\n");
     let page = store.explain(&one);
     assert!(page.contains("attempts    0 of 1, and 1 interrupted"), "it was left as it is: {page}");
 }
@@ -75,7 +75,7 @@ fn what_it_waits_for_is_told() {
     assert!(line.contains("probe.prints"), "{line}");
     begun.logs("ctrl-C leaves them in `sqlite:zato.db` for `serve`");
     let ran = begun.terminate();
-    assert!(ran.stderr.contains("1 more waits in `sqlite:zato.db`"), "{ran:?}");
+    assert!(ran.stderr.contains("1 invocation waits in `sqlite:zato.db`"), "{ran:?}");
     let later = store.first_of("probe.prints");
     assert_eq!(later["state"], "waiting");
     assert!(store.explain(cid(&later)).contains("not due until"));

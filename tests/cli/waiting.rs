@@ -22,7 +22,7 @@ fn without_a_wait_it_stays_in_the_store() {
     let store = Store::new();
     let ran = store.zato(["invoke", "probe.later", "hi", "--no-wait"]);
     let later = ran.printed().trim().to_owned();
-    assert_eq!(ran.stderr, "1 more waits in `sqlite:zato.db`: `serve` runs what is due\n");
+    assert_eq!(ran.stderr, "1 invocation waits in `sqlite:zato.db`: `serve` runs what is due\n");
     assert_eq!(cid(&store.first_of("probe.prints")), later);
     assert_eq!(store.first_of("probe.prints")["state"], "waiting");
 

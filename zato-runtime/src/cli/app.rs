@@ -8,6 +8,7 @@ use zato_core::{InvokeAsync, Registration, Resource};
 
 use super::args::{About, Arguments, Callbacks, Command, Dead, Global};
 use super::error::CliError;
+use super::given::Given;
 use super::logging::Quiet;
 use super::output::Output;
 use super::resources::Setup;
@@ -162,17 +163,21 @@ impl Default for App {
 
 /// Runs a command; returns whether all went well.
 fn run_command(setup: Setup, arguments: Arguments, output: Output) -> Result<bool, CliError> {
-    let Arguments { command, global, engine, log } = arguments;
-    let Global { log_format, engine: url, .. } = global;
+    let Arguments { command, global, has_engine } = arguments;
+    let Global { log, log_format, engine: url, .. } = global;
+    let log = Given::find(log, "--log", "ZATO_LOG")?;
+    let engine = Given::find(has_engine.then(|| url.clone()), "--engine", "ZATO_ENGINE")?;
+    let engine = engine.unwrap_or(Given::program(url));
     let quiet = match command {
         Command::Serve => Quiet::No,
         Command::Run(_) => Quiet::Failures,
         _ => Quiet::Shutdowns,
     };
     logging::install(log.filter(|log| !log.is_empty_variable()).as_ref(), log_format, quiet)?;
-    if engine.is_empty_variable() {
-        return Err(CliError::EmptyEngine);
+    if engine.is_empty() {
+        return Err(CliError::EmptyEngine { source_name: engine.source() });
     }
+    let url = engine.value.clone();
     engine::check(&url).map_err(|error| CliError::Engine { given: engine, error })?;
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(CliError::InsideTokio);

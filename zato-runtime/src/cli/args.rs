@@ -4,12 +4,14 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgGroup, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::cids::CidArgument;
 use super::examples;
-use super::given::Given;
 use super::terminal::say_error;
+use crate::words::shown;
 
 /// The exit code of a faulty command line, which is clap's too.
 pub(super) const USAGE: u8 = 2;
@@ -27,13 +29,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
 
-    /// Where the engine's URL was set.
+    /// Whether `--engine` was given. Otherwise `global.engine` is the program's default.
     #[arg(skip)]
-    pub(super) engine: Given,
-
-    /// The levels of the log, if they were set.
-    #[arg(skip)]
-    pub(super) log: Option<Given>,
+    pub(super) has_engine: bool,
 }
 
 /// What the program says about itself, for the help.
@@ -53,17 +51,17 @@ impl Arguments {
     pub(super) fn read(about: &About<'_>) -> Result<Self, ExitCode> {
         let matches = command(&program(), about).try_get_matches().map_err(|error| print(&error))?;
         let mut arguments = Self::from_arg_matches(&matches).map_err(|error| print(&error))?;
-        let given = |id: &str, value: &str, option, variable| {
-            Given::new(value, matches.value_source(id), option, variable)
-        };
-        arguments.engine = given("engine", &arguments.global.engine, "--engine", "ZATO_ENGINE");
-        arguments.log = arguments.global.log.as_deref().map(|log| given("log", log, "--log", "ZATO_LOG"));
+        arguments.has_engine = matches.value_source("engine") == Some(ValueSource::CommandLine);
         Ok(arguments)
     }
 }
 
 /// Prints the help, the version, or what is wrong with the command line; returns the exit code.
 fn print(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        say_error(&not_text());
+        return ExitCode::from(USAGE);
+    }
     let printed = error.print().and_then(|()| io::stdout().flush());
     match printed {
         Err(fault) if !error.use_stderr() && fault.kind() != io::ErrorKind::BrokenPipe => {
@@ -72,6 +70,18 @@ fn print(error: &clap::Error) -> ExitCode {
         }
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE)),
     }
+}
+
+/// Names the arguments that are not UTF-8.
+fn not_text() -> String {
+    let arguments = std::env::args_os().skip(1).filter(|argument| argument.to_str().is_none());
+    let named: Vec<_> =
+        arguments.map(|argument| format!("`{}`", shown(&argument.to_string_lossy()))).collect();
+    format!(
+        "the command line is not UTF-8: {}; a request of other bytes is read from a file, with `--file FILE`, or from standard \
+         input, with `-`",
+        named.join(", ")
+    )
 }
 
 /// The program's name, as its user calls it.
@@ -109,11 +119,11 @@ const ENGINE: &str = if cfg!(feature = "sqlite") { "sqlite:zato.db" } else { "me
 #[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// The levels of the log on standard error: off, error, warn, info, debug or trace, or a level for each module as
-    /// in `warn,my_crate=debug`. Without this, `RUST_LOG` is read [default: info]
-    #[arg(long, global = true, value_name = "LEVEL", env = "ZATO_LOG")]
+    /// in `warn,my_crate=debug`; without it `ZATO_LOG` is read, and then `RUST_LOG` [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
     pub(super) log: Option<String>,
 
-    /// The format of the log
+    /// The format of the log: text, or json for an object a line
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub(super) log_format: LogFormat,
 
@@ -125,8 +135,9 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) utc: bool,
 
-    /// The store of invocations: `sqlite:PATH` is a file, `memory:` is this process alone and keeps nothing
-    #[arg(long, global = true, value_name = "URL", env = "ZATO_ENGINE", hide_env_values = true, default_value = ENGINE)]
+    /// The store of invocations: `sqlite:PATH` is a file, `memory:` is this process alone and keeps nothing; without it
+    /// `ZATO_ENGINE` is read
+    #[arg(long, global = true, value_name = "URL", default_value = ENGINE)]
     pub(super) engine: String,
 }
 
@@ -188,8 +199,10 @@ pub(super) enum Command {
         page: Page,
     },
 
-    /// List, run again or discard dead letters: invocations that ended in anything but Completed
-    #[command(subcommand)]
+    /// List, run again or discard dead letters: background invocations that ended in anything but Completed
+    ///
+    /// The failure of a synchronous call is not a dead letter, because its caller has received it.
+    #[command(subcommand, arg_required_else_help = true)]
     Dead(Dead),
 
     /// Cancel invocations that have not ended
@@ -252,7 +265,7 @@ pub(super) struct ExplainArgs {
 /// A part of a list.
 #[derive(Debug, Args)]
 pub(super) struct Page {
-    /// Only those of this service
+    /// Only those of this service, under its former names too
     #[arg(long, value_name = "NAME")]
     pub(super) service: Option<String>,
 
@@ -267,16 +280,17 @@ pub(super) struct Page {
 
 /// A choice of dead letters.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("letters").required(true).args(["cids", "all"]))]
 pub(super) struct Which {
     /// Their correlation IDs, or the last 6 or more characters of each
-    #[arg(value_name = "CID", required_unless_present = "all")]
+    #[arg(value_name = "CID")]
     pub(super) cids: Vec<CidArgument>,
 
     /// All dead letters
-    #[arg(long, conflicts_with = "cids")]
+    #[arg(long)]
     pub(super) all: bool,
 
-    /// With --all: only those of this service
+    /// With --all: only those of this service, under its former names too
     #[arg(long, value_name = "NAME", requires = "all")]
     pub(super) service: Option<String>,
 }
@@ -290,7 +304,7 @@ pub(super) enum State {
     Running,
     /// Has ended, with any outcome
     Ended,
-    /// Ended in anything but Completed, and was not run again
+    /// A dead letter: was called in the background, ended in anything but Completed, and was not run again
     Dead,
 }
 

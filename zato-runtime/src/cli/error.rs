@@ -25,11 +25,13 @@ pub(super) enum CliError {
     /// The engine's URL is faulty.
     #[error("{given}: {error}")]
     Engine { given: Given, error: EngineError },
-    /// The variable with the engine's URL is empty.
+    /// The engine's URL is empty.
     #[error(
-        "`ZATO_ENGINE` is set but empty: unset it for the default, or set it to `sqlite:PATH` or `memory:`"
+        "{source_name} is set but empty: set it to `sqlite:PATH` or `memory:`, or remove it for the default"
     )]
-    EmptyEngine,
+    EmptyEngine { source_name: String },
+    #[error("`{variable}` is not UTF-8: `{value}`")]
+    NotText { variable: &'static str, value: String },
     /// A resource could not be made.
     #[error("the resource `{type_name}` cannot be made: {why}")]
     Resource { type_name: String, why: String },
@@ -92,7 +94,8 @@ impl CliError {
         match self {
             Self::Log(_)
             | Self::Engine { .. }
-            | Self::EmptyEngine
+            | Self::EmptyEngine { .. }
+            | Self::NotText { .. }
             | Self::NothingKept { .. }
             | Self::NeedsYes { .. } => USAGE,
             Self::Stopped { signal, .. } => signal.code(),

@@ -7,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::LogFormat;
 use super::given::Given;
 use super::terminal::{self, Stderr, say};
+use crate::words::shown;
 
 /// What is left out of the log by default, where no levels are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +45,13 @@ const RUST_LOG: &str = "RUST_LOG";
 /// A level that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{given}: `{part}` is not a level: use off, error, warn, info, debug or trace, or a level for each module, as in \
+    "{given}: {part} is not a level: use off, error, warn, info, debug or trace, or a level for each module, as in \
      `warn,my_crate=debug`"
 )]
 pub(super) struct LogError {
     /// The option or variable, with its value.
     given: String,
+    /// The part of the value that is at fault, as it is shown.
     part: String,
 }
 
@@ -86,7 +88,9 @@ fn strict(levels: &Given) -> Result<Targets, LogError> {
         let (module, text) =
             part.split_once('=').map_or((None, part), |(module, level)| (Some(module), level));
         let Some(level) = level(text) else {
-            return Err(LogError { given: levels.to_string(), part: part.to_owned() });
+            let part =
+                if part.is_empty() { "an empty text".to_owned() } else { format!("`{}`", shown(part)) };
+            return Err(LogError { given: levels.to_string(), part });
         };
         filter = match module {
             Some(module) => filter.with_target(module, level),

@@ -14,7 +14,7 @@ use crate::builder::Builder;
 use crate::engine::{self, Beside, EngineError};
 use crate::error::Error;
 use crate::runtime::Runtime;
-use crate::words::{grouped, length, shown};
+use crate::words::{count, length, shown};
 
 /// The time that a command waits for another process to be done with the store.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -105,11 +105,11 @@ pub(super) async fn left(url: &str) -> usize {
     store.counts().await.map_or(0, |counts| counts.waiting + counts.running)
 }
 
-/// Says how many this command has left alone.
+/// Says how many wait in the store, those that this command has left there included.
 pub(super) async fn tell_left(url: &str) {
-    match left(url).await {
-        0 => {}
-        1 => say(&format!("1 more waits in `{}`: `serve` runs what is due", shown(url))),
-        left => say(&format!("{} more wait in `{}`: `serve` runs what is due", grouped(left), shown(url))),
+    let left = left(url).await;
+    if left > 0 {
+        let wait = if left == 1 { "waits" } else { "wait" };
+        say(&format!("{} {wait} in `{}`: `serve` runs what is due", count(left, "invocation"), shown(url)));
     }
 }
