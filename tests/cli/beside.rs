@@ -13,12 +13,17 @@ fn what_runs_is_seen_beside_its_owner() {
         (cid(&running), &running["state"], &running["attempts"]),
         (&*one, &"running".into(), &2.into())
     );
+    assert_eq!(running["interrupted_attempts"], 1);
     assert!(running["started_at"].is_string() && running["ended_at"].is_null(), "{running}");
     let page = store.explain(&one);
     assert!(page.contains("\nrunning: attempt 1 of 1, and 1 interrupted, since "), "{page}");
     assert!(page.contains(&format!("`cancel {one}` asks it to stop")), "{page}");
     let listed = store.zato(["invocations"]);
     assert!(listed.printed().starts_with("CID  ") && listed.stderr.is_empty(), "{listed:?}");
+    assert!(
+        listed.stdout.contains("  1, and 1 interrupted  "),
+        "attempts are counted as on the page: {listed:?}"
+    );
     serving.terminate();
 }
 
@@ -63,6 +68,51 @@ fn a_group_says_how_many_are_left_and_a_retry_what_went_before() {
         page.contains("waiting for attempt 2 at ") && page.contains("as          member of a group"),
         "{page}"
     );
+}
+
+/// No process of the renamed service has opened the store yet.
+#[test]
+fn what_is_kept_under_a_former_name_is_listed_under_both() {
+    let store = Store::new();
+    store.zato(["invoke", "probe.fails", "why", "--async"]);
+    store.zato(["invoke", "zato.ping"]).printed();
+    let number = |name| format!("(SELECT id FROM service WHERE name = '{name}')");
+    store.change("UPDATE service SET now_called = NULL WHERE name = 'probe.failed'");
+    store.change(&format!(
+        "UPDATE invocation SET service = {} WHERE service = {}",
+        number("probe.failed"),
+        number("probe.fails")
+    ));
+    for name in ["probe.fails", "probe.failed"] {
+        for command in [&["invocations"][..], &["dead", "list"]] {
+            let mut listed = store.command();
+            listed.args(command).args(["--json", "--service", name]);
+            let listed = crate::program::ran(listed.spawn().expect("cargo has built the program"));
+            let services: Vec<_> = listed.values().iter().map(|value| value["service"].clone()).collect();
+            assert_eq!(services, ["probe.failed"], "{name}: {listed:?}");
+        }
+    }
+    let again = store.zato(["dead", "retry", "--all", "--service", "probe.fails", "--json"]);
+    assert_eq!(again.values()[1]["service"], "probe.fails", "{again:?}");
+    let services = |name| store.zato(["invocations", "--service", name, "--json"]).values().len();
+    assert_eq!((services("probe.fails"), services("probe.failed"), services("zato.ping")), (2, 2, 1));
+}
+
+#[test]
+fn labels_and_the_code_of_a_failure_are_values() {
+    let store = Store::new();
+    store.zato(["invoke", "probe.labels"]);
+    let listed = store.first_of("probe.refuses");
+    let explained = store.zato(["explain", cid(&listed), "--json"]).values().remove(0);
+    let letter = store.zato(["dead", "list", "--json"]).values().remove(0);
+    for value in [&listed, &explained, &explained["tree"][1], &letter] {
+        assert_eq!(value["labels"], serde_json::json!({ "customer": "42", "region": "eu" }), "{value}");
+        assert_eq!((&value["code"], &value["error"]), (&"order.empty".into(), &"nothing to charge".into()));
+    }
+    let root = store.first_of("probe.labels");
+    assert_eq!((&root["labels"], &root["code"]), (&serde_json::json!({}), &serde_json::Value::Null));
+    let page = store.explain(cid(&listed));
+    assert!(page.contains("customer=42") && page.contains("order.empty"), "{page}");
 }
 
 /// `TZ` may name a zone of the system's database, or be a rule.

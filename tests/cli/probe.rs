@@ -69,9 +69,20 @@ async fn fails_first(_: &Context, _number: u32) -> Result<()> {
 }
 
 /// Fails for good, with a text that moves the cursor.
-#[service(name = "probe.fails")]
+#[service(name = "probe.fails", formerly = ["probe.failed"])]
 async fn fails(_: &Context, why: String) -> Result<()> {
     Err(Failure::permanent(format!("\u{1b}[31m{why}")))
+}
+
+/// Has a call with labels fail with a code.
+#[service(name = "probe.labels")]
+async fn labels(ctx: &Context) -> Result<Cid> {
+    Ok(ctx.invoke_async(refuses::service(), ()).label("customer", "42").label("region", "eu").await?)
+}
+
+#[service(name = "probe.refuses")]
+async fn refuses(_: &Context, (): ()) -> Result<()> {
+    Err(Failure::permanent("nothing to charge").code("order.empty"))
 }
 
 /// Fails unless there is a file `told` in the working directory.

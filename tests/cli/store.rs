@@ -72,10 +72,14 @@ impl Store {
     /// Gives an invocation another CID, as nothing but a test does.
     pub(crate) fn rename(&self, from: &str, to: &str) {
         let blob = |cid: &str| format!("x'{}'", cid.replace('-', ""));
+        self.change(&format!("UPDATE invocation SET cid = {} WHERE cid = {}", blob(to), blob(from)));
+    }
+
+    /// Changes one row of the store, as nothing but a test does.
+    pub(crate) fn change(&self, sql: &str) {
         let file =
             rusqlite::Connection::open(self.directory.path().join("zato.db")).expect("it can be opened");
-        let sql = format!("UPDATE invocation SET cid = {} WHERE cid = {}", blob(to), blob(from));
-        assert_eq!(file.execute(&sql, []).expect("it can be changed"), 1);
+        assert_eq!(file.execute(sql, []).expect("it can be changed"), 1);
     }
 
     /// The first that `invocations` lists of a service.

@@ -177,6 +177,8 @@ pub enum Waits {
 pub struct Filter {
     /// The service whose invocations are listed; `None` for all services.
     pub service: Option<String>,
+    /// Former names of the service, for a store that no process of the renamed service has opened yet.
+    pub(crate) formerly: &'static [&'static str],
     /// The stage of the invocations that are listed; `None` for all stages.
     pub stage: Option<Stage>,
     /// The invocation before whose call the listed ones were called; `None` for no such bound.
@@ -202,7 +204,7 @@ pub enum Stage {
 impl Filter {
     /// Creates a filter of all invocations that are held, newest first, 100 at most.
     pub fn new() -> Self {
-        Self { service: None, stage: None, before: None, limit: 100 }
+        Self { service: None, formerly: &[], stage: None, before: None, limit: 100 }
     }
 
     /// Creates a filter of dead letters: invocations that ended in anything but `Completed` and were not run again.

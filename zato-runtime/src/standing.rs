@@ -88,12 +88,7 @@ impl<'a> Teller<'a> {
     /// The attempts that count, of how many, and those that were interrupted: `4 of 4, and 2 interrupted`.
     pub(crate) fn attempts(&self, found: &Found) -> String {
         let most = max_attempts(self.view.registry, &found.invocation);
-        let most = most.map(|most| format!(" of {}", grouped(most as usize))).unwrap_or_default();
-        let counted = grouped(found.counted_attempts() as usize);
-        match found.interrupted_attempts() {
-            0 => format!("{counted}{most}"),
-            interrupted => format!("{counted}{most}, and {} interrupted", grouped(interrupted as usize)),
-        }
+        attempts(found, &most.map(|most| format!(" of {}", grouped(most as usize))).unwrap_or_default())
     }
 
     pub(crate) fn zone(&self) -> Zone {
@@ -309,6 +304,15 @@ pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
         Status::Running { is_cancelled: false, .. } => format!("{cancel} asks it to stop"),
         _ => return None,
     })
+}
+
+/// The attempts that count, with `most` behind them, and those that were interrupted.
+pub(crate) fn attempts(found: &Found, most: &str) -> String {
+    let counted = grouped(found.counted_attempts() as usize);
+    match found.interrupted_attempts() {
+        0 => format!("{counted}{most}"),
+        interrupted => format!("{counted}{most}, and {} interrupted", grouped(interrupted as usize)),
+    }
 }
 
 /// Returns `true` for a record of other invocations, which is not run itself.

@@ -28,7 +28,7 @@ const PAGE: usize = 1_000;
 pub(super) async fn list(builder: Builder, page: Page, output: Output) -> Result<bool, CliError> {
     let look = Look::open(builder, output)?;
     let filter = page.filter(&look).await?.stage(Stage::Dead);
-    look.list(&filter, output).await?;
+    look.list(filter, output).await?;
     Ok(true)
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn invocations(
 ) -> Result<bool, CliError> {
     let look = Look::open(builder, output)?;
     let filter = Filter { stage: state.map(Stage::from), ..page.filter(&look).await? };
-    look.list(&filter, output).await?;
+    look.list(filter, output).await?;
     Ok(true)
 }
 

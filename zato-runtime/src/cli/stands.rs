@@ -12,7 +12,7 @@ use crate::builder::Builder;
 use crate::engine::Beside;
 use crate::found::{Filter, Found, Stage, Status, Waits};
 use crate::registry::Registry;
-use crate::standing::{Door, Teller, View};
+use crate::standing::{Door, Teller, View, attempts};
 use crate::words::{Zone, between, quoted, rfc3339, shown};
 
 /// A store that is looked at, with what the program knows of its services.
@@ -40,9 +40,15 @@ impl Look {
     }
 
     /// Prints what passes the filter.
-    pub(super) async fn list(&self, filter: &Filter, output: Output) -> Result<(), CliError> {
+    pub(super) async fn list(&self, mut filter: Filter, output: Output) -> Result<(), CliError> {
+        if let Some(name) = &mut filter.service
+            && let Some(entry) = self.registry.get(name)
+        {
+            entry.name.as_str().clone_into(name);
+            filter.formerly = entry.registration.settings().formerly;
+        }
         let teller = Teller::new(self.view());
-        let found = self.store.list(filter).await.map_err(crate::error::Error::from)?;
+        let found = self.store.list(&filter).await.map_err(crate::error::Error::from)?;
         if output.json {
             for found in &found {
                 Output::value(&value(found, &teller).into());
@@ -107,7 +113,7 @@ fn row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
         Cell::new(name).toned(tone),
         Cell::new(quoted(found.service())),
         time(found.invocation.called_at, teller),
-        Cell::new(found.attempts.to_string()),
+        Cell::new(attempts(found, "")),
         Cell::new(detail),
     ]
 }
@@ -135,7 +141,7 @@ fn dead_row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
         Cell::new(outcome).toned(Tone::Bad),
         Cell::new(quoted(found.service())),
         ended_at,
-        Cell::new(found.attempts.to_string()),
+        Cell::new(attempts(found, "")),
         Cell::new(error),
     ]
 }
@@ -178,6 +184,7 @@ pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
     put("error", json!(found.outcome().and_then(zato_core::Outcome::error)));
     put("code", json!(found.outcome().and_then(zato_core::Outcome::code)));
     put("attempts", json!(found.attempts));
+    put("interrupted_attempts", json!(found.interrupted_attempts()));
     let (mut next_at, mut held_by, mut again) = (None, None::<Cid>, None::<Cid>);
     match &found.status {
         Status::Waiting(Waits::Until(at)) => next_at = Some(rfc3339(*at)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
 use zato_core::{Channel, Cid, ServiceName};
 
 use super::codec::{self, ReadCid, ReadDigest, ReadTime, State};
@@ -199,12 +200,13 @@ pub(crate) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
         Some(before) => first_not_before(connection, before)?,
         None => i64::MAX,
     };
+    let formerly = json!(filter.formerly).to_string();
     // More than the file can count is all of it.
     let most = i64::try_from(filter.limit).unwrap_or(i64::MAX);
     let names = NamesOf::new(connection);
     connection
         .prepare_cached(page(filter.stage))?
-        .query_map(params![before, service, most], |row| stored(row, &names))?
+        .query_map(params![before, service, most, formerly], |row| stored(row, &names))?
         .collect()
 }
 
@@ -231,7 +233,10 @@ fn page(stage: Option<Stage>) -> &'static str {
                 "SELECT ",
                 columns!(),
                 " FROM invocation WHERE accept < ?1 AND (?2 IS NULL OR service = ?2
-                    OR service IN (SELECT id FROM service WHERE now_called = ?2)) AND ",
+                    OR service IN (SELECT id FROM service WHERE now_called = ?2)
+                    OR service IN (SELECT id FROM service WHERE coalesce(now_called, id) IN (
+                        SELECT id FROM service WHERE now_called IS NULL
+                            AND name IN (SELECT value FROM json_each(?4))))) AND ",
                 $which,
                 " ORDER BY accept DESC LIMIT ?3"
             )
