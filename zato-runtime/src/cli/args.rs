@@ -231,12 +231,13 @@ pub(super) enum Dead {
     /// Run dead letters again, each under a new correlation ID, and print their outcomes
     ///
     /// Must own the store, so it is an error while another process does. Exits with 1 if any of them, or anything that
-    /// followed from it, ended in anything but Completed.
+    /// followed from it, ended in anything but Completed. The last line is a summary, with --json too.
     Retry(Which),
 
     /// Delete dead letters for good
     ///
-    /// Must own the store, so it is an error while another process does. With --all it asks before it deletes anything.
+    /// Must own the store, so it is an error while another process does. With --all it asks before it deletes anything. The
+    /// last line is a summary, with --json too.
     Discard {
         #[command(flatten)]
         which: Which,

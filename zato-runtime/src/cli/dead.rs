@@ -32,13 +32,13 @@ pub(super) async fn list(builder: Builder, page: Page, output: Output) -> Result
     Ok(true)
 }
 
-/// Runs dead letters again, and prints every outcome as it comes.
+/// Runs dead letters again, and prints every outcome as it comes, and then a summary.
 pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<bool, CliError> {
     let follow = Arc::new(Follow::new(output));
     let setup = setup.map(|builder| builder.observer(follow.clone()));
     let (runtime, store) = store::start_at_once(setup, "dead retry").await?;
+    let (mut refused, mut again) = (0, 0);
     let all = async {
-        let (mut refused, mut again) = (0, 0);
         for cid in which.of(&runtime, &*store).await? {
             match runtime.run_again(cid).await {
                 Ok(new) => {
@@ -53,14 +53,25 @@ pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<
             }
         }
         follow.open();
-        Ok::<_, CliError>((refused, again, follow.all_ended(&runtime).await))
+        follow.all_ended(&runtime).await;
+        Ok::<_, CliError>(())
     };
-    let (refused, again, counts) = tokio::select! {
-        all = all => all?,
-        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
-    };
-    runtime.shutdown().await?;
-    if !output.json {
+    tokio::select! {
+        all = all => {
+            all?;
+            runtime.shutdown().await?;
+        }
+        drained = stop::drained(&runtime) => {
+            drained?;
+            follow.open();
+        }
+    }
+    let counts = follow.counts();
+    if output.json {
+        Output::value(&json!({ "summary": {
+            "run_again": again, "refused": refused, "invocations": counts.ended, "failed": counts.failed,
+        } }));
+    } else {
         let not_again =
             if refused > 0 { format!(", {} could not be", grouped(refused)) } else { String::new() };
         let (ended, failed) = (count(counts.ended, "invocation"), grouped(counts.failed));
@@ -72,40 +83,51 @@ pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<
     Ok(refused + counts.failed == 0)
 }
 
-/// Deletes dead letters; asks first where all are meant.
+/// Deletes dead letters, and prints a summary; asks first where all are meant.
 pub(super) async fn discard(setup: Setup, which: Which, yes: bool, output: Output) -> Result<bool, CliError> {
     let (runtime, store) = store::start_at_once(setup, "dead discard").await?;
     let asks = which.all && !yes;
     let of = which.service.as_deref().map(|service| format!(" of {}", shown(service))).unwrap_or_default();
+    let (mut refused, mut discarded) = (0, 0);
     let all = async {
-        let (mut refused, mut discarded) = (0, 0);
         let cids = which.of(&runtime, &*store).await?;
         if asks && !cids.is_empty() {
             let letters = format!("{}{of}", count(cids.len(), "dead letter"));
             if !agrees(letters).await? {
                 say("nothing was discarded");
-                return Ok(None);
+                return Ok(false);
             }
         }
         for cid in cids {
             match runtime.discard(cid).await {
-                Ok(()) if output.json => Output::value(&json!({ "cid": cid, "discarded": true })),
-                Ok(()) => discarded += 1,
+                Ok(()) => {
+                    discarded += 1;
+                    if output.json {
+                        Output::value(&json!({ "cid": cid, "discarded": true }));
+                    }
+                }
                 Err(error) => refused += refuse(cid, &error, output),
             }
         }
-        Ok::<_, CliError>(Some((refused, discarded)))
+        Ok::<_, CliError>(true)
     };
-    let all = tokio::select! {
-        all = all => all?,
-        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
+    let agreed = tokio::select! {
+        all = all => {
+            let agreed = all?;
+            runtime.shutdown().await?;
+            agreed
+        }
+        drained = stop::drained(&runtime) => {
+            drained?;
+            discarded > 0
+        }
     };
-    runtime.shutdown().await?;
-    let Some((refused, discarded)) = all else { return Ok(false) };
-    if !output.json {
+    if output.json {
+        Output::value(&json!({ "summary": { "discarded": discarded, "refused": refused } }));
+    } else if agreed {
         Output::line(&format!("{} discarded", count(discarded, "dead letter")));
     }
-    Ok(refused == 0)
+    Ok(agreed && refused == 0)
 }
 
 /// Asks on the terminal whether these dead letters are to be deleted.

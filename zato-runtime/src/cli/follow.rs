@@ -77,6 +77,11 @@ impl Follow {
         self.seen().live.len()
     }
 
+    /// The numbers of those that have ended.
+    pub(super) fn counts(&self) -> Counts {
+        self.seen().counts
+    }
+
     /// Waits until nothing that was accepted is left.
     pub(super) async fn all_ended(&self, runtime: &Runtime) -> Counts {
         let none_left = |seen: &Seen| seen.live.is_empty().then_some(seen.counts);
