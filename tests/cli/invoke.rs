@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::program::directory;
+use crate::store::Store;
 use crate::two_crates::{ADA, ZOE, zato, zato_on};
 
 const GREETING: &str = "Dzień dobry, Ada!\n";
@@ -64,6 +65,46 @@ fn a_failure_is_told_with_its_reason() {
     let ran = zato(["invoke", "greetings.hello", ZOE]);
     let error = ran.refused(1);
     assert!(error.contains("Failed") && error.contains("no greeting in `xx`"), "{error}");
+}
+
+/// The failures that followed are named, so that an exit code of 1 has a reason, also without a log.
+#[test]
+fn a_failure_of_what_followed_is_named() {
+    let store = Store::new();
+    let ran = store.zato(["invoke", "probe.asks-even", "3"]);
+    let child = ran.stdout.trim();
+    let said =
+        format!("1 of 1 invocation that followed from it failed:\n  probe.even Failed: 3 is odd ({child})\n");
+    assert_eq!((ran.code, &*ran.stderr), (Some(1), &*said));
+
+    let ran = store.zato(["invoke", "probe.asks-even", "3", "--json"]);
+    let values = ran.values();
+    assert_eq!((ran.code, &*ran.stderr, values.len()), (Some(1), "", 2), "{ran:?}");
+    assert_eq!((&values[0]["outcome"], &values[1]["outcome"]), (&"Completed".into(), &"Failed".into()));
+    assert_eq!((&values[1]["error"], &values[1]["parent"]), (&"3 is odd".into(), &values[0]["cid"]));
+
+    let ran = store.zato(["invoke", "probe.odds"]);
+    let lines: Vec<_> = ran.stderr.lines().collect();
+    assert_eq!(
+        (lines.len(), lines[0]),
+        (12, "12 of 13 invocations that followed from it failed:"),
+        "{ran:?}"
+    );
+    assert_eq!(lines[11], "  and 2 more; `--json` prints all of them");
+    let logged = store.zato(["invoke", "probe.asks-even", "3", "--log", "info"]).stderr;
+    assert!(logged.contains("no failure callback receives its outcome"), "where it is asked for: {logged}");
+}
+
+/// A synchronous call has one attempt, whatever the service says.
+#[test]
+fn a_failure_that_may_be_tried_again_names_the_option_that_does_so() {
+    let store = Store::new();
+    let ran = store.zato(["invoke", "probe.fails-first", "1"]);
+    assert!(ran.stderr.ends_with("\nwith `--async` it has up to 2 attempts\n"), "{ran:?}");
+    for arguments in [["invoke", "probe.fails", "why"], ["invoke", "probe.fails-first", "x"]] {
+        let ran = store.zato(arguments);
+        assert!(ran.code == Some(1) && !ran.stderr.contains("--async"), "{ran:?}");
+    }
 }
 
 #[test]

@@ -103,6 +103,12 @@ async fn even(_: &Context, number: u32) -> Result<u32> {
     if number.is_multiple_of(2) { Ok(number) } else { Err(Failure::permanent(format!("{number} is odd"))) }
 }
 
+/// Has twelve fail.
+#[service(name = "probe.odds")]
+async fn odds(ctx: &Context) -> Result<Cid> {
+    Ok(ctx.fan_out((0..12).map(|number| (even::service(), 2 * number + 1))).await?)
+}
+
 /// Has another look at the number in the background.
 #[service(name = "probe.asks-even")]
 async fn asks_even(ctx: &Context, number: u32) -> Result<Cid> {

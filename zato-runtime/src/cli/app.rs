@@ -170,7 +170,9 @@ fn run_command(setup: Setup, arguments: Arguments, output: Output) -> Result<boo
     let engine = engine.unwrap_or(Given::program(url));
     let quiet = match command {
         Command::Serve => Quiet::No,
-        Command::Run(_) => Quiet::Failures,
+        Command::Invoke(ref invoke) if invoke.no_wait => Quiet::Shutdowns,
+        // They print how each invocation has ended.
+        Command::Run(_) | Command::Invoke(_) | Command::Dead(_) | Command::Cancel { .. } => Quiet::Failures,
         _ => Quiet::Shutdowns,
     };
     logging::install(log.filter(|log| !log.is_empty_variable()).as_ref(), log_format, quiet)?;

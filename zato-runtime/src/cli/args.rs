@@ -170,8 +170,8 @@ pub(super) enum Command {
     /// Run a service and print its response
     ///
     /// Then waits for everything that the service started in the background, unless --no-wait is given. Exits with 1 if
-    /// the service, or anything that followed from it, ended in anything but Completed. Other work in the store is left
-    /// to `serve`. If another process owns the store, `invoke` waits up to 10 seconds for that to end.
+    /// the service, or anything that followed from it, ended in anything but Completed; what failed is listed at the end.
+    /// Other work in the store is left to `serve`. If another process owns the store, `invoke` waits up to 10 seconds for that to end.
     Invoke(Invoke),
 
     /// Run a service asynchronously for every line of a file

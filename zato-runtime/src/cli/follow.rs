@@ -82,6 +82,12 @@ impl Follow {
         self.seen().counts
     }
 
+    /// Those that followed from the invocation from outside, have ended and failed. Held until [`open`](Self::open).
+    pub(super) fn failed(&self) -> Vec<Ended> {
+        let has_failed = |ended: &&Ended| !ended.outcome.is_completed() && ended.invocation.parent.is_some();
+        self.seen().held_back.iter().filter(has_failed).cloned().collect()
+    }
+
     /// Waits until nothing that was accepted is left.
     pub(super) async fn all_ended(&self, runtime: &Runtime) -> Counts {
         let none_left = |seen: &Seen| seen.live.is_empty().then_some(seen.counts);

@@ -13,14 +13,16 @@ use super::args;
 use super::error::CliError;
 use super::follow::Follow;
 use super::input;
+use super::lines::{Failure, LISTED};
 use super::output::Output;
 use super::resources::Setup;
 use super::terminal::{self, say, say_error};
 use super::{stop, store};
 use crate::engine;
 use crate::error::Error;
+use crate::record::Ended;
 use crate::runtime::Runtime;
-use crate::words::{count, shown};
+use crate::words::{count, grouped, shown};
 
 /// The time after which a terminal shows that something is under way.
 const QUIET: Duration = Duration::from_secs(1);
@@ -51,6 +53,7 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
         went_well = run => went_well,
         drained = &mut drained => {
             drained?;
+            show_failed(&follow, output);
             say_stopped(output);
             return Ok(false);
         }
@@ -100,16 +103,47 @@ async fn and_wait(
     match &root.outcome {
         _ if output.json => output.ended(&root),
         Outcome::Completed(response) => Output::response(response),
-        outcome => say_error(&format!("`{}` ended as {}", invoke.name, shown(&outcome.to_string()))),
+        outcome => {
+            say_error(&format!("`{}` ended as {}", invoke.name, shown(&outcome.to_string())));
+            say_retries(runtime, &root);
+        }
     }
     if invoke.no_wait {
         return Ok(root.outcome.is_completed());
     }
     let counts = follow.all_ended(runtime).await;
-    if root.outcome.is_completed() && counts.failed > 0 {
-        say(&format!("{} of {} invocations that followed from it failed", counts.failed, counts.ended - 1));
-    }
+    show_failed(follow, output);
     Ok(counts.failed == 0)
+}
+
+/// Names those that failed of all that followed from an invocation, if they have not been printed as they ended.
+fn show_failed(follow: &Follow, output: Output) {
+    let (failed, of) = (follow.failed(), follow.counts().ended.saturating_sub(1));
+    if output.json {
+        failed.iter().for_each(|ended| output.ended(ended));
+        return;
+    }
+    if !failed.is_empty() {
+        say(&format!(
+            "{} of {} that followed from it failed:",
+            grouped(failed.len()),
+            count(of, "invocation")
+        ));
+    }
+    failed.iter().take(LISTED).for_each(|ended| say(&format!("  {}", Failure::of(ended))));
+    if failed.len() > LISTED {
+        say(&format!("  and {} more; `--json` prints all of them", grouped(failed.len() - LISTED)));
+    }
+}
+
+/// Says that the service would have been tried again in the background, if that is so.
+fn say_retries(runtime: &Runtime, ended: &Ended) {
+    let entry = runtime.shared().registry.get(&ended.invocation.service);
+    let most = entry.and_then(|entry| entry.registration.settings().max_attempts).unwrap_or(1);
+    let is_final = ended.outcome.ending().is_none_or(|ending| ending.permanent);
+    if most > 1 && !is_final {
+        say(&format!("with `--async` it has up to {} attempts", grouped(most as usize)));
+    }
 }
 
 /// Prints the CID, and then every outcome as it comes.

@@ -9,7 +9,7 @@ use crate::record::Ended;
 use crate::words::{grouped, quoted};
 
 /// The most failed lines that are listed as text.
-const LISTED: usize = 10;
+pub(super) const LISTED: usize = 10;
 
 /// The most failures that are kept of one line.
 const OF_ONE: usize = 10;
@@ -40,7 +40,7 @@ struct Tree {
 }
 
 /// An invocation that failed, or a line that became none.
-struct Failure {
+pub(super) struct Failure {
     invocation: Option<(Cid, String)>,
     outcome: &'static str,
     error: String,
@@ -145,7 +145,7 @@ impl LineResults {
 }
 
 impl Failure {
-    fn of(ended: &Ended) -> Self {
+    pub(super) fn of(ended: &Ended) -> Self {
         Self {
             invocation: Some((ended.invocation.cid, ended.invocation.service.to_string())),
             outcome: ended.outcome.name(),
