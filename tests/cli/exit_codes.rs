@@ -147,6 +147,25 @@ fn a_device_without_room_is_an_error_and_a_closed_pipe_is_none() {
     }
 }
 
+/// Tokio panics where it receives no file for its signals.
+#[cfg(unix)]
+#[test]
+fn a_program_that_may_open_few_files_says_so() {
+    let store = Store::new();
+    store.zato(["invoke", "zato.ping"]).printed();
+    for command in ["invoke zato.ping", "invocations"] {
+        for most in 5..12 {
+            let mut limited = Command::new("sh");
+            let line = format!("ulimit -n {most}; exec {} {command}", env!("CARGO_BIN_EXE_probe"));
+            limited.args(["-c", &line]).current_dir(store.directory.path()).env_remove("ZATO_ENGINE");
+            let output = limited.stdin(Stdio::null()).output().expect("there is a shell");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{most}: {error}");
+            assert!(error.starts_with("error: ") && error.contains("Too many open files"), "{most}: {error}");
+        }
+    }
+}
+
 /// A pipe that nobody reads any more.
 fn closed_pipe() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe can be made");

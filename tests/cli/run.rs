@@ -73,6 +73,9 @@ fn no_lines_are_no_failure() {
 fn an_unknown_name_and_a_missing_file_are_refused() {
     let ran = zato_on(["run", "greetings.helo"], ADA);
     assert!(ran.refused(1).contains("did you mean `greetings.hello`?"), "{ran:?}");
+    for ran in [zato_on(["run", ""], ADA), zato_on(["invoke", ""], "")] {
+        assert!(ran.refused(1).starts_with("error: the name of the target is empty\n"), "{ran:?}");
+    }
     let ran = zato(["run", "greetings.hello", "--lines", "nowhere.jsonl"]);
     assert!(ran.refused(1).contains("`nowhere.jsonl`"), "{ran:?}");
 }

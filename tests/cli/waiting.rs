@@ -17,6 +17,18 @@ fn what_is_due_later_is_said_at_once_with_its_time_and_the_way_out() {
     assert_eq!(begun.ended().code, Some(130));
 }
 
+/// In memory a shutdown waits up to its limit for what may still be due, which a second request cuts short.
+#[test]
+fn in_memory_the_way_out_is_a_second_request() {
+    let store = Store::new();
+    let mut begun = store.begin(["invoke", "probe.later", "hi", "--engine", "memory:"]);
+    begun.logs("ctrl-C twice ends it at once");
+    begun.signal("-INT");
+    begun.logs("asked to stop");
+    begun.signal("-INT");
+    assert_eq!(begun.ended().code, Some(130));
+}
+
 #[test]
 fn without_a_wait_it_stays_in_the_store() {
     let store = Store::new();

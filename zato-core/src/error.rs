@@ -284,6 +284,9 @@ impl UnknownService {
 
 impl fmt::Display for UnknownService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            return write!(f, "the name of the {} is empty", self.role);
+        }
         // It came from outside: it is shown, and not obeyed.
         let name: String = self.name.chars().take(MAX_NAME).flat_map(char::escape_debug).collect();
         let more = if self.name.chars().nth(MAX_NAME).is_some() { "..." } else { "" };

@@ -225,6 +225,7 @@ async fn and_tell_left(
 
 /// Runs a command that only looks: the first request to stop ends it, as it ends any program.
 fn look(command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
+    has_files()?;
     let tokio =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Tokio)?;
     tokio.block_on(command)
@@ -238,9 +239,20 @@ fn has_threads() -> Result<(), CliError> {
     Ok(())
 }
 
+/// Asks the system for as many files as tokio opens at its start. Tokio panics where it receives none for signals.
+fn has_files() -> Result<(), CliError> {
+    #[cfg(unix)]
+    {
+        let two = || std::os::unix::net::UnixStream::pair().map_err(CliError::Tokio);
+        let _six = [two()?, two()?, two()?];
+    }
+    Ok(())
+}
+
 /// Runs a command; a second request to stop ends the program at once.
 fn in_tokio(url: &str, command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, CliError> {
     has_threads()?;
+    has_files()?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Tokio)?;
     let ended = tokio.block_on(async {
         stop::listen();

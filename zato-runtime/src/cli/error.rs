@@ -5,7 +5,7 @@ use std::time::Duration;
 use zato_core::CallError;
 
 use super::args::USAGE;
-use super::given::Given;
+use super::given::{Given, NotText};
 use super::input::InputError;
 use super::logging::LogError;
 use super::stop::Signal;
@@ -30,8 +30,8 @@ pub(super) enum CliError {
         "{source_name} is set but empty: set it to `sqlite:PATH` or `memory:`, or remove it for the default"
     )]
     EmptyEngine { source_name: String },
-    #[error("`{variable}` is not UTF-8: `{value}`")]
-    NotText { variable: &'static str, value: String },
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// A resource could not be made.
     #[error("the resource `{type_name}` cannot be made: {why}")]
     Resource { type_name: String, why: String },
@@ -95,7 +95,7 @@ impl CliError {
             Self::Log(_)
             | Self::Engine { .. }
             | Self::EmptyEngine { .. }
-            | Self::NotText { .. }
+            | Self::NotText(_)
             | Self::NothingKept { .. }
             | Self::NeedsYes { .. } => USAGE,
             Self::Stopped { signal, .. } => signal.code(),

@@ -3,7 +3,6 @@
 use std::env::{self, VarError};
 use std::fmt;
 
-use super::error::CliError;
 use crate::words::shown;
 
 /// A value with its source.
@@ -20,6 +19,14 @@ enum Source {
     Variable(&'static str),
 }
 
+/// A variable that is not UTF-8.
+#[derive(Debug, thiserror::Error)]
+#[error("`{variable}` is not UTF-8: `{value}`")]
+pub(super) struct NotText {
+    variable: &'static str,
+    value: String,
+}
+
 impl Given {
     /// A default of the program.
     pub(super) fn program(value: String) -> Self {
@@ -30,12 +37,12 @@ impl Given {
     ///
     /// # Errors
     ///
-    /// [`CliError::NotText`] if the variable is read and is not UTF-8.
+    /// [`NotText`] if the variable is read and is not UTF-8.
     pub(super) fn find(
         value: Option<String>,
         option: &'static str,
         variable: &'static str,
-    ) -> Result<Option<Self>, CliError> {
+    ) -> Result<Option<Self>, NotText> {
         if let Some(value) = value {
             return Ok(Some(Self { value, source: Source::Option(option) }));
         }
@@ -43,7 +50,7 @@ impl Given {
             Ok(value) => Ok(Some(Self { value, source: Source::Variable(variable) })),
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(value)) => {
-                Err(CliError::NotText { variable, value: shown(&value.to_string_lossy()) })
+                Err(NotText { variable, value: shown(&value.to_string_lossy()) })
             }
         }
     }

@@ -4,11 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use zato_core::Payload;
 
-use super::error::CliError;
-use super::stop;
 use super::terminal::say;
 
 /// A file that cannot be read.
@@ -38,12 +36,8 @@ fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads one request.
-///
-/// # Errors
-///
-/// [`InputError`] if it cannot be read, [`CliError::Stopped`] if the program is asked to stop before it has been read.
-pub(super) async fn request(argument: Option<&str>, file: Option<&Path>) -> Result<Payload, CliError> {
+/// Reads one request. Blocks until it has been read.
+pub(super) fn request(argument: Option<&str>, file: Option<&Path>) -> Result<Payload, InputError> {
     let path = match (argument, file) {
         (Some("-"), _) => Path::new("-"),
         (Some(text), _) => return Ok(Payload::from_outside(text.to_owned())),
@@ -53,23 +47,7 @@ pub(super) async fn request(argument: Option<&str>, file: Option<&Path>) -> Resu
     if is_stdin(path) && io::stdin().is_terminal() {
         say("reading the request from the terminal; ctrl-D ends it");
     }
-    let path = path.to_owned();
-    Ok(on_thread(move || whole(&path)).await??)
-}
-
-/// Runs a function that may wait for input on a thread of its own, so that the first request to stop ends the wait.
-async fn on_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, CliError> {
-    let (send, done) = oneshot::channel();
-    let run = move || {
-        // Fails only where the program ends.
-        let _ = send.send(read());
-    };
-    std::thread::Builder::new().name("zato-input".to_owned()).spawn(run).map_err(CliError::NoThread)?;
-    tokio::select! {
-        biased;
-        Ok(done) = done => Ok(done),
-        signal = stop::asked() => Err(stop::before_anything(signal)),
-    }
+    whole(path)
 }
 
 fn whole(path: &Path) -> Result<Payload, InputError> {
@@ -115,7 +93,8 @@ pub(super) struct Lines {
 
 /// A line that has been read.
 pub(super) struct Line {
-    pub(super) request: Payload,
+    /// The request; the length of the line in bytes if it is too large to be one.
+    pub(super) request: Result<Payload, usize>,
     /// The number of bytes that have been read so far, with this line.
     pub(super) read: u64,
 }
@@ -124,33 +103,30 @@ pub(super) struct Line {
 const AHEAD: usize = 64;
 
 impl Lines {
-    /// # Errors
-    ///
-    /// [`InputError`] if the file cannot be opened, [`CliError::Stopped`] if the program is asked to stop before that.
-    pub(super) async fn open(path: &Path) -> Result<Self, CliError> {
+    /// Opens the file. Blocks until then: a named pipe opens when somebody writes to it. Lines of more than `most` bytes are
+    /// counted and not kept.
+    pub(super) fn open(path: &Path, most: usize) -> Result<Self, InputError> {
         let of = |source| InputError { path: path.to_owned(), source };
-        let named = path.to_owned();
-        // A named pipe opens when somebody writes to it.
-        let mut reader = on_thread(move || open(&named)).await?.map_err(of)?;
+        let mut reader = open(path).map_err(of)?;
         let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && !is_stdin(path));
         let length = metadata.map(|metadata| metadata.len());
         if is_stdin(path) && io::stdin().is_terminal() {
             say("reading requests from the terminal, one a line; ctrl-D ends them");
         }
         let (send, lines) = mpsc::channel(AHEAD);
-        let path = path.to_owned();
+        let named = path.to_owned();
         let read_all = move || {
             let mut read = 0;
             // Ends when the file does, or when nobody wants more.
-            while let Some(line) = next(&mut reader, &mut read).transpose() {
-                let line = line.map_err(|source| InputError { path: path.clone(), source });
+            while let Some(line) = next(&mut reader, &mut read, most).transpose() {
+                let line = line.map_err(|source| InputError { path: named.clone(), source });
                 if send.blocking_send(line).is_err() {
                     break;
                 }
             }
         };
         let spawned = std::thread::Builder::new().name("zato-input".to_owned()).spawn(read_all);
-        spawned.map_err(CliError::NoThread)?;
+        spawned.map_err(of)?;
         Ok(Self { lines, length })
     }
 
@@ -160,9 +136,11 @@ impl Lines {
     }
 }
 
-fn next(reader: &mut impl BufRead, read: &mut u64) -> io::Result<Option<Line>> {
+fn next(reader: &mut impl BufRead, read: &mut u64, most: usize) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
-    let length = reader.read_until(b'\n', &mut line)?;
+    // Room for what is not a part of the request, and for one byte that is too many.
+    let room = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(MARK.len() as u64 + 3);
+    let length = reader.take(room).read_until(b'\n', &mut line)?;
     if length == 0 {
         return Ok(None);
     }
@@ -177,8 +155,38 @@ fn next(reader: &mut impl BufRead, read: &mut u64) -> io::Result<Option<Line>> {
         }
     }
     *read += length as u64;
+    if length as u64 == room && !line.ends_with(b"\n") {
+        let rest = rest_of_line(reader)?;
+        *read += rest.read;
+        let bytes = line.len() as u64 + rest.read - rest.end;
+        return Ok(Some(Line { request: Err(usize::try_from(bytes).unwrap_or(usize::MAX)), read: *read }));
+    }
     line.truncate(without_line_end(&line).len());
-    Ok(Some(Line { request: Payload::from_outside(line), read: *read }))
+    Ok(Some(Line { request: Ok(Payload::from_outside(line)), read: *read }))
+}
+
+/// The rest of a line that is not kept, in bytes.
+#[derive(Default)]
+struct Rest {
+    /// With the line end.
+    read: u64,
+    /// The line end.
+    end: u64,
+}
+
+fn rest_of_line(reader: &mut impl BufRead) -> io::Result<Rest> {
+    /// The most that is read at once.
+    const PART: u64 = 1 << 16;
+    let (mut rest, mut part) = (Rest::default(), Vec::new());
+    loop {
+        part.clear();
+        let length = reader.take(PART).read_until(b'\n', &mut part)?;
+        rest.read += length as u64;
+        rest.end = (length - without_line_end(&part).len()) as u64;
+        if length == 0 || rest.end > 0 {
+            return Ok(rest);
+        }
+    }
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
@@ -195,8 +203,8 @@ mod tests {
     fn lines(mut file: &[u8]) -> Vec<String> {
         let mut read = 0;
         let mut lines = Vec::new();
-        while let Some(line) = next(&mut file, &mut read).expect("memory can be read") {
-            lines.push(line.request.to_string());
+        while let Some(line) = next(&mut file, &mut read, 100).expect("memory can be read") {
+            lines.push(line.request.expect("it is short").to_string());
         }
         lines
     }
@@ -210,9 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_too_large_is_counted_and_the_next_is_read() {
+        let (large, half) = ("a".repeat(200_000), "b".repeat(101));
+        let file = format!("{large}\r\n{half}\n{half}{large}\nlast\n{large}");
+        let (mut left, mut read) = (file.as_bytes(), 0);
+        let mut lines = Vec::new();
+        while let Some(line) = next(&mut left, &mut read, 100).expect("memory can be read") {
+            lines.push(line.request.map(|request| request.to_string()));
+        }
+        assert_eq!(lines, [Err(200_000), Ok(half), Err(200_101), Ok("last".to_owned()), Err(200_000)]);
+        assert_eq!(read, file.len() as u64);
+    }
+
+    #[test]
     fn lines_in_utf_16_are_refused() {
         for mut file in [&b"\xff\xfea\0\n\0b\0"[..], b"\xfe\xff\0a\0\n\0b"] {
-            let error = next(&mut file, &mut 0).err().expect("it is not UTF-8");
+            let error = next(&mut file, &mut 0, 100).err().expect("it is not UTF-8");
             assert!(error.to_string().contains("UTF-16"), "{error}");
         }
         assert_eq!(lines(b"a\n\xff\xfeb").len(), 2, "later it is a line of raw bytes");

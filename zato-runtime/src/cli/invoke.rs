@@ -36,7 +36,8 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
     if invoke.no_wait && !engine::keeps(url) {
         return Err(CliError::NothingKept { url: shown(url) });
     }
-    let payload = input::request(invoke.payload.as_deref(), invoke.file.as_deref()).await?;
+    let (argument, file) = (invoke.payload.clone(), invoke.file.clone());
+    let payload = stop::unless_asked(move || input::request(argument.as_deref(), file.as_deref())).await??;
     let follow = Arc::new(Follow::new(output));
     let runtime = store::start(setup.map(|builder| builder.observer(follow.clone()))).await?;
     let run = async {

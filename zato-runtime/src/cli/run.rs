@@ -19,7 +19,8 @@ use crate::runtime::Runtime;
 
 /// Runs all lines; returns whether all went well.
 pub(super) async fn run(setup: Setup, run: args::Run, output: Output) -> Result<bool, CliError> {
-    let lines = Lines::open(&run.lines).await?;
+    let (file, most) = (run.lines.clone(), setup.builder.config().max_payload);
+    let lines = stop::unless_asked(move || Lines::open(&file, most)).await??;
     let counts = Arc::new(Counts::new(output.json));
     let runtime = store::start(setup.map(|builder| builder.observer(counts.clone()))).await?;
     let progress = Progress::new(lines.length);
@@ -135,7 +136,16 @@ async fn read_all(
             line = lines.next() => {
                 let Some(line) = line.transpose()? else { return Ok(()) };
                 reading.read = line.read;
-                run.callbacks.apply(runtime.invoke_async(&run.name, line.request)).into_future()
+                match line.request {
+                    Ok(request) => run.callbacks.apply(runtime.invoke_async(&run.name, request)).into_future(),
+                    Err(bytes) => {
+                        let limit = runtime.shared().config.max_payload;
+                        let error = CallError::TooLarge { service: run.name.clone(), bytes, limit };
+                        reading.lines += 1;
+                        counts.refuse_line(reading.lines, &error.to_string());
+                        continue;
+                    }
+                }
             }
         };
         let mut accepted = pin!(accepted);

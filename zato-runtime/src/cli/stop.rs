@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::error::CliError;
 use super::terminal::say;
@@ -73,6 +73,27 @@ pub(super) async fn served(runtime: &Runtime) -> Result<(), Error> {
 /// The error for a command that is stopped before it has begun anything.
 pub(super) fn before_anything(signal: Signal) -> CliError {
     CliError::Stopped { signal, what: "nothing was started".to_owned() }
+}
+
+/// Runs a function that may wait for input on a thread of its own, so that the first request to stop ends the wait.
+///
+/// # Errors
+///
+/// [`CliError::Stopped`] after such a request, [`CliError::NoThread`] if there is no thread.
+pub(super) async fn unless_asked<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CliError> {
+    let (send, done) = oneshot::channel();
+    let run = move || {
+        // Fails only where the program ends.
+        let _ = send.send(read());
+    };
+    std::thread::Builder::new().name("zato-input".to_owned()).spawn(run).map_err(CliError::NoThread)?;
+    tokio::select! {
+        biased;
+        Ok(done) = done => Ok(done),
+        signal = asked() => Err(before_anything(signal)),
+    }
 }
 
 /// The error for a program that stops at once, with what happens to the work that has not ended.
