@@ -33,6 +33,24 @@ fn commands_that_only_look_make_no_resources() {
     }
 }
 
+/// A service that another program has announced in the store is not unknown, but it does not run here.
+#[test]
+fn a_service_of_another_program_on_the_store_is_called_in_the_background() {
+    let store = crate::store::Store::new();
+    store.zato(["invoke", "zato.ping"]).printed();
+    let invoke = |options: &[&str]| {
+        let call = ["invoke", "probe.prints", "hi"].iter().chain(options).copied().collect::<Vec<_>>();
+        configured(store.directory.path(), &[], &call)
+    };
+    let error = invoke(&[]).refused(1).to_owned();
+    assert!(error.contains("`probe.prints` belongs to another program"), "{error}");
+    assert!(error.contains("`--async --no-wait`") && !error.contains("use the_crate"), "{error}");
+    invoke(&["--async", "--no-wait"]).printed();
+    let mut serving = store.begin(["serve"]);
+    serving.prints("hi");
+    serving.terminate();
+}
+
 #[test]
 fn a_resource_that_cannot_be_made_is_named_with_its_cause() {
     let directory = directory();

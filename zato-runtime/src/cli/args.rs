@@ -324,7 +324,8 @@ pub(super) struct Invoke {
     #[arg(long, value_name = "FILE", conflicts_with = "payload")]
     pub(super) file: Option<PathBuf>,
 
-    /// Run it in the background: print its correlation ID at once, then every outcome that follows from it, as it comes
+    /// Run it in the background: print its correlation ID at once, then every outcome that follows from it, as it comes;
+    /// so do --callback and --on-failure
     #[arg(long = "async")]
     pub(super) asynchronous: bool,
 
@@ -353,11 +354,11 @@ pub(super) struct Run {
 /// The callbacks of a call.
 #[derive(Debug, Args)]
 pub(super) struct Callbacks {
-    /// A service that receives the response; repeatable; `invoke` then runs in the background, as with --async
+    /// A service that receives the response; repeatable
     #[arg(long, value_name = "NAME")]
     pub(super) callback: Vec<String>,
 
-    /// A service that receives a report if the call fails; repeatable, likewise
+    /// A service that receives a report if the call fails; repeatable
     #[arg(long, value_name = "NAME")]
     pub(super) on_failure: Vec<String>,
 }

@@ -64,6 +64,12 @@ pub(super) enum CliError {
          `--engine sqlite:PATH`, or wait"
     )]
     NothingKept { url: String },
+    /// Only another program has the service that was called synchronously.
+    #[error(
+        "`{service}` belongs to another program that has used this store, and a synchronous call runs in this one: with \
+         `--async --no-wait` the call is kept until that program runs"
+    )]
+    HostedElsewhere { service: String },
     /// Another process owned the store all the time.
     #[error("waited {} for the store: {error}", length(*.waited))]
     StillOwned { waited: Duration, error: Box<Error> },

@@ -16,13 +16,30 @@ const OF_ALL: [Example; 9] = [
 ];
 
 /// By command; a command below another is named with it.
-pub(super) const OF_COMMANDS: [(&str, &[Example]); 7] = [
+pub(super) const OF_COMMANDS: [(&str, &[Example]); 9] = [
     (
         "serve",
         &[
             ("serve", "on `zato.db` in the working directory"),
             ("serve --engine sqlite:/var/lib/orders/zato.db", "on another store"),
             ("serve --log warn,my_crate=debug", "with a shorter log, but more of one crate"),
+        ],
+    ),
+    (
+        "invoke",
+        &[
+            ("invoke orders.charge '{\"id\": 7}'", "a request in JSON, or any text"),
+            ("invoke orders.charge --file order.json", "a request from a file"),
+            ("invoke orders.charge - < order.json", "a request from standard input"),
+            ("invoke orders.charge 7 --async", "with the attempts that the service has"),
+            ("invoke orders.charge 7 --callback orders.booked", "and the response to another service"),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("run orders.charge --lines orders.jsonl", "every line of a file"),
+            ("run orders.charge --json < orders.jsonl", "and list all lines that failed"),
         ],
     ),
     (

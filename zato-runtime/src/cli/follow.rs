@@ -204,6 +204,6 @@ fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
              `invoke --no-wait` does not wait"
         ));
     } else {
-        say("this command waits for these invocations only: press ctrl-C twice to end it at once");
+        say("this command waits for these invocations only: ctrl-C twice ends it at once");
     }
 }

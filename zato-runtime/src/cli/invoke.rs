@@ -98,6 +98,9 @@ async fn and_wait(
 ) -> Result<bool, CliError> {
     match runtime.invoke(&invoke.name, payload).await {
         Ok(_) | Err(CallError::Ended { .. }) => {}
+        Err(CallError::Unknown(_)) if runtime.shared().engine.announced(&invoke.name).is_some() => {
+            return Err(CliError::HostedElsewhere { service: invoke.name.clone() });
+        }
         Err(refused) => return Err(refused.into()),
     }
     let root = follow.root_ended(runtime).await;
