@@ -75,14 +75,14 @@ async fn calls(ctx: &Context, target: &'static str, callback: &'static str) -> R
     Ok(format!("{one} {group} {chain}"))
 }
 
-#[service(name = "formerly.order", max_attempts = 3)]
+#[service(name = "formerly.order", max_attempts = 3, backoff = "1ms")]
 async fn order(ctx: &Context, (): (), journal: &Journal, gate: &Gate) -> Result<()> {
     journal.write(ctx, calls(ctx, "formerly.bill", "formerly.billed").await?);
     gate.0.acquire().await?.forget();
     Err(Failure::new("again"))
 }
 
-#[service(name = "formerly.purchase", formerly = ["formerly.order"], max_attempts = 3)]
+#[service(name = "formerly.purchase", formerly = ["formerly.order"], max_attempts = 3, backoff = "1ms")]
 async fn purchase(ctx: &Context, (): (), journal: &Journal) -> Result<()> {
     journal.write(ctx, calls(ctx, "formerly.invoice", "formerly.invoiced").await?);
     Ok(())
@@ -233,6 +233,98 @@ async fn dead_letters_are_those_of_the_service_whatever_it_was_called() -> Resul
     assert_eq!(listed.iter().map(Found::cid).collect::<Vec<_>>(), [dead[2]]);
     let again = runtime.run_again(dead[2]).await?;
     assert_eq!(runtime.outcome(again).await?.to_string(), "Completed: third");
+    runtime.shutdown().await
+}
+
+/// A deployment that does not work out is rolled back: the program of before hosts the services under their first names,
+/// and knows nothing of a rename.
+#[tokio::test]
+async fn a_program_that_is_rolled_back_has_all_that_its_services_had() -> Result<(), zato_runtime::Error> {
+    let (url, journal, gate) = (builder::durable(), Journal::default(), gate());
+    let runtime = before(&url, &journal, &gate).await?;
+    let keyed = async |runtime: &Runtime, name: &'static str| {
+        let call = runtime.invoke_async(name, "seven").callback("zato.helpers.input-logger");
+        call.idempotency_key("k").await
+    };
+    let first = keyed(&runtime, "formerly.bill").await?;
+    assert!(runtime.outcome(first).await?.is_completed());
+    let cid = runtime.invoke_async("formerly.order", ()).await?;
+    journal.wait_for(1).await;
+    runtime.pause("formerly.order").await?;
+    gate.0.add_permits(1);
+    runtime.shutdown().await?;
+
+    let runtime = after(&url, &Journal::default()).await?;
+    runtime.pause("formerly.invoice").await?;
+    let waits = runtime.invoke_async("formerly.invoice", "eight").concurrency_key("lane").await?;
+    let behind = runtime.invoke_async("formerly.invoice", "nine").concurrency_key("lane").await?;
+    runtime.shutdown().await?;
+
+    let runtime = before(&url, &journal, &gate).await?;
+    assert!(matches!(runtime.find(waits).await?.expect("it is held").status, Status::Waiting(Waits::Resume)));
+    runtime.resume("formerly.bill").await?;
+    assert_eq!(runtime.outcome(waits).await?.to_string(), "Completed: eight");
+    assert_eq!(runtime.outcome(behind).await?.to_string(), "Completed: nine");
+    for name in ["formerly.bill", "formerly.invoice"] {
+        assert_eq!(keyed(&runtime, name).await?, first, "{name}");
+        assert_eq!(runtime.list(Filter::new().service(name)).await?.len(), 8, "{name}");
+    }
+    gate.0.add_permits(1);
+    runtime.resume("formerly.order").await?;
+    let lines = journal.wait_for(2).await;
+    assert_eq!((&*lines[1].service, lines[1].attempt), ("formerly.order", 2));
+    assert_eq!(lines[0].text, lines[1].text, "each call is answered with the child of the first attempt");
+    runtime.pause("formerly.order").await?;
+    runtime.shutdown().await?;
+
+    // And forward again.
+    let runtime = after(&url, &journal).await?;
+    assert_eq!(keyed(&runtime, "formerly.invoice").await?, first);
+    runtime.resume("formerly.purchase").await?;
+    assert!(runtime.outcome(cid).await?.is_completed());
+    let last = journal.lines().into_iter().rfind(|line| line.service == "formerly.purchase");
+    assert_eq!(last.expect("it has run").text, lines[0].text);
+    runtime.shutdown().await
+}
+
+/// Two names became one: which of them has what came after is not known.
+#[tokio::test]
+async fn what_two_services_have_become_is_not_rolled_back_to_one() -> Result<(), zato_runtime::Error> {
+    #[service(name = "formerly.both", formerly = ["formerly.billed", "formerly.broken"])]
+    async fn both(_: &Context, (): ()) -> Result<()> {
+        Ok(())
+    }
+
+    let (url, journal) = (builder::durable(), Journal::default());
+    before(&url, &journal, &gate()).await?.shutdown().await?;
+    let runtime = Runtime::builder().engine(&url).services([both::service().erased()]).start().await?;
+    runtime.pause(both::NAME).await?;
+    let cid = runtime.invoke_async(both::service(), ()).await?;
+    runtime.shutdown().await?;
+    let runtime = before(&url, &journal, &gate()).await?;
+    let found = runtime.find(cid).await?.expect("it is held");
+    assert_eq!(found.service(), both::NAME);
+    assert!(matches!(found.status, Status::Waiting(_)), "{found:?}");
+    runtime.shutdown().await
+}
+
+/// Who calls a service of another process may call it by the name that it knows.
+#[tokio::test]
+async fn a_former_name_of_a_service_of_another_process_is_known() -> Result<(), zato_runtime::Error> {
+    let (url, journal) = (builder::durable(), Journal::default());
+    before(&url, &journal, &gate()).await?.shutdown().await?;
+    after(&url, &journal).await?.shutdown().await?;
+
+    let runtime = Runtime::builder().engine(&url).services([]).start().await?;
+    let call = runtime.invoke_async("formerly.bill", "seven").callback("formerly.billed");
+    let cid = call.await?;
+    let found = runtime.find(cid).await?.expect("it is held");
+    assert_eq!((found.service(), &*found.invocation.callbacks[0]), ("formerly.invoice", "formerly.invoiced"));
+    runtime.shutdown().await?;
+
+    let runtime = after(&url, &journal).await?;
+    assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: invoice for seven");
+    journal.wait_for(1).await;
     runtime.shutdown().await
 }
 

@@ -379,7 +379,7 @@ fn linked<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a 
 }
 
 /// A service of this process, or one that another process has announced: what is invoked of that is parked until a
-/// process runs that hosts it.
+/// process runs that hosts it. Another process may have known a service of this one by another name.
 fn known<'a>(
     shared: &'a Shared,
     role: &'static str,
@@ -387,7 +387,10 @@ fn known<'a>(
 ) -> Result<(ServiceName, Option<&'a Entry>), CallError> {
     match linked(shared, role, name) {
         Ok(entry) => Ok((entry.name, Some(entry))),
-        Err(unknown) => shared.engine.announced(name).map(|name| (name, None)).ok_or(unknown),
+        Err(unknown) => {
+            let now = shared.engine.announced(name).ok_or(unknown)?;
+            Ok((now, shared.registry.get(&now)))
+        }
     }
 }
 

@@ -108,8 +108,9 @@ pub trait Engine: LookUps {
     /// [`StoreFault`] if what the process before this one has left cannot be read.
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault>;
 
-    /// The service of this name that some process has announced, this one or another, where the engine keeps that. What
-    /// is accepted of a service that this process does not host waits for one that does.
+    /// The service that has or had this name, by its name of today, if some process has announced it, this one or
+    /// another, and the engine keeps that. What is accepted of a service that this process does not host waits for one
+    /// that does.
     fn announced(&self, _name: &str) -> Option<ServiceName> {
         None
     }

@@ -4,6 +4,11 @@
 //! name that came after it (`now_called`). Whoever reads a number or a name gets the name of today, so everything that is
 //! kept follows a rename: ended invocations, callers, callbacks, steps. What is looked for by number moves in the step
 //! that makes the rename: what has not ended, idempotency keys, a pause and the last start.
+//!
+//! A program that is rolled back hosts a service under its former name, and nothing under the name that came after it. The
+//! service is still the same, so that is a rename too, in the other direction.
+
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -35,8 +40,9 @@ pub(super) fn is_announced(connection: &Connection, services: &[Hosted]) -> rusq
 
 impl Changing<'_> {
     /// This process hosts these services. A name that one of them has is its own again, and their former names lead to
-    /// them.
+    /// them, as does the name that one of them had before this program was rolled back.
     pub(crate) fn announce(&mut self, services: &[Hosted]) -> rusqlite::Result<()> {
+        let rolled_back = self.rolled_back(services)?;
         for service in services {
             let sql = "INSERT INTO service (name, max_losses, priority) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE
                 SET now_called = NULL, max_losses = excluded.max_losses, priority = excluded.priority";
@@ -50,7 +56,33 @@ impl Changing<'_> {
                 self.rename(old, number)?;
             }
         }
+        for (later, service) in rolled_back {
+            let number = self.number(&service.name)?;
+            self.rename(&later, number)?;
+        }
         Ok(())
+    }
+
+    /// The services whose names lead to names that no service of this process has or had, by those names. A name that two
+    /// of them lead to is left alone: what is kept under it may be of either.
+    fn rolled_back<'s>(&self, services: &'s [Hosted]) -> rusqlite::Result<HashMap<String, &'s Hosted>> {
+        let sql = "SELECT new.name FROM service AS old JOIN service AS new ON new.id = old.now_called WHERE old.name = ?1";
+        let mut leads_to = self.connection.prepare_cached(sql)?;
+        let names = services
+            .iter()
+            .flat_map(|service| service.formerly.iter().copied().chain([service.name.as_str()]));
+        let own: HashSet<&str> = names.collect();
+        let (mut rolled_back, mut doubtful) = (HashMap::new(), Vec::new());
+        for service in services {
+            let later =
+                leads_to.query_row([service.name.as_str()], |row| row.get::<_, String>(0)).optional()?;
+            let Some(later) = later.filter(|later| !own.contains(later.as_str())) else { continue };
+            if rolled_back.insert(later.clone(), service).is_some() {
+                doubtful.push(later);
+            }
+        }
+        rolled_back.retain(|later, _| !doubtful.contains(later));
+        Ok(rolled_back)
     }
 
     /// What is kept under a name that a service had before is its own from now on.

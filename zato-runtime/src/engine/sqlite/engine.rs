@@ -4,7 +4,7 @@
 //! is written together, in one transaction. What a worker waits for is started in the step that makes it so, and handed
 //! out after the same sync. What cannot be written stays in memory and is written later: nothing is said of it before.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -96,8 +96,9 @@ pub(super) struct Inner {
     /// Woken once for everything that can be handed out, or started.
     pub(super) startable: Notify,
     pub(super) line: Line,
-    /// The services that processes have ever announced; none before this one has.
-    pub(super) announced: OnceLock<HashSet<ServiceName>>,
+    /// The names of the services that processes have ever announced, former names among them, each with the name of today.
+    /// Written once, when this process has announced its own.
+    pub(super) announced: OnceLock<HashMap<ServiceName, ServiceName>>,
     /// Receives when something that waits is to be ended; none before the runtime has said who does.
     pub(super) on_ends: OnceLock<OnEnds>,
     /// Woken when nothing runs.

@@ -1,6 +1,6 @@
 //! The file as the one that writes has it: open, or closed because it failed.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -240,20 +240,18 @@ impl File {
         checked
     }
 
-    /// Records what this process says of the services that it hosts, where the file does not say so. Returns the names that
-    /// processes have ever announced, except former names. It is the last step of a start, which waits longer for locks
-    /// than what comes after it.
-    pub(super) fn announce(&mut self, services: &[Hosted]) -> Result<HashSet<ServiceName>, StoreError> {
+    /// Records what this process says of the services that it hosts, where the file does not say so. Returns the names of
+    /// all services that processes have ever announced, former names among them, each with the name of today. It is the
+    /// last step of a start, which waits longer for locks than what comes after it.
+    pub(super) fn announce(
+        &mut self,
+        services: &[Hosted],
+    ) -> Result<HashMap<ServiceName, ServiceName>, StoreError> {
         self.record(services)?;
         let Some(rows) = &self.rows else { return Err(self.closed()) };
         let of = |error| StoreError::of(&self.path, error);
         schema::has_started(&rows.connection).map_err(of)?;
-        let known = lookups::services(&rows.connection).map_err(of)?;
-        let mut announced: HashSet<_> = known.into_iter().map(|known| known.name).collect();
-        for old in services.iter().flat_map(|service| service.formerly) {
-            announced.remove(&ServiceName::linked(old));
-        }
-        Ok(announced)
+        lookups::names(&rows.connection).map_err(of)
     }
 
     fn record(&mut self, services: &[Hosted]) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! What can be asked of the file: each look-up is one short reading.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -175,6 +176,16 @@ pub(crate) fn services(connection: &Connection) -> rusqlite::Result<Vec<Known>> 
     };
     let sql = "SELECT name, paused, priority, max_losses FROM service WHERE now_called IS NULL ORDER BY id";
     connection.prepare_cached(sql)?.query_map([], service)?.collect()
+}
+
+/// The names that services ever had, each with the name of today.
+pub(super) fn names(connection: &Connection) -> rusqlite::Result<HashMap<ServiceName, ServiceName>> {
+    let sql = "SELECT s.name, coalesce(now.name, s.name) FROM service AS s LEFT JOIN service AS now ON now.id = s.now_called";
+    let names = |row: &Row<'_>| {
+        let [name, now] = [row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?];
+        Ok((ServiceName::interned(name), ServiceName::interned(now)))
+    };
+    connection.prepare_cached(sql)?.query_map([], names)?.collect()
 }
 
 /// When each service last started an invocation, of those that did so while they had a rate.
