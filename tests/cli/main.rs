@@ -25,3 +25,4 @@ mod waiting;
 mod exit_codes;
 mod json;
 mod terminal;
+mod threads;

@@ -6,6 +6,7 @@
 //! is to end without being run, where no worker has done so in time. Its lock is taken after that of an engine's state.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -86,6 +87,8 @@ struct State {
     last: Option<(Instant, Box<dyn FnOnce() + Send>)>,
     /// The thread, and until when it sleeps; none where it waits for a limit to come.
     thread: Option<Thread>,
+    /// `true` if the last try to start the thread failed, which is logged once and not at every limit.
+    has_no_thread: bool,
     sleeps_until: Option<Instant>,
     /// The actions of the thread; none before the runtime has started and after it has ended.
     actions: Option<(Arc<OnOver>, Arc<OnEnds>)>,
@@ -194,7 +197,16 @@ impl Watch {
     /// Has the thread look at this time at the latest.
     fn wake_by(&self, mut state: MutexGuard<'_, State>, at: Instant) {
         match &state.thread {
-            None => state.thread = spawn(self.state.clone(), self.clock.clone()),
+            None => {
+                let spawned = spawn(self.state.clone(), self.clock.clone());
+                if let Err(error) = &spawned
+                    && !state.has_no_thread
+                {
+                    tracing::warn!(%error, "the thread that enforces time limits could not be started: a handler that blocks its thread outlives its timeout");
+                }
+                state.has_no_thread = spawned.is_err();
+                state.thread = spawned.ok();
+            }
             Some(thread) if state.sleeps_until.is_none_or(|until| at < until) => {
                 thread.unpark();
                 // Whoever comes before the thread has looked need not wake it again.
@@ -211,15 +223,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// Where no thread can be had, what blocks is not found; all else works.
-fn spawn(state: Arc<Mutex<State>>, clock: Clock) -> Option<Thread> {
+fn spawn(state: Arc<Mutex<State>>, clock: Clock) -> io::Result<Thread> {
     let thread = thread::Builder::new().name("zato-limits".to_owned()).spawn(move || watch(&state, &clock));
-    match thread {
-        Ok(thread) => Some(thread.thread().clone()),
-        Err(error) => {
-            tracing::warn!(%error, "the thread that enforces time limits could not be started: a handler that blocks its thread outlives its timeout");
-            None
-        }
-    }
+    thread.map(|thread| thread.thread().clone())
 }
 
 impl State {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use zato_core::{InvokeAsync, Registration, Resource};
@@ -231,12 +232,23 @@ fn look(command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, C
     tokio.block_on(command)
 }
 
-/// Asks the system for a thread. Tokio panics where it receives none for its first worker.
+/// Asks the system for as many threads as tokio starts, and one more, since a thread that has ended may count for a moment
+/// longer. Tokio panics where it receives none for its first worker, and hangs where it receives too few for the others.
 fn has_threads() -> Result<(), CliError> {
-    let probe = std::thread::Builder::new().spawn(|| {}).map_err(CliError::NoThread)?;
-    // It does nothing that could panic.
-    let _ = probe.join();
-    Ok(())
+    let workers = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|workers| workers.parse().ok());
+    let workers = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    let mut probes = Vec::new();
+    let started = (0..=workers).try_for_each(|_| {
+        let gate = gate.clone();
+        probes.push(std::thread::Builder::new().spawn(move || drop(gate.lock()))?);
+        Ok(())
+    });
+    drop(closed);
+    // They do nothing that could panic.
+    probes.into_iter().for_each(|probe| drop(probe.join()));
+    started.map_err(CliError::NoThread)
 }
 
 /// Asks the system for as many files as tokio opens at its start. Tokio panics where it receives none for signals.

@@ -102,34 +102,51 @@ pub(super) struct Line {
 /// The number of lines that are read ahead.
 const AHEAD: usize = 64;
 
-impl Lines {
+/// A file of requests that has been opened and not read.
+pub(super) struct Unread {
+    reader: Box<dyn BufRead + Send>,
+    path: PathBuf,
+    length: Option<u64>,
+    most: usize,
+}
+
+impl Unread {
     /// Opens the file. Blocks until then: a named pipe opens when somebody writes to it. Lines of more than `most` bytes are
     /// counted and not kept.
     pub(super) fn open(path: &Path, most: usize) -> Result<Self, InputError> {
-        let of = |source| InputError { path: path.to_owned(), source };
-        let mut reader = open(path).map_err(of)?;
+        let reader = open(path).map_err(|source| InputError { path: path.to_owned(), source })?;
         let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && !is_stdin(path));
         let length = metadata.map(|metadata| metadata.len());
         if is_stdin(path) && io::stdin().is_terminal() {
             say("reading requests from the terminal, one a line; ctrl-D ends them");
         }
+        Ok(Self { reader, path: path.to_owned(), length, most })
+    }
+
+    /// Starts a thread that reads all lines.
+    ///
+    /// # Errors
+    ///
+    /// The thread could not be started.
+    pub(super) fn read(self) -> io::Result<Lines> {
+        let Self { mut reader, path, length, most } = self;
         let (send, lines) = mpsc::channel(AHEAD);
-        let named = path.to_owned();
         let read_all = move || {
             let mut read = 0;
             // Ends when the file does, or when nobody wants more.
             while let Some(line) = next(&mut reader, &mut read, most).transpose() {
-                let line = line.map_err(|source| InputError { path: named.clone(), source });
+                let line = line.map_err(|source| InputError { path: path.clone(), source });
                 if send.blocking_send(line).is_err() {
                     break;
                 }
             }
         };
-        let spawned = std::thread::Builder::new().name("zato-input".to_owned()).spawn(read_all);
-        spawned.map_err(of)?;
-        Ok(Self { lines, length })
+        std::thread::Builder::new().name("zato-input".to_owned()).spawn(read_all)?;
+        Ok(Lines { lines, length })
     }
+}
 
+impl Lines {
     /// Returns the next line; `None` after the last.
     pub(super) async fn next(&mut self) -> Option<Result<Line, InputError>> {
         self.lines.recv().await

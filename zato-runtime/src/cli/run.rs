@@ -9,7 +9,7 @@ use zato_core::CallError;
 
 use super::args;
 use super::error::CliError;
-use super::input::Lines;
+use super::input::{Lines, Unread};
 use super::output::Output;
 use super::progress::{Counts, Progress, Summary};
 use super::resources::Setup;
@@ -20,7 +20,8 @@ use crate::runtime::Runtime;
 /// Runs all lines; returns whether all went well.
 pub(super) async fn run(setup: Setup, run: args::Run, output: Output) -> Result<bool, CliError> {
     let (file, most) = (run.lines.clone(), setup.builder.config().max_payload);
-    let lines = stop::unless_asked(move || Lines::open(&file, most)).await??;
+    let lines = stop::unless_asked(move || Unread::open(&file, most)).await??;
+    let lines = lines.read().map_err(CliError::NoThread)?;
     let counts = Arc::new(Counts::new(output.json));
     let runtime = store::start(setup.map(|builder| builder.observer(counts.clone()))).await?;
     let progress = Progress::new(lines.length);
