@@ -253,7 +253,7 @@ async fn an_interrupted_attempt_is_made_once_more() -> Result<(), Error> {
 }
 
 #[service(name = "shutdown.again-tomorrow", max_attempts = 2, backoff = "1d")]
-async fn again_tomorrow(ctx: &Context, _: ()) -> Result<()> {
+async fn again_tomorrow(ctx: &Context, (): ()) -> Result<()> {
     ctx.invoke_async(after::service(), 1).delay("1d").await?;
     Err(zato_core::Failure::new("not today"))
 }

@@ -124,7 +124,9 @@ fn times_are_shown_in_the_local_zone() {
     // Of each version of the format: a header, and one type of local time, which is 0 s from UTC and named `XYZ`.
     let part = |version: u8| {
         let mut part = [b"TZif".as_slice(), &[version], &[0; 15]].concat();
-        [0_u32, 0, 0, 0, 1, 4].iter().for_each(|count| part.extend(count.to_be_bytes()));
+        for count in [0_u32, 0, 0, 0, 1, 4] {
+            part.extend(count.to_be_bytes());
+        }
         [part.as_slice(), &[0; 6], b"XYZ\0"].concat()
     };
     let zone = [part(b'2'), part(b'2'), b"\nXYZ-5\n".to_vec()].concat();

@@ -246,8 +246,10 @@ fn has_threads() -> Result<(), CliError> {
         Ok(())
     });
     drop(closed);
-    // They do nothing that could panic.
-    probes.into_iter().for_each(|probe| drop(probe.join()));
+    for probe in probes {
+        // It does nothing that could panic.
+        let _ = probe.join();
+    }
     started.map_err(CliError::NoThread)
 }
 

@@ -124,7 +124,9 @@ async fn and_wait(
 fn show_failed(follow: &Follow, output: Output) {
     let (failed, of) = (follow.failed(), follow.counts().ended.saturating_sub(1));
     if output.json {
-        failed.iter().for_each(|ended| output.ended(ended));
+        for ended in &failed {
+            output.ended(ended);
+        }
         return;
     }
     if !failed.is_empty() {
