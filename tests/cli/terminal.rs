@@ -188,7 +188,7 @@ fn a_request_that_is_read_from_the_terminal_is_asked_for_and_can_be_stopped() {
         let sent = Command::new("kill").args(["-INT", &pid]).status();
         assert!(sent.expect("kill is installed").success());
         let (code, shown) = reading.ended();
-        assert!(code == Some(130) && shown.contains("stopped by ctrl-C: nothing was begun"), "{shown}");
+        assert!(code == Some(130) && shown.contains("stopped by ctrl-C: nothing was started"), "{shown}");
     }
     let mut reading = terminal(&store, 80, &["invoke", "zato.helpers.echo", "-"], &[("NO_COLOR", "1")]);
     reading.shows("ctrl-D ends it");

@@ -204,6 +204,8 @@ fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
              `invoke --no-wait` does not wait"
         ));
     } else {
-        say("this command waits for these invocations only: ctrl-C twice ends it at once");
+        say(
+            "this command waits for these invocations only: ctrl-C ends it and cancels them, because `memory:` keeps nothing",
+        );
     }
 }
