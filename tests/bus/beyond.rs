@@ -1,7 +1,9 @@
 //! What waits on a disk and is not held in memory: for its turn, for a key, for its time, or to be ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use zato_core::{Context, Result, service};
 use zato_runtime::{Cancellation, Cid, Error, Filter, Outcome, Runtime, Stage, Status, Waits};
@@ -139,5 +141,44 @@ async fn what_waits_behind_what_was_cancelled_starts() -> Result<(), Error> {
     // What was handed out already, the resume has started: it ends by itself, or before its first step.
     assert!((5..=20 - cancelled).contains(&completed), "{completed} completed, {cancelled} cancelled");
     assert_eq!(texts(&journal).len(), completed, "the others, once");
+    Ok(())
+}
+
+/// Says that the handler runs, and lets it return.
+#[derive(Debug, Clone, Default)]
+struct Gate {
+    runs: Arc<Notify>,
+    opens: Arc<Notify>,
+}
+
+#[service(name = "beyond.gate")]
+async fn gate(_: &Context, (): (), gate: &Gate) -> Result<()> {
+    gate.runs.notify_one();
+    gate.opens.notified().await;
+    Ok(())
+}
+
+/// A queue that is not short is read again for what stands beyond it and has a higher priority.
+#[tokio::test]
+async fn what_comes_while_its_service_is_paused_starts_by_its_priority() -> Result<(), Error> {
+    let (url, journal, gate_) = (durable(), Journal::default(), Gate::default());
+    let builder =
+        Runtime::builder().engine(url).services([notes::service().erased(), gate::service().erased()]);
+    let builder = builder.provide(journal.clone()).provide(gate_.clone());
+    let runtime = builder.window(WINDOW).max_running(1).start().await?;
+    runtime.invoke_async(gate::service(), ()).await?;
+    gate_.runs.notified().await;
+    for n in 0..WINDOW {
+        runtime.invoke_async(notes::service(), format!("low {n}")).await?;
+    }
+    runtime.pause(notes::NAME).await?;
+    runtime.invoke_async(notes::service(), "higher").priority(1).await?;
+    runtime.invoke_async(notes::service(), "highest").priority(2).await?;
+    runtime.resume(notes::NAME).await?;
+    runtime.invoke_async(notes::service(), "high").priority(1).await?;
+    gate_.opens.notify_one();
+    journal.wait_for(WINDOW + 3).await;
+    runtime.shutdown().await?;
+    assert_eq!(texts(&journal), ["highest", "higher", "high", "low 0", "low 1", "low 2"]);
     Ok(())
 }

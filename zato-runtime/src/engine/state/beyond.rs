@@ -6,10 +6,18 @@ use std::time::SystemTime;
 
 use zato_core::{Invocation, ServiceName};
 
-use super::queues::{Position, Queues, Ticket, Unwritten};
+use super::queues::{Beyond, Position, Queues, Ticket, Unwritten};
 
 /// So many alarms that ring for nothing are left alone.
 const FEW: usize = 1_024;
+
+impl Beyond {
+    /// Something of this priority is beyond.
+    fn note(&mut self, priority: i8) {
+        self.highest = if self.is_some { self.highest.max(priority) } else { priority };
+        self.is_some = true;
+    }
+}
 
 impl Queues {
     /// Whether one more may stand in this queue: it is not full, its service is open, and nothing stands beyond it that
@@ -20,7 +28,8 @@ impl Queues {
             return queue.is_open() && queue.len() < self.window;
         }
         let lowest = queue.due.last_key_value().map(|(Reverse(lowest), _)| *lowest);
-        lowest.is_some_and(|lowest| self.priority(service, invocation) > lowest)
+        let priority = self.priority(service, invocation);
+        lowest.is_some_and(|lowest| priority > lowest) && priority > queue.beyond.highest
     }
 
     /// Whether something of this service may be written down alone that has not been started.
@@ -39,7 +48,7 @@ impl Queues {
     ) {
         let priority = self.priority(service, invocation);
         let beyond = &mut self.services[service as usize].beyond;
-        beyond.is_some = true;
+        beyond.note(priority);
         if !std::mem::replace(&mut beyond.is_listed, true) {
             self.unwritten.push(service);
         }
@@ -50,7 +59,7 @@ impl Queues {
     /// One stands beyond that is held in memory alone.
     pub(super) fn keep_beyond(&mut self, service: u32, position: Position, ticket: Ticket) {
         let beyond = &mut self.services[service as usize].beyond;
-        beyond.is_some = true;
+        beyond.note(position.0.0);
         beyond.in_memory.insert(position, ticket);
         self.feel_hunger(service);
     }
@@ -70,7 +79,7 @@ impl Queues {
     pub(in crate::engine) fn is_all_beyond(&mut self, services: impl Iterator<Item = ServiceName>) {
         for name in services {
             let service = self.number(&name);
-            self.of_mut(service).beyond.is_some = true;
+            self.of_mut(service).beyond.note(i8::MAX);
             self.feel_hunger(service);
         }
     }
@@ -106,10 +115,10 @@ impl Queues {
         });
     }
 
-    /// Has what is beyond be read, where few are left.
+    /// Has what is beyond be read, where few are left, or where it goes before all that is.
     pub(super) fn feel_hunger(&mut self, service: u32) {
         let (queue, window) = (&mut self.services[service as usize], self.window);
-        let is_short = || queue.len() < window.div_ceil(2);
+        let is_short = || queue.len() < window.div_ceil(2) || queue.is_outranked();
         if queue.beyond.is_some && !queue.beyond.is_read && queue.is_open() && is_short() {
             queue.beyond.is_read = true;
             self.hungry.push_back(service);
@@ -133,30 +142,62 @@ impl Queues {
         self.of(service).beyond.missed.is_none_or(|missed| self.priority(service, invocation) >= missed)
     }
 
-    /// It was read, and so was when the first is due of what is not. If that was all, answers what was not written then.
+    /// It was read, down to the priority `last` if anything was, and so was when the first is due of what is not. Answers what
+    /// was not written then and goes before all that is still beyond; that is all of it, if all was read.
     pub(super) fn refilled(
         &mut self,
         service: u32,
         is_all: bool,
         in_the_way: usize,
+        last: Option<i8>,
         due: Option<SystemTime>,
-    ) -> Option<VecDeque<Unwritten>> {
+    ) -> VecDeque<Unwritten> {
         let beyond = &mut self.of_mut(service).beyond;
         let is_all = is_all && beyond.missed.is_none();
+        let missed = beyond.missed;
         beyond.in_the_way = in_the_way;
         (beyond.is_read, beyond.missed) = (false, None);
-        let missed = beyond.missed_due.take();
+        let missed_due = beyond.missed_due.take();
         beyond.due = None;
-        for due in due.into_iter().chain(missed) {
+        for due in due.into_iter().chain(missed_due) {
             self.is_due_beyond(service, due);
         }
         let beyond = &mut self.of_mut(service).beyond;
+        let unwritten = std::mem::take(&mut beyond.unwritten);
         if is_all {
-            beyond.is_some = false;
-            return Some(std::mem::take(&mut self.of_mut(service).beyond.unwritten));
+            (beyond.is_some, beyond.highest) = (false, i8::MIN);
+            return unwritten;
         }
+        // Where nothing was read, nothing more is known.
+        let Some(in_file) = last.map(|last| missed.map_or(last, |missed| last.max(missed))) else {
+            beyond.unwritten = unwritten;
+            return VecDeque::new();
+        };
+        let (first, rest) = unwritten.into_iter().partition(|unwritten| unwritten.priority > in_file);
+        beyond.unwritten = rest;
+        let unwritten = beyond.unwritten.iter().map(|unwritten| unwritten.priority);
+        let in_memory = beyond.in_memory.keys().map(|position| position.0.0).next();
+        beyond.highest = unwritten.chain(in_memory).fold(in_file, i8::max);
+        first
+    }
+
+    /// Whether nothing stands beyond.
+    pub(super) fn is_all_read(&self, service: u32) -> bool {
+        !self.of(service).beyond.is_some
+    }
+
+    /// Nothing is read any more: nothing waits for it.
+    pub(super) fn reads_no_more(&mut self) {
+        for service in 0..self.count() {
+            self.of_mut(service).beyond.is_closed = true;
+            self.give_turn(service);
+        }
+    }
+
+    /// What was read is in the queue: what waited for that starts, or more is to be read.
+    pub(super) fn goes_on(&mut self, service: u32) {
+        self.give_turn(service);
         self.feel_hunger(service);
-        None
     }
 
     /// Something stands beyond that is due at some time.
@@ -185,7 +226,9 @@ impl Queues {
             let beyond = &mut self.of_mut(service).beyond;
             if beyond.due == Some(due) {
                 beyond.due = None;
-                beyond.is_some = true;
+                if !std::mem::replace(&mut beyond.is_some, true) {
+                    beyond.highest = i8::MIN;
+                }
                 until = until.max(Some(due));
                 self.feel_hunger(service);
             }

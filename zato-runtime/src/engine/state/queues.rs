@@ -82,15 +82,21 @@ pub(in crate::engine) struct Queue {
 
 /// What stands behind all that a queue holds.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
 pub(super) struct Beyond {
     /// Whether there may be something that is due.
     pub(super) is_some: bool,
+    /// The highest priority that something of it may have, where `is_some`; but for what has come to be due in the file,
+    /// which stands behind what the queue holds. Until the file is read for the first time it may be any.
+    pub(super) highest: i8,
     /// When the first is due of what is not.
     pub(super) due: Option<SystemTime>,
     /// What is not known to be written down.
     pub(super) unwritten: VecDeque<Unwritten>,
     /// What is held in memory alone and stands behind what the queue holds, in the order in which it starts.
     pub(super) in_memory: BTreeMap<Position, Ticket>,
+    /// Whether nothing of it is read any more, since a shutdown has begun.
+    pub(super) is_closed: bool,
     /// Whether the service is in [`Queues::unwritten`], where it stays until that is next looked through.
     pub(super) is_listed: bool,
     /// Whether it is being read.
@@ -127,7 +133,15 @@ impl Queue {
     }
 
     fn may_start(&self) -> bool {
-        self.is_open() && !self.is_limited && self.has_place()
+        self.is_open() && !self.is_limited && self.has_place() && !self.is_outranked()
+    }
+
+    /// Whether something beyond may have a higher priority than all that the queue holds: it is read first.
+    pub(super) fn is_outranked(&self) -> bool {
+        let first = self.due.first_key_value().map(|(Reverse(priority), _)| *priority);
+        self.beyond.is_some
+            && !self.beyond.is_closed
+            && first.is_some_and(|first| self.beyond.highest > first)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -215,7 +229,7 @@ impl Queues {
     }
 
     /// Gives a service its turn, if something can be started of it and it has none.
-    fn give_turn(&mut self, service: u32) {
+    pub(super) fn give_turn(&mut self, service: u32) {
         let queue = self.of_mut(service);
         if !queue.has_turn && !queue.due.is_empty() && queue.may_start() {
             queue.has_turn = true;

@@ -380,6 +380,7 @@ impl<S: Store> State<S> {
             self.store.draining();
         }
         if is_first {
+            self.queues.reads_no_more();
             self.move_up_all_in_memory();
         }
     }

@@ -245,9 +245,10 @@ impl<S: Store> State<S> {
 
     /// Puts into its queue what was read of what waits for a service, since [`News`] are kept.
     pub(in crate::engine) fn refill(&mut self, service: u32, line: Line) {
-        let (mut is_all, mut in_the_way) = (line.is_all, 0);
+        let (mut is_all, mut in_the_way, mut last) = (line.is_all, 0, None);
         for left in line.first {
             let cid = left.invocation.cid;
+            last = Some(self.queues.priority(service, &left.invocation));
             if !self.queues.comes_first(service, &left.invocation) {
                 is_all = false;
                 break;
@@ -267,18 +268,20 @@ impl<S: Store> State<S> {
             }
         }
         self.news.drop();
-        // What is not written yet comes after all that is.
-        if let Some(unwritten) = self.queues.refilled(service, is_all, in_the_way, line.next_due) {
-            for Unwritten { ticket, .. } in unwritten {
-                let waiting = self.still_waiting(ticket);
-                let position = waiting.map(|waiting| self.position(service, &waiting.invocation, ticket));
-                if position.is_some() {
-                    self.move_up_until(service, position);
-                }
-                self.move_up(ticket);
+        // What is not written yet comes after all of its priority that is.
+        for Unwritten { ticket, .. } in self.queues.refilled(service, is_all, in_the_way, last, line.next_due)
+        {
+            let waiting = self.still_waiting(ticket);
+            let position = waiting.map(|waiting| self.position(service, &waiting.invocation, ticket));
+            if position.is_some() {
+                self.move_up_until(service, position);
             }
+            self.move_up(ticket);
+        }
+        if self.queues.is_all_read(service) {
             self.move_up_until(service, None);
         }
+        self.queues.goes_on(service);
     }
 
     /// Whether something is to be read.
