@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use zato_core::{Cancellation, Cid, Registration};
 use zato_runtime::{Error, Filter, Found, Runtime};
@@ -13,8 +14,9 @@ use zato_runtime::{Error, Filter, Found, Runtime};
 use crate::door::{self, Door};
 use crate::journal::{Journal, Line};
 use crate::maker;
+use crate::programs::Program;
 use crate::script::{Ask, LINE, WORKERS};
-use crate::{number, services};
+use crate::{number, services, switches, turns};
 
 /// What a process says on its standard output: its bus has started, and it has begun to shut down.
 pub(crate) const UP: &str = "the bus is up";
@@ -40,6 +42,7 @@ pub(crate) struct Life {
     pub(crate) number: u32,
     pub(crate) load: Load,
     pub(crate) task: Task,
+    pub(crate) program: Program,
     /// Whether its CIDs are given before what they promise is on the disk: the fault that must be found.
     pub(crate) promises_early: bool,
 }
@@ -55,6 +58,11 @@ pub(crate) enum Load {
     },
     /// One that kills its process, among many that do not.
     Crowd,
+    /// The same with poison, and what two programs that take turns meet besides: calls of a service in order of priority,
+    /// calls that outlast a shutdown, services that are paused and resumed.
+    Turns,
+    /// Nothing but that every service is resumed.
+    Resumes,
     /// Many of a service that has one place, and that nothing starts of before all are called.
     Line,
     /// A synchronous call that goes on for long, and has called something in the background before.
@@ -69,6 +77,8 @@ pub(crate) enum Task {
     Run,
     /// Shuts down after so many milliseconds.
     Stop(u64),
+    /// Shuts down when it receives SIGTERM.
+    Terminate,
     /// Shuts down when nothing is left.
     End,
 }
@@ -86,7 +96,7 @@ pub(crate) fn run(file: &Path, life: Life, journal: &Journal) -> Result<(), Erro
             hook(info);
         }
     }));
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     tokio.expect("tokio starts").block_on(live(file, life, journal))
 }
 
@@ -109,7 +119,7 @@ pub(crate) async fn start(
         .keep_ended_bytes(usize::MAX)
         .keep_dead(usize::MAX)
         .disk_reserve(number::from(RESERVE, 1 << 20))
-        .drain_limit(Duration::from_millis(40));
+        .drain_limit(Duration::from_millis(if life.task == Task::Terminate { 150 } else { 40 }));
     // Every other life holds next to nothing of what waits.
     let builder =
         if (life.seed + u64::from(life.number)).is_multiple_of(2) { builder } else { builder.window(3) };
@@ -119,13 +129,22 @@ pub(crate) async fn start(
 
 async fn live(file: &Path, life: Life, journal: &Journal) -> Result<(), Error> {
     journal.write(&Line::Begins { life: life.number });
-    let runtime = start(file, life, journal, services::all()).await?;
+    let hosted = life.program.services();
+    let services = hosted.iter().map(|service| service.name().to_owned()).collect();
+    journal.write(&Line::Hosts { services });
+    // A process that does not listen ends at once.
+    let terminated = (life.task == Task::Terminate)
+        .then(|| signal(SignalKind::terminate()).expect("the signal can be received"));
+    let runtime = start(file, life, journal, hosted).await?;
     say(UP);
     journal.write(&Line::Up { life: life.number });
     let calls = tokio::spawn(ask(runtime.clone(), life, journal.clone()));
     match life.task {
-        Task::Run => std::future::pending().await,
         Task::Stop(milliseconds) => services::wait(milliseconds).await,
+        Task::Run | Task::Terminate => match terminated {
+            Some(mut terminated) => drop(terminated.recv().await),
+            None => std::future::pending().await,
+        },
         Task::End => {
             calls.await.expect("the calls can be made");
             end(&runtime).await?;
@@ -133,7 +152,12 @@ async fn live(file: &Path, life: Life, journal: &Journal) -> Result<(), Error> {
     }
     journal.write(&Line::Stops { life: life.number });
     say(STOPPING);
-    runtime.shutdown().await?;
+    let drains = async {
+        if life.task == Task::Terminate {
+            switches::note_drain(&runtime, life, journal).await;
+        }
+    };
+    tokio::join!(runtime.shutdown(), drains).0?;
     journal.write(&Line::Down { life: life.number });
     Ok(())
 }
@@ -148,15 +172,19 @@ fn say(what: &str) {
 /// answered asks again.
 async fn ask(runtime: Runtime, life: Life, journal: Journal) {
     let asks = match life.load {
-        Load::Nothing => Vec::new(),
+        Load::Nothing | Load::Resumes => Vec::new(),
         Load::Crowd => maker::crowd(),
         Load::Line => maker::line(life.number),
         Load::Outside => maker::outside(),
         Load::Random { with_poison } => {
-            let before = life.number.checked_sub(1).map(|before| maker::asks(life.seed, before, false));
-            let again = before.into_iter().flatten().filter(|ask| matches!(ask, Ask::Call(_, Some(_), _)));
-            again.chain(maker::asks(life.seed, life.number, with_poison)).collect()
+            again(life).chain(maker::asks(life.seed, life.number, with_poison)).collect()
         }
+        Load::Turns => again(life).chain(turns::asks(life.seed, life.number)).collect(),
+    };
+    let switches = match life.load {
+        Load::Turns => turns::switches(life.seed, life.number),
+        Load::Resumes => turns::resumes(),
+        _ => Vec::new(),
     };
     let asks = Arc::new(Mutex::new(asks.into_iter()));
     let got = Arc::new(Mutex::new(Vec::new()));
@@ -177,8 +205,17 @@ async fn ask(runtime: Runtime, life: Life, journal: Journal) {
             }
         });
     }
+    switches::switch_all(&runtime, &journal, switches).await;
     callers.join_all().await;
-    let _ = runtime.resume(LINE).await;
+    if life.load != Load::Turns {
+        let _ = runtime.resume(LINE).await;
+    }
+}
+
+/// The calls of the life before that bring their CIDs.
+fn again(life: Life) -> impl Iterator<Item = Ask> {
+    let before = life.number.checked_sub(1).map(|before| maker::asks(life.seed, before, false));
+    before.into_iter().flatten().filter(|ask| matches!(ask, Ask::Call(_, Some(_), _)))
 }
 
 /// Makes a call, and answers with its CID, if it has one. What is refused is in the journal.

@@ -54,6 +54,15 @@ pub(crate) enum Line {
     /// An attempt begins, of what has this concurrency key; `is_inside` for a synchronous call, which is a part of
     /// something else.
     Began { cid: String, attempt: u32, service: String, lane: Option<String>, is_inside: bool },
+    /// The life hosts these services, and no other. A life without this line hosts all of them.
+    Hosts { services: Vec<String> },
+    /// A service is about to be paused, or to be resumed.
+    Switches { service: String, pauses: bool },
+    /// The store has confirmed that.
+    Switched { service: String, pauses: bool },
+    /// The store has confirmed a change that was made after the shutdown had begun. The bus commits in order, so what ran
+    /// then is recorded as cut off by a shutdown.
+    Drains { life: u32 },
     /// It is over.
     Left { cid: String, attempt: u32 },
 }

@@ -13,6 +13,7 @@ use crate::chance::Chance;
 use crate::checker::{Fault, Losses, Moment, check_with, losses};
 use crate::child::{Life, Load, STOPPING, Task, UP};
 use crate::process::{Keeper, Living, said};
+use crate::programs::Program;
 
 /// What keeps the numbers of the killer apart from those of the calls.
 const OF_KILLER: u64 = 1 << 41;
@@ -57,6 +58,12 @@ pub(crate) struct Killed {
 }
 
 impl Killed {
+    /// An empty directory, in which nothing has been done.
+    pub(crate) fn new() -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        Ok(Self { directory, lives: 0, kills: 0, suicides: 0, stops: 0, moments: Vec::new() })
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("zato.db")
     }
@@ -110,8 +117,7 @@ impl Plan {
 ///
 /// A process that cannot be started, or that did not end as it should; what it said is in the error.
 pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
-    let directory = tempfile::tempdir()?;
-    let mut killed = Killed { directory, lives: 0, kills: 0, suicides: 0, stops: 0, moments: Vec::new() };
+    let mut killed = Killed::new()?;
     let keeper = Keeper::start(&killed.journal())?;
     let mut chance = Chance::new(plan.seed, OF_KILLER);
     while killed.kills < plan.kills {
@@ -120,24 +126,11 @@ pub(crate) fn run(plan: Plan) -> io::Result<Killed> {
         let living = Living::start(&killed.file(), killed.life(plan, plan.load, task), &keeper)?;
         wait(&living, when).map_err(|error| killed.blame(&error))?;
         killed.count(living.kill()?)?;
-        if killed.kills.is_multiple_of(plan.kills.div_ceil(MOMENTS)) {
-            killed.copy()?;
-        }
+        killed.keep_moment(plan)?;
     }
-    for index in 0..LAST_LIVES {
-        let load = if index == 0 { plan.last } else { Load::Nothing };
-        let living = Living::start(&killed.file(), killed.life(plan, load, Task::End), &keeper)?;
-        let (kills, stops) = (killed.kills, killed.stops);
-        killed.count(living.ends(LAST)?)?;
-        if killed.kills > kills {
-            return Err(killed.blame(&io::Error::other(format!("it has not ended after {LAST:?}"))));
-        }
-        if killed.stops > stops {
-            keeper.end()?;
-            return Ok(killed);
-        }
-    }
-    Err(killed.blame(&io::Error::other("the last life is killed again and again by what it runs")))
+    killed.end(plan, &keeper)?;
+    keeper.end()?;
+    Ok(killed)
 }
 
 /// When a life that has so many microseconds is killed.
@@ -163,29 +156,57 @@ fn wait(living: &Living, when: When) -> io::Result<()> {
 }
 
 impl Killed {
-    /// The next life.
-    fn life(&mut self, plan: Plan, load: Load, task: Task) -> Life {
-        self.lives += 1;
-        let Plan { seed, promises_early, .. } = plan;
-        Life { seed, number: self.lives, load, task, promises_early }
+    /// Leaves the bus in peace until nothing is left that has not ended.
+    pub(crate) fn end(&mut self, plan: Plan, keeper: &Keeper) -> io::Result<()> {
+        for index in 0..LAST_LIVES {
+            let load = if index == 0 { plan.last } else { Load::Nothing };
+            let living = Living::start(&self.file(), self.life(plan, load, Task::End), keeper)?;
+            let (kills, stops) = (self.kills, self.stops);
+            self.count(living.ends(LAST)?)?;
+            if self.kills > kills {
+                return Err(self.blame(&io::Error::other(format!("it has not ended after {LAST:?}"))));
+            }
+            if self.stops > stops {
+                return Ok(());
+            }
+        }
+        Err(self.blame(&io::Error::other("the last life is killed again and again by what it runs")))
     }
 
-    /// Copies the file, and the log beside it in which the last commits are.
-    fn copy(&mut self) -> io::Result<()> {
-        let (file, copy) = (self.file(), self.file().with_added_extension(self.lives.to_string()));
-        // What is killed at once has not made it yet.
-        if file.exists() {
-            fs::copy(&file, &copy)?;
-            let log = |file: &Path| PathBuf::from(format!("{}-wal", file.display()));
-            if log(&file).exists() {
-                fs::copy(log(&file), log(&copy))?;
-            }
-            self.moments.push((self.lives, copy));
+    /// The next life.
+    pub(crate) fn life(&mut self, plan: Plan, load: Load, task: Task) -> Life {
+        self.lives += 1;
+        let Plan { seed, promises_early, .. } = plan;
+        Life { seed, number: self.lives, load, task, program: Program::Whole, promises_early }
+    }
+
+    /// Copies the file for the checker now and then.
+    pub(crate) fn keep_moment(&mut self, plan: Plan) -> io::Result<()> {
+        if self.kills.is_multiple_of(plan.kills.div_ceil(MOMENTS)) {
+            let copy = self.copy(&self.lives.to_string())?;
+            self.moments.extend(copy.map(|copy| (self.lives, copy)));
         }
         Ok(())
     }
 
-    fn count(&mut self, status: ExitStatus) -> io::Result<()> {
+    /// Copies the file, and the log beside it in which the last commits are. Answers where the copy is.
+    pub(crate) fn copy(&self, extension: &str) -> io::Result<Option<PathBuf>> {
+        let (file, copy) = (self.file(), self.file().with_added_extension(extension));
+        // What is killed at once has not made it yet.
+        if !file.exists() {
+            return Ok(None);
+        }
+        fs::copy(&file, &copy)?;
+        let log = |file: &Path| PathBuf::from(format!("{}-wal", file.display()));
+        if log(&file).exists() {
+            fs::copy(log(&file), log(&copy))?;
+        } else if log(&copy).exists() {
+            fs::remove_file(log(&copy))?;
+        }
+        Ok(Some(copy))
+    }
+
+    pub(crate) fn count(&mut self, status: ExitStatus) -> io::Result<()> {
         match status.signal() {
             Some(SIGKILL) => self.kills += 1,
             Some(SIGABRT) => self.suicides += 1,
@@ -196,7 +217,7 @@ impl Killed {
     }
 
     /// An error with what the processes have said.
-    fn blame(&self, error: &io::Error) -> io::Error {
+    pub(crate) fn blame(&self, error: &io::Error) -> io::Error {
         let said = fs::read_to_string(said(&self.file())).unwrap_or_default();
         io::Error::other(format!("life {}: {error}\n{said}", self.lives))
     }

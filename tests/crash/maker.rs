@@ -1,7 +1,9 @@
 //! Random scripts: what one life of the bus is asked for follows from a seed and the number of the life.
 
 use crate::chance::Chance;
-use crate::script::{Ask, Call, Chain, Do, End, Group, Options, Replies, WORKERS, Work};
+use crate::script::{
+    ANYWHERE, Ask, Call, Chain, Do, End, Group, LINE as LINE_SERVICE, Options, Replies, WORKERS, Work,
+};
 
 /// How many different idempotency keys a run uses.
 const KEYS: u64 = 40;
@@ -57,13 +59,18 @@ pub(crate) fn line(life: u32) -> Vec<Ask> {
     let call = |n| {
         let (work, replies) = (idle(format!("{life}-line-{n}")), Replies::None);
         let options = Options { priority: Some(0), ..Options::default() };
-        Ask::Call(Call { worker: WORKERS.len() - 1, work, replies, options }, None, false)
+        Ask::Call(Call { worker: index_of(LINE_SERVICE), work, replies, options }, None, false)
     };
     (0..LINE).map(call).collect()
 }
 
+/// The index of a worker in [`WORKERS`].
+pub(crate) fn index_of(service: &str) -> usize {
+    WORKERS.iter().position(|worker| *worker == service).expect("it is a worker")
+}
+
 /// Nothing to do.
-fn idle(id: String) -> Work {
+pub(crate) fn idle(id: String) -> Work {
     Work { id, does: Vec::new(), ends: End::Well, fails_at: None }
 }
 
@@ -92,7 +99,7 @@ impl Maker {
     }
 
     fn worker(&mut self) -> usize {
-        usize::try_from(self.chance.below(WORKERS.len() as u64 - 1)).unwrap_or_default()
+        usize::try_from(self.chance.below(ANYWHERE)).unwrap_or_default()
     }
 
     fn call(&mut self, id: String, depth: u32) -> Call {

@@ -8,6 +8,7 @@ use crate::checker::check;
 use crate::child::{Life, Load, Task};
 use crate::journal::{self, Line};
 use crate::process::{Keeper, Living};
+use crate::programs::Program;
 use crate::script::{REPLY, WORKERS};
 
 /// How often the journal is looked into.
@@ -17,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const STUCK: Duration = Duration::from_mins(1);
 
 fn life(number: u32, load: Load, task: Task) -> Life {
-    Life { seed: 0, number, load, task, promises_early: false }
+    Life { seed: 0, number, load, task, program: Program::Whole, promises_early: false }
 }
 
 /// How many handlers of this service have begun.

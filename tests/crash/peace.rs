@@ -6,6 +6,7 @@ use crate::checker;
 use crate::child::{Life, Load, Task};
 use crate::place::Place;
 use crate::process::{Living, set};
+use crate::programs::Program;
 
 /// The number of the life that does that.
 const NUMBER: u32 = 1_000;
@@ -32,5 +33,12 @@ pub(crate) fn wrong(place: &Place) -> Option<String> {
 
 /// The life that does that.
 pub(crate) fn life() -> Life {
-    Life { seed: 0, number: NUMBER, load: Load::Nothing, task: Task::End, promises_early: false }
+    Life {
+        seed: 0,
+        number: NUMBER,
+        load: Load::Nothing,
+        task: Task::End,
+        program: Program::Whole,
+        promises_early: false,
+    }
 }

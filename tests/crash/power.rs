@@ -9,6 +9,7 @@ use crate::cut::{Cut, OF_CUTS, Recorded};
 use crate::disk::{Directory, Syncs};
 use crate::place::Place;
 use crate::process::set;
+use crate::programs::Program;
 use crate::shim::Shim;
 use crate::{number, peace, rows};
 
@@ -99,7 +100,7 @@ fn recorded_bus(seed: u64) -> Recorded {
     for (number, task) in [(1, Task::Stop(300)), (2, Task::End)] {
         let mut command = place.command("child");
         let load = Load::Random { with_poison: false };
-        set(&mut command, Life { seed, number, load, task, promises_early: false })
+        set(&mut command, Life { seed, number, load, task, program: Program::Whole, promises_early: false })
             .expect("a life can be said");
         let shim = Shim::new();
         place.watch(&shim, &mut command);

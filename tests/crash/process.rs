@@ -1,7 +1,7 @@
 //! The processes of this test: its own binary, started again in another role.
 
 use std::env;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
@@ -168,6 +168,16 @@ impl Living {
         Ok(Self { process, says })
     }
 
+    /// Sends it a signal, such as `-TERM`. It may be dead.
+    pub(crate) fn signal(&self, signal: &str) -> io::Result<()> {
+        let pid = self.process.id().to_string();
+        Command::new("kill").args([signal, &pid]).stderr(Stdio::null()).status().map(drop)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until it says this. Answers whether it has: it may be dead.
     pub(crate) fn waits_for(&self, what: &str) -> io::Result<bool> {
         loop {
@@ -191,6 +201,22 @@ impl Living {
                 // Its output is closed: it has ended, or is about to.
                 Err(RecvTimeoutError::Disconnected) => return self.process.wait().map(Some),
                 Err(RecvTimeoutError::Timeout) => return Ok(None),
+            }
+        }
+    }
+
+    /// Stops it by SIGSTOP. Answers whether it is stopped: it may be dead.
+    pub(crate) fn stop(&self) -> io::Result<bool> {
+        self.signal("-STOP")?;
+        let stat = format!("/proc/{}/stat", self.process.id());
+        loop {
+            // The state follows the name, which is in parentheses.
+            let state = fs::read_to_string(&stat)?.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            match state {
+                Some('T') => return Ok(true),
+                Some('Z' | 'X') | None => return Ok(false),
+                // The signal is on its way.
+                Some(_) => std::thread::yield_now(),
             }
         }
     }

@@ -3,9 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 /// The services that do what they are told.
-pub(crate) const WORKERS: [&str; 4] = ["crash.work", "crash.twin", "crash.plain", LINE];
+pub(crate) const WORKERS: [&str; 6] = ["crash.work", "crash.twin", "crash.plain", LINE, RANKED, STURDY];
+/// How many of them, from the first, random scripts call everywhere.
+pub(crate) const ANYWHERE: u64 = 3;
 /// The one of them that is not called at random: one at a time, of many that wait.
 pub(crate) const LINE: &str = "crash.line";
+/// Runs one at a time, the highest priority first.
+pub(crate) const RANKED: &str = "crash.ranked";
+/// Survives [`STURDY_LOSSES`] - 1 deaths of its process, by its own attribute.
+pub(crate) const STURDY: &str = "crash.sturdy";
+pub(crate) const STURDY_LOSSES: i64 = 5;
 /// Receives responses.
 pub(crate) const REPLY: &str = "crash.reply";
 /// Receives failure reports.
@@ -113,6 +120,14 @@ pub(crate) enum Replies {
     Named,
     /// Nobody.
     None,
+}
+
+/// Pauses or resumes a service, after a wait of so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) service: &'static str,
+    pub(crate) pauses: bool,
+    pub(crate) after: u64,
 }
 
 /// Calls that belong together.

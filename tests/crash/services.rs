@@ -9,7 +9,7 @@ use crate::door::Door;
 use crate::journal::{Journal, Line};
 use crate::script::{Done, End, LINE, Work};
 
-pub(crate) fn all() -> [Registration; 11] {
+pub(crate) fn all() -> [Registration; 13] {
     [
         work::service().erased(),
         work_async_callback::service().erased(),
@@ -17,6 +17,8 @@ pub(crate) fn all() -> [Registration; 11] {
         twin::service().erased(),
         plain::service().erased(),
         line::service().erased(),
+        ranked::service().erased(),
+        sturdy::service().erased(),
         reply::service().erased(),
         report::service().erased(),
         last::service().erased(),
@@ -58,6 +60,18 @@ async fn plain(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
 /// One at a time, in the order in which they are called: as if all had one key.
 #[service(name = "crash.line", concurrency = 1)]
 async fn line(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
+    act(ctx, work, journal).await
+}
+
+/// Runs one at a time, the highest priority first.
+#[service(name = "crash.ranked", concurrency = 1)]
+async fn ranked(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
+    act(ctx, work, journal).await
+}
+
+/// The value is [`STURDY_LOSSES`](crate::script::STURDY_LOSSES).
+#[service(name = "crash.sturdy", max_losses = 5)]
+async fn sturdy(ctx: &Context, work: Work, journal: &Journal) -> Result<Done> {
     act(ctx, work, journal).await
 }
 

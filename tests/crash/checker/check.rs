@@ -28,17 +28,21 @@ pub(crate) fn check_with(journal: &Path, file: &Path, moments: &[Moment]) -> Vec
     let mut faults = Faults::default();
     let end = World::new(read(file, &mut faults), &lines);
     check_world(&end, &mut faults);
+    end.check_pauses(&paused(file), &mut faults);
     for row in &end.rows {
         World::check_end(row, &mut faults);
     }
     end.check_lanes(&mut faults);
     end.check_begun(&mut faults);
     end.check_losses(&mut faults);
+    end.check_hosts(&mut faults);
+    end.check_priorities(&mut faults);
     for (life, file) in moments {
         let mut of_moment = Faults::default();
         let moment = World::new(read(file, &mut of_moment), before(&lines, *life + 1));
         check_world(&moment, &mut of_moment);
         moment.check_stays(&end, &mut of_moment);
+        moment.check_pauses(&paused(file), &mut of_moment);
         faults.0.extend(of_moment.0.into_iter().map(|fault| fault.after(*life)));
     }
     faults.0
@@ -68,6 +72,11 @@ fn read(file: &Path, faults: &mut Faults) -> Vec<Row> {
         faults.must(Rule::Whole, false, || format!("the file cannot be read: {error}"));
         Vec::new()
     })
+}
+
+/// The services that a file says are paused. A file that cannot be read is a fault already.
+fn paused(file: &Path) -> Vec<String> {
+    rows::open(file).and_then(|connection| rows::paused(&connection)).unwrap_or_default()
 }
 
 /// What holds at every moment.

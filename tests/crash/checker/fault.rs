@@ -38,6 +38,15 @@ pub(crate) enum Rule {
     Attempts,
     /// After the first death only one of a handler that has begun counts, and nothing ends as `Lost` that has not begun.
     Losses,
+    /// A program runs the services that it hosts, and no other.
+    Hosted,
+    /// Nothing starts of a service that is paused, in this life or a later one, and the store says that it is.
+    Paused,
+    /// A service that runs one at a time runs the highest priority first, and then what was called first.
+    Ranked,
+    /// A death after the begin of a shutdown was recorded is no loss; any other is counted once, for what was recorded as
+    /// running.
+    Deaths,
     /// Every invocation has its place in its tree.
     Trees,
 }

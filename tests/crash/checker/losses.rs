@@ -7,7 +7,7 @@ use super::fault::Rule;
 use super::rows::Row;
 use super::world::{Faults, World};
 use crate::journal::Line;
-use crate::script::POISON;
+use crate::script::{POISON, STURDY, STURDY_LOSSES};
 
 /// How many deaths an invocation survives whose call does not say.
 const DEFAULT: i64 = 3;
@@ -44,7 +44,8 @@ impl fmt::Display for Losses {
 
 /// How many deaths end it as `Lost`.
 pub(super) fn limit(row: &Row) -> i64 {
-    row.options["max_losses"].as_i64().unwrap_or(DEFAULT)
+    let of_service = if row.service == STURDY { STURDY_LOSSES } else { DEFAULT };
+    row.options["max_losses"].as_i64().unwrap_or(of_service)
 }
 
 impl World<'_> {

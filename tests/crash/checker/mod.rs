@@ -11,8 +11,13 @@ mod groups;
 mod lanes;
 mod attempts;
 mod losses;
+mod deaths;
+mod programs;
+mod priorities;
 mod check;
 
 pub(crate) use check::{Moment, check, check_with, losses};
+pub(crate) use deaths::Deaths;
 pub(crate) use fault::{Fault, Rule};
 pub(crate) use losses::Losses;
+pub(crate) use programs::turns;

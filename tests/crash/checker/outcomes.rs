@@ -68,7 +68,9 @@ impl World<'_> {
         let is_allowed = match row.outcome() {
             "Completed" => !must_fail(row),
             "Failed" => {
-                let is_refused = self.refused.contains(&row.cid);
+                // A synchronous call inside another asks in the name of the one that has the attempt.
+                let asks = if row.channel == INSIDE { self.made_by(row) } else { None };
+                let is_refused = self.refused.contains(asks.as_ref().unwrap_or(&row.cid));
                 is_refused || row.deadline.is_some() || self.can_fail(row)
             }
             "TimedOut" => has_timeout || self.has_timeout_below(row),

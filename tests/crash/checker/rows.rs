@@ -108,6 +108,33 @@ pub(super) fn open(file: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
+/// The services that the file says are paused.
+pub(super) fn paused(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM service WHERE paused <> 0")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// What the file says of the attempts of an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) state: i64,
+    pub(super) attempts: i64,
+    pub(super) losses: i64,
+}
+
+/// The counts of all invocations but groups, which do not run.
+pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(String, Counts)>> {
+    let sql = "SELECT cid, state, attempts, losses FROM invocation WHERE channel NOT IN (3, 4, 5)";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        let cid: Vec<u8> = row.get("cid")?;
+        let counts =
+            Counts { state: row.get("state")?, attempts: row.get("attempts")?, losses: row.get("losses")? };
+        Ok((text(&cid), counts))
+    })?;
+    rows.collect()
+}
+
 /// All invocations, in the order in which they were accepted.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
     let sql = "SELECT accept, cid, state, target.name AS target, channel, asking.name AS asking, parent, root, depth,
