@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 use zato_core::{Channel, Cid, Ending, Invocation, Options, Outcome, Payload, Rate, ServiceName};
 use zato_runtime::engine::{Refused, Settled, open};
 use zato_runtime::record::{
-    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Summary, Tried, Verdict,
+    Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Tried, Verdict,
 };
 use zato_runtime::{Config, Found, Status, Waits};
 
@@ -38,15 +38,6 @@ impl Join for Joined {
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
         let all: Vec<_> = rows.iter().map(|row| row.outcome.to_string()).collect();
         Self::of(group, Payload::text(all.join(", ")))
-    }
-
-    fn join_told(
-        &self,
-        group: &Arc<Invocation>,
-        told: Result<Summary, serde_json::Error>,
-    ) -> (Ended, Batch<Arc<Invocation>>) {
-        let (rows, ..) = told.expect("all can be told").into_parts();
-        Self::of(group, rows)
     }
 }
 

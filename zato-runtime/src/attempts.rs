@@ -197,11 +197,6 @@ impl Attempts {
         !part.is_empty() && part.entries().get(&id).is_some_and(|stop| stop.waits.load(Ordering::Relaxed))
     }
 
-    /// Notes an attempt that is under way already, and may be asked to stop from now on.
-    pub(crate) fn enter(&self, id: AttemptId, stop: &Arc<Stop>) {
-        self.of(id).change(|entries| drop(entries.insert(id, stop.clone())));
-    }
-
     /// Forgets an attempt that is over; returns the signals that it had received.
     pub(crate) fn forget(&self, id: AttemptId) -> Told {
         let part = self.of(id);

@@ -25,16 +25,16 @@ impl Join for FanIn {
                 let ended = Ended { invocation, outcome, attempts, started_at, ended_at, before };
                 self.with_callbacks(ended, Some(&step.invocation.service))
             }
-            None => self.join_told(group, Summary::of(&mut rows.iter().map(|row| row.member()))),
+            None => self.join_rows(group, rows),
         }
     }
+}
 
-    fn join_told(
-        &self,
-        group: &Arc<Invocation>,
-        told: Result<Summary, serde_json::Error>,
-    ) -> (Ended, Batch<Arc<Invocation>>) {
-        let (outcome, started_at, ended_at) = match told.map(Summary::into_parts) {
+impl FanIn {
+    /// Ends a group that is not a chain, with the rows of its members as its response.
+    fn join_rows(&self, group: &Arc<Invocation>, members: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
+        let rows = Summary::of(&mut members.iter().map(|member| member.member()));
+        let (outcome, started_at, ended_at) = match rows.map(Summary::into_parts) {
             Ok((rows, started_at, ended_at)) => (Outcome::Completed(rows), started_at, ended_at),
             Err(error) => {
                 let ending = Ending::new(format!("its rows are lost: {error}"), true);
@@ -52,9 +52,7 @@ impl Join for FanIn {
         };
         self.with_callbacks(ended, None)
     }
-}
 
-impl FanIn {
     fn with_callbacks(&self, ended: Ended, step: Option<&str>) -> (Ended, Batch<Arc<Invocation>>) {
         let callbacks = callbacks(&ended, step, |_, group| cid::mint(Some(group)));
         if let Some(observer) = &self.observer {

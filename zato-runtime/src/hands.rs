@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::record::{Batch, Delivery};
 
@@ -21,7 +22,13 @@ pub(crate) struct Hand {
     count: AtomicUsize,
     /// How many the worker has begun in all.
     begun: AtomicU64,
+    /// How long polls of handlers take on average, in nanoseconds. Written by the worker.
+    poll_ns: AtomicU64,
 }
+
+/// The part of a delivery that one worker at a time can do, in nanoseconds: what it does under the lock of the engine's
+/// state, and what it waits for the caches of other cores.
+const SERIAL_NS: u64 = 3_000;
 
 impl Hand {
     fn due(&self) -> MutexGuard<'_, VecDeque<Delivery>> {
@@ -50,6 +57,21 @@ impl Hand {
         }
         self.begins();
         self.change(VecDeque::pop_front)
+    }
+
+    /// Notes how long a poll of a handler took. One that took long once, because its thread did not run, counts as no more
+    /// than makes `workers` useful.
+    pub(crate) fn note_poll(&self, took: Duration, workers: usize) {
+        let longest = SERIAL_NS * workers as u64 * 8;
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).min(longest);
+        let before = self.poll_ns.load(Ordering::Relaxed);
+        self.poll_ns.store(before - before / 8 + took / 8, Ordering::Relaxed);
+    }
+
+    /// The number of workers that are useful at the same time: while one is in the engine, so many others can be in
+    /// handlers. More would only wait for each other, and take the engine's state from cache to cache.
+    pub(crate) fn useful(&self) -> usize {
+        1 + usize::try_from(self.poll_ns.load(Ordering::Relaxed) / SERIAL_NS).unwrap_or(usize::MAX - 1)
     }
 
     /// Its worker begins one more, and nobody else says so.

@@ -12,7 +12,7 @@ use zato_core::{
     Payload, ServiceName, When,
 };
 
-use crate::engine::{Accepted, Express, PlainCall, PlainMember, Refused};
+use crate::engine::{Accepted, Refused};
 use crate::observer::Observer;
 use crate::record::{Accept, AttemptId};
 use crate::registry::Entry;
@@ -146,37 +146,6 @@ impl Checked<'_> {
         invocation.on_failure = self.on_failure;
         Ok(Arc::new(invocation))
     }
-
-    /// The number of its service, if it asks for nothing but to be run. It is one from outside.
-    pub(crate) fn passes(&self) -> Option<u32> {
-        let asks = self.brings_cid || self.options.is_some() || !self.labels.is_empty();
-        let target = self.target.filter(|target| target.is_plain && !asks)?;
-        (self.callbacks.len() <= 1 && self.on_failure.len() <= 1).then_some(target.number)
-    }
-
-    /// The member of a group that it becomes, of the service with this number: who is `told` of how it ends is told of
-    /// nothing else.
-    pub(crate) fn member(self, service: u32, told: Option<ServiceName>) -> PlainMember {
-        PlainMember { cid: self.cid, called_at: self.at, payload: self.payload, told, service }
-    }
-
-    /// Has it pass by what the engine holds; answers whether it may.
-    fn pass(&mut self, express: &dyn Express, service: u32) -> bool {
-        let call = PlainCall {
-            cid: self.cid,
-            called_at: self.at,
-            payload: std::mem::take(&mut self.payload),
-            callback: self.callbacks.first().copied(),
-            on_failure: self.on_failure.first().copied(),
-        };
-        match express.push(service, call) {
-            Ok(()) => true,
-            Err(call) => {
-                self.payload = call.payload;
-                false
-            }
-        }
-    }
 }
 
 /// Times become times of day, and a caller's earlier deadline holds.
@@ -219,19 +188,7 @@ pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Ca
     }
 }
 
-fn accept_checked<'a>(
-    shared: &'a Shared,
-    from: Option<&'a Context>,
-    mut checked: Checked<'a>,
-) -> Receipt<'a> {
-    let cid = checked.cid;
-    if let (None, Some(express), Some(service)) = (from, shared.engine.express(), checked.passes()) {
-        let entering = Entering::new(shared, cid, cid, Channel::InvokeAsync);
-        if checked.pass(express, service) {
-            entering.taken();
-            return Step::now(Ok(cid));
-        }
-    }
+fn accept_checked<'a>(shared: &'a Shared, from: Option<&'a Context>, checked: Checked<'a>) -> Receipt<'a> {
     let brings_cid = checked.brings_cid;
     match checked.invocation(shared, from, Channel::InvokeAsync) {
         Ok(invocation) => enter(shared, from, invocation, Beside { brings_cid, ..Beside::default() }),

@@ -70,7 +70,6 @@ mod within;
 mod beginning;
 mod seats;
 mod worker;
-mod passing;
 mod taking;
 mod standing;
 mod outline;

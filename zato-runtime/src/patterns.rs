@@ -8,7 +8,6 @@ use zato_core::{
 };
 
 use crate::cid;
-use crate::engine::{Express, PlainMember};
 use crate::intake::{Beside, Entering, check, hand_over, resolve, why};
 use crate::record::{Algorithm, described};
 use crate::shared::Shared;
@@ -45,26 +44,12 @@ pub(crate) async fn accept_group(
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
     let is_chain = call.channel == Channel::Chain;
     let channel = if is_chain { Channel::ChainStep } else { Channel::InvokeAsync };
-    let passes = from.is_none() && !is_chain && on_target.len() <= 1 && group.labels.is_empty();
     let labels = call.labels;
-    let (mut express, mut plain) = (shared.engine.express().filter(|_| passes), Vec::new());
-    let mut members: Vec<Arc<Invocation>> = Vec::new();
-    if express.is_some() {
-        plain.reserve_exact(call.calls.len());
-    } else {
-        members.reserve_exact(call.calls.len());
-    }
+    let mut members: Vec<Arc<Invocation>> = Vec::with_capacity(call.calls.len());
     for (index, call) in (0..count).zip(call.calls) {
         let mut checked = check(shared, from, call, channel)?;
         if !labels.is_empty() {
             checked.labels = labels.and(&checked.labels).map_err(OptionError::from)?;
-        }
-        if let Some(service) = express.and(checked.passes()) {
-            plain.push(checked.member(service, on_target.first().copied()));
-            continue;
-        }
-        if express.take().is_some() {
-            members = made_whole(shared, cid, std::mem::take(&mut plain));
         }
         let mut invocation = checked.invocation(shared, from, channel)?;
         // Nobody else has it yet.
@@ -85,43 +70,9 @@ pub(crate) async fn accept_group(
     } else {
         let is_compared = from.is_some();
         let compared = is_compared.then(|| (shared.digests(), &members[..]));
-        describe_members(&mut group, plain.len() + members.len(), compared);
+        describe_members(&mut group, members.len(), compared);
     }
-    let group = Arc::new(group);
-    if let Some(express) = express {
-        match pass(shared, express, &group, plain) {
-            Ok(()) => return Ok(cid),
-            Err(plain) => members = made_whole(shared, cid, plain),
-        }
-    }
-    stage_and_accept(shared, from, group, members).await
-}
-
-/// Has a group pass by what the engine holds.
-fn pass(
-    shared: &Shared,
-    express: &dyn Express,
-    group: &Arc<Invocation>,
-    members: Vec<PlainMember>,
-) -> Result<(), Vec<PlainMember>> {
-    let mut entering = Vec::new();
-    if shared.observer.is_some() {
-        let members =
-            members.iter().map(|member| Entering::new(shared, member.cid, group.root, Channel::InvokeAsync));
-        entering.extend(members.chain([Entering::new(shared, group.cid, group.root, group.channel)]));
-    }
-    express.push_group(group, members)?;
-    entering.into_iter().for_each(Entering::taken);
-    Ok(())
-}
-
-/// The invocations of members that may not pass by, or of which one may not.
-fn made_whole(shared: &Shared, group: Cid, members: Vec<PlainMember>) -> Vec<Arc<Invocation>> {
-    let whole = |(index, member): (u32, PlainMember)| {
-        let service = shared.registry.at(member.service)?.name;
-        Some(Arc::new(member.invocation(service, Slot { group, index })))
-    };
-    (0..).zip(members).filter_map(whole).collect()
+    stage_and_accept(shared, from, Arc::new(group), members).await
 }
 
 /// Has the engine accept a group with all its members, or nothing.

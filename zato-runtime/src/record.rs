@@ -53,13 +53,6 @@ pub struct Key {
 pub trait Join: Send + Sync {
     /// What ends the group, and the invocations of its callbacks. `rows` are in the order of the slots.
     fn join(&self, group: &Arc<Invocation>, rows: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>);
-
-    /// The same for a group that is no chain, of what is told of its members.
-    fn join_told(
-        &self,
-        group: &Arc<Invocation>,
-        told: Result<Summary, serde_json::Error>,
-    ) -> (Ended, Batch<Arc<Invocation>>);
 }
 
 /// One attempt of one invocation.

@@ -20,7 +20,6 @@ use futures_util::task::{ArcWake, waker_ref};
 
 use crate::beginning::{Beginning, Begun};
 use crate::dispatch::Running;
-use crate::engine::Place;
 use crate::lock::lock;
 use crate::record::Delivery;
 use crate::retry::Brought;
@@ -39,8 +38,6 @@ pub(crate) struct Seated {
 
 /// Where the engine has it.
 pub(crate) enum Stands {
-    /// It passes by the state.
-    Outside(Place),
     Held(Box<Delivery>, Option<Watched>),
     /// Its handler begins once that is recorded.
     Begins(Beginning),
@@ -101,13 +98,21 @@ pub(crate) struct Seats(Arc<Rows>);
 pub(crate) struct Closer(Weak<Rows>);
 
 impl Seat {
-    /// Polls an attempt that sits nowhere, and will sit here where it waits for something.
+    /// Polls an attempt for the first time, which is to be put here if it is pending.
     pub(crate) fn poll_first(self: &Arc<Self>, running: &mut Running) -> Poll<Brought> {
-        // A word for somebody who sat here before. None of this one's can have come yet.
+        // A wake of an attempt that was here before. None of this one's can have come yet.
         if self.is_woken.load(Ordering::Relaxed) {
             self.is_woken.store(false, Ordering::Relaxed);
         }
         Pin::new(running).poll(&mut Context::from_waker(&waker_ref(self)))
+    }
+
+    /// Parks an attempt without limits that was polled here for the first time. It is polled again at once if it has been
+    /// asked to stop meanwhile.
+    pub(crate) fn sit_first(self: &Arc<Self>, seated: Seated) {
+        let waker = waker_ref(self);
+        let is_signalled = seated.within.is_signalled_or_wakes(&Context::from_waker(&waker));
+        if is_signalled { self.sit_woken(seated) } else { self.sit(seated) }
     }
 
     /// Polls the record of its begin, for an attempt that was taken from here and has not begun.
@@ -118,13 +123,6 @@ impl Seat {
     /// Polls the one that was taken from here.
     pub(crate) fn poll(self: &Arc<Self>, seated: &mut Seated) -> Poll<Brought> {
         Pin::new(&mut seated.within).poll(&mut Context::from_waker(&waker_ref(self)))
-    }
-
-    /// Has one sit down that has been polled for the first time.
-    pub(crate) fn sit_first(self: &Arc<Self>, seated: Seated) {
-        let waker = waker_ref(self);
-        let is_signalled = seated.within.is_signalled_or_wakes(&Context::from_waker(&waker));
-        if is_signalled { self.sit_woken(seated) } else { self.sit(seated) }
     }
 
     /// Has one sit down that is to be polled once more.

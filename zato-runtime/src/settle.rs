@@ -8,8 +8,7 @@ use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payloa
 
 use crate::cid;
 use crate::dispatch::quietly;
-use crate::engine::{Begun, Follow, Follows, Passed, Plain, Settled};
-use crate::intake::Entering;
+use crate::engine::Settled;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 use crate::retry::SHUT_DOWN;
 use crate::shared::Shared;
@@ -67,51 +66,6 @@ pub(crate) fn settle(
     let recorded = record(shared, by, Verdict::End { ended, callbacks }, told, lingers);
     drop(last);
     recorded
-}
-
-/// Records that an attempt has completed which is under way past what the engine holds, with its callback: `end` is how.
-/// Answers with that, if it is to be run now.
-///
-/// # Errors
-///
-/// The response comes back where it may not pass: nothing is recorded, and it is to be settled.
-#[inline]
-pub(crate) fn pass(
-    shared: &Shared,
-    end: impl FnOnce(Follow<'_>) -> Result<Passed, Payload>,
-    at: Moment,
-) -> Result<Option<Plain>, Payload> {
-    let observer = shared.observer.as_deref();
-    let (mut entering, mut ended) = (None, None);
-    let Passed { next, joined } = end(&mut |Begun { invocation, started_at }, response| {
-        ended = observer.map(|_| Ended {
-            invocation: invocation.clone(),
-            outcome: Outcome::Completed(response.clone()),
-            attempts: 1,
-            started_at: Some(*started_at),
-            ended_at: at,
-            before: None,
-        });
-        let entry = match &invocation.callbacks[..] {
-            [] => return Follows::Nothing(response),
-            [name] => shared.registry.of(name),
-            _ => None,
-        };
-        let Some(entry) = entry else { return Follows::Barred(response) };
-        let callback = invocation.callback(shared.mint(at, Some(invocation.cid)), entry.name, response, at);
-        let Some(service) = entry.passes(&callback) else { return Follows::Barred(callback.payload) };
-        entering = Some(Entering::new(shared, callback.cid, callback.root, callback.channel));
-        Follows::Callback(Plain { invocation: Arc::new(callback), service })
-    })?;
-    if let Some(entering) = entering {
-        entering.taken();
-    }
-    if let Some(observer) = observer {
-        for ended in ended.iter().chain(joined.as_deref()) {
-            observer.ended(ended);
-        }
-    }
-    Ok(next)
 }
 
 /// What is reported once the settle is recorded.

@@ -5,7 +5,7 @@
 //! flag or that one sees what has come. Who was rung and has found something else to do rings for another.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -77,11 +77,19 @@ const WATCHING: u8 = 2;
 struct Bed {
     /// Whoever wakes the worker has it [`UP`].
     stands: AtomicU8,
+    /// Set by another worker that has seen this one begin nothing for [`PATIENCE`](crate::worker::PATIENCE), cleared by
+    /// this one when it looks for work again.
+    is_stuck: AtomicBool,
     bell: OnceLock<Arc<Bell>>,
 }
 
 /// All workers of a runtime, awake and asleep.
-pub(crate) struct Sleepers(Box<[Bed]>);
+pub(crate) struct Sleepers {
+    beds: Box<[Bed]>,
+    /// The number of workers that are useful at the same time. Written by workers, from how long handlers take
+    /// (`hands::useful`).
+    useful: AtomicUsize,
+}
 
 impl Bed {
     fn has_somebody(&self) -> bool {
@@ -111,6 +119,11 @@ impl Bed {
         slept
     }
 
+    /// Whether the worker does something, and begins things.
+    fn makes_progress(&self) -> bool {
+        !self.has_somebody() && !self.is_stuck.load(Ordering::Relaxed)
+    }
+
     fn changes(&self, from: u8, to: u8) -> bool {
         self.stands.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
@@ -125,67 +138,114 @@ impl Bed {
 impl Sleepers {
     /// So many workers, who are up.
     pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Bed::default()).collect())
+        Self { beds: (0..workers).map(|_| Bed::default()).collect(), useful: AtomicUsize::new(workers) }
     }
 
     /// How many workers there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.beds.len()
     }
 
     /// This wakes a worker.
     pub(crate) fn set_bell(&self, worker: usize, bell: &Arc<Bell>) {
-        let _ = self.0[worker].bell.set(bell.clone());
+        let _ = self.beds[worker].bell.set(bell.clone());
     }
 
-    /// There is something to do for whoever comes first.
+    /// There is something to do for whoever comes first. Where as many workers make progress as are useful, they come to
+    /// it, and one other watches that they do.
     #[inline]
     pub(crate) fn ring_one(&self) {
-        let _ = self.0.iter().any(Bed::ring);
+        let useful = self.useful.load(Ordering::Relaxed);
+        if useful < self.beds.len() && self.beds.iter().filter(|bed| bed.makes_progress()).count() >= useful {
+            return self.watch_one();
+        }
+        let _ = self.beds.iter().any(Bed::ring);
+    }
+
+    /// Has one worker watch the others, if none does.
+    fn watch_one(&self) {
+        let watches = |bed: &Bed| bed.stands.load(Ordering::SeqCst) == WATCHING;
+        if !self.beds.iter().any(watches) {
+            let _ = self.beds.iter().any(Bed::tell);
+        }
+    }
+
+    /// Whether another worker watches.
+    pub(crate) fn others_watch(&self, worker: usize) -> bool {
+        let mut others = self.beds.iter().enumerate().filter(|(other, _)| *other != worker);
+        others.any(|(_, bed)| bed.stands.load(Ordering::SeqCst) == WATCHING)
+    }
+
+    /// Sets how many workers are useful at the same time.
+    pub(crate) fn set_useful(&self, workers: usize) {
+        let workers = workers.min(self.beds.len());
+        if self.useful.load(Ordering::Relaxed) != workers {
+            self.useful.store(workers, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a worker need not take anything, because as many of those before it make progress as are useful.
+    pub(crate) fn is_superfluous(&self, worker: usize) -> bool {
+        let useful = self.useful.load(Ordering::Relaxed);
+        useful < self.beds.len()
+            && self.beds[..worker].iter().filter(|bed| bed.makes_progress()).count() >= useful
+    }
+
+    /// A worker begins nothing, perhaps because a handler blocks it.
+    pub(crate) fn is_stuck(&self, worker: usize) {
+        self.beds[worker].is_stuck.store(true, Ordering::SeqCst);
+    }
+
+    /// A worker looks for work again.
+    pub(crate) fn looks_for_work(&self, worker: usize) {
+        let bed = &self.beds[worker];
+        if bed.is_stuck.load(Ordering::Relaxed) {
+            bed.is_stuck.store(false, Ordering::SeqCst);
+        }
     }
 
     /// There is something to do for one worker; answers whether it slept.
     pub(crate) fn ring(&self, worker: usize) -> bool {
-        self.0[worker].ring()
+        self.beds[worker].ring()
     }
 
     /// A worker has more in hand than it begins now, and may not come to it: another watches.
     pub(crate) fn tell_one(&self) {
         fence(Ordering::SeqCst);
-        let _ = self.0.iter().any(Bed::tell);
+        self.watch_one();
     }
 
     /// A worker has found nothing to do, and looks once more.
     pub(crate) fn lies_down(&self, worker: usize) {
-        self.0[worker].stands.store(ASLEEP, Ordering::SeqCst);
+        self.beds[worker].stands.store(ASLEEP, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
     /// Whether another worker does something.
     pub(crate) fn others_are_up(&self, worker: usize) -> bool {
-        self.0.iter().enumerate().any(|(other, bed)| other != worker && !bed.has_somebody())
+        self.beds.iter().enumerate().any(|(other, bed)| other != worker && !bed.has_somebody())
     }
 
     /// Whether nobody has rung for a worker since it lay down.
     pub(crate) fn is_asleep(&self, worker: usize) -> bool {
-        self.0[worker].has_somebody()
+        self.beds[worker].has_somebody()
     }
 
     /// A worker that has lain down watches another, which has more in hand than it begins now.
     pub(crate) fn watches(&self, worker: usize) {
-        self.0[worker].changes(ASLEEP, WATCHING);
+        self.beds[worker].changes(ASLEEP, WATCHING);
     }
 
     /// It watches no more, looks whether any has, and sleeps if none has.
     pub(crate) fn has_watched(&self, worker: usize) {
-        if self.0[worker].changes(WATCHING, ASLEEP) {
+        if self.beds[worker].changes(WATCHING, ASLEEP) {
             fence(Ordering::SeqCst);
         }
     }
 
     /// A worker gets up. If it `has_work` of its own, what it was rung for is for another.
     pub(crate) fn gets_up(&self, worker: usize, has_work: bool) {
-        let was_rung = !self.0[worker].leave();
+        let was_rung = !self.beds[worker].leave();
         if was_rung && has_work {
             self.ring_one();
         }

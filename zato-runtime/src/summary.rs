@@ -1,11 +1,12 @@
-//! What a group tells of its members: an array with an object for each, in the order of their slots, as JSON.
+//! The rows that a group's final callback receives: a JSON array with an object for each member, in the order of
+//! their slots.
 //!
-//! There may be a hundred thousand, and the engine waits: what needs no escape is written as it stands, and what stands
-//! before and behind a response as it was written before. Who runs members may write of those that it has run, one after
-//! the other, and the parts are put together.
+//! A group may have a hundred thousand members, and the engine waits while their rows are written. So text that needs
+//! no escape is copied as it is, and the parts of a row before and after its response are reused from the row before,
+//! since most rows share them.
 //!
-//! Where a payload stands inside JSON (failure reports, fan-in rows) it is text where it is UTF-8 and base64 under a
-//! key of its own where it is not.
+//! A payload inside JSON (failure reports, rows) is a string where it is UTF-8, and base64 under a key of its own
+//! where it is not.
 
 use serde_json::value::RawValue;
 use zato_core::{Cid, Kind, Moment, Outcome, Payload, ServiceName};
@@ -44,7 +45,7 @@ pub enum Told<'a> {
     Failure(&'a Outcome),
 }
 
-/// What is told of all members, or of some that stand one after the other.
+/// The rows of all members of a group.
 #[derive(Debug, Default)]
 pub struct Summary {
     json: String,
@@ -60,11 +61,11 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// What is told of these.
+    /// Writes the rows of these members.
     ///
     /// # Errors
     ///
-    /// A response calls itself JSON, and is not.
+    /// A response of kind JSON is not JSON.
     pub fn of(members: &mut dyn Iterator<Item = Member<'_>>) -> Result<Self, serde_json::Error> {
         let mut all = Self::default();
         while let Some(member) = members.next() {
@@ -77,58 +78,22 @@ impl Summary {
         Ok(all)
     }
 
-    /// Tells of one more.
-    ///
-    /// # Errors
-    ///
-    /// Its response calls itself JSON, and is not: nothing can be told of any.
-    pub fn push(&mut self, member: &Member<'_>) -> Result<(), serde_json::Error> {
-        self.separate();
+    /// Adds the row of one more member.
+    fn push(&mut self, member: &Member<'_>) -> Result<(), serde_json::Error> {
+        self.json.push(if self.json.is_empty() { '[' } else { ',' });
         self.write(member)?;
-        self.hear_of(member.started_at, Some(member.ended_at));
+        self.started_at = self.started_at.into_iter().chain(member.started_at).min();
+        self.ended_at = self.ended_at.max(Some(member.ended_at));
         Ok(())
     }
 
-    /// Takes what is told of those that come next, of which there are no more than responses are repeated of; leaves it
-    /// empty. Answers whether it did.
-    #[must_use]
-    pub fn append(&mut self, next: &mut Self) -> bool {
-        if self.repeated.saturating_add(next.repeated) > MAX_RESPONSES {
-            return false;
-        }
-        if let Some((_, members)) = next.json.split_at_checked(1) {
-            self.separate();
-            self.json.push_str(members);
-        }
-        self.repeated += next.repeated;
-        self.hear_of(next.started_at, next.ended_at);
-        next.clear();
-        true
-    }
-
-    /// Makes room for so many members, of which some took so many bytes each: the others are about as long.
-    pub fn reserve(&mut self, members: usize, bytes_each: usize) {
+    /// Reserves room for so many more members, whose rows are about as long as the first one's.
+    fn reserve(&mut self, members: usize, bytes_each: usize) {
         let most = FEW_BYTES + MAX_RESPONSES / members.max(1);
         self.json.reserve(members.saturating_mul(bytes_each.min(most)));
     }
 
-    /// How many bytes it has.
-    pub fn len(&self) -> usize {
-        self.json.len()
-    }
-
-    /// Whether it tells of none.
-    pub fn is_empty(&self) -> bool {
-        self.json.is_empty()
-    }
-
-    /// Tells of none any more, and keeps the room.
-    pub fn clear(&mut self) {
-        self.json.clear();
-        (self.repeated, self.started_at, self.ended_at) = (0, None, None);
-    }
-
-    /// The array; when the first of them started, and the last ended.
+    /// Returns the array, when the first member started, and when the last one ended.
     pub fn into_parts(mut self) -> (Payload, Option<Moment>, Option<Moment>) {
         if self.json.is_empty() {
             self.json.push('[');
@@ -137,16 +102,7 @@ impl Summary {
         (Payload::json_document(self.json), self.started_at, self.ended_at)
     }
 
-    fn separate(&mut self) {
-        self.json.push(if self.json.is_empty() { '[' } else { ',' });
-    }
-
-    fn hear_of(&mut self, started_at: Option<Moment>, ended_at: Option<Moment>) {
-        self.started_at = self.started_at.into_iter().chain(started_at).min();
-        self.ended_at = self.ended_at.max(ended_at);
-    }
-
-    /// How one member ended.
+    /// Writes the row of one member.
     fn write(&mut self, member: &Member<'_>) -> Result<(), serde_json::Error> {
         let Self { json, front, back, .. } = self;
         let Member { cid, service, ref told, attempts, started_at, ended_at } = *member;
@@ -306,36 +262,5 @@ mod tests {
         assert_eq!(rows[1]["response"], Value::Null);
         assert_eq!(rows[1]["omitted_bytes"], 5 << 20);
         assert_eq!(rows[1]["ok"], true);
-    }
-
-    #[test]
-    fn parts_put_together_read_as_what_was_told_at_once() {
-        let outcomes: Vec<_> =
-            (0..6).map(|one| Outcome::Completed(Payload::text(format!("{one}")))).collect();
-        let members: Vec<_> = outcomes.iter().map(told).collect();
-        let (mut whole, mut parts, mut part) = (Summary::default(), Summary::default(), Summary::default());
-        for (number, member) in members.iter().enumerate() {
-            whole.push(member).expect("it can be told");
-            part.push(member).expect("it can be told");
-            if number % 2 == 1 {
-                assert!(parts.append(&mut part));
-                assert!(part.is_empty());
-            }
-        }
-        assert!(parts.append(&mut Summary::default()), "none are told of");
-        assert_eq!((parts.started_at, parts.ended_at), (whole.started_at, whole.ended_at));
-        assert_eq!(read(parts), read(whole));
-    }
-
-    #[test]
-    fn parts_are_not_put_together_where_responses_are_left_out() {
-        let large = Outcome::Completed(Payload::text("x".repeat(5 << 20)));
-        let [mut first, mut second] = [(); 2].map(|()| {
-            let mut part = Summary::default();
-            part.push(&told(&large)).expect("it can be told");
-            part
-        });
-        assert!(!first.append(&mut second));
-        assert_eq!((read(first).len(), read(second).len()), (1, 1));
     }
 }

@@ -1,7 +1,7 @@
 //! What a worker does next: what the engine delivers, what has been woken, or what another worker does not come to. What has
 //! been woken it goes on with here.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -24,7 +24,18 @@ impl Workers {
     /// Takes what the engine delivers, or what another worker has taken and does not come to, because a handler blocks
     /// its thread. Answers as well whether the worker has slept, and others had their turn.
     pub(crate) async fn take(&self, worker: usize, most: usize, bell: &Arc<Bell>) -> (Batch<Delivery>, bool) {
-        let engine = &self.shared.engine;
+        let (engine, sleepers) = (&self.shared.engine, &self.shared.sleepers);
+        sleepers.looks_for_work(worker);
+        if sleepers.is_superfluous(worker) && self.seats.woken(worker) == 0 {
+            sleepers.lies_down(worker);
+            // Those that make progress look for work once more before they sleep.
+            if sleepers.is_superfluous(worker) {
+                let (batch, has_slept) = self.sleep(worker, Step::later(pending()), bell).await;
+                sleepers.gets_up(worker, !batch.is_empty());
+                return (batch, has_slept);
+            }
+            sleepers.gets_up(worker, false);
+        }
         if let Step::Now(Some(batch)) = engine.deliver(most) {
             return (batch, false);
         }
@@ -55,7 +66,9 @@ impl Workers {
     ) -> (Batch<Delivery>, bool) {
         let (mut taken, waker) = (pin!(self.take_later(worker, delivered)), waker_ref(bell));
         let mut has_slept = false;
-        let mut turns = if self.shared.sleepers.others_are_up(worker) { TURNS } else { 0 };
+        let sleepers = &self.shared.sleepers;
+        let stays_awake = sleepers.others_are_up(worker) && !sleepers.is_superfluous(worker);
+        let mut turns = if stays_awake { TURNS } else { 0 };
         let batch = poll_fn(|cx| {
             bell.hush();
             let polled = taken.as_mut().poll(&mut task::Context::from_waker(&waker));
@@ -81,6 +94,7 @@ impl Workers {
             if !self.others_have_more(worker) {
                 return taken.await;
             }
+            let was_superfluous = sleepers.is_superfluous(worker);
             sleepers.watches(worker);
             let look = self.hands.look();
             if let Ok(batch) = timeout(PATIENCE, taken).await {
@@ -88,7 +102,8 @@ impl Workers {
             }
             let batch = self.hands.take_over(worker, &look);
             let has_seats = self.seats.take_over(worker, self.hands.stuck(worker, &look));
-            if !batch.is_empty() || has_seats || self.put_back_passing(worker, &look) {
+            self.hands.stuck(worker, &look).for_each(|other| sleepers.is_stuck(other));
+            if !batch.is_empty() || has_seats || was_superfluous && !sleepers.is_superfluous(worker) {
                 return batch;
             }
             sleepers.has_watched(worker);
@@ -97,8 +112,9 @@ impl Workers {
 
     /// Whether another worker has something that it does not do now.
     fn others_have_more(&self, worker: usize) -> bool {
-        self.hands.others_hold(worker)
-            || self.others_have_passing(worker)
+        let sleepers = &self.shared.sleepers;
+        sleepers.is_superfluous(worker) && !sleepers.others_watch(worker)
+            || self.hands.others_hold(worker)
             || self.seats.others_have_woken(worker)
     }
 
@@ -149,10 +165,6 @@ impl Workers {
                     self.seats.leave(seat);
                     self.shared.config.clock.look();
                     let started = match stands {
-                        Stands::Outside(place) => {
-                            within.end();
-                            self.conclude_outside(place, brought)
-                        }
                         // It has been polled, so that it has begun.
                         Stands::Begins(_) => Batch::new(),
                         Stands::Held(delivery, watched) => {

@@ -64,19 +64,14 @@ impl Within {
         });
     }
 
-    /// Notes whether the attempt waits for something, and is not polled now.
-    pub(crate) fn note_waits(&self, waits: bool) {
-        self.stop.note_waits(waits);
-    }
-
-    /// Whether the attempt has received a stop signal; else it is woken by the next.
+    /// Whether the attempt has received a stop signal; otherwise the next one wakes it.
     pub(crate) fn is_signalled_or_wakes(&self, cx: &Context<'_>) -> bool {
         self.stop.signal(cx) != Signal::GoOn
     }
 
-    /// It has brought something; whoever still waits for it to be asked to stop waits for nothing.
-    pub(crate) fn end(self) {
-        self.stop.end();
+    /// Notes whether the attempt waits for something, and is not polled now.
+    pub(crate) fn note_waits(&self, waits: bool) {
+        self.stop.note_waits(waits);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -17,12 +16,11 @@ use zato_core::{Ending, Outcome};
 use crate::beginning::{self, Beginning, Begun};
 use crate::desk::Own;
 use crate::dispatch::Running;
-use crate::engine::OnEntered;
 use crate::hands::{Hand, Hands};
 use crate::limits;
 use crate::record::{Batch, Delivery, Task, is_recorded_at_end};
 use crate::retry::{Brought, Decision, Standing, completed, decide, shut_down};
-use crate::seats::{Closer, Seated, Seats, Stands};
+use crate::seats::{Closer, Seat, Seated, Seats, Stands};
 use crate::settle::{Lingers, Retry, again, settle};
 use crate::shared::{Phase, Shared};
 use crate::shutdown;
@@ -39,7 +37,11 @@ const TAKEN_AT_ONCE_NS: u64 = 20_000;
 pub(crate) const MOST_AT_ONCE: usize = 32;
 
 /// How long a worker goes on before it lets something else run on its thread.
-const MOST_IN_A_ROW: Duration = Duration::from_micros(100);
+const LONGEST_ROW: Duration = Duration::from_micros(100);
+
+/// The most deliveries that a worker runs before it lets something else run on its thread: tokio's cooperative budget for
+/// one poll of a task. To step aside wakes another thread of tokio's, which costs as much as several deliveries.
+const MOST_IN_A_ROW: usize = 128;
 
 /// From when on what a worker has run has taken long.
 const LONG: Duration = Duration::from_millis(1);
@@ -82,17 +84,6 @@ impl Workers {
     /// Starts them on the tokio runtime of the caller.
     pub(crate) fn start(shared: &Arc<Shared>) -> (Vec<AbortHandle>, Closer) {
         let count = shared.sleepers.len();
-        if let Some(express) = shared.engine.express() {
-            let services: Vec<_> =
-                shared.registry.numbered().map(|entry| (entry.name, entry.is_plain)).collect();
-            let weak = Arc::downgrade(shared);
-            let on_entered: Box<OnEntered> = Box::new(move |attempt, stop| {
-                if let (Some(shared), Ok(stop)) = (weak.upgrade(), stop.downcast()) {
-                    shared.attempts.enter(attempt, &stop);
-                }
-            });
-            express.set_up(count, &services, on_entered);
-        }
         let workers = Arc::new(Self {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
@@ -128,36 +119,32 @@ impl Workers {
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
     async fn work(self: Arc<Self>, worker: usize) {
-        let (mut most, mut passed, hand) = (1, 0, self.hands.of(worker));
+        let (mut most, hand) = (1, self.hands.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
         let bell = poll_fn(|cx| Poll::Ready(Bell::of(cx.waker()))).await;
         self.shared.sleepers.set_bell(worker, &bell);
         let own = Own::of(&self.shared, Some(worker));
+        // For the next attempt that is pending.
         let mut seat = self.seats.empty(Some(worker));
         loop {
-            let mut count = 0;
-            if passed == 0 {
-                let (batch, has_slept) = self.take(worker, most, &bell).await;
-                if has_slept {
-                    (in_a_row, busy) = (0, Duration::ZERO);
-                }
-                // It may have been rung once more while the wait was given up.
-                bell.hush();
-                count = batch.len();
-                self.put_in_hand(worker, batch);
+            let (batch, has_slept) = self.take(worker, most, &bell).await;
+            if has_slept {
+                (in_a_row, busy) = (0, Duration::ZERO);
             }
+            // It may have been rung once more while the wait was given up.
+            bell.hush();
+            let mut count = batch.len();
+            self.put_in_hand(worker, batch);
             let clock = &self.shared.config.clock;
             let began = clock.moment();
-            let woken = self.go_on(worker).await;
-            let now = (woken == 0).then_some(began);
-            passed = self.run_passing(worker, most, &own, &mut seat, now).await;
-            self.run_all(hand, &own).await;
-            count += woken + passed;
+            count += self.go_on(worker).await;
+            self.run_all(hand, &own, &mut seat).await;
+            self.shared.sleepers.set_useful(hand.useful());
             let took = clock.moment().since(began);
             let each = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / count.max(1) as u64).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
             (in_a_row, busy) = (in_a_row + count, busy + took);
-            if in_a_row >= MOST_AT_ONCE || busy >= MOST_IN_A_ROW {
+            if in_a_row >= MOST_IN_A_ROW || busy >= LONGEST_ROW {
                 // Whatever else runs on this thread gets its turn, and the handlers a new budget of tokio's. Where handlers
                 // take long, so do tokio's timers.
                 let steps = if busy >= LONG { TOKIO_LOOKS_EVERY } else { 1 };
@@ -171,8 +158,10 @@ impl Workers {
 
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
     /// done after its first step has a seat from then on, and what a settle that takes time starts is delivered.
-    pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own) {
+    pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own, seat: &mut Arc<Seat>) {
         let mut granted = Batch::new();
+        // The first poll is timed.
+        let mut is_timed = own.worker.is_some();
         loop {
             let someone_is_woken = Bell::has_rung_here();
             // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
@@ -205,14 +194,22 @@ impl Workers {
                 }
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
+                    let clock = &self.shared.config.clock;
+                    let began = is_timed.then(|| clock.moment());
                     // A task for each attempt would cost more than all else that is done for it.
-                    match poll_fn(|cx| Poll::Ready(Pin::new(&mut running).poll(cx))).await {
+                    let polled = seat.poll_first(&mut running);
+                    if let Some(began) = began {
+                        hand.note_poll(clock.moment().since(began), self.hands.len());
+                        is_timed = false;
+                    }
+                    match polled {
                         Poll::Ready(brought) => {
                             drop(watched);
                             self.conclude(delivery, brought, Lingers::No)
                         }
                         Poll::Pending => {
-                            self.see_through(own.worker, delivery, running, limit, watched);
+                            let seat = std::mem::replace(seat, self.seats.empty(own.worker));
+                            self.see_through(&seat, delivery, running, limit, watched);
                             continue;
                         }
                     }
@@ -307,7 +304,7 @@ impl Workers {
             tokio.spawn(async move {
                 let hand = Hand::default();
                 hand.put_first(started);
-                workers.run_all(&hand, &workers.own).await;
+                workers.run_all(&hand, &workers.own, &mut workers.seats.empty(None)).await;
             });
         }
     }
@@ -364,9 +361,9 @@ impl Workers {
     }
 
     /// Has an attempt that waits for something go on by itself, within its limits.
-    pub(crate) fn see_through(
+    fn see_through(
         &self,
-        worker: Option<usize>,
+        seat: &Arc<Seat>,
         delivery: Delivery,
         running: Running,
         limit: Option<Limit>,
@@ -376,8 +373,9 @@ impl Workers {
         let config = &self.shared.config;
         let within = Within::new(running, stop, config.cancel_grace).limited(limit, &config.clock);
         let stands = Stands::Held(Box::new(delivery), watched);
-        // What it waits for may have been told of another waker, and its limits of none.
-        self.seats.empty(worker).sit_woken(Seated { within, stands });
+        let seated = Seated { within, stands };
+        // The timer of a limit is set when it is polled.
+        if limit.is_none() { seat.sit_first(seated) } else { seat.sit_woken(seated) }
     }
 }
 

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use zato_core::bus::Step;
 use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
-use super::express::Express;
 use crate::found::{Counts, DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
@@ -164,7 +163,7 @@ pub trait Engine: LookUps {
     }
 
     /// Hands out at most `most` attempts that are to be made now; waits until there is one. Answers with none where it is
-    /// to be asked again: something waits on the way [past it](Self::express), or may have become due.
+    /// to be asked again: something may have become due.
     ///
     /// An engine may ring instead of ending the wait, once there is one: so who waits gives the wait up then, and asks
     /// again. It rings for what came after the call.
@@ -252,11 +251,6 @@ pub trait Engine: LookUps {
     ///
     /// [`StoreFault`] if that cannot be recorded: whether they are forgotten is unknown then.
     fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>>;
-
-    /// The way by which simple calls pass by what is held, if there is one.
-    fn express(&self) -> Option<&dyn Express> {
-        None
-    }
 
     /// Takes nothing more from outside, and waits until all that this engine finishes at a shutdown has ended. The call
     /// itself refuses; only the wait is in the future.

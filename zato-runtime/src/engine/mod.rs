@@ -1,6 +1,5 @@
 //! What holds invocations between the caller and the worker.
 
-mod express;
 mod contract;
 mod rate;
 mod state;
@@ -13,10 +12,6 @@ mod url;
 pub use contract::{
     Accepted, Beside, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled,
     StoreFault,
-};
-pub use express::{
-    Begun, Express, Follow, Follows, Given, OnEntered, Passed, Place, Plain, PlainCall, PlainMember, PutBack,
-    SetOut,
 };
 pub(crate) use url::check;
 #[cfg(feature = "cli")]

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use zato_core::{Handler, Invocation, Registration, Resources, ServiceName, Settings, UnknownService};
+use zato_core::{Handler, Registration, Resources, ServiceName, UnknownService};
 
 use super::faults::{Fault, Faults};
 use super::nearest::nearest;
 use super::pairing::{CALLBACK, ON_FAILURE};
-use crate::engine::Plain;
 
 /// A service that can be run.
 pub(crate) struct Entry {
@@ -25,16 +24,6 @@ pub(crate) struct Entry {
     pub(crate) is_built_in: bool,
     /// Its number among all.
     pub(crate) number: u32,
-    /// Whether its invocations have no limits but those that they ask for.
-    pub(crate) is_plain: bool,
-}
-
-impl Entry {
-    /// The number of this service, if an invocation of it asks for nothing but to be run.
-    #[inline]
-    pub(crate) fn passes(&self, invocation: &Invocation) -> Option<u32> {
-        (self.is_plain && Plain::is_one(invocation)).then_some(self.number)
-    }
 }
 
 /// Every service of a runtime.
@@ -44,7 +33,6 @@ pub(crate) struct Registry {
     by_former_name: HashMap<&'static str, Arc<Entry>, foldhash::fast::RandomState>,
     /// The same by where the name stands, which is told without reading it.
     by_place: HashMap<(usize, usize), Arc<Entry>, foldhash::fast::RandomState>,
-    by_number: Vec<Arc<Entry>>,
     /// The services themselves, in the same order; empty while a resource is promised.
     handlers: Arc<[Handler]>,
     /// Whether the user named the services that are to run, so that others may be linked.
@@ -89,7 +77,7 @@ impl Registry {
         let mut by_name =
             HashMap::with_capacity_and_hasher(known.len(), foldhash::fast::RandomState::default());
         let mut by_former_name = HashMap::default();
-        let (mut by_place, mut by_number) = (HashMap::default(), Vec::with_capacity(known.len()));
+        let mut by_place = HashMap::default();
         let mut handlers = Vec::with_capacity(known.len());
         for (index, registration) in all().enumerate() {
             let name = registration.name();
@@ -109,26 +97,14 @@ impl Registry {
                 registration: *registration,
                 is_built_in: index < built_in.len(),
                 number: u32::try_from(index).unwrap_or(u32::MAX),
-                is_plain: {
-                    let Settings { timeout, concurrency, rate, .. } = registration.settings();
-                    timeout.is_none() && concurrency.is_none() && rate.is_none()
-                },
             };
             let entry = Arc::new(entry);
-            by_number.push(entry.clone());
             by_place.insert(entry.name.place(), entry.clone());
             let former = registration.settings().formerly;
             by_former_name.extend(former.iter().map(|former| (*former, entry.clone())));
             by_name.insert(name, entry);
         }
-        Ok(Self {
-            by_name,
-            by_former_name,
-            by_place,
-            by_number,
-            handlers: handlers.into(),
-            is_chosen: !must_have_users,
-        })
+        Ok(Self { by_name, by_former_name, by_place, handlers: handlers.into(), is_chosen: !must_have_users })
     }
 
     /// The service that has this name, or had it before.
@@ -141,19 +117,9 @@ impl Registry {
         self.by_place.get(&name.place()).map(|entry| &**entry).or_else(|| self.get(name))
     }
 
-    /// The service of this number.
-    pub(crate) fn at(&self, number: u32) -> Option<&Entry> {
-        self.by_number.get(number as usize).map(|entry| &**entry)
-    }
-
     /// The services themselves, in the order of their numbers.
     pub(crate) fn handlers(&self) -> Arc<[Handler]> {
         self.handlers.clone()
-    }
-
-    /// All services, in the order of their numbers.
-    pub(crate) fn numbered(&self) -> impl Iterator<Item = &Entry> {
-        self.by_number.iter().map(|entry| &**entry)
     }
 
     /// All services, in the order of their names.

@@ -1,4 +1,4 @@
-//! The state behind its lock, what passes by it, and who is woken when.
+//! The state behind its lock, and who is woken when it changes.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -6,24 +6,21 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use zato_core::ServiceName;
 
+use super::inbox::{Inbox, MOST_BYTES};
 use super::nowhere::Nowhere;
-use super::track::Track;
 use crate::apart::Apart;
 use crate::config::Config;
-use crate::engine::contract::{Accepted, OnEnds, Ring};
+use crate::engine::contract::{Accepted, LeaseLost, OnEnds, Ring, Settled};
 use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
 use crate::lock::lock;
-use crate::record::{Accept, Batch, Delivery, Settle, Verdict};
+use crate::record::{Accept, Batch, Delivery, Settle};
 
 pub(crate) struct Memory {
     state: Apart<Mutex<State<Nowhere>>>,
-    /// What is on its way past the state; none before the runtime has said who takes it.
-    pub(super) track: OnceLock<Track>,
-    /// How many may wait, here and on their way.
-    pub(super) max_waiting: usize,
+    /// Calls from outside that are not in the state yet.
+    inbox: Inbox,
     /// Wakes a worker, if one sleeps; none before the runtime has said how.
     pub(super) ring: OnceLock<Ring>,
     /// Receives when something that waits is to be ended; none before the runtime has said who does.
@@ -40,10 +37,12 @@ impl fmt::Debug for Memory {
     }
 }
 
-/// The state, locked. What may pass by is decided anew when it is released.
+/// The state, locked, with every call in it that was made before.
 pub(super) struct Locked<'a> {
-    state: MutexGuard<'a, State<Nowhere>>,
     memory: &'a Memory,
+    state: MutexGuard<'a, State<Nowhere>>,
+    /// Whether a call from outside was taken, so that there may be room for more in the inbox.
+    has_taken: bool,
 }
 
 impl Deref for Locked<'_> {
@@ -61,14 +60,6 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Locked<'_> {
-    /// Lets what has become due take its place, behind all that came before.
-    fn catch_up(&mut self) {
-        if self.memory.is_passable() && self.is_due() {
-            self.memory.enter_passing(&mut self.state);
-        }
-        self.state.catch_up();
-    }
-
     /// Changes the state in a way that may end invocations, and finishes what follows once the lock is released.
     pub(super) fn change<T>(mut self, change: impl FnOnce(&mut State<Nowhere>) -> T) -> T {
         self.catch_up();
@@ -84,9 +75,11 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.memory.let_pass_or_not(&mut self.state);
-        if let Some(tell) = self.memory.on_ends.get()
-            && let Some(at) = self.state.end_to_tell()
+        let Self { memory, state, has_taken } = self;
+        let room = if memory.line.is_empty() { state.room_unseen(MOST_BYTES) } else { 0 };
+        memory.inbox.set_room(room, *has_taken);
+        if let Some(tell) = memory.on_ends.get()
+            && let Some(at) = state.end_to_tell()
         {
             tell(at);
         }
@@ -98,8 +91,7 @@ impl Memory {
         let max_waiting = config.max_waiting(false);
         Self {
             state: Apart(Mutex::new(State::new(config, max_waiting, Nowhere::new(config)))),
-            track: OnceLock::new(),
-            max_waiting,
+            inbox: Inbox::default(),
             ring: OnceLock::new(),
             on_ends: OnceLock::new(),
             line: Line::default(),
@@ -107,51 +99,30 @@ impl Memory {
         }
     }
 
-    /// The state without what passes by it: whoever takes this asks for nothing that may be on its way.
+    /// The state, locked.
     pub(super) fn state(&self) -> Locked<'_> {
         let mut state = lock(&self.state);
-        state.beside = self.track.get().map_or((0, 0), Track::beside);
-        Locked { state, memory: self }
-    }
-
-    /// The state with everything in it.
-    pub(super) fn whole(&self) -> Locked<'_> {
-        let mut state = self.state();
-        self.enter_passing(&mut state);
-        state
-    }
-
-    /// The state for what neither looks for anything, nor has anything wait but invocations of these services. What passes by
-    /// is in nobody's way then, unless it would be overtaken.
-    fn state_for<'s>(&self, mut services: impl Iterator<Item = &'s ServiceName>) -> Locked<'_> {
-        let overtakes = |track: &Track| services.any(|service| track.has_waiting(service));
-        let mut state = self.state();
-        if self.track.get().filter(|track| track.is_open()).is_some_and(overtakes) {
-            self.enter_passing(&mut state);
+        let calls = self.inbox.take();
+        let has_taken = !calls.is_empty();
+        if has_taken {
+            let mut calls = calls;
+            calls.drain(..).for_each(|call| state.hold(call, None));
+            self.inbox.reuse(calls);
         }
+        Locked { memory: self, state, has_taken }
+    }
+
+    /// The state, locked, with everything that has ended indexed, for whoever looks at it.
+    pub(super) fn state_to_look(&self) -> Locked<'_> {
+        let mut state = self.state();
+        state.index_history();
         state
     }
 
-    /// The state for what has been handed out and is to be settled.
-    pub(super) fn state_to_settle(&self, settle: &Settle) -> Locked<'_> {
-        let mut state = match &settle.verdict {
-            Verdict::End { callbacks, .. } if settle.inner.is_empty() => {
-                self.state_for(callbacks.iter().map(|callback| &callback.service))
-            }
-            _ => self.whole(),
-        };
-        // What is kept is in the order in which it ended.
-        state.enter_ended();
-        state
-    }
-
-    /// The state for what comes.
-    fn state_to_accept(&self, accept: &Accept) -> Locked<'_> {
-        let looks = accept.by.is_some() || accept.brings_cid || accept.members.is_some();
-        if looks || accept.invocation.again_of().is_some() {
-            return self.whole();
-        }
-        self.state_for(std::iter::once(&accept.invocation.service))
+    /// The state, locked, for a change after which no call from outside is taken.
+    pub(super) fn state_to_close(&self) -> Locked<'_> {
+        self.inbox.close();
+        self.state()
     }
 
     /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
@@ -212,14 +183,10 @@ impl Memory {
     }
 
     /// Settles, and wakes who has something to do then.
-    pub(super) fn settle_and_wake<T>(
-        &self,
-        state: Locked<'_>,
-        settle: impl FnOnce(&mut State<Nowhere>) -> T,
-    ) -> T {
-        let (answer, idle, more, rings) = state.change(|state| {
+    pub(super) fn end(&self, settle: Settle) -> Result<Settled, LeaseLost> {
+        let (answer, idle, more, rings) = self.state().change(|state| {
             let rang = state.next_ring();
-            let answer = settle(state);
+            let answer = state.settle(settle);
             (answer, state.is_idle(), state.can_deliver(), state.next_ring() != rang)
         });
         self.wake(idle, more || rings);
@@ -227,7 +194,9 @@ impl Memory {
     }
 
     pub(super) fn take(&self, accept: Accept) -> Result<Accepted, NotTaken> {
-        let accepted = self.state_to_accept(&accept).change(|state| state.accept(accept))?;
+        let mut state = if looks_back(&accept) { self.state_to_look() } else { self.state() };
+        state.has_taken |= accept.by.is_none();
+        let accepted = state.change(|state| state.accept(accept))?;
         // Whoever starts some of many wakes the next.
         self.wake_worker();
         Ok(accepted)
@@ -238,6 +207,18 @@ impl Memory {
         if accept.by.is_none() && !self.line.is_empty() {
             return Err(NotTaken::NoRoom(Box::new(accept)));
         }
-        self.take(accept)
+        match self.inbox.push(accept) {
+            Ok(()) => {
+                self.wake_worker();
+                Ok(Accepted::new(false, None))
+            }
+            Err(accept) => self.take(accept),
+        }
     }
+}
+
+/// Whether what has ended decides about a call.
+fn looks_back(accept: &Accept) -> bool {
+    let Accept { key, digest, brings_cid, .. } = accept;
+    key.is_some() || digest.is_some() || *brings_cid || accept.invocation.again_of().is_some()
 }

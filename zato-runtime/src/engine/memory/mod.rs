@@ -34,17 +34,8 @@ mod keys;
 mod rows;
 mod remembered;
 mod nowhere;
-mod members;
-mod told;
-mod in_hand;
-mod outside;
-mod waiting;
-mod taken;
-mod track;
-mod setting_out;
+mod inbox;
 mod engine;
-mod passing;
-mod joining;
 mod verbs;
 
 pub(crate) use engine::Memory;

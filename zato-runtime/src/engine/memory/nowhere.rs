@@ -1,12 +1,9 @@
 //! What the memory engine keeps of what is over: for a while, and nowhere but here.
 
-use std::sync::Arc;
-
 use zato_core::{Cid, Moment, ServiceName};
 
 use super::keys::Keys;
 use super::remembered::Remembered;
-use super::rows::Rows;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::Refused;
@@ -24,8 +21,6 @@ pub(super) struct Nowhere {
     /// Those whose keys were given to others.
     unpinned: Vec<Cid>,
     clock: Clock,
-    /// Groups that were joined while who has run their last members was on the way to it.
-    pub(super) joined: Vec<Arc<Ended>>,
     /// When the last has ended.
     now: Moment,
 }
@@ -42,36 +37,12 @@ impl Nowhere {
             keys: Keys::new(config.max_keys(false), config.keep_ended_bytes, config.keep_keys),
             unpinned: Vec::new(),
             clock: config.clock.clone(),
-            joined: Vec::new(),
             now: config.clock.moment(),
         }
     }
 }
 
 impl Nowhere {
-    /// Takes what has passed by as it is, and gives room for more.
-    pub(super) fn take_passed(&mut self, rows: &mut Rows) {
-        if let Some(last) = rows.last_end() {
-            self.now = self.now.max(last);
-            self.remembered.take_passed(rows);
-        }
-    }
-
-    /// The first that has passed by and is not entered, and what it stands below.
-    pub(super) fn next_to_enter(&mut self) -> Option<(Cid, Option<Cid>)> {
-        self.remembered.next_to_enter()
-    }
-
-    /// Enters that, where it stands from now on.
-    pub(super) fn enter(&mut self, place: Place) -> Option<Number> {
-        self.remembered.enter(place).map(|number| Number::new(number, false))
-    }
-
-    /// Forgets the oldest of what has passed by, if it is the oldest of all and surplus; answers whether it did.
-    pub(super) fn forget_passed(&mut self) -> bool {
-        self.remembered.forget_passed(self.now)
-    }
-
     fn of(&self, is_dead: bool) -> &Remembered {
         if is_dead { &self.dead } else { &self.remembered }
     }
@@ -96,6 +67,28 @@ impl Store for Nowhere {
         self.now = self.now.max(ended.ended_at);
         let is_dead = ended.is_dead();
         Number::new(self.of_mut(is_dead).push(place, ended, again, hidden_by), is_dead)
+    }
+
+    #[inline]
+    fn keep_unindexed(&mut self, ended: &Ended) -> bool {
+        let keeps = self.remembered.push_unindexed(ended);
+        if keeps {
+            self.now = self.now.max(ended.ended_at);
+        }
+        keeps
+    }
+
+    fn next_unindexed(&self) -> Option<(Cid, Option<Cid>)> {
+        self.remembered.next_unindexed()
+    }
+
+    fn index(&mut self, place: Place) -> Option<Number> {
+        self.remembered.index(place).map(|number| Number::new(number, false))
+    }
+
+    #[inline]
+    fn forget_unindexed(&mut self) -> bool {
+        self.remembered.forget_unindexed(self.now)
     }
 
     fn most_kept(&self) -> usize {

@@ -13,9 +13,6 @@ use crate::record::Ended;
 /// So many places of those that were discarded are left empty, beside as many as are filled.
 const FEW: usize = 64;
 
-/// So much room is kept for what passes by: for as many workers as hand something over at once.
-const MOST_SPARE: usize = 16;
-
 /// What has ended, in that order; the oldest are forgotten first. Each has a number until others are closed up.
 #[derive(Debug)]
 pub(super) struct Remembered {
@@ -23,12 +20,8 @@ pub(super) struct Remembered {
     heads: VecDeque<Head>,
     /// The first of those that took few words stands first here.
     rows: Rows,
-    /// The number of the first row that is not entered, and has no head.
-    entered: u64,
-    /// What came after all rows, as it was handed over.
-    passed: VecDeque<Rows>,
-    /// Emptied, for the next.
-    spare: Vec<Rows>,
+    /// The number of the first row that is not indexed: it has no head and no place in the table.
+    unindexed: u64,
     /// The others.
     whole: HashMap<u64, Past, foldhash::fast::RandomState>,
     /// What the last of these was put under.
@@ -66,9 +59,7 @@ impl Remembered {
         Self {
             heads: VecDeque::new(),
             rows: Rows::default(),
-            entered: 0,
-            passed: VecDeque::new(),
-            spare: Vec::new(),
+            unindexed: 0,
             whole: HashMap::default(),
             last_whole: 0,
             first: 0,
@@ -105,8 +96,8 @@ impl Remembered {
             _ => None,
         };
         let stands = if let Some(row) = row {
-            debug_assert!(self.entered == row && self.passed.is_empty(), "what came before is entered first");
-            self.entered = row + 1;
+            debug_assert_eq!(self.unindexed, row, "what ended before is indexed first");
+            self.unindexed = row + 1;
             Stands::Row(row)
         } else {
             self.last_whole += 1;
@@ -118,58 +109,57 @@ impl Remembered {
         self.push_head(Head { cid, place, ended_at, bytes, stands })
     }
 
+    /// Keeps one as a row that is not indexed, if it fits into a row.
+    #[inline]
+    pub(super) fn push_unindexed(&mut self, ended: &Ended) -> bool {
+        let Ended { invocation, outcome: Outcome::Completed(response), before: None, .. } = ended else {
+            return false;
+        };
+        let (attempts, started_at, ended_at) = (ended.attempts, ended.started_at, ended.ended_at);
+        let completed = Completed { invocation, response, attempts, started_at, ended_at };
+        if self.rows.push(&completed, self.most).is_none() {
+            return false;
+        }
+        self.bytes += invocation.payload.len() + response.len();
+        self.count += 1;
+        true
+    }
+
+    /// The first row that is not indexed, and what it is below.
+    pub(super) fn next_unindexed(&self) -> Option<(Cid, Option<Cid>)> {
+        self.rows.brief(self.unindexed).map(|row| (row.cid, row.above))
+    }
+
+    /// Indexes that row, which has this place in the table; returns its number.
+    pub(super) fn index(&mut self, place: Place) -> Option<u64> {
+        let row = self.unindexed;
+        let Brief { cid, ended_at, bytes, .. } = self.rows.brief(row)?;
+        self.unindexed += 1;
+        Some(self.push_head(Head { cid, place, ended_at, bytes, stands: Stands::Row(row) }))
+    }
+
+    /// Forgets the oldest of all, if it is a row that is not indexed and there are too many, or it is too old. Returns
+    /// whether it did.
+    #[inline]
+    pub(super) fn forget_unindexed(&mut self, now: Moment) -> bool {
+        if !self.heads.is_empty() {
+            return false;
+        }
+        let Some(Brief { ended_at, bytes, .. }) = self.rows.brief(self.unindexed) else { return false };
+        if !self.is_surplus(ended_at, now) {
+            return false;
+        }
+        self.rows.pop(self.unindexed, bytes);
+        self.unindexed += 1;
+        self.count -= 1;
+        self.bytes -= bytes;
+        true
+    }
+
     fn push_head(&mut self, head: Head) -> u64 {
         grow(&mut self.heads, self.most);
         self.heads.push_back(head);
         self.first + self.heads.len() as u64 - 1
-    }
-
-    /// Takes what has passed by as it is, and gives room for more.
-    pub(super) fn take_passed(&mut self, rows: &mut Rows) {
-        self.count += rows.len();
-        self.bytes += rows.bytes();
-        self.passed.push_back(std::mem::replace(rows, self.spare.pop().unwrap_or_default()));
-    }
-
-    /// The first that has passed by and is not entered, and what it stands below.
-    pub(super) fn next_to_enter(&mut self) -> Option<(Cid, Option<Cid>)> {
-        while self.entered == self.rows.end() {
-            let mut rows = self.passed.pop_front()?;
-            self.rows.append(&mut rows, self.most);
-            self.keep_spare(rows);
-        }
-        self.rows.brief(self.entered).map(|row| (row.cid, row.above))
-    }
-
-    /// Enters that, where it stands from now on; answers its number.
-    pub(super) fn enter(&mut self, place: Place) -> Option<u64> {
-        let row = self.entered;
-        let Brief { cid, ended_at, bytes, .. } = self.rows.brief(row)?;
-        self.entered += 1;
-        Some(self.push_head(Head { cid, place, ended_at, bytes, stands: Stands::Row(row) }))
-    }
-
-    /// Forgets the oldest of what has passed by and is not entered, if nothing else is remembered and there is enough without;
-    /// answers whether it did.
-    pub(super) fn forget_passed(&mut self, now: Moment) -> bool {
-        let Some(first) = self.passed.front().filter(|_| self.heads.is_empty()) else { return false };
-        let (count, bytes) = (self.count - first.len(), self.bytes - first.bytes());
-        let is_old = first.last_end().is_none_or(|last| now.since(last) > self.longest);
-        if count < self.most && bytes < self.most_bytes && !is_old {
-            return false;
-        }
-        (self.count, self.bytes) = (count, bytes);
-        if let Some(mut rows) = self.passed.pop_front() {
-            rows.clear();
-            self.keep_spare(rows);
-        }
-        true
-    }
-
-    fn keep_spare(&mut self, rows: Rows) {
-        if self.spare.len() < MOST_SPARE {
-            self.spare.push(rows);
-        }
     }
 
     fn is_surplus(&self, ended_at: Moment, now: Moment) -> bool {

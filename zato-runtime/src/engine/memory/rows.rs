@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use zato_core::{Channel, Cid, Invocation, Kind, Moment, Outcome, Payload, ServiceName, Slot};
 
-use crate::record::{Ended, Member, Told};
+use crate::record::Ended;
 
 /// What has completed by its first attempt or a later one, without anything else to say of it.
 pub(super) struct Completed<'a> {
@@ -30,13 +30,6 @@ impl Completed<'_> {
         };
         let is_plain = invocation.labels.is_empty() && callbacks.len() <= 1 && on_failure.len() <= 1;
         is_plain && payload.len().max(response.len()) <= FEW_BYTES
-    }
-
-    /// What is told of it to its group.
-    pub(super) fn member(&self) -> Member<'_> {
-        let Self { invocation, response, attempts, started_at, ended_at } = *self;
-        let told = Told::Response(response.kind(), response.as_bytes());
-        Member { cid: invocation.cid, service: invocation.service, told, attempts, started_at, ended_at }
     }
 }
 
@@ -79,11 +72,11 @@ struct Row {
     text: u64,
 }
 
-/// What must be known of one to enter it, or to forget it.
+/// The facts about a row that indexing or forgetting it takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Brief {
     pub(super) cid: Cid,
-    /// What it stands below.
+    /// The invocation that it is below: its group or its parent.
     pub(super) above: Option<Cid>,
     pub(super) ended_at: Moment,
     pub(super) bytes: usize,
@@ -135,12 +128,6 @@ impl Row {
 }
 
 impl Rows {
-    /// With room for so many, and so many bytes of payload.
-    pub(super) fn with_room(rows: usize, bytes: usize) -> Self {
-        let (all, texts) = (VecDeque::with_capacity(rows), VecDeque::with_capacity(bytes));
-        Self { all, texts, ..Self::default() }
-    }
-
     /// Keeps one, of `most` or about so many, and answers its number; none where there is more to say than fits.
     #[inline]
     pub(super) fn push(&mut self, completed: &Completed<'_>, most: usize) -> Option<u64> {
@@ -156,78 +143,18 @@ impl Rows {
         Some(self.end() - 1)
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    /// How many bytes their payloads have.
-    pub(super) fn bytes(&self) -> usize {
-        self.texts.len()
-    }
-
-    /// When the last has ended.
-    pub(super) fn last_end(&self) -> Option<Moment> {
-        self.all.back().map(|row| row.ended_at)
-    }
-
     /// The number that the next is given.
     pub(super) fn end(&self) -> u64 {
         self.first + self.all.len() as u64
     }
 
-    /// Takes all that others have, of `most` or about so many.
-    pub(super) fn append(&mut self, others: &mut Self, most: usize) {
-        // Wherever the texts of the others begin, they begin at the end of these now.
-        let moved = (self.first_text + self.texts.len() as u64).wrapping_sub(others.first_text);
-        for row in others.all.drain(..) {
-            grow(&mut self.all, most);
-            self.all.push_back(Row { text: row.text.wrapping_add(moved), ..row });
-        }
-        self.texts.append(&mut others.texts);
-        (others.first, others.first_text) = (0, 0);
-    }
-
-    /// Forgets all, and keeps the room.
-    pub(super) fn clear(&mut self) {
-        self.all.clear();
-        self.texts.clear();
-        (self.first, self.first_text) = (0, 0);
-    }
-
-    /// What must be known of one to enter it, or to forget it.
+    /// The facts about one that indexing or forgetting it takes.
+    #[inline]
     pub(super) fn brief(&self, number: u64) -> Option<Brief> {
         let row = self.all.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;
         let Row { cid, parent, slot, ended_at, .. } = *row;
         let above = slot.map(|slot| slot.group).or(parent);
         Some(Brief { cid, above, ended_at, bytes: row.texts_len() })
-    }
-
-    /// The slots of all, in their order.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Option<Slot>> {
-        self.all.iter().map(|row| row.slot)
-    }
-
-    /// Lets [`member`](Self::member) read what stands here.
-    pub(super) fn straighten(&mut self) {
-        self.texts.make_contiguous();
-    }
-
-    /// How one has ended, by how many stand before it, once these have been [straightened](Self::straighten).
-    #[inline]
-    pub(super) fn member(&self, at: usize) -> Option<Member<'_>> {
-        let Row { cid, service, attempts, started_at, ended_at, request, response, text, .. } =
-            self.all.get(at)?;
-        let from = usize::try_from(text + u64::from(request.len)).ok()?;
-        let (texts, _) = self.texts.as_slices();
-        Some(Member {
-            cid: *cid,
-            service: *service,
-            told: Told::Response(response.kind, texts.get(from..from + response.len as usize)?),
-            attempts: *attempts,
-            started_at: *started_at,
-            ended_at: *ended_at,
-        })
     }
 
     /// Forgets the first, whose number is this and whose payloads have so many bytes.

@@ -12,23 +12,22 @@ use super::engine::Memory;
 use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
-use crate::engine::express::Express;
 use crate::engine::state::{MOST_ENDS, NotTaken, State};
 use crate::found::{DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
 impl LookUps for Memory {
     fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
-        let state = self.whole();
+        let state = self.state_to_look();
         Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
     }
 
     fn tree(&self, root: Cid) -> Step<'_, Result<Tree, StoreFault>> {
-        Step::now(Ok(self.whole().tree(root)))
+        Step::now(Ok(self.state_to_look().tree(root)))
     }
 
     fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
-        Step::now(Ok(self.whole().list(filter)))
+        Step::now(Ok(self.state_to_look().list(filter)))
     }
 }
 
@@ -44,16 +43,16 @@ impl Engine for Memory {
     fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault> {
         // Once: whoever comes second finds it set.
         let _ = self.ring.set(ring);
-        self.whole().announce(services, join);
+        self.state().announce(services, join);
         Ok(())
     }
 
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>> {
-        Step::now(self.whole().stage(group, members))
+        Step::now(self.state().stage(group, members))
     }
 
     fn room(&self, members: usize, bytes: usize) -> Step<'_, ()> {
-        let has_room = move || self.whole().has_room_outside(members, bytes);
+        let has_room = move || self.state().has_room_outside(members, bytes);
         if self.line.is_empty() && has_room() {
             return Step::now(());
         }
@@ -61,7 +60,7 @@ impl Engine for Memory {
     }
 
     fn unstage(&self, group: Cid) -> Step<'_, ()> {
-        let dropped = self.whole().unstage(group);
+        let dropped = self.state().unstage(group);
         drop(dropped);
         self.line.wake();
         Step::now(())
@@ -102,9 +101,6 @@ impl Engine for Memory {
             Ok(batch) => return Step::now(batch),
             Err(next_ring) => next_ring,
         };
-        if self.has_passing() {
-            return Step::now(Batch::new());
-        }
         match next_ring {
             // Whoever accepts what is due earlier wakes a worker, and that one waits for the earlier.
             Some(at) => Step::later(async move {
@@ -125,12 +121,11 @@ impl Engine for Memory {
     }
 
     fn settle(&self, settle: Settle, _: &mut dyn FnMut() -> Recorded) -> Option<Result<Settled, LeaseLost>> {
-        let state = self.state_to_settle(&settle);
-        Some(self.settle_and_wake(state, |state| state.settle(settle)))
+        Some(self.end(settle))
     }
 
     fn release(&self, attempt: AttemptId) {
-        let mut state = self.whole();
+        let mut state = self.state();
         state.release(attempt);
         let idle = state.is_idle();
         drop(state);
@@ -138,9 +133,8 @@ impl Engine for Memory {
     }
 
     fn pause(&self, service: &ServiceName, paused: bool) -> Step<'_, Result<(), StoreFault>> {
-        let mut state = self.whole();
+        let mut state = self.state();
         state.pause(service, paused);
-        self.pause_passing(service, paused);
         let idle = state.is_idle();
         drop(state);
         self.wake(idle, !paused);
@@ -152,7 +146,7 @@ impl Engine for Memory {
         batch: Batch<Cid>,
         with_tree: bool,
     ) -> Step<'_, Result<Batch<Option<CancelAnswer>>, StoreFault>> {
-        let mut state = self.whole();
+        let mut state = self.state_to_look();
         let answers = batch.into_iter().map(|cid| state.cancel(cid, with_tree)).collect();
         drop(state);
         self.wake_worker();
@@ -160,15 +154,15 @@ impl Engine for Memory {
     }
 
     fn below(&self, cid: Cid) -> Step<'_, Result<Vec<Cid>, StoreFault>> {
-        Step::now(Ok(self.whole().below(cid)))
+        Step::now(Ok(self.state_to_look().below(cid)))
     }
 
     fn is_running(&self, attempt: AttemptId) -> bool {
-        self.whole().is_running(attempt)
+        self.state().is_running(attempt)
     }
 
     fn outcome(&self, cid: Cid) -> Step<'_, Result<Option<Outcome>, StoreFault>> {
-        match self.whole().outcome(cid) {
+        match self.state_to_look().outcome(cid) {
             Err(fault) => Step::now(Err(fault)),
             Ok(None) => Step::now(Ok(None)),
             Ok(Some(Ok(outcome))) => Step::now(Ok(Some(outcome))),
@@ -177,16 +171,12 @@ impl Engine for Memory {
     }
 
     fn discard(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<DiscardAnswer>, StoreFault>> {
-        let mut state = self.whole();
+        let mut state = self.state_to_look();
         Step::now(batch.into_iter().map(|cid| state.discard(cid)).collect())
     }
 
-    fn express(&self) -> Option<&dyn Express> {
-        Some(self)
-    }
-
     fn drain(&self) -> Step<'_, ()> {
-        self.whole().draining = true;
+        self.state_to_close().draining = true;
         self.line.wake_all();
         Step::later(async move {
             loop {
@@ -194,7 +184,7 @@ impl Engine for Memory {
                 tokio::pin!(idle);
                 // Listening must begin before the look, or a change between the two would be missed.
                 idle.as_mut().enable();
-                if self.whole().is_idle() {
+                if self.state().is_idle() {
                     return;
                 }
                 idle.await;
@@ -203,7 +193,7 @@ impl Engine for Memory {
     }
 
     fn load(&self) -> (usize, usize) {
-        self.whole().load()
+        self.state().load()
     }
 
     fn give_up_after(&self, time: Duration) {
@@ -212,17 +202,17 @@ impl Engine for Memory {
     }
 
     fn give_up(&self) -> Vec<Delivery> {
-        let running = self.whole().give_up();
+        let running = self.state_to_close().give_up();
         self.wake_worker();
         running
     }
 
     fn abandon(&self) -> Vec<Delivery> {
-        self.whole().change(State::abandon)
+        self.state_to_close().change(State::abandon)
     }
 
     fn close(&self) -> usize {
-        let ended = self.whole().change(State::close);
+        let ended = self.state_to_close().change(State::close);
         self.line.wake_all();
         self.idle.notify_waiters();
         ended

@@ -83,6 +83,19 @@ impl<S: Store> State<S> {
         Ok(accepted)
     }
 
+    /// How many more calls of at most so many bytes may be taken without a look at the state: half of the room, as others
+    /// come meanwhile.
+    pub(in crate::engine) fn room_unseen(&self, bytes: usize) -> i64 {
+        if self.draining || self.closed {
+            return 0;
+        }
+        let count = |room: usize| i64::try_from(room).unwrap_or(i64::MAX);
+        let by_number = count(self.max_waiting) - self.waiting;
+        let by_bytes = (count(self.max_waiting_bytes) - self.waiting_bytes) / count(bytes);
+        let staged = self.groups.staged();
+        (by_number.min(by_bytes) - count(staged.0) - count(staged.1 / bytes)) / 2
+    }
+
     /// The CID of the same call, if it has been made already: by an earlier attempt, or under the same key.
     fn made_before(
         &mut self,
@@ -155,10 +168,10 @@ impl<S: Store> State<S> {
         more_bytes: usize,
         within: usize,
     ) -> Result<(), Refused> {
-        let ((staged, staged_bytes), (beside, beside_bytes)) = (self.groups.staged(), self.beside);
+        let (staged, staged_bytes) = self.groups.staged();
         let at_least_none = |count: i64| usize::try_from(count).unwrap_or_default();
-        let waiting = at_least_none(self.waiting) + staged + beside;
-        let bytes = at_least_none(self.waiting_bytes) + staged_bytes + beside_bytes;
+        let waiting = at_least_none(self.waiting) + staged;
+        let bytes = at_least_none(self.waiting_bytes) + staged_bytes;
         // A payload above the bound is taken when nothing else waits: otherwise it could never run.
         let fits = waiting + more <= self.max_waiting.saturating_mul(within)
             && (waiting == 0 || bytes + more_bytes <= self.max_waiting_bytes.saturating_mul(within));
@@ -167,7 +180,7 @@ impl<S: Store> State<S> {
 
     /// Whether so many more may come from outside.
     pub(in crate::engine) fn has_room_outside(&self, more: usize, bytes: usize) -> bool {
-        let is_empty = self.waiting <= 0 && self.groups.staged().0 == 0 && self.beside.0 == 0;
+        let is_empty = self.waiting <= 0 && self.groups.staged().0 == 0;
         self.draining || is_empty || self.has_room(more, bytes, 1).is_ok()
     }
 

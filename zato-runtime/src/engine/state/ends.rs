@@ -14,7 +14,7 @@ use super::store::{Past, Store};
 use super::table::{Node, Place};
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
-use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Summary, Task};
+use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
 
 /// What holds fewer bytes is freed at once.
 const FREED_AT_ONCE: usize = 1_024;
@@ -121,18 +121,6 @@ impl<S: Store> State<S> {
         (self.end_shared(place, ended), callbacks)
     }
 
-    /// What ends a group that is no chain, whose members have all ended, and its callbacks.
-    pub(in crate::engine) fn join_told(
-        &self,
-        group: &Arc<Invocation>,
-        told: Result<Summary, serde_json::Error>,
-    ) -> (Ended, Batch<Arc<Invocation>>) {
-        match &self.join {
-            Some(join) => join.join_told(group, told),
-            None => self.not_joined(group),
-        }
-    }
-
     fn not_joined(&self, group: &Arc<Invocation>) -> (Ended, Batch<Arc<Invocation>>) {
         (self.cancelled(group.clone(), "no one joins its members"), Batch::new())
     }
@@ -165,6 +153,7 @@ impl<S: Store> State<S> {
             self.hold_ended(place, ended.clone());
         } else {
             self.keep_at(place, Ended::clone(&ended), None);
+            self.held.close(place);
         }
         ended
     }
@@ -179,6 +168,7 @@ impl<S: Store> State<S> {
         } else {
             self.link(place, self.above(&ended.invocation), None);
             self.keep_at(place, ended, None);
+            self.held.close(place);
         }
     }
 
@@ -207,6 +197,21 @@ impl<S: Store> State<S> {
     /// Keeps what has ended, where nothing is written down, and forgets what was kept for long.
     fn keep_at(&mut self, place: Place, ended: Ended, again: Option<Cid>) {
         let cid = ended.invocation.cid;
+        let holds_ended = || {
+            let mut below = self.held.below(place);
+            below.any(|(_, node)| matches!(node, Node::Held(Held::Ended { .. })))
+        };
+        let is_apart = || !self.is_below_open(place) && !holds_ended();
+        if again.is_none() && self.hidden.is_empty() && is_apart() && self.store.keep_unindexed(&ended) {
+            // Its callbacks may be put below it; who ends it closes the gap.
+            self.held.put(place, Node::Gap { cid, ran_again: false });
+            self.forget_surplus();
+            return;
+        }
+        if !ended.is_dead() {
+            // What is kept is in the order in which it ended.
+            self.index_history();
+        }
         let hidden_by = if self.hidden.is_empty() { None } else { self.hidden.get(&cid).copied() };
         let number = self.store.keep(place, ended, again, hidden_by);
         self.held.put(place, Node::Kept(number));
@@ -230,13 +235,25 @@ impl<S: Store> State<S> {
                 self.leave_gap(place, ended.invocation.cid, false);
             } else {
                 self.keep_at(place, Ended::clone(&ended), again);
+                self.held.close(place);
             }
         }
         self.forget_surplus();
     }
 
+    /// Gives everything that is kept its entry in the table, so that it is found.
+    pub(in crate::engine) fn index_history(&mut self) {
+        while let Some((cid, above)) = self.store.next_unindexed() {
+            let place = self.held.place_of(cid);
+            let Some(number) = self.store.index(place) else { return };
+            self.held.put(place, Node::Kept(number));
+            self.link(place, above, None);
+        }
+    }
+
     /// Forgets what is kept beyond what is to be.
     pub(in crate::engine) fn forget_surplus(&mut self) {
+        while self.store.forget_unindexed() {}
         while let Some(oldest) = self.store.surplus() {
             self.forget_oldest(oldest);
         }
@@ -355,6 +372,7 @@ impl<S: Store> State<S> {
             }
             let place = self.held.place_of(ended.invocation.cid);
             self.end_at(place, Ended { before, ..ended });
+            self.held.close(place);
         }
         count
     }

@@ -102,18 +102,6 @@ impl Groups {
         Some((open.invocation, open.rows.into_iter().flatten().collect()))
     }
 
-    /// Takes a group whose members have all ended but for so many, and how those ended, in the order of their slots.
-    pub(in crate::engine) fn take_if_left(
-        &mut self,
-        group: Cid,
-        left: usize,
-    ) -> Option<(Arc<Invocation>, Rows)> {
-        if self.left(group).is_none_or(|open| open as usize != left) {
-            return None;
-        }
-        self.open.remove(&group).map(|open| (open.invocation, open.rows))
-    }
-
     /// How many members of a group have not ended; `None` if it is not open.
     pub(in crate::engine) fn left(&self, group: Cid) -> Option<u32> {
         self.open.get(&group).map(|open| open.left)

@@ -48,8 +48,8 @@ pub(super) use keyed::key_of;
 pub(super) use restore::Left;
 pub(super) use state::State;
 pub(super) use store::{Accepted, Member, Past, Store};
+pub(super) use table::Place;
 #[cfg(test)]
 pub(super) use table::Table;
-pub(super) use table::{Node, Place};
 pub(super) use timing::{MOST_ENDS, ends_at};
 pub(super) use window::{Ends, Hunger, Line};

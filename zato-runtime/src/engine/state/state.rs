@@ -51,8 +51,6 @@ pub(in crate::engine) struct State<S> {
     /// than none while what an earlier process has left is being counted.
     pub(in crate::engine) waiting: i64,
     pub(in crate::engine) waiting_bytes: i64,
-    /// The same of what waits elsewhere and has come in here.
-    pub(in crate::engine) beside: (usize, usize),
     /// How many have been delivered and are not settled, and how many linger.
     pub(in crate::engine) running: usize,
     /// Who is to be told of an outcome that is not there yet.
@@ -112,7 +110,6 @@ impl<S: Store> State<S> {
             join: None,
             waiting: 0,
             waiting_bytes: 0,
-            beside: (0, 0),
             running: 0,
             tell: ByCid::default(),
             aftermath: Aftermath::default(),
@@ -199,16 +196,6 @@ impl<S: Store> State<S> {
         Some(delivery)
     }
 
-    /// Takes over one that has been started elsewhere and has never waited here.
-    pub(in crate::engine) fn take_started(
-        &mut self,
-        invocation: Arc<Invocation>,
-        started_at: Moment,
-    ) -> Delivery {
-        let service = self.queues.number(&invocation.service);
-        self.start(invocation, service, started_at, None)
-    }
-
     /// Starts one that has never waited.
     fn start(
         &mut self,
@@ -279,7 +266,12 @@ impl<S: Store> State<S> {
             }
         }
         self.clear_suspect(settle.cid);
+        let ends = matches!(settle.verdict, Verdict::End { .. });
         for inner in settle.inner {
+            // The attempt around it ends in the same step, so nothing that has not ended is above it.
+            if ends && self.hidden.is_empty() && self.store.keep_unindexed(&inner) {
+                continue;
+            }
             let number = self.next_number();
             self.end_inside(inner, number);
         }
@@ -333,6 +325,8 @@ impl<S: Store> State<S> {
                         self.hold(callback, Some((id.cid, place)));
                     }
                 }
+                // It may have been kept without an entry, and nothing is below it.
+                self.held.close(place);
             }
         }
         Ok(settled)
@@ -393,18 +387,6 @@ impl<S: Store> State<S> {
     /// Whether a worker that waits should look.
     pub(in crate::engine) fn can_deliver(&self) -> bool {
         !self.to_end.is_empty() || (!self.queues.is_empty() && self.running < self.max_running)
-    }
-
-    /// Whether so many that are not held here may wait, and so many run: nothing that is held is overtaken, and all of it
-    /// would fit.
-    pub(in crate::engine) fn lets_pass(&self, waiting: usize, bytes: usize, running: usize) -> bool {
-        !self.draining
-            && !self.closed
-            && !self.holds_back
-            && !self.can_deliver()
-            && self.running + running <= self.max_running
-            && bytes <= self.max_waiting_bytes
-            && self.has_room(waiting, bytes, 1).is_ok()
     }
 
     /// How many can be started at the most.

@@ -60,6 +60,28 @@ pub(in crate::engine) trait Store {
         Number::default()
     }
 
+    /// Keeps one that has completed without an entry in the table, where nothing is written down; whoever looks has it
+    /// [indexed](Self::index) first. Returns whether it did.
+    fn keep_unindexed(&mut self, _ended: &Ended) -> bool {
+        false
+    }
+
+    /// The first that is kept without an entry in the table, and what it is below.
+    fn next_unindexed(&self) -> Option<(Cid, Option<Cid>)> {
+        None
+    }
+
+    /// Gives that one its entry in the table; returns its number.
+    fn index(&mut self, _place: Place) -> Option<Number> {
+        None
+    }
+
+    /// Forgets the oldest that is kept, if it has no entry in the table and more are kept than should be. Returns whether
+    /// it did.
+    fn forget_unindexed(&mut self) -> bool {
+        false
+    }
+
     /// How many are kept at the most, dead letters apart.
     fn most_kept(&self) -> usize {
         usize::MAX

@@ -138,12 +138,6 @@ impl<S: Store> State<S> {
         }
     }
 
-    /// Whether something has become due that has not taken its place.
-    pub(in crate::engine) fn is_due(&self) -> bool {
-        self.next_time().is_some_and(|earliest| earliest <= self.clock.moment())
-            || self.queues.next_ring().is_some_and(|at| at <= Instant::now())
-    }
-
     /// Lets what has become due take its place in its queue, before anything else does.
     pub(in crate::engine) fn catch_up(&mut self) {
         self.queues.ring();

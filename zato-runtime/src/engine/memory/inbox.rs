@@ -1,0 +1,106 @@
+//! Calls from outside that were taken and are not in the state yet.
+//!
+//! A caller outside of the workers does not lock the state, which the workers need: it appends its call here, and whoever
+//! locks the state next puts it in first. So whoever looks finds every call that was made before, in the order in which
+//! the calls were made.
+//!
+//! A call that comes this way has been taken for good: there is room for it (`room`), it asks for nothing that the state
+//! must check, and a shutdown closes the inbox before it empties it.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use zato_core::Invocation;
+
+use crate::apart::Apart;
+use crate::lock::lock;
+use crate::record::Accept;
+
+/// The most bytes of payload in a call that comes this way; `room` counts calls of that size.
+pub(super) const MOST_BYTES: usize = 1_024;
+
+/// The most calls that may come before the state is locked.
+const MOST_CALLS: i64 = 4_096;
+
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    calls: Apart<Mutex<Calls>>,
+    /// The number of calls. Written under the lock of `calls`.
+    count: Apart<AtomicUsize>,
+    /// The number of calls for which there is room. Written under the lock of the state, counted down by callers.
+    room: Apart<AtomicI64>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    all: Vec<Arc<Invocation>>,
+    /// An empty vector with room, for the next.
+    spare: Vec<Arc<Invocation>>,
+    /// Set when a shutdown begins.
+    is_closed: bool,
+}
+
+impl Inbox {
+    /// Takes a call from outside, if it asks for nothing and there is room.
+    ///
+    /// # Errors
+    ///
+    /// The call comes back: the state is to take it.
+    pub(super) fn push(&self, accept: Accept) -> Result<(), Accept> {
+        let has_room =
+            || self.room.load(Ordering::Relaxed) > 0 && self.room.fetch_sub(1, Ordering::Relaxed) > 0;
+        if !asks_for_nothing(&accept) || !has_room() {
+            return Err(accept);
+        }
+        let mut calls = lock(&self.calls);
+        if calls.is_closed {
+            return Err(accept);
+        }
+        calls.all.push(accept.invocation);
+        self.count.store(calls.all.len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes all calls, in the order in which they were made. Called under the lock of the state.
+    pub(super) fn take(&self) -> Vec<Arc<Invocation>> {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return Vec::new();
+        }
+        let mut calls = lock(&self.calls);
+        let spare = std::mem::take(&mut calls.spare);
+        let all = std::mem::replace(&mut calls.all, spare);
+        self.count.store(0, Ordering::SeqCst);
+        all
+    }
+
+    /// Gives an empty vector back for the next calls.
+    pub(super) fn reuse(&self, mut calls: Vec<Arc<Invocation>>) {
+        calls.clear();
+        if calls.capacity() > 0 {
+            lock(&self.calls).spare = calls;
+        }
+    }
+
+    /// Refuses all calls from now on.
+    pub(super) fn close(&self) {
+        lock(&self.calls).is_closed = true;
+    }
+
+    /// Sets for how many calls there is room. Called under the lock of the state: always after calls were taken, and
+    /// otherwise where there is less room than before.
+    pub(super) fn set_room(&self, calls: i64, has_taken: bool) {
+        let calls = calls.min(MOST_CALLS);
+        if has_taken || calls < self.room.load(Ordering::Relaxed) {
+            self.room.store(calls, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether a call is one from outside that needs nothing from the state.
+fn asks_for_nothing(accept: &Accept) -> bool {
+    let is_plain = matches!(
+        accept,
+        Accept { by: None, tell: None, brings_cid: false, key: None, digest: None, members: None, .. }
+    );
+    is_plain && accept.invocation.payload.len() <= MOST_BYTES && accept.invocation.again_of().is_none()
+}
