@@ -213,8 +213,8 @@ async fn comes(_: &Context, (): (), turns: &Turns) -> Result<()> {
     Ok(turns.has_come.send(())?)
 }
 
-/// There is one thread, on which the other worker is woken. One has the first two, which wait; and no time passes, in
-/// which the other would take over what this one does not come to.
+/// There is one thread, on which the other worker is woken. One worker has all three, which wait; and no time passes, in which
+/// the other would take over what this one does not come to.
 #[tokio::test(start_paused = true)]
 async fn whoever_wakes_another_worker_steps_aside_before_its_next_handler() -> Result<(), Error> {
     let ((waits, mut wait), (has_come, comes)) = (mpsc::unbounded_channel(), channel());
@@ -225,15 +225,15 @@ async fn whoever_wakes_another_worker_steps_aside_before_its_next_handler() -> R
     let runtime = builder.workers(2).start().await?;
     let _ = turns.outside.set(runtime.clone());
     tokio::task::yield_now().await;
-    let first = runtime.invoke_async(calls_or_waits::service(), 0).await?;
-    let blocks = runtime.invoke_async(calls_or_waits::service(), BLOCKS).await?;
-    wait.recv().await;
-    wait.recv().await;
-    let last = runtime.invoke_async(calls_or_waits::service(), 2).await?;
-    wait.recv().await;
-    tokio::task::yield_now().await;
+    let mut cids = Vec::new();
+    for number in [0, BLOCKS, 2] {
+        cids.push(runtime.invoke_async(calls_or_waits::service(), number).await?);
+        // Then its worker sleeps, and is the first to be woken for the next.
+        wait.recv().await;
+        tokio::task::yield_now().await;
+    }
     turns.go_on.iter().for_each(Notify::notify_one);
-    for cid in [first, blocks, last] {
+    for cid in cids {
         let outcome = runtime.outcome(cid).await?;
         assert_eq!(outcome.payload().map(ToString::to_string).as_deref(), Some("true"), "{outcome}");
     }

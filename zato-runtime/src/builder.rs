@@ -349,7 +349,7 @@ impl Builder {
                 formerly: entry.registration.settings().formerly,
             })
             .collect();
-        let sleepers = Arc::new(Sleepers::new(self.config.workers.unwrap_or(threads)));
+        let sleepers = Arc::new(Sleepers::new(self.config.workers.unwrap_or(threads), threads));
         let ring = sleepers.clone();
         let fan_in = FanIn { observer: self.observer.clone() };
         engine.announce(&hosted, Arc::new(fan_in), Arc::new(move || ring.ring_one()))?;

@@ -89,6 +89,9 @@ pub(crate) struct Sleepers {
     /// The number of workers that are useful at the same time. Written by workers, from how long handlers take
     /// (`hands::useful`).
     useful: AtomicUsize,
+    /// The number of threads that the workers run on. On one thread workers do not wait for each other, and a handler that
+    /// blocks its thread needs another worker to have taken what comes: all of them are useful.
+    threads: usize,
 }
 
 impl Bed {
@@ -136,9 +139,10 @@ impl Bed {
 }
 
 impl Sleepers {
-    /// So many workers, who are up.
-    pub(crate) fn new(workers: usize) -> Self {
-        Self { beds: (0..workers).map(|_| Bed::default()).collect(), useful: AtomicUsize::new(workers) }
+    /// Workers that are all up, and run on so many threads.
+    pub(crate) fn new(workers: usize, threads: usize) -> Self {
+        let beds = (0..workers).map(|_| Bed::default()).collect();
+        Self { beds, useful: AtomicUsize::new(workers), threads }
     }
 
     /// How many workers there are.
@@ -179,7 +183,7 @@ impl Sleepers {
     /// Sets how many workers are useful at the same time.
     pub(crate) fn set_useful(&self, workers: usize) {
         let workers = workers.min(self.beds.len());
-        if self.useful.load(Ordering::Relaxed) != workers {
+        if self.threads > 1 && self.useful.load(Ordering::Relaxed) != workers {
             self.useful.store(workers, Ordering::Relaxed);
         }
     }
@@ -271,7 +275,7 @@ mod tests {
 
     /// Two workers, and how often each has been woken.
     fn two() -> (Sleepers, impl Fn() -> [u32; 2]) {
-        let (sleepers, woken) = (Sleepers::new(2), [(); 2].map(|()| Arc::<Woken>::default()));
+        let (sleepers, woken) = (Sleepers::new(2, 2), [(); 2].map(|()| Arc::<Woken>::default()));
         for (worker, woken) in woken.iter().enumerate() {
             sleepers.set_bell(worker, &Bell::of(&Waker::from(woken.clone())));
         }

@@ -105,6 +105,8 @@ impl Memory {
         let calls = self.inbox.take();
         let has_taken = !calls.is_empty();
         if has_taken {
+            // An invocation that is due goes before a call that came later.
+            state.catch_up();
             let mut calls = calls;
             calls.drain(..).for_each(|call| state.hold(call, None));
             self.inbox.reuse(calls);

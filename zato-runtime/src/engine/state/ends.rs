@@ -247,7 +247,10 @@ impl<S: Store> State<S> {
             let place = self.held.place_of(cid);
             let Some(number) = self.store.index(place) else { return };
             self.held.put(place, Node::Kept(number));
-            self.link(place, above, None);
+            // It has been in the table since it ended if others are below it, and is linked then.
+            if self.held.above(place).is_none() {
+                self.link(place, above, None);
+            }
         }
     }
 
