@@ -232,6 +232,9 @@ impl<S: Store> State<S> {
             let (group, callbacks) = self.end_group(&full);
             callbacks.into_iter().for_each(|callback| self.hold(callback, None));
             ended = Some(group);
+            if let Some(place) = self.held.place(&cid) {
+                self.finish_end(place);
+            }
         }
         if is_cancelled {
             self.cancel_held(cid, true);

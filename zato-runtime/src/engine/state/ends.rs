@@ -153,9 +153,16 @@ impl<S: Store> State<S> {
             self.hold_ended(place, ended.clone());
         } else {
             self.keep_at(place, Ended::clone(&ended), None);
-            self.held.close(place);
         }
         ended
+    }
+
+    /// Finishes the end of an invocation, once its callbacks are in the table: until then its entry must stay.
+    pub(in crate::engine) fn finish_end(&mut self, place: Place) {
+        if !S::WRITES_DOWN {
+            self.held.close(place);
+            self.forget_surplus();
+        }
     }
 
     /// A synchronous call has ended inside an attempt that is being settled.
@@ -194,7 +201,7 @@ impl<S: Store> State<S> {
         self.held.put(place, Node::Held(Held::Ended { ended, again: None }));
     }
 
-    /// Keeps what has ended, where nothing is written down, and forgets what was kept for long.
+    /// Keeps what has ended, where nothing is written down.
     fn keep_at(&mut self, place: Place, ended: Ended, again: Option<Cid>) {
         let cid = ended.invocation.cid;
         let holds_ended = || {
@@ -203,9 +210,8 @@ impl<S: Store> State<S> {
         };
         let is_apart = || !self.is_below_open(place) && !holds_ended();
         if again.is_none() && self.hidden.is_empty() && is_apart() && self.store.keep_unindexed(&ended) {
-            // Its callbacks may be put below it; who ends it closes the gap.
+            // Its callbacks may be put below it: `finish_end` closes the gap.
             self.held.put(place, Node::Gap { cid, ran_again: false });
-            self.forget_surplus();
             return;
         }
         if !ended.is_dead() {
@@ -238,7 +244,6 @@ impl<S: Store> State<S> {
                 self.held.close(place);
             }
         }
-        self.forget_surplus();
     }
 
     /// Gives everything that is kept its entry in the table, so that it is found.
@@ -375,7 +380,7 @@ impl<S: Store> State<S> {
             }
             let place = self.held.place_of(ended.invocation.cid);
             self.end_at(place, Ended { before, ..ended });
-            self.held.close(place);
+            self.finish_end(place);
         }
         count
     }

@@ -325,8 +325,12 @@ impl<S: Store> State<S> {
                         self.hold(callback, Some((id.cid, place)));
                     }
                 }
-                // It may have been kept without an entry, and nothing is below it.
-                self.held.close(place);
+                self.finish_end(place);
+                if let Some(group) =
+                    settled.joined.as_ref().and_then(|group| self.held.place(&group.invocation.cid))
+                {
+                    self.finish_end(group);
+                }
             }
         }
         Ok(settled)

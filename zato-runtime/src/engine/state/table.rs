@@ -202,6 +202,8 @@ impl Table {
     /// Has one stand below another, after those that do.
     #[inline]
     pub(in crate::engine) fn link(&mut self, child: Place, above: Place) {
+        debug_assert!(self.above(child).is_none(), "it is linked once");
+        debug_assert_ne!(child, above, "nothing is below itself");
         let last = self.entry_mut(above).map(|entry| std::mem::replace(&mut entry.last, child));
         let last = last.unwrap_or(NOWHERE);
         match self.entry_mut(last) {
