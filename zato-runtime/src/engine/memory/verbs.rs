@@ -197,7 +197,7 @@ impl Engine for Memory {
     }
 
     fn give_up_after(&self, time: Duration) {
-        self.whole().give_up_after(time);
+        self.state().give_up_after(time);
         self.wake_worker();
     }
 
