@@ -209,13 +209,11 @@ impl Memory {
         if accept.by.is_none() && !self.line.is_empty() {
             return Err(NotTaken::NoRoom(Box::new(accept)));
         }
-        match self.inbox.push(accept) {
-            Ok(()) => {
-                self.wake_worker();
-                Ok(Accepted::new(false, None))
-            }
-            Err(accept) => self.take(accept),
+        if let Some(accept) = self.inbox.push(accept) {
+            return self.take(accept);
         }
+        self.wake_worker();
+        Ok(Accepted::new(false, None))
     }
 }
 

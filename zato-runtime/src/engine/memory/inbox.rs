@@ -41,24 +41,21 @@ struct Calls {
 }
 
 impl Inbox {
-    /// Takes a call from outside, if it asks for nothing and there is room.
-    ///
-    /// # Errors
-    ///
-    /// The call comes back: the state is to take it.
-    pub(super) fn push(&self, accept: Accept) -> Result<(), Accept> {
+    /// Takes a call from outside, if it asks for nothing and there is room. Otherwise returns the call: the state is to take
+    /// it.
+    pub(super) fn push(&self, accept: Accept) -> Option<Accept> {
         let has_room =
             || self.room.load(Ordering::Relaxed) > 0 && self.room.fetch_sub(1, Ordering::Relaxed) > 0;
         if !asks_for_nothing(&accept) || !has_room() {
-            return Err(accept);
+            return Some(accept);
         }
         let mut calls = lock(&self.calls);
         if calls.is_closed {
-            return Err(accept);
+            return Some(accept);
         }
         calls.all.push(accept.invocation);
         self.count.store(calls.all.len(), Ordering::SeqCst);
-        Ok(())
+        None
     }
 
     /// Takes all calls, in the order in which they were made. Called under the lock of the state.
