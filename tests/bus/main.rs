@@ -36,7 +36,7 @@ mod waits;
 mod keys;
 mod rate;
 mod pause;
-mod passing;
+mod observed;
 mod limits;
 mod retention;
 mod formerly;

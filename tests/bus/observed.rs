@@ -1,5 +1,5 @@
-//! What asks for nothing goes from its caller to a worker as long as nobody looks. Somebody looks, cancels, pauses and
-//! calls in all ways at random, in several threads at once: nothing must tell one way from the other.
+//! Calls of every kind run while other threads list, find, cancel and pause at random: each call has one outcome and each
+//! callback runs once, whoever looks meanwhile.
 
 mod groups;
 
@@ -40,7 +40,7 @@ impl Ran {
 }
 
 /// Does what its number says.
-#[service(name = "passing.work")]
+#[service(name = "observed.work")]
 async fn work(ctx: &Context, number: u64, ran: &Ran) -> Result<u64> {
     ran.note("work", ctx.cid());
     match number % 16 {
@@ -56,19 +56,19 @@ async fn work(ctx: &Context, number: u64, ran: &Ran) -> Result<u64> {
     Ok(number)
 }
 
-#[service(name = "passing.child")]
+#[service(name = "observed.child")]
 async fn child(ctx: &Context, number: u64, ran: &Ran) -> Result<u64> {
     ran.note("child", ctx.parent().unwrap_or(ctx.cid()));
     Ok(number)
 }
 
-#[service(name = "passing.reply")]
+#[service(name = "observed.reply")]
 async fn reply(ctx: &Context, _number: u64, ran: &Ran) -> Result<()> {
     ran.note("reply", ctx.in_reply_to().unwrap_or(ctx.cid()));
     Ok(())
 }
 
-#[service(name = "passing.report")]
+#[service(name = "observed.report")]
 async fn report(ctx: &Context, _report: FailureReport, ran: &Ran) -> Result<()> {
     ran.note("report", ctx.in_reply_to().unwrap_or(ctx.cid()));
     Ok(())
@@ -130,7 +130,7 @@ async fn looks(runtime: Runtime, called: Called, seed: u64, count: u64) {
         let one = called.one(&mut dice);
         match (dice.next(12), one) {
             (0, _) => {
-                let paused = ["passing.work", "passing.reply"][usize::try_from(dice.next(2)).expect("few")];
+                let paused = ["observed.work", "observed.reply"][usize::try_from(dice.next(2)).expect("few")];
                 runtime.pause(paused).await.expect("it is known");
                 tokio::time::sleep(Duration::from_micros(dice.next(300))).await;
                 runtime.resume(paused).await.expect("it is known");
@@ -231,7 +231,7 @@ async fn calls_run_in_the_order_of_coming_whoever_looks_meanwhile() -> Result<()
     finish(&runtime).await
 }
 
-#[service(name = "passing.in_order")]
+#[service(name = "observed.in_order")]
 async fn in_order(ctx: &Context, _number: u64, journal: &Journal) -> Result<()> {
     journal.write(ctx, "");
     Ok(())

@@ -1,4 +1,4 @@
-//! Groups whose members pass by, while somebody looks.
+//! Groups are joined once, with their rows in order, while other threads look.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ impl Joined {
     }
 }
 
-#[service(name = "passing.rows")]
+#[service(name = "observed.rows")]
 async fn rows(ctx: &Context, rows: Vec<Value>, joined: &Joined) -> Result<()> {
     let group = ctx.in_reply_to().unwrap_or(ctx.cid());
     joined.rows.lock().unwrap_or_else(PoisonError::into_inner).entry(group).or_default().push(rows);
