@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zato_core::Backoff;
 
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// The limits that a runtime keeps. Set through [`Builder`](crate::Builder).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,68 +27,38 @@
 //!
 //! # Layout
 //!
-//! The life of an invocation, from the top: `door` and [`Runtime`] take calls, `intake` checks them and mints
-//! their CID, the [`engine`] holds them, a `worker` takes them, `dispatch` runs one attempt, `retry` decides
-//! what follows, and `settle` hands the engine the outcome together with its callbacks. The `mod` lines stand
-//! lowest layer first: a module uses only what stands above its line.
+//! The `mod` lines are the layers, lowest first: a module uses only what is above its line. A call comes in through `calls`,
+//! which checks it and gives it a CID; the [`engine`] holds it; a `worker` takes it and runs an `attempt`; `settle` hands the
+//! engine the outcome together with its callbacks. `bus` is what these have in common, `record` the words between them and an
+//! engine.
 
-mod apart;
-mod lock;
-mod counter;
-mod clock;
-mod words;
+mod base;
 mod config;
-mod cid;
-mod summary;
 #[doc(hidden)]
 pub mod record;
-mod found;
-mod retry;
 #[doc(hidden)]
 pub mod engine;
 mod registry;
-mod builtin;
-mod observer;
-mod sleepers;
-mod attempts;
-mod watch;
-mod shared;
-mod limits;
-mod error;
-mod intake;
-mod patterns;
-mod dead;
-mod dispatch;
+mod attempt;
+mod inspect;
+mod bus;
+mod calls;
 mod settle;
-mod shutdown;
-mod fan_in;
-mod nested;
-mod door;
-mod desk;
-mod hands;
-mod within;
-mod beginning;
-mod seats;
 mod worker;
-mod taking;
-mod standing;
-mod outline;
-mod explain;
-mod builder;
 mod runtime;
-mod look;
 #[cfg(feature = "cli")]
 mod cli;
 
-pub use builder::Builder;
 #[cfg(feature = "cli")]
 pub use cli::{App, main};
 #[doc(hidden)]
 pub use config::Config;
 pub use engine::EngineError;
-pub use error::Error;
-pub use explain::{Explain, Explanation};
-pub use found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
+pub use inspect::explain::Explanation;
+pub use record::lookup::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 pub use registry::{Fault, Faults};
-pub use runtime::Runtime;
+pub use runtime::builder::Builder;
+pub use runtime::error::Error;
+pub use runtime::explain::Explain;
+pub use runtime::handle::Runtime;
 pub use zato_core::{CallError, Cancellation, Cid, Failure, FailureReport, Kind, Outcome, Payload};

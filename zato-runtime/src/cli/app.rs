@@ -14,10 +14,12 @@ use super::logging::Quiet;
 use super::output::Output;
 use super::resources::Setup;
 use super::terminal::{self, say_error};
-use super::{cancel, check, dead, explain, invocations, invoke, logging, run, serve, services, stop, store};
-use crate::builder::Builder;
+use super::{
+    cancel, check, dead, explain, invocations, invoke, logging, run, serve, services, signals, store,
+};
 use crate::engine;
-use crate::runtime::Runtime;
+use crate::runtime::builder::Builder;
+use crate::runtime::handle::Runtime;
 
 /// Runs the whole command line, for programs whose services need no resources and no settings.
 ///
@@ -138,7 +140,7 @@ impl App {
         terminal::clear();
         let code = match ended {
             // A drain that was asked for is how `serve` ends; everything else was to do more than it did.
-            Ok(_) if let (Some(signal), false) = (stop::signal_so_far(), serves) => signal.code(),
+            Ok(_) if let (Some(signal), false) = (signals::signal_so_far(), serves) => signal.code(),
             Ok(went_well) => u8::from(!went_well),
             Err(error) => {
                 if output.json {
@@ -269,10 +271,10 @@ fn in_tokio(url: &str, command: impl Future<Output = Result<bool, CliError>>) ->
     has_files()?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Tokio)?;
     let ended = tokio.block_on(async {
-        stop::listen();
+        signals::listen();
         tokio::select! {
             ended = command => ended,
-            signal = stop::asked_again() => Err(stop::at_once(signal, url)),
+            signal = signals::asked_again() => Err(signals::at_once(signal, url)),
         }
     });
     // A thread that still reads standard input is not waited for.

@@ -11,7 +11,7 @@ use clap::{ArgGroup, Args, CommandFactory as _, FromArgMatches as _, Parser, Sub
 use super::cids::CidArgument;
 use super::examples;
 use super::terminal::say_error;
-use crate::words::shown;
+use crate::base::format::shown;
 
 /// The exit code of a faulty command line, which is clap's too.
 pub(super) const USAGE: u8 = 2;

@@ -3,15 +3,16 @@
 use serde_json::json;
 use zato_core::{CallError, Cancellation, Cid};
 
-use super::cids::{self, CidArgument};
+use super::cids::CidArgument;
 use super::error::CliError;
+use super::find_cid::find_all;
 use super::output::Output;
 use super::resources::Setup;
 use super::terminal::say_error;
-use super::{stop, store};
-use crate::error::Error;
-use crate::runtime::Runtime;
-use crate::words::shown;
+use super::{signals, store};
+use crate::base::format::shown;
+use crate::runtime::error::Error;
+use crate::runtime::handle::Runtime;
 
 /// Cancels invocations; all went well if each of them has ended as `Cancelled`.
 pub(super) async fn cancel(
@@ -21,7 +22,7 @@ pub(super) async fn cancel(
     output: Output,
 ) -> Result<bool, CliError> {
     let (runtime, store) = store::start_at_once(setup, "cancel").await?;
-    let cids = cids::find_all(cids, &*store).await?;
+    let cids = find_all(cids, &*store).await?;
     let all = async {
         let mut went_well = true;
         for cid in cids {
@@ -31,7 +32,7 @@ pub(super) async fn cancel(
     };
     let went_well = tokio::select! {
         all = all => all?,
-        drained = stop::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
+        drained = signals::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
     };
     runtime.shutdown().await?;
     Ok(went_well)

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::error::CliError;
 use super::output::Output;
 use super::terminal::{Tone, say_error, say_warning};
-use crate::builder::Builder;
-use crate::dispatch::UNCAUGHT;
-use crate::error::Error;
-use crate::words::{count, grouped};
+use crate::attempt::dispatch::UNCAUGHT;
+use crate::base::format::{count, grouped};
+use crate::runtime::builder::Builder;
+use crate::runtime::error::Error;
 
 /// Prints the faults; returns whether there are none.
 pub(super) fn check(builder: &Builder, output: Output) -> Result<bool, CliError> {

@@ -4,16 +4,8 @@ use std::str::FromStr;
 
 use zato_core::Cid;
 
-use super::error::CliError;
-use crate::engine::Beside;
-use crate::error::Error;
-use crate::found::Found;
-
 /// The fewest characters that are taken for the end of a correlation ID.
 const LEAST: usize = 6;
-
-/// The most candidates that an error lists.
-const LISTED: usize = 10;
 
 /// A correlation ID as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,48 +33,6 @@ impl FromStr for CidArgument {
              last {LEAST} or more"
         ))
     }
-}
-
-impl CidArgument {
-    /// Finds the one invocation in the store that is meant. A complete correlation ID is returned without a look-up.
-    ///
-    /// # Errors
-    ///
-    /// [`CliError::NoSuchEnding`] or [`CliError::Ambiguous`] if there is none, or more than one.
-    pub(super) async fn find(self, store: &dyn Beside) -> Result<Cid, CliError> {
-        let ending = match self {
-            Self::Whole(cid) => return Ok(cid),
-            Self::Ending(ending) => ending,
-        };
-        let cids = store.ending_with(&ending, LISTED + 1).await.map_err(Error::from)?;
-        match *cids {
-            [] => Err(CliError::NoSuchEnding { ending }),
-            [cid] => Ok(cid),
-            _ => {
-                let found =
-                    store.find(cids.iter().take(LISTED).copied().collect()).await.map_err(Error::from)?;
-                let line = |found: Found| format!("\n  {} {}", found.cid(), found.service());
-                let mut candidates: String = found.into_iter().flatten().map(line).collect();
-                if cids.len() > LISTED {
-                    candidates.push_str("\n  and more");
-                }
-                Err(CliError::Ambiguous { ending, candidates })
-            }
-        }
-    }
-}
-
-/// Finds the invocations that are meant.
-///
-/// # Errors
-///
-/// As for [`CidArgument::find`], for the first that cannot be found.
-pub(super) async fn find_all(cids: Vec<CidArgument>, store: &dyn Beside) -> Result<Vec<Cid>, CliError> {
-    let mut found = Vec::with_capacity(cids.len());
-    for cid in cids {
-        found.push(cid.find(store).await?);
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,19 +7,19 @@ use serde_json::json;
 use zato_core::{CallError, Cid};
 
 use super::args::{Page, Which};
-use super::cids;
 use super::error::CliError;
+use super::find_cid::find_all;
 use super::follow::Follow;
+use super::listing::{Look, say_if_unknown};
 use super::output::Output;
 use super::resources::Setup;
-use super::stands::{Look, say_if_unknown};
 use super::terminal::{say, say_error};
-use super::{stop, store};
-use crate::builder::Builder;
+use super::{signals, store};
+use crate::base::format::{count, grouped, shown};
 use crate::engine::Beside;
-use crate::found::{Filter, Found, Stage};
-use crate::runtime::Runtime;
-use crate::words::{count, grouped, shown};
+use crate::record::lookup::{Filter, Found, Stage};
+use crate::runtime::builder::Builder;
+use crate::runtime::handle::Runtime;
 
 /// The number of dead letters that are looked up at once.
 const PAGE: usize = 1_000;
@@ -61,7 +61,7 @@ pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<
             all?;
             runtime.shutdown().await?;
         }
-        drained = stop::drained(&runtime) => {
+        drained = signals::drained(&runtime) => {
             drained?;
             follow.open();
         }
@@ -117,7 +117,7 @@ pub(super) async fn discard(setup: Setup, which: Which, yes: bool, output: Outpu
             runtime.shutdown().await?;
             agreed
         }
-        drained = stop::drained(&runtime) => {
+        drained = signals::drained(&runtime) => {
             drained?;
             discarded > 0
         }
@@ -166,7 +166,7 @@ impl Which {
     /// Those that were named, or all that there are, the oldest first.
     async fn of(self, runtime: &Runtime, store: &dyn Beside) -> Result<Vec<Cid>, CliError> {
         if !self.all {
-            return cids::find_all(self.cids, store).await;
+            return find_all(self.cids, store).await;
         }
         let service = self.service.clone();
         let mut filter = Filter { service: self.service, ..Filter::dead().limit(PAGE) };

@@ -1,5 +1,6 @@
 //! Why a command failed, and the exit code for it.
 
+use std::fmt;
 use std::time::Duration;
 
 use zato_core::CallError;
@@ -8,10 +9,39 @@ use super::args::USAGE;
 use super::given::{Given, NotText};
 use super::input::InputError;
 use super::logging::LogError;
-use super::stop::Signal;
+use crate::base::format::length;
 use crate::engine::EngineError;
-use crate::error::Error;
-use crate::words::length;
+use crate::runtime::error::Error;
+
+/// A signal that asks the program to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    #[cfg(unix)]
+    Terminate,
+}
+
+impl Signal {
+    /// The exit code of a program that stops because of it, as a shell reports it: 128 and the signal's number.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            #[cfg(unix)]
+            Self::Terminate => 143,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "ctrl-C",
+            #[cfg(unix)]
+            Self::Terminate => "SIGTERM",
+        })
+    }
+}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -8,15 +8,15 @@ use zato_core::Cid;
 
 use super::args::ExplainArgs;
 use super::error::CliError;
+use super::listing::{Look, value};
 use super::output::Output;
 use super::payload;
-use super::stands::{Look, value};
-use crate::builder::Builder;
-use crate::error::Error;
-use crate::explain::{Detail, explain as page, has_request, response};
-use crate::found::Found;
-use crate::outline::Extent;
-use crate::standing::Teller;
+use crate::inspect::explain::{Detail, explain as page, has_request, response};
+use crate::inspect::outline::Extent;
+use crate::inspect::status::Teller;
+use crate::record::lookup::Found;
+use crate::runtime::builder::Builder;
+use crate::runtime::error::Error;
 
 /// Prints the status of one invocation, and the tree around it.
 pub(super) async fn explain(builder: Builder, args: ExplainArgs, output: Output) -> Result<bool, CliError> {

@@ -11,13 +11,13 @@ use zato_core::{Channel, Cid};
 
 use super::output::Output;
 use super::terminal::say;
+use crate::base::format::{grouped, shown};
+use crate::bus::observer::Observer;
 use crate::engine;
-use crate::found::{Found, Status, Waits};
-use crate::observer::Observer;
+use crate::inspect::status::{Door, Teller, View};
+use crate::record::lookup::{Found, Status, Waits};
 use crate::record::{Batch, Ended};
-use crate::runtime::Runtime;
-use crate::standing::{Door, Teller, View};
-use crate::words::{grouped, shown};
+use crate::runtime::handle::Runtime;
 
 /// The time between two looks at what is waited for. If nothing runs and nothing has ended in between, that is said.
 const QUIET: Duration = Duration::from_secs(3);
@@ -185,7 +185,7 @@ impl Observer for Follow {
 
 /// Says what some of these wait for.
 fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
-    let view = View { door: Door::CommandLine, zone: output.zone, ..runtime.shared().view() };
+    let view = View { door: Door::CommandLine, zone: output.zone, ..runtime.view() };
     let teller = Teller::new(view);
     let mut waiting: Vec<_> =
         found.iter().filter(|found| matches!(found.status, Status::Waiting(_))).collect();

@@ -3,7 +3,7 @@
 use std::env::{self, VarError};
 use std::fmt;
 
-use crate::words::shown;
+use crate::base::format::shown;
 
 /// A value with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]

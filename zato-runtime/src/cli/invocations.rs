@@ -2,10 +2,10 @@
 
 use super::args::{Page, State};
 use super::error::CliError;
+use super::listing::Look;
 use super::output::Output;
-use super::stands::Look;
-use crate::builder::Builder;
-use crate::found::{Filter, Stage};
+use crate::record::lookup::{Filter, Stage};
+use crate::runtime::builder::Builder;
 
 /// Prints a page of invocations.
 pub(super) async fn invocations(

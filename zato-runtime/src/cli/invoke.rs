@@ -17,12 +17,12 @@ use super::lines::{Failure, LISTED};
 use super::output::Output;
 use super::resources::Setup;
 use super::terminal::{self, say, say_error};
-use super::{stop, store};
+use super::{signals, store};
+use crate::base::format::{count, grouped, shown};
 use crate::engine;
-use crate::error::Error;
 use crate::record::Ended;
-use crate::runtime::Runtime;
-use crate::words::{count, grouped, shown};
+use crate::runtime::error::Error;
+use crate::runtime::handle::Runtime;
 
 /// The time after which a terminal shows that something is under way.
 const QUIET: Duration = Duration::from_secs(1);
@@ -37,7 +37,8 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
         return Err(CliError::NothingKept { url: shown(url) });
     }
     let (argument, file) = (invoke.payload.clone(), invoke.file.clone());
-    let payload = stop::unless_asked(move || input::request(argument.as_deref(), file.as_deref())).await??;
+    let payload =
+        signals::unless_asked(move || input::request(argument.as_deref(), file.as_deref())).await??;
     let follow = Arc::new(Follow::new(output));
     let runtime = store::start(setup.map(|builder| builder.observer(follow.clone()))).await?;
     let run = async {
@@ -47,7 +48,7 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
             and_wait(&runtime, &follow, &invoke, payload, output).await
         }
     };
-    let mut drained = pin!(stop::drained(&runtime));
+    let mut drained = pin!(signals::drained(&runtime));
     // A call that was refused ends the runtime as properly as one that was not.
     let went_well = tokio::select! {
         biased;
@@ -70,7 +71,7 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
     match went_well {
         // The call itself was cut off by the request to stop.
         Err(CliError::Run(Error::Call(CallError::ShuttingDown | CallError::Interrupted { .. })))
-            if stop::signal_so_far().is_some() =>
+            if signals::signal_so_far().is_some() =>
         {
             say_stopped(output);
             Ok(false)
@@ -82,7 +83,7 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
 /// Prints the value of a command that was asked to stop before it had another.
 fn say_stopped(output: Output) {
     if output.json
-        && let Some(signal) = stop::signal_so_far()
+        && let Some(signal) = signals::signal_so_far()
     {
         Output::value(&json!({ "error": format!("stopped by {signal}") }));
     }

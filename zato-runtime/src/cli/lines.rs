@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 use zato_core::Cid;
 
+use crate::base::format::{grouped, quoted};
 use crate::record::Ended;
-use crate::words::{grouped, quoted};
 
 /// The most failed lines that are listed as text.
 pub(super) const LISTED: usize = 10;
@@ -176,7 +176,7 @@ mod tests {
     use zato_core::{Channel, Ending, Invocation, Outcome, Payload, ServiceName};
 
     use super::*;
-    use crate::cid::mint;
+    use crate::base::cid::mint;
 
     fn ended(root: Cid, cid: Cid, outcome: Outcome) -> Ended {
         let (service, at) = (ServiceName::linked("a"), SystemTime::UNIX_EPOCH.into());

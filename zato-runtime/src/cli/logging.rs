@@ -7,7 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::LogFormat;
 use super::given::Given;
 use super::terminal::{self, Stderr, say};
-use crate::words::shown;
+use crate::base::format::shown;
 
 /// What is left out of the log by default, where no levels are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use zato_core::{Kind, Outcome, Payload};
 use super::args::Global;
 use super::terminal::{Tone, beside_bar};
 use super::zone;
+use crate::base::format::{Zone, shown};
 use crate::record::Ended;
-use crate::words::{Zone, shown};
 
 /// Prints to standard output. A reader that goes away (`| head`) ends the printing, not the program.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use zato_core::{Channel, Cid};
 
 use super::lines::LineResults;
 use super::terminal::{self, say};
-use crate::observer::Observer;
+use crate::bus::observer::Observer;
 use crate::record::Ended;
 
 /// The time between two plain lines where there is no terminal.
@@ -224,7 +224,7 @@ mod tests {
     use zato_core::{Invocation, Outcome, Payload, ServiceName};
 
     use super::*;
-    use crate::cid::mint;
+    use crate::base::cid::mint;
 
     fn completed(cid: Cid, channel: Channel) -> Ended {
         let (service, at) = (ServiceName::linked("a"), SystemTime::UNIX_EPOCH.into());

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use zato_core::{Need, Resource};
 
 use super::error::CliError;
-use crate::builder::Builder;
+use crate::runtime::builder::Builder;
 
 /// Settings for a runtime, with resources that are still to be made.
 pub(super) struct Setup {

@@ -14,13 +14,13 @@ use super::output::Output;
 use super::progress::{Counts, Progress, Summary};
 use super::resources::Setup;
 use super::terminal::{say, say_error};
-use super::{stop, store};
-use crate::runtime::Runtime;
+use super::{signals, store};
+use crate::runtime::handle::Runtime;
 
 /// Runs all lines; returns whether all went well.
 pub(super) async fn run(setup: Setup, run: args::Run, output: Output) -> Result<bool, CliError> {
     let (file, most) = (run.lines.clone(), setup.builder.config().max_payload);
-    let lines = stop::unless_asked(move || Unread::open(&file, most)).await??;
+    let lines = signals::unless_asked(move || Unread::open(&file, most)).await??;
     let lines = lines.read().map_err(CliError::NoThread)?;
     let counts = Arc::new(Counts::new(output.json));
     let runtime = store::start(setup.map(|builder| builder.observer(counts.clone()))).await?;
@@ -89,7 +89,7 @@ async fn invoke_all(
         } else {
             tokio::select! {
                 () = counts.all_ended() => Ok(()),
-                drained = stop::drained(runtime) => drained,
+                drained = signals::drained(runtime) => drained,
             }
         }
     });
@@ -122,7 +122,7 @@ async fn read_all(
     progress: &mut Progress,
     reading: &mut Reading,
 ) -> Result<(), CliError> {
-    let mut stop = pin!(stop::asked());
+    let mut stop = pin!(signals::asked());
     loop {
         let accepted = tokio::select! {
             biased;

@@ -2,9 +2,9 @@
 
 use super::error::CliError;
 use super::resources::Setup;
-use super::{stop, store};
+use super::{signals, store};
+use crate::base::format::{count, shown};
 use crate::engine;
-use crate::words::{count, shown};
 
 /// Runs what is due; all went well if a request to stop ends it.
 pub(super) async fn serve(setup: Setup) -> Result<bool, CliError> {
@@ -13,7 +13,7 @@ pub(super) async fn serve(setup: Setup) -> Result<bool, CliError> {
     let runtime = store::start_any(setup).await?;
     let waiting = store::left(&url).await;
     tracing::info!(engine = %shown(&url), services, waiting, "serving; ctrl-C or SIGTERM stops it");
-    stop::served(&runtime).await?;
+    signals::served(&runtime).await?;
     if engine::keeps(&url) {
         let left = match store::left(&url).await {
             0 => "all invocations have ended".to_owned(),

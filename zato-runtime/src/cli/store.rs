@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep};
 
 use super::error::{CliError, process};
 use super::resources::Setup;
-use super::stop;
+use super::signals;
 use super::terminal::say;
-use crate::builder::Builder;
+use crate::base::format::{count, length, shown};
 use crate::engine::{self, Beside, EngineError};
-use crate::error::Error;
-use crate::runtime::Runtime;
-use crate::words::{count, length, shown};
+use crate::runtime::builder::Builder;
+use crate::runtime::error::Error;
+use crate::runtime::handle::Runtime;
 
 /// The time that a command waits for another process to be done with the store.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub(super) async fn start_any(mut setup: Setup) -> Result<Runtime, CliError> {
 
 /// Opens the store; waits a while for another process to be done with it.
 async fn open(builder: &mut Builder) -> Result<(), CliError> {
-    let (began, mut has_said, mut asked) = (Instant::now(), false, pin!(stop::asked()));
+    let (began, mut has_said, mut asked) = (Instant::now(), false, pin!(signals::asked()));
     loop {
         let (error, pid) = match builder.open() {
             Ok(()) => return Ok(()),
@@ -61,7 +61,7 @@ async fn open(builder: &mut Builder) -> Result<(), CliError> {
         }
         tokio::select! {
             () = sleep(LOOK) => {}
-            signal = &mut asked => return Err(stop::before_anything(signal)),
+            signal = &mut asked => return Err(signals::before_anything(signal)),
         }
     }
 }
@@ -71,7 +71,7 @@ async fn make(setup: Setup) -> Result<Builder, CliError> {
     tokio::select! {
         biased;
         builder = setup.make() => builder,
-        signal = stop::asked() => Err(stop::before_anything(signal)),
+        signal = signals::asked() => Err(signals::before_anything(signal)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::words::{Offset, Zone};
+use crate::base::format::{Offset, Zone};
 
 /// The zone that `TZ` names, or the system's.
 const LOCAL: Zone = Zone(|time| offset(&TimeZone::system(), time));

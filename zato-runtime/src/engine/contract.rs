@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use zato_core::bus::Step;
 use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
-use crate::found::{Counts, DiscardAnswer, Filter, Found, Tree};
+use crate::record::lookup::{Counts, DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
 /// What is done once a settle is recorded, or cannot be any more; answers with what is to be run now.

@@ -3,17 +3,17 @@
 mod contract;
 mod rate;
 mod state;
-mod line;
+mod backpressure;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod url;
+mod open;
 
 pub use contract::{
     Accepted, Beside, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled,
     StoreFault,
 };
-pub(crate) use url::check;
+pub(crate) use open::check;
 #[cfg(feature = "cli")]
-pub(crate) use url::keeps;
-pub use url::{EngineError, open, open_beside};
+pub(crate) use open::keeps;
+pub use open::{EngineError, open, open_beside};

@@ -5,23 +5,13 @@
 //! document (`document.rs`). A digest that an engine keeps on disk is the first half of SHA-256, and [`VERSION`] is kept
 //! with it; one that does not leave the process is made by the standard library's hasher, which is faster.
 
-use std::hash::{DefaultHasher, Hasher as _};
-
 use zato_core::{Backoff, Invocation, Kind, Payload, ServiceName};
 
+use super::hash::{Algorithm, Sum};
 use super::{Key, document};
 
 /// The version of what digests on disk are made of. Version 1 was the standard library's hasher over values in memory.
 pub const VERSION: u32 = 2;
-
-/// How digests are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Algorithm {
-    /// By a named algorithm, which every later program knows.
-    Named,
-    /// By one that this process alone knows.
-    InProcess,
-}
 
 impl Algorithm {
     /// What makes two calls of one handler equal: caller, target, payload, callbacks and options but for times, which
@@ -56,14 +46,6 @@ impl Algorithm {
         write(&mut *sum);
         sum.finish()
     }
-
-    fn begin(self) -> Box<dyn Sum> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Named => Box::new(named::Sha::default()),
-            _ => Box::new(InProcess::default()),
-        }
-    }
 }
 
 /// What a group that may be compared is called with: how many members it has, and their digest.
@@ -81,69 +63,6 @@ pub(crate) fn is_described(group: &Invocation) -> bool {
 /// What makes two calls of one handler equal, as an engine keeps it on disk.
 pub fn digest(invocation: &Invocation) -> u128 {
     Algorithm::Named.call(invocation)
-}
-
-/// A digest that is being made.
-pub(super) trait Sum {
-    /// Adds bytes.
-    fn write(&mut self, bytes: &[u8]);
-
-    /// Another one, of the same algorithm.
-    fn another(&self) -> Box<dyn Sum>;
-
-    /// The digest.
-    fn finish(&mut self) -> u128;
-}
-
-/// So wide that two that are not equal do not meet by chance.
-struct InProcess([DefaultHasher; 2]);
-
-impl Default for InProcess {
-    fn default() -> Self {
-        let mut halves = [DefaultHasher::new(), DefaultHasher::new()];
-        halves[1].write_u8(1);
-        Self(halves)
-    }
-}
-
-impl Sum for InProcess {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.iter_mut().for_each(|half| half.write(bytes));
-    }
-
-    fn another(&self) -> Box<dyn Sum> {
-        Box::new(Self::default())
-    }
-
-    fn finish(&mut self) -> u128 {
-        u128::from(self.0[0].finish()) << 64 | u128::from(self.0[1].finish())
-    }
-}
-
-#[cfg(feature = "sqlite")]
-mod named {
-    use sha2::{Digest as _, Sha256};
-
-    use super::Sum;
-
-    /// The first 128 bits of SHA-256.
-    #[derive(Default)]
-    pub(super) struct Sha(Sha256);
-
-    impl Sum for Sha {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-
-        fn another(&self) -> Box<dyn Sum> {
-            Box::new(Self::default())
-        }
-
-        fn finish(&mut self) -> u128 {
-            let all: [u8; 32] = self.0.finalize_reset().into();
-            all.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
-        }
-    }
 }
 
 /// The fields, by the numbers that stand before them. A number is never used again for anything else.

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::digest::Sum;
+use super::hash::Sum;
 
 /// The form that all equal documents have; `None` for what is not JSON.
 pub(super) fn canonical(json: &[u8], sum: &dyn Fn() -> Box<dyn Sum>) -> Option<Vec<u8>> {
@@ -199,7 +199,7 @@ mod tests {
     /// The digest of a call with this document, and whether it is one.
     fn of(json: &str) -> u128 {
         let payload = Payload::json_document(json.to_owned());
-        let cid = crate::cid::mint(None);
+        let cid = crate::base::cid::mint(None);
         let service = ServiceName::linked("a.b");
         Algorithm::InProcess.content(&Invocation::root(cid, service, payload, Channel::InvokeAsync))
     }

@@ -3,7 +3,8 @@
 mod nearest;
 mod faults;
 mod pairing;
-mod checked;
+mod services;
+pub(crate) mod builtin;
 
-pub(crate) use checked::{Entry, Registry};
 pub use faults::{Fault, Faults};
+pub(crate) use services::{Entry, Registry};

@@ -8,13 +8,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::inbox::{Inbox, MOST_BYTES};
-use super::nowhere::Nowhere;
-use crate::apart::Apart;
+use super::store::Nowhere;
+use crate::base::cache_padded::Apart;
+use crate::base::lock::lock;
 use crate::config::Config;
+use crate::engine::backpressure::Line;
 use crate::engine::contract::{Accepted, LeaseLost, OnEnds, Ring, Settled};
-use crate::engine::line::Line;
 use crate::engine::state::{NotTaken, State};
-use crate::lock::lock;
 use crate::record::{Accept, Batch, Delivery, Settle};
 
 pub(crate) struct Memory {

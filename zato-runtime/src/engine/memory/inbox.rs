@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use zato_core::Invocation;
 
-use crate::apart::Apart;
-use crate::lock::lock;
+use crate::base::cache_padded::Apart;
+use crate::base::lock::lock;
 use crate::record::Accept;
 
 /// The most bytes of payload in a call that comes this way; `room` counts calls of that size.

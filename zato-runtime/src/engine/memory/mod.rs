@@ -11,10 +11,10 @@
 //! else is kept whole (`remembered`), dead letters apart from what completed. Ten thousand of each are kept. What ended
 //! below a group that is open is kept until the group has ended.
 
-mod keys;
-mod rows;
-mod remembered;
-mod nowhere;
+mod idempotency;
+mod compact_rows;
+mod history;
+mod store;
 mod inbox;
 mod engine;
 mod verbs;

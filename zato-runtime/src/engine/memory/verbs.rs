@@ -13,7 +13,7 @@ use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
 use crate::engine::state::{MOST_ENDS, NotTaken, State};
-use crate::found::{DiscardAnswer, Filter, Found, Tree};
+use crate::record::lookup::{DiscardAnswer, Filter, Found, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
 impl LookUps for Memory {

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use zato_core::Cid;
 
 use super::files;
-use crate::lock::lock;
+use crate::base::lock::lock;
 use crate::record::AttemptId;
 
 /// A file that is longer than this many bytes is not read, and made anew.

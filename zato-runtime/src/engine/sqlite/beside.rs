@@ -18,8 +18,8 @@ use super::looks::gaps;
 use super::thread::{Thread, caught};
 use super::{files, lock, lookups, schema, trees, wal};
 use crate::engine::contract::{Beside, LookUps, StoreFault};
-use crate::found::{Counts, Filter, Found, Status, Tree, Waits};
 use crate::record::Batch;
+use crate::record::lookup::{Counts, Filter, Found, Status, Tree, Waits};
 
 /// A store that is only read.
 pub(crate) struct Reads {

@@ -17,7 +17,7 @@ use super::lookups::{self, First};
 use super::reader::Reader;
 use super::restart::left;
 use super::unrecorded::{Callers, Unrecorded};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
 use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
 use crate::record::{Algorithm, AttemptId, DIGEST_VERSION, Ended, Key, Progress, is_recorded_at_end};

@@ -28,10 +28,10 @@ use super::space::Space;
 use super::sweep::Counted;
 use super::thread::{Standstill, Thread, Threads};
 use super::{lookups, schema};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::engine::backpressure::Line;
 use crate::engine::contract::{OnEnds, StoreFault};
-use crate::engine::line::Line;
 use crate::engine::state::{State, Store as _};
 use crate::record::{Batch, Delivery, Task};
 

@@ -180,7 +180,7 @@ pub(crate) enum StoreError {
         "`{}` lacks {} that were acknowledged: its `-wal` file was removed, emptied or cut off after its process had died, or \
          an older copy of the store was put in its place; put the missing file back, or remove `{}.lock` to continue \
          without those transactions",
-        path.display(), crate::words::count(usize::try_from(*transactions).unwrap_or(usize::MAX), "transaction"), path.display()
+        path.display(), crate::base::format::count(usize::try_from(*transactions).unwrap_or(usize::MAX), "transaction"), path.display()
     )]
     Lacking {
         /// The file.

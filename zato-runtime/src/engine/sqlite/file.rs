@@ -23,7 +23,7 @@ use super::rows::Rows;
 use super::schema::{self, Checkpointed};
 use super::sweep::{self, Counted, Kept};
 use super::unrecorded::Callers;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::record::Hosted;
 

@@ -186,7 +186,7 @@ mod tests {
     use zato_core::{Channel, Invocation, Payload, ServiceName, Slot};
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::base::clock::Clock;
     use crate::engine::contract::Refused;
     use crate::engine::sqlite::codec;
     use crate::engine::sqlite::columns::{Stands, Stored};
@@ -196,7 +196,7 @@ mod tests {
     use crate::engine::sqlite::samples::{Store as Rows, at, child, invocation, nth};
     use crate::engine::sqlite::{lookups, schema};
     use crate::engine::state::Store as _;
-    use crate::found::Filter;
+    use crate::record::lookup::Filter;
     use crate::record::{Algorithm, Key, described};
 
     /// A file as version 1 wrote it: 1 waits and has options, 2 runs and was tried before, 3 is a dead letter.

@@ -16,7 +16,7 @@ use super::trees::Link;
 use super::{lookups, trees};
 use crate::engine::contract::{LookUps, StoreFault};
 use crate::engine::state::{Held, State};
-use crate::found::{Filter, Found, Stage, Status, Tree, Waits};
+use crate::record::lookup::{Filter, Found, Stage, Status, Tree, Waits};
 use crate::record::{Batch, Ended};
 
 impl LookUps for Sqlite {

@@ -11,7 +11,7 @@ use zato_core::{Channel, Cid, ServiceName};
 use super::codec::{self, ReadCid, ReadDigest, ReadTime, State};
 use super::columns::{EndedRow, LiveRow, Stored, columns, stored};
 use super::names::NamesOf;
-use crate::found::{Filter, Stage};
+use crate::record::lookup::{Filter, Stage};
 use crate::record::{Algorithm, described, digest, is_described};
 
 /// An invocation as it stands; `None` if it is not held.

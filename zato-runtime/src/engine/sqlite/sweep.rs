@@ -138,7 +138,7 @@ mod tests {
     use crate::engine::sqlite::insert::As;
     use crate::engine::sqlite::lookups;
     use crate::engine::sqlite::samples::{Store, at, child, completed, ended, failed, invocation, nth};
-    use crate::found::Filter;
+    use crate::record::lookup::Filter;
 
     /// The accept numbers of all that is held.
     fn held(rows: &Rows) -> Vec<u64> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::engine::Inner;
 use super::file::File;
 use super::thread::caught;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// The least time between two sweeps: what becomes too old meanwhile goes together.
 const LEAST: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use zato_core::Cid;
 
-use crate::cid::ByCid;
+use crate::base::cid::ByCid;
 use crate::record::Key;
 
 /// The synchronous calls from outside whose ends are not on disk.

@@ -13,7 +13,7 @@ use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
 use crate::engine::state::{MOST_ENDS, NotTaken, State};
-use crate::found::DiscardAnswer;
+use crate::record::lookup::DiscardAnswer;
 use crate::record::{
     Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle, is_recorded_at_end,
 };

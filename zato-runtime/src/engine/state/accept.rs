@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, ServiceName};
 
+use super::entry::{Held, Hold, Waiting};
 use super::groups::Full;
-use super::held::{Held, Hold, Waiting};
 use super::lanes::Entered;
 use super::queues::Ticket;
 use super::state::State;

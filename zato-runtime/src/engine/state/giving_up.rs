@@ -2,7 +2,7 @@
 
 use zato_core::Channel;
 
-use super::held::{Delivered, Held, Hold, Waiting};
+use super::entry::{Delivered, Held, Hold, Waiting};
 use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Slot};
 
-use crate::cid::ByCid;
+use crate::base::cid::ByCid;
 use crate::record::Ended;
 
 #[derive(Debug, Default)]

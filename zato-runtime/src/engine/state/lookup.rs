@@ -3,15 +3,15 @@
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
-use super::held::{Cancel, Held, Hold, Waiting};
-use super::kin::Below;
+use super::due::starts_at;
+use super::entry::{Cancel, Held, Hold, Waiting};
 use super::restore::Left;
 use super::state::State;
 use super::store::{Past, Store};
-use super::timing::starts_at;
+use super::tree::Below;
 use crate::engine::contract::StoreFault;
-use crate::found::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 use crate::record::AttemptId;
+use crate::record::lookup::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
 
 impl<S: Store> State<S> {
     pub(in crate::engine) fn is_running(&self, id: AttemptId) -> bool {

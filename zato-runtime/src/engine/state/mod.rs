@@ -15,41 +15,41 @@
 )]
 
 mod store;
-mod kept;
+mod place;
 mod table;
 mod lanes;
 mod queues;
-mod beyond;
-mod repeats;
+mod spill;
+mod call_dedup;
 mod timers;
-mod written_ends;
+mod expiry_cursor;
 mod groups;
-mod held;
-mod lingering;
-mod held_back;
+mod entry;
+mod overrun;
+mod interrupted;
 mod giving_up;
-mod kin;
+mod tree;
 mod accept;
-mod ends;
+mod end;
 #[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
 mod state;
 mod restore;
-mod timing;
-mod keyed;
-mod window;
+mod due;
+mod concurrency_keys;
+mod refill;
 mod lookup;
 mod unrecorded;
 
 pub(super) use accept::NotTaken;
-pub(super) use ends::Aftermath;
-pub(super) use held::Held;
-pub(super) use kept::{Number, Oldest};
-pub(super) use keyed::key_of;
+pub(super) use concurrency_keys::key_of;
+pub(super) use due::{MOST_ENDS, ends_at};
+pub(super) use end::Aftermath;
+pub(super) use entry::Held;
+pub(super) use place::{Number, Oldest};
+pub(super) use refill::{Ends, Hunger, Line};
 pub(super) use restore::Left;
 pub(super) use state::State;
 pub(super) use store::{Accepted, Member, Past, Store};
 pub(super) use table::Place;
 #[cfg(test)]
 pub(super) use table::Table;
-pub(super) use timing::{MOST_ENDS, ends_at};
-pub(super) use window::{Ends, Hunger, Line};

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation};
 
-use super::held::{Cancel, Delivered, Held, Hold, Waiting};
+use super::due::ends_at;
+use super::entry::{Cancel, Delivered, Held, Hold, Waiting};
 use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
-use super::timing::ends_at;
 use crate::record::{Delivery, Ended, Progress, Task, Tried, is_recorded_at_end};
 
 /// One that has not ended, as it was written down.

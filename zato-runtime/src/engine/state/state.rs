@@ -9,19 +9,19 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment, Outcome};
 
-use super::ends::Aftermath;
+use super::call_dedup::Repeats;
+use super::end::Aftermath;
+use super::entry::{Cancel, Delivered, Held, Hold, Waiting};
+use super::expiry_cursor::WrittenEnds;
 use super::groups::Groups;
-use super::held::{Cancel, Delivered, Held, Hold, Waiting};
-use super::lingering::Lingering;
+use super::overrun::Lingering;
 use super::queues::{Queues, Ticket};
-use super::repeats::Repeats;
+use super::refill::{Leaving, News};
 use super::store::{Accepted, Store};
 use super::table::{Node, Place, Table};
 use super::timers::Timers;
-use super::window::{Leaving, News};
-use super::written_ends::WrittenEnds;
-use crate::cid::ByCid;
-use crate::clock::Clock;
+use crate::base::cid::ByCid;
+use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
 use crate::record::{

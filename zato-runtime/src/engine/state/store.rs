@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
-use super::kept::{Number, Oldest};
+use super::place::{Number, Oldest};
 use super::restore::Left;
 use super::table::Place;
 use crate::engine::contract::{Refused, StoreFault};

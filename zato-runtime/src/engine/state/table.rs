@@ -4,10 +4,10 @@ use std::collections::hash_map::Entry as AtCid;
 
 use zato_core::Cid;
 
-use super::held::{Held, Waiting};
-use super::kept::Number;
+use super::entry::{Held, Waiting};
+use super::place::Number;
 use super::queues::Ticket;
-use crate::cid::ByCid;
+use crate::base::cid::ByCid;
 use crate::record::Lease;
 
 /// Where one stands, until it is forgotten.

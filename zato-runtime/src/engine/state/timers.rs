@@ -2,7 +2,7 @@
 //!
 //! Times are compared with the wall clock whenever somebody looks, so a clock that is set, or a machine that has slept,
 //! moves every timer by as much and no more. Only the sleep until the earliest is on the monotonic clock
-//! ([`Clock::look_at`](crate::clock::Clock::look_at)).
+//! ([`Clock::look_at`](crate::base::clock::Clock::look_at)).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

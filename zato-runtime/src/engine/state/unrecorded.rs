@@ -9,13 +9,13 @@ use std::cmp::Reverse;
 
 use zato_core::{Cid, Invocation};
 
-use super::held::Held;
+use super::due::starts_at;
+use super::entry::Held;
 use super::queues::{Position, Ticket};
 use super::restore::Left;
 use super::state::State;
 use super::store::Store;
 use super::table::Node;
-use super::timing::starts_at;
 use crate::record::{Delivery, Task};
 
 impl<S: Store> State<S> {

@@ -1,0 +1,341 @@
+//! What waits and is not held: it stands in the file alone, and is read when its turn, or its time, comes near.
+//!
+//! Where a store writes everything down, a queue that is full, or whose service nothing starts of, takes no more: what
+//! comes then is *beyond*. So is what stands behind others in the lane of its key, once enough do that are held, and what
+//! is not due yet, once enough timers are set. It is held until it is written as it stands, and then let go of.
+
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
+use zato_core::{Cid, Invocation, ServiceName};
+
+use super::concurrency_keys::key_of;
+use super::due::{ends_at, starts_at};
+use super::entry::{Held, Hold, Waiting};
+use super::queues::{Ticket, Unwritten};
+use super::restore::Left;
+use super::state::State;
+use super::store::Store;
+use crate::base::cid::ByCid;
+
+/// What has happened to what was held while something is being read, which does not show it.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct News {
+    /// How many are reading.
+    readers: usize,
+    /// What is held no longer, and since when: it has ended, or stands in the file otherwise than it was read.
+    gone: ByCid<u64>,
+}
+
+impl News {
+    /// Whether somebody reads.
+    pub(in crate::engine) fn is_kept(&self) -> bool {
+        self.readers > 0
+    }
+
+    /// Somebody begins to read.
+    pub(in crate::engine) fn keep(&mut self) {
+        self.readers += 1;
+    }
+
+    /// Whether one has gone since somebody began to read, who may have read it as it stood before.
+    fn has_gone(&self, cid: Cid, since: u64) -> bool {
+        self.gone.get(&cid).is_some_and(|gone| *gone > since)
+    }
+
+    /// Somebody has read.
+    pub(super) fn drop(&mut self) {
+        self.readers -= 1;
+        if self.readers == 0 {
+            self.gone = ByCid::default();
+        }
+    }
+}
+
+/// What was read of what waits for a service.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Line {
+    /// The first that are due, in the order in which they start.
+    pub(in crate::engine) first: Vec<Left>,
+    /// Whether no more are.
+    pub(in crate::engine) is_all: bool,
+    /// When the next is.
+    pub(in crate::engine) next_due: Option<SystemTime>,
+    /// The number at which the reading began.
+    pub(in crate::engine) since: u64,
+}
+
+/// What was read of what is to be ended.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Ends {
+    /// The first, in their order.
+    pub(in crate::engine) first: Vec<Left>,
+    /// The time and the accept number of the last, where that was not all whose time has come.
+    pub(in crate::engine) last: Option<(SystemTime, u64)>,
+    /// When the next is to be ended.
+    pub(in crate::engine) next: Option<SystemTime>,
+    /// The number at which the reading began.
+    pub(in crate::engine) since: u64,
+}
+
+/// What is to be read of what is written down alone. [`News`] are kept until it has been.
+#[derive(Debug)]
+pub(in crate::engine) enum Hunger {
+    /// What waits for a service: what may start by `now`, the first `most`.
+    Line { service: u32, name: ServiceName, now: SystemTime, most: usize, since: u64 },
+    /// What is to be ended by `until`, after that time and accept number.
+    Ends { until: SystemTime, after: Option<(SystemTime, u64)>, since: u64 },
+    /// Nothing, but some time later it is to be looked again who has a key.
+    Lanes,
+}
+
+/// What is to be let go of, in the order in which it is written.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Leaving(VecDeque<(u64, Ticket)>);
+
+impl<S: Store> State<S> {
+    /// Puts one that may start now into its service's queue, or beyond it.
+    pub(in crate::engine) fn take_place(
+        &mut self,
+        service: u32,
+        invocation: &Invocation,
+        ticket: Ticket,
+    ) -> Hold {
+        // Nothing is read again once a shutdown has begun.
+        let stays = || self.holds_back && self.store.is_in_memory(invocation);
+        if S::WRITES_DOWN && !self.queues.has_room(service, invocation) && !stays() {
+            self.push_beyond(service, invocation, ticket);
+            return Hold::Beyond;
+        }
+        self.queues.push(service, invocation, ticket);
+        if S::WRITES_DOWN
+            && let Some(last) = self.queues.pop_surplus(service)
+            && let Some(waiting) = self.still_waiting(last).filter(|waiting| waiting.hold == Hold::Turn)
+        {
+            let invocation = waiting.invocation.clone();
+            self.set_hold(last.cid, Hold::Beyond);
+            self.push_beyond(service, &invocation, last);
+        }
+        Hold::Turn
+    }
+
+    /// Puts one beyond its queue. That it may start now may be on its way to the disk.
+    fn push_beyond(&mut self, service: u32, invocation: &Invocation, ticket: Ticket) {
+        if self.store.is_in_memory(invocation) {
+            let position = self.position(service, invocation, ticket);
+            self.queues.keep_beyond(service, position, ticket);
+            return;
+        }
+        let number = self.next_number();
+        self.queues.push_beyond(service, invocation, ticket, number);
+    }
+
+    /// One that is not to be in its queue need not be held once it is written as it stands.
+    pub(in crate::engine) fn let_go_later(&mut self, ticket: Ticket) {
+        let number = self.next_number();
+        self.leaving.0.push_back((number, ticket));
+    }
+
+    /// All that was numbered up to this is written down: what is beyond need not be held.
+    pub(in crate::engine) fn let_go(&mut self, number: u64) {
+        let mut gone = Vec::new();
+        self.queues.written(number, |ticket| gone.push(ticket));
+        while let Some((_, ticket)) = self.leaving.0.pop_front_if(|(at, _)| *at <= number) {
+            gone.push(ticket);
+        }
+        if gone.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        for ticket in gone {
+            self.let_one_go(ticket, now);
+        }
+        self.clear_void();
+    }
+
+    fn let_one_go(&mut self, ticket: Ticket, now: SystemTime) {
+        let Some(Waiting { invocation, before, service, hold, .. }) = self.still_waiting(ticket) else {
+            return;
+        };
+        if self.store.is_in_memory(invocation) {
+            return;
+        }
+        let (invocation, before, service, hold) = (invocation.clone(), before.clone(), *service, *hold);
+        let ends = ends_at(&invocation, before.is_some());
+        if ends.is_some_and(|ends| ends <= now) {
+            return;
+        }
+        match hold {
+            Hold::Beyond | Hold::Due => {
+                if let Some(key) = key_of(&invocation) {
+                    self.queues.of_mut(service).lanes.let_first_go(key, ticket.cid);
+                }
+                if let (Hold::Due, Some(due)) = (hold, starts_at(&invocation, before.as_deref())) {
+                    self.queues.is_due_beyond(service, due);
+                }
+            }
+            Hold::Key => {
+                let table = &self.held;
+                let waits = |ticket: &Ticket| table.waits_under(ticket);
+                let lanes = &mut self.queues.services[service as usize].lanes;
+                if !key_of(&invocation).is_some_and(|key| lanes.written(key, ticket, waits)) {
+                    return;
+                }
+            }
+            _ => return,
+        }
+        if let Some(ends) = ends {
+            self.written_ends.note(ends);
+        }
+        self.note_gone(ticket.cid);
+        self.forget(ticket.cid);
+    }
+
+    /// One is about to be held no longer.
+    pub(in crate::engine) fn note_gone(&mut self, cid: Cid) {
+        if self.news.is_kept() {
+            let number = self.next_number();
+            self.news.gone.insert(cid, number);
+        }
+    }
+
+    /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
+    pub(in crate::engine) fn hold_again(&mut self, left: Left) -> Ticket {
+        let Left {
+            invocation,
+            before,
+            ran,
+            was_draining,
+            max_losses,
+            is_cancelled,
+            is_behind,
+            hidden_by,
+            ..
+        } = left;
+        let before = match ran {
+            None => before,
+            Some((number, since)) => {
+                let ran = (number, since);
+                Some(self.lost(&invocation, before.as_deref(), max_losses, ran, was_draining))
+            }
+        };
+        let (ticket, service) = (self.ticket(invocation.cid), self.queues.number(&invocation.service));
+        if let Some(by) = hidden_by {
+            self.hidden.insert(invocation.cid, by);
+        }
+        self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
+        let lanes = &mut self.queues.of_mut(service).lanes;
+        let stands_first = !is_behind && key_of(&invocation).is_none_or(|key| lanes.enter_again(key, ticket));
+        let hold = if stands_first { Hold::Beyond } else { Hold::Key };
+        let waiting = Waiting { invocation, before, number: ticket.number, service, hold };
+        self.held.insert(ticket.cid, Held::Waiting(waiting));
+        self.end_unless_it_runs(ticket, is_cancelled);
+        ticket
+    }
+
+    /// Gives one that is beyond its queue a place in it.
+    pub(super) fn move_up(&mut self, ticket: Ticket) {
+        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold == Hold::Beyond) else {
+            return;
+        };
+        let (invocation, service) = (waiting.invocation.clone(), waiting.service);
+        self.set_hold(ticket.cid, Hold::Turn);
+        self.queues.push(service, &invocation, ticket);
+    }
+
+    /// Puts into its queue what was read of what waits for a service, since [`News`] are kept.
+    pub(in crate::engine) fn refill(&mut self, service: u32, line: Line) {
+        let (mut is_all, mut in_the_way, mut last) = (line.is_all, 0, None);
+        for left in line.first {
+            let cid = left.invocation.cid;
+            last = Some(self.queues.priority(service, &left.invocation));
+            if !self.queues.comes_first(service, &left.invocation) {
+                is_all = false;
+                break;
+            }
+            self.move_up_until(service, Some(self.position_of(service, &left)));
+            if self.news.has_gone(cid, line.since) {
+                continue;
+            }
+            match self.held.get(&cid) {
+                Some(Held::Waiting(Waiting { hold: Hold::Turn, .. })) => {}
+                Some(Held::Waiting(Waiting { number, hold: Hold::Beyond, .. })) => {
+                    let (number, place) = (*number, self.held.place_of(cid));
+                    self.move_up(Ticket { number, cid, place });
+                }
+                Some(_) => in_the_way += 1,
+                None => self.restore(left),
+            }
+        }
+        self.news.drop();
+        // What is not written yet comes after all of its priority that is.
+        for Unwritten { ticket, .. } in self.queues.refilled(service, is_all, in_the_way, last, line.next_due)
+        {
+            let waiting = self.still_waiting(ticket);
+            let position = waiting.map(|waiting| self.position(service, &waiting.invocation, ticket));
+            if position.is_some() {
+                self.move_up_until(service, position);
+            }
+            self.move_up(ticket);
+        }
+        if self.queues.is_all_read(service) {
+            self.move_up_until(service, None);
+        }
+        self.queues.goes_on(service);
+    }
+
+    /// Whether something is to be read.
+    pub(in crate::engine) fn is_hungry(&self) -> bool {
+        self.queues.is_hungry() || self.written_ends.is_hungry() || self.is_to_mend
+    }
+
+    /// What is to be read next, if anything is.
+    pub(in crate::engine) fn take_hunger(&mut self) -> Option<Hunger> {
+        if self.closed {
+            return None;
+        }
+        let (now, since) = (self.clock.now(), self.last_number);
+        let hunger = if let Some((until, after)) = self.written_ends.take_hunger() {
+            Hunger::Ends { until: now.max(until), after, since }
+        } else if self.holds_back {
+            // Nothing is started any more.
+            return None;
+        } else if std::mem::take(&mut self.is_to_mend) {
+            return Some(Hunger::Lanes);
+        } else {
+            let (service, name, most) = self.queues.take_hungry()?;
+            Hunger::Line { service, name, now: now.max(self.due_until), most, since }
+        };
+        self.news.keep();
+        Some(hunger)
+    }
+
+    /// Has what stands in the file alone be read whose time has come.
+    pub(in crate::engine) fn ring_for_the_written(&mut self, now: SystemTime) {
+        if let Some(until) = self.queues.ring_beyond(now) {
+            self.due_until = self.due_until.max(until);
+        }
+        if self.to_end.len() < self.queues.window {
+            self.written_ends.ring(now);
+        }
+    }
+
+    /// When the next of that is to happen.
+    pub(in crate::engine) fn next_ring_for_the_written(&self) -> Option<SystemTime> {
+        let ends = self.written_ends.next_ring().filter(|_| self.to_end.len() < self.queues.window);
+        [self.queues.next_due_beyond(), ends].into_iter().flatten().min()
+    }
+
+    /// Ends what was read of what is to be ended without having been run, since [`News`] are kept; or reads on where it
+    /// was not all.
+    pub(in crate::engine) fn end_written(&mut self, ends: Ends) {
+        for left in ends.first {
+            let cid = left.invocation.cid;
+            if !self.held.is_held(&cid) && !self.news.has_gone(cid, ends.since) {
+                self.hold_again(left);
+            }
+        }
+        self.news.drop();
+        self.written_ends.has_read(ends.last, ends.next);
+    }
+}
