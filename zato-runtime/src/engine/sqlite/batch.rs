@@ -1,6 +1,6 @@
 //! What is written together, and what is done once it is on disk.
 
-use super::change::Change;
+use super::rows::change::Change;
 use crate::record::Delivery;
 
 /// What comes while so many changes are made goes with them, and does not wait for another sync.

@@ -18,16 +18,17 @@ use zato_core::bus::Step;
 use zato_core::{Cid, ServiceName};
 
 use super::batch::HandedOut;
-use super::begun::Begun;
-use super::disk::Disk;
-use super::error::StoreError;
-use super::file::{Beginning, File};
-use super::location::locate;
-use super::reader::{Reader, Reads};
-use super::space::Space;
-use super::sweep::Counted;
+use super::database::{Beginning, File};
+use super::file::begun::Begun;
+use super::file::connect;
+use super::file::disk_space::Space;
+use super::file::error::StoreError;
+use super::file::location::locate;
+use super::read::queries;
+use super::read::reader::{Reader, Reads};
+use super::rows::kept::Counted;
+use super::store::Disk;
 use super::thread::{Standstill, Thread, Threads};
-use super::{lookups, schema};
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::engine::backpressure::Line;
@@ -136,8 +137,8 @@ impl Sqlite {
         let threads = Threads::start(path)?;
         let mut not_ours = 0;
         if config.only_new {
-            let reader = schema::open_reader(path)?;
-            not_ours = lookups::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
+            let reader = connect::open_reader(path)?;
+            not_ours = queries::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
         let (is_locked_out, reads, inode) = (Arc::default(), Arc::default(), file.inode());
         let disk = Disk::new(

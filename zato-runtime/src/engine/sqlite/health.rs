@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::engine::Inner;
-use super::error::StoreError;
-use super::schema;
+use super::file::connect;
+use super::file::error::StoreError;
 use super::thread::quietly;
 use crate::engine::contract::StoreFault;
 
@@ -144,7 +144,7 @@ impl Inner {
     /// seconds, and asks nobody meanwhile; where all of the log is in the file, it reads that, and needs no such lock. Not after a
     /// write has failed: what the log holds then may not be on disk, and must not be moved.
     fn free(&self) {
-        if let Err(error) = self.mover.read(|connection| schema::checkpoint(connection, false)) {
+        if let Err(error) = self.mover.read(|connection| connect::checkpoint(connection, false)) {
             quietly(
                 || tracing::warn!(engine = self.url, %error, "a checkpoint failed: the write-ahead log could not be moved into the file"),
             );

@@ -94,56 +94,25 @@
 //! it in words. Sweeps go along with transactions, a few rows each; where nothing is written, `sweeper` wakes when
 //! the oldest becomes too old, and only then. Checkpoints run on a connection of their own.
 
-mod files;
-mod inode;
-mod wal;
-mod unopened;
-mod displaced;
-mod cause;
-mod error;
-mod location;
-mod thread;
-mod lock;
-mod begun;
-mod view;
-mod format;
-mod schema;
-mod codec;
-mod json;
-mod names;
-mod unrecorded;
-mod columns;
-mod pass;
-mod key_pass;
-mod sweep;
-mod changing;
-mod announce;
-mod endings;
-mod insert;
-mod rows;
-mod lookups;
-mod line;
-mod trees;
-mod retention;
-mod change;
-mod batch;
-mod restart;
-mod reader;
-mod disk;
-mod ownership;
 mod file;
-mod space;
+mod thread;
+mod rows;
+mod read;
+mod batch;
+mod store;
+mod restart;
+mod database;
 mod engine;
 mod health;
 mod writer;
 mod sweeper;
 mod paging;
-mod looks;
+mod lookup_verbs;
 mod verbs;
-mod beside;
+mod offline;
 #[cfg(test)]
-mod samples;
+mod test_data;
 
-pub(super) use beside::Reads;
 pub(super) use engine::Sqlite;
-pub(super) use error::StoreError;
+pub(super) use file::error::StoreError;
+pub(super) use offline::Reads;

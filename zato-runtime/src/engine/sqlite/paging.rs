@@ -6,13 +6,14 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::time::sleep;
 
-use super::disk::Disk;
 use super::engine::Inner;
-use super::error::StoreError;
-use super::restart::left;
-use super::{line, lookups, schema, sweep};
+use super::file::connect;
+use super::file::error::StoreError;
+use super::read::{queries, queue_queries};
+use super::rows::kept;
+use super::store::Disk;
 use crate::engine::contract::StoreFault;
-use crate::engine::state::{Ends, Hunger, Line, State};
+use crate::engine::state::{Ends, Hunger, Left, Line, State};
 
 /// How many are read at once of what is to be ended.
 const PAGE: usize = 1_024;
@@ -28,11 +29,11 @@ impl Inner {
             let (inner, not_ours) = (self.clone(), self.not_ours);
             self.run(&self.threads.pager, move || match hunger {
                 Hunger::Line { service, name, now, most, since } => {
-                    match inner.pager.read(|reader| line::line(reader, &name, now, not_ours, most)) {
+                    match inner.pager.read(|reader| queue_queries::line(reader, &name, now, not_ours, most)) {
                         Ok((first, next_due)) => {
                             let is_all = first.len() < most;
                             let line = Line {
-                                first: first.into_iter().map(left).collect(),
+                                first: first.into_iter().map(Left::from).collect(),
                                 is_all,
                                 next_due,
                                 since,
@@ -45,12 +46,13 @@ impl Inner {
                     }
                 }
                 Hunger::Ends { until, after, since } => {
-                    match inner.pager.read(|reader| line::ends(reader, until, after, not_ours, PAGE)) {
+                    match inner.pager.read(|reader| queue_queries::ends(reader, until, after, not_ours, PAGE))
+                    {
                         Ok((first, next)) => {
                             let last = first.last().filter(|_| first.len() == PAGE);
                             let last = last.map(|(at, row)| (*at, row.number));
                             let next = last.map(|(at, _)| at).or(next);
-                            let first = first.into_iter().map(|(_, row)| left(row)).collect();
+                            let first = first.into_iter().map(|(_, row)| Left::from(row)).collect();
                             inner.fed(move |state| state.end_written(Ends { first, last, next, since }));
                         }
                         Err(fault) => inner.feed_later(&fault, move |state| {
@@ -103,7 +105,7 @@ impl Inner {
             if !inner.leaves_alone {
                 inner.mend_lanes(&left);
             }
-            let found = lookups::count(&left).and_then(|waits| Ok((waits, sweep::count(&left)?)));
+            let found = queries::count(&left).and_then(|waits| Ok((waits, kept::count(&left)?)));
             match found {
                 Ok(((waiting, bytes), kept)) => {
                     *inner.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
@@ -122,7 +124,7 @@ impl Inner {
 
     /// Gives the keys on that nobody has: their process died while those that had them had ended and lingered.
     fn mend_lanes(self: &Arc<Self>, left: &Connection) {
-        match line::headless(left, self.not_ours) {
+        match queue_queries::headless(left, self.not_ours) {
             Ok(headless) => self.fed(move |state| {
                 for (service, key) in &headless {
                     state.mend_lane_of(service, key);
@@ -140,7 +142,7 @@ impl Inner {
     pub(super) fn as_it_is_now(&self) -> Result<Connection, StoreFault> {
         let path = self.file().path().to_owned();
         let of = |error| StoreFault::new(&StoreError::of(&path, error));
-        let connection = schema::open_reader(&path).map_err(|error| StoreFault::new(&error))?;
+        let connection = connect::open_reader(&path).map_err(|error| StoreFault::new(&error))?;
         connection.execute_batch("BEGIN; SELECT 1 FROM service LIMIT 1").map_err(of)?;
         Ok(connection)
     }

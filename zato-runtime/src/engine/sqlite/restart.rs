@@ -1,11 +1,12 @@
 //! What stands in the file when it is opened: it is held again.
 
-use super::begun::Begun;
-use super::codec::{CancelNote, State as Stage};
-use super::columns::{LiveRow, Stands};
-use super::disk::Disk;
-use super::lookups::{self, Known};
-use super::trees;
+use super::file::begun::Begun;
+use super::read::queries;
+use super::read::queries::Known;
+use super::read::tree_queries;
+use super::rows::codec::State as Stage;
+use super::rows::columns::LiveRow;
+use super::store::Disk;
 use crate::engine::contract::StoreFault;
 use crate::engine::state::{Left, State, Store as _};
 use crate::record::AttemptId;
@@ -16,8 +17,8 @@ const PAGE: usize = 1_024;
 /// Holds again what ran, and the groups that are open. What waits is read when its turn comes near, or its time. The
 /// services are announced.
 pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool) -> Result<(), StoreFault> {
-    state.last_number = state.store.read(lookups::last_number)?;
-    let services = state.store.read(lookups::services)?;
+    state.last_number = state.store.read(queries::last_number)?;
+    let services = state.store.read(queries::services)?;
     for Known { name, is_paused, said } in &services {
         let number = state.queues.number(name);
         if let Some((priority, max_losses)) = said {
@@ -29,7 +30,7 @@ pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool
     }
     // One that seems to lie ahead, because the clock was set, counts as one of this moment.
     let now = state.clock.now();
-    for (name, at) in state.store.read(lookups::last_starts)? {
+    for (name, at) in state.store.read(queries::last_starts)? {
         let number = state.queues.number(&name);
         state.queues.last_started(number, now.duration_since(at).unwrap_or_default());
     }
@@ -39,9 +40,9 @@ pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool
     // Also of what is left alone one may be cancelled, and fill its place.
     each(state, Stage::Open, |state, row| {
         let cid = row.invocation.cid;
-        let members = state.store.read(|reader| trees::members(reader, cid))?;
+        let members = state.store.read(|reader| tree_queries::members(reader, cid))?;
         let members = members.into_iter().map(|member| (member.cid, member.ended)).collect();
-        state.restore_group(left(row), members);
+        state.restore_group(Left::from(row), members);
         Ok(())
     })
 }
@@ -55,7 +56,7 @@ fn restore_what_waits(
     each(state, Stage::Running, |state, row| {
         let attempt = AttemptId { cid: row.invocation.cid, number: row.attempts };
         let has_begun = !row.is_begin_recorded || begun.has(attempt);
-        let mut left = left(row);
+        let mut left = Left::from(row);
         if !has_begun {
             // The process died between the record and the handler: it waits as it did before.
             left.ran = None;
@@ -81,24 +82,11 @@ fn each(
 ) -> Result<(), StoreFault> {
     let mut after = 0;
     loop {
-        let page = state.store.read(|reader| lookups::live(reader, standing, after, PAGE))?;
+        let page = state.store.read(|reader| queries::live(reader, standing, after, PAGE))?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.number;
         for row in page {
             see(state, row)?;
         }
     }
-}
-
-/// A row as the state takes it.
-pub(super) fn left(row: LiveRow) -> Left {
-    let LiveRow { number, invocation, stands, attempts, progress, max_losses, .. } = row;
-    let LiveRow { cancel, is_behind, was_draining, hidden_by, .. } = row;
-    let ran = match stands {
-        Stands::Running(since) => Some((attempts, since.into())),
-        Stands::Waiting | Stands::Open => None,
-    };
-    let is_cancelled = cancel != CancelNote::No;
-    let before = progress;
-    Left { number, invocation, before, ran, was_draining, max_losses, is_cancelled, is_behind, hidden_by }
 }

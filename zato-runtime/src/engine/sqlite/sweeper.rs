@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::database::File;
 use super::engine::Inner;
-use super::file::File;
 use super::thread::caught;
 use crate::base::clock::Clock;
 

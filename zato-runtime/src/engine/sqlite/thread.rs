@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use super::error::StoreError;
+use super::file::error::StoreError;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -8,7 +8,8 @@ use zato_core::bus::Step;
 use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::{Inner, Sqlite};
-use super::{restart, space};
+use super::file::disk_space;
+use super::restart;
 use crate::engine::contract::{
     Accepted, Capability, Engine, LeaseLost, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
 };
@@ -101,7 +102,7 @@ impl Inner {
         if self.is_room_low() && !self.is_closing.load(Ordering::SeqCst) {
             let inner = Arc::downgrade(self);
             let look = move || inner.upgrade().into_iter().for_each(|inner| inner.look_at_space());
-            self.threads.checkpointer.run_at(Instant::now() + space::LOOK, look);
+            self.threads.checkpointer.run_at(Instant::now() + disk_space::LOOK, look);
         } else {
             self.is_watching_space.store(false, Ordering::SeqCst);
             self.line.wake();

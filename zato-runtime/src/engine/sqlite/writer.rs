@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::batch::{HandedOut, Together};
+use super::database::File;
 use super::engine::{Guarded, Inner};
-use super::error::StoreError;
-use super::file::File;
-use super::schema;
+use super::file::connect;
+use super::file::error::StoreError;
 use super::thread::{caught, quietly};
 
 /// How long to wait before writing is tried again that has failed: the first time, and at the most.
@@ -197,7 +197,7 @@ impl Inner {
         self.is_moving.store(true, Ordering::SeqCst);
         let inner = self.clone();
         self.run(&self.threads.checkpointer, move || {
-            let moved = inner.mover.read(|connection| schema::checkpoint(connection, false));
+            let moved = inner.mover.read(|connection| connect::checkpoint(connection, false));
             inner.has_moved.store(true, Ordering::SeqCst);
             inner.is_moving.store(false, Ordering::SeqCst);
             if let Err(error) = moved {
