@@ -7,10 +7,11 @@ use zato_core::{Cid, Invocation, ServiceName};
 use super::entry::{Held, Hold, Waiting};
 use super::groups::Full;
 use super::lanes::Entered;
-use super::queues::Ticket;
+use super::place::Place;
+use super::place::Ticket;
 use super::state::State;
 use super::store::{Accepted as Stored, Past, Store};
-use super::table::{Node, Place, Table};
+use super::table::{Node, Table};
 use crate::engine::contract::{Accepted, Refused, StoreFault};
 use crate::record::{Accept, AttemptId};
 

@@ -4,10 +4,11 @@ use zato_core::{Cid, Invocation, ServiceName};
 
 use super::entry::{Held, Waiting};
 use super::lanes::{Entered, HadKey, Next};
-use super::queues::Ticket;
+use super::place::Ticket;
 use super::state::State;
 use super::store::Store;
 use super::table::Table;
+use super::times::key_of;
 use crate::engine::contract::StoreFault;
 
 /// How many are read at once of those that come next in a lane.
@@ -15,11 +16,6 @@ const PAGE: usize = 16;
 
 /// How many are looked at first where one is enough: the others may have ended.
 const FEW: usize = 2;
-
-/// The concurrency key that an invocation was called with.
-pub(in crate::engine) fn key_of(invocation: &Invocation) -> Option<&str> {
-    invocation.options.as_deref()?.concurrency_key.as_deref()
-}
 
 impl<S: Store> State<S> {
     /// Has one that is new stand in the lane of its key, if it has one.

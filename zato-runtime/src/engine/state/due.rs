@@ -6,29 +6,18 @@ use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment};
 
 use super::entry::{Held, Hold, Waiting};
-use super::queues::Ticket;
+use super::place::Ticket;
 use super::state::State;
 use super::store::Store;
 use super::timers::Alarm;
-use crate::record::{Batch, Delivery, Progress, Task};
+use super::times::starts_at;
+use crate::record::{Batch, Delivery, Task};
 
 /// So many void timers and places are left alone.
 const FEW: usize = 1_024;
 
 /// The most that is handed out at once of what is to be ended, to whom is not a worker.
 pub(in crate::engine) const MOST_ENDS: usize = 256;
-
-/// When one that waits may start; none where it may at once.
-pub(in crate::engine) fn starts_at(invocation: &Invocation, before: Option<&Progress>) -> Option<SystemTime> {
-    before.and_then(|before| before.next_at).or(invocation.due.map(Into::into))
-}
-
-/// When one that waits is to be ended: one that has not been tried expires, and each has its deadline.
-pub(in crate::engine) fn ends_at(invocation: &Invocation, is_tried: bool) -> Option<SystemTime> {
-    let expires = invocation.options.as_deref().and_then(|options| options.expires).filter(|_| !is_tried);
-    let expires = expires.map(|when| when.from(invocation.called_at.into()));
-    [expires, invocation.deadline.map(SystemTime::from)].into_iter().flatten().min()
-}
 
 impl<S: Store> State<S> {
     /// Sets what ends an invocation that has not started, or not ended; it is accepted now where no time is given.

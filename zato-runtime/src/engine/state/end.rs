@@ -2,42 +2,24 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use zato_core::{Cid, Ending, Invocation, Outcome, Slot};
 
+use super::deferred::Aftermath;
 use super::entry::{Cancel, Delivered, Held, Waiting};
 use super::groups::Full;
 use super::place::Oldest;
-use super::queues::{Queues, Ticket};
+use super::place::Place;
+use super::place::Ticket;
+use super::queues::Queues;
 use super::state::State;
 use super::store::{Past, Store};
-use super::table::{Node, Place};
+use super::table::Node;
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Ended, Task};
 
 /// What holds fewer bytes is freed at once.
 const FREED_AT_ONCE: usize = 1_024;
-
-/// What is done once the lock is released: freeing memory takes longer than all else, and waking somebody runs
-/// code that is not ours.
-#[derive(Debug, Default)]
-#[must_use = "waiters are told when it is finished"]
-pub(in crate::engine) struct Aftermath {
-    forgotten: Vec<Held>,
-    kept: Vec<Past>,
-    told: Vec<(oneshot::Sender<Outcome>, Outcome)>,
-}
-
-impl Aftermath {
-    /// Tells who waits, and frees what is no longer remembered.
-    pub(in crate::engine) fn finish(self) {
-        for (waiter, outcome) in self.told {
-            // Who no longer listens needs no answer.
-            let _ = waiter.send(outcome);
-        }
-    }
-}
 
 impl<S: Store> State<S> {
     /// What is to be finished once the lock is released.

@@ -1,9 +1,10 @@
-//! An invocation as the memory engine holds it.
+//! An invocation as the state holds it.
 
 use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Moment};
 
+use super::place::Ticket;
 use crate::record::{Delivery, Ended, Lease, Progress, Task};
 
 /// An invocation and where it stands.
@@ -109,5 +110,22 @@ impl Held {
     /// Whether it has ended.
     pub(in crate::engine) fn has_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
+    }
+}
+
+/// What a settled attempt still holds: a place of its service, and its key.
+#[derive(Debug)]
+pub(in crate::engine) struct Lingering {
+    pub(super) service: u32,
+    pub(super) invocation: Arc<Invocation>,
+    /// The attempt that waits for it.
+    pub(in crate::engine) next: Option<Ticket>,
+    /// Whether the invocation has ended, so that its key is to be given on.
+    pub(in crate::engine) has_ended: bool,
+}
+
+impl Lingering {
+    pub(in crate::engine) fn new(service: u32, invocation: Arc<Invocation>) -> Self {
+        Self { service, invocation, next: None, has_ended: false }
     }
 }

@@ -3,7 +3,7 @@
 use zato_core::Channel;
 
 use super::entry::{Delivered, Held, Hold, Waiting};
-use super::queues::Ticket;
+use super::place::Ticket;
 use super::state::State;
 use super::store::Store;
 use crate::record::{Delivery, Task};

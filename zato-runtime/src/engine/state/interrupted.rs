@@ -4,10 +4,10 @@
 
 use zato_core::{Cid, Invocation};
 
-use super::concurrency_keys::key_of;
 use super::entry::{Held, Hold};
 use super::state::State;
 use super::store::Store;
+use super::times::key_of;
 
 impl<S: Store> State<S> {
     /// Whether the one that has the key of another is held back, and so is whatever comes for the key.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use zato_core::Cid;
 
-use super::queues::Ticket;
+use super::place::Ticket;
 
 /// The lanes of one service, one for each key.
 #[derive(Debug, Default)]

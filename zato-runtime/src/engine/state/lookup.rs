@@ -3,11 +3,11 @@
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
-use super::due::starts_at;
 use super::entry::{Cancel, Held, Hold, Waiting};
-use super::restore::Left;
 use super::state::State;
+use super::store::Left;
 use super::store::{Past, Store};
+use super::times::starts_at;
 use super::tree::Below;
 use crate::engine::contract::StoreFault;
 use crate::record::AttemptId;

@@ -14,42 +14,43 @@
     allow(dead_code, unused_imports, reason = "what only an engine asks for that keeps what it holds")
 )]
 
-mod store;
+mod times;
 mod place;
-mod table;
+mod groups;
+mod call_dedup;
+mod expiry_cursor;
+mod store;
+mod timers;
 mod lanes;
 mod queues;
-mod spill;
-mod call_dedup;
-mod timers;
-mod expiry_cursor;
-mod groups;
 mod entry;
+mod table;
+mod spill;
+mod spill_reads;
+mod deferred;
+#[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
+mod state;
+mod accept;
+mod end;
+mod restore;
+mod tree;
+mod lookup;
+mod due;
+mod refill;
+mod concurrency_keys;
 mod overrun;
 mod interrupted;
 mod giving_up;
-mod tree;
-mod accept;
-mod end;
-#[expect(clippy::module_inception, reason = "the state itself, beside what can be done to it")]
-mod state;
-mod restore;
-mod due;
-mod concurrency_keys;
-mod refill;
-mod lookup;
 mod unrecorded;
 
 pub(super) use accept::NotTaken;
-pub(super) use concurrency_keys::key_of;
-pub(super) use due::{MOST_ENDS, ends_at};
-pub(super) use end::Aftermath;
+pub(super) use deferred::Aftermath;
+pub(super) use due::MOST_ENDS;
 pub(super) use entry::Held;
-pub(super) use place::{Number, Oldest};
-pub(super) use refill::{Ends, Hunger, Line};
-pub(super) use restore::Left;
+pub(super) use place::{Number, Oldest, Place};
+pub(super) use spill_reads::{Ends, Hunger, Line};
 pub(super) use state::State;
-pub(super) use store::{Accepted, Member, Past, Store};
-pub(super) use table::Place;
+pub(super) use store::{Accepted, Left, Member, Past, Store};
 #[cfg(test)]
 pub(super) use table::Table;
+pub(super) use times::{ends_at, key_of};

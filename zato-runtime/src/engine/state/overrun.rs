@@ -1,31 +1,9 @@
 //! Attempts that are over while their handlers still hold on to a thread.
 
-use std::sync::Arc;
-
-use zato_core::Invocation;
-
 use super::entry::Hold;
-use super::queues::Ticket;
 use super::state::State;
 use super::store::Store;
 use crate::record::AttemptId;
-
-/// What a settled attempt still holds: a place of its service, and its key.
-#[derive(Debug)]
-pub(in crate::engine) struct Lingering {
-    service: u32,
-    invocation: Arc<Invocation>,
-    /// The attempt that waits for it.
-    pub(in crate::engine) next: Option<Ticket>,
-    /// Whether the invocation has ended, so that its key is to be given on.
-    pub(in crate::engine) has_ended: bool,
-}
-
-impl Lingering {
-    pub(in crate::engine) fn new(service: u32, invocation: Arc<Invocation>) -> Self {
-        Self { service, invocation, next: None, has_ended: false }
-    }
-}
 
 impl<S: Store> State<S> {
     /// The handler of an attempt that is over has been dropped: its place is free, and its key, and the next attempt

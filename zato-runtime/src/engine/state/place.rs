@@ -1,8 +1,36 @@
-//! What has ended and is kept in memory for a while.
+//! How invocations that are held or kept are referred to.
 
 use zato_core::Cid;
 
-use super::table::Place;
+use crate::record::Lease;
+
+/// Where one stands, until it is forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) struct Place(pub(super) u32);
+
+/// The place of nothing.
+pub(super) const NOWHERE: Place = Place(u32::MAX);
+
+impl Place {
+    /// The right to settle what is handed out from there.
+    pub(in crate::engine) fn lease(self, number: u64) -> Lease {
+        Lease { number, place: self.0 }
+    }
+
+    /// Where that stands which a lease is for.
+    pub(in crate::engine) fn of(lease: Lease) -> Self {
+        Self(lease.place)
+    }
+}
+
+/// A place in a queue. It is void once the invocation no longer waits under this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) struct Ticket {
+    pub(in crate::engine) number: u64,
+    pub(in crate::engine) cid: Cid,
+    /// Where it is held, if it is.
+    pub(in crate::engine) place: Place,
+}
 
 /// Under what one is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,24 +5,15 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use zato_core::{Cid, Invocation, Rate, ServiceName};
+use zato_core::{Invocation, Rate, ServiceName};
 
 use super::lanes::Lanes;
-use super::table::Place;
+use super::place::Ticket;
 use crate::engine::rate::Limiter;
 use crate::record::Hosted;
 
 /// How many places are kept for a queue that is empty.
 const MOST_SPARE: usize = 64;
-
-/// A place in a queue. It is void once the invocation no longer waits under this number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) struct Ticket {
-    pub(in crate::engine) number: u64,
-    pub(in crate::engine) cid: Cid,
-    /// Where it is held, if it is.
-    pub(in crate::engine) place: Place,
-}
 
 /// The queues of all services. They may hold tickets that are void.
 #[derive(Debug)]

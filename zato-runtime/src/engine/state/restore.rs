@@ -5,32 +5,13 @@ use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation};
 
-use super::due::ends_at;
 use super::entry::{Cancel, Delivered, Held, Hold, Waiting};
-use super::queues::Ticket;
+use super::place::Ticket;
 use super::state::State;
+use super::store::Left;
 use super::store::Store;
+use super::times::ends_at;
 use crate::record::{Delivery, Ended, Progress, Task, Tried, is_recorded_at_end};
-
-/// One that has not ended, as it was written down.
-#[derive(Debug)]
-pub(in crate::engine) struct Left {
-    /// Its accept number.
-    pub(in crate::engine) number: u64,
-    pub(in crate::engine) invocation: Arc<Invocation>,
-    pub(in crate::engine) before: Option<Arc<Progress>>,
-    /// The attempt that ran when the process died, and when it had started.
-    pub(in crate::engine) ran: Option<(u32, SystemTime)>,
-    /// Whether a shutdown had begun by then: that it died is no loss.
-    pub(in crate::engine) was_draining: bool,
-    /// How many deaths of its process end it as `Lost`; none where that was not known when it was accepted.
-    pub(in crate::engine) max_losses: Option<u32>,
-    pub(in crate::engine) is_cancelled: bool,
-    /// Whether another has its concurrency key.
-    pub(in crate::engine) is_behind: bool,
-    /// Whose attempt it was made in, where its parent is a synchronous call.
-    pub(in crate::engine) hidden_by: Option<Cid>,
-}
 
 impl<S: Store> State<S> {
     /// Holds one again whose turn is near, or that ran when the process before this one ended: it was started before all

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use zato_core::{Invocation, ServiceName};
 
-use super::queues::{Beyond, Position, Queues, Ticket, Unwritten};
+use super::place::Ticket;
+use super::queues::{Beyond, Position, Queues, Unwritten};
 
 /// So many alarms that ring for nothing are left alone.
 const FEW: usize = 1_024;

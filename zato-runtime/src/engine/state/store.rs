@@ -1,14 +1,33 @@
 //! What a state tells of every change, in the step that makes it, and asks of what it does not hold itself.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
-use super::place::{Number, Oldest};
-use super::restore::Left;
-use super::table::Place;
+use super::place::{Number, Oldest, Place};
 use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
+
+/// One that has not ended, as it was written down.
+#[derive(Debug)]
+pub(in crate::engine) struct Left {
+    /// Its accept number.
+    pub(in crate::engine) number: u64,
+    pub(in crate::engine) invocation: Arc<Invocation>,
+    pub(in crate::engine) before: Option<Arc<Progress>>,
+    /// The attempt that ran when the process died, and when it had started.
+    pub(in crate::engine) ran: Option<(u32, SystemTime)>,
+    /// Whether a shutdown had begun by then: that it died is no loss.
+    pub(in crate::engine) was_draining: bool,
+    /// How many deaths of its process end it as `Lost`; none where that was not known when it was accepted.
+    pub(in crate::engine) max_losses: Option<u32>,
+    pub(in crate::engine) is_cancelled: bool,
+    /// Whether another has its concurrency key.
+    pub(in crate::engine) is_behind: bool,
+    /// Whose attempt it was made in, where its parent is a synchronous call.
+    pub(in crate::engine) hidden_by: Option<Cid>,
+}
 
 /// Where the changes of a state go. The memory engine's goes nowhere and costs nothing; a durable engine's writes them
 /// down, and they count when it has. What is not held by the state is then exactly as it is written down.

@@ -5,28 +5,8 @@ use std::collections::hash_map::Entry as AtCid;
 use zato_core::Cid;
 
 use super::entry::{Held, Waiting};
-use super::place::Number;
-use super::queues::Ticket;
+use super::place::{NOWHERE, Number, Place, Ticket};
 use crate::base::cid::ByCid;
-use crate::record::Lease;
-
-/// Where one stands, until it is forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) struct Place(u32);
-
-const NOWHERE: Place = Place(u32::MAX);
-
-impl Place {
-    /// The right to settle what is handed out from there.
-    pub(in crate::engine) fn lease(self, number: u64) -> Lease {
-        Lease { number, place: self.0 }
-    }
-
-    /// Where that stands which a lease is for.
-    pub(in crate::engine) fn of(lease: Lease) -> Self {
-        Self(lease.place)
-    }
-}
 
 /// Who stands in a place.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use zato_core::Moment;
 
-use super::queues::Ticket;
+use super::place::Ticket;
 
 /// What a timer does to an invocation that still waits under its ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,9 +3,10 @@
 use zato_core::{Cid, Invocation};
 
 use super::entry::Held;
+use super::place::Place;
 use super::state::State;
 use super::store::{Past, Store};
-use super::table::{Node, Place};
+use super::table::Node;
 
 /// One that is below another.
 #[derive(Debug)]

@@ -9,13 +9,14 @@ use std::cmp::Reverse;
 
 use zato_core::{Cid, Invocation};
 
-use super::due::starts_at;
 use super::entry::Held;
-use super::queues::{Position, Ticket};
-use super::restore::Left;
+use super::place::Ticket;
+use super::queues::Position;
 use super::state::State;
+use super::store::Left;
 use super::store::Store;
 use super::table::Node;
+use super::times::starts_at;
 use crate::record::{Delivery, Task};
 
 impl<S: Store> State<S> {
