@@ -1,12 +1,15 @@
 //! Payloads: owned bytes, and the kind of value that they were written from.
 
-mod held;
-mod kinds;
+mod kind;
+mod storage;
+#[expect(clippy::module_inception, reason = "the payload itself, beside how it is written and read")]
+mod payload;
 mod nested;
 mod floats;
 mod write;
 mod read;
 
-pub use kinds::{Kind, Payload};
+pub use kind::Kind;
+pub use payload::Payload;
 pub use read::DecodeError;
 pub use write::WriteError;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::kinds::Payload;
+use super::payload::Payload;
 
 /// Reads a payload inside a value, with every digit, and with members in their order.
 ///

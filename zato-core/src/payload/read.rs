@@ -4,10 +4,12 @@ use std::any::{Any, TypeId, type_name};
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer as _, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IntoDeserializer as _, Visitor};
 use serde_path_to_error::Segment;
 
-use super::kinds::{Kind, Payload};
+use super::kind::Kind;
+use super::nested;
+use super::payload::Payload;
 use crate::name::short_type_name;
 
 /// A payload that is not a value of the type it was to be read as.
@@ -34,21 +36,52 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+impl Payload {
+    /// Reads the payload as a `T`.
+    ///
+    /// A `Payload` gets it untouched. A `String` takes any kind as text: JSON as its JSON text, empty as `""`.
+    /// Any other type is read from JSON, or from text: the string itself where the type takes a string (also
+    /// inside a newtype or `Some`), else the text read as JSON. `Option` and `()` take empty.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the bytes are not a `T`; it names the path of the fault.
+    pub fn decode<T: DeserializeOwned + 'static>(&self) -> Result<T, DecodeError> {
+        read(self)
+    }
+
+    /// Reads the payload as the request of a service; `is_rows` where it is the rows of a group.
+    pub(crate) fn decode_request<T: DeserializeOwned + 'static>(
+        &self,
+        is_rows: bool,
+    ) -> Result<T, DecodeError> {
+        read_request(self, is_rows)
+    }
+}
+
+/// Inside another value a payload is the JSON at its place, as it is written: numbers of any size and precision, members in
+/// their order. A string is read as text, and `null` as empty.
+///
+/// In internally tagged, untagged and flattened types serde does not keep the text: members are sorted by name, and numbers are
+/// those of [`serde_json::Value`].
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        nested::read(deserializer)
+    }
+}
+
 /// The depth of nested arrays and objects that `serde_json` reads.
 const MAX_DEPTH: usize = 127;
 
 /// The depth that the rows of a group add to a response: the list, and the row.
 const AROUND_RESPONSES: usize = 2;
 
-pub(super) fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
+fn read<T: DeserializeOwned + 'static>(payload: &Payload) -> Result<T, DecodeError> {
     read_within(payload, MAX_DEPTH)
 }
 
 /// Reads a request. In the rows of a group a response may be as deep as it may be by itself.
-pub(super) fn read_request<T: DeserializeOwned + 'static>(
-    payload: &Payload,
-    is_rows: bool,
-) -> Result<T, DecodeError> {
+fn read_request<T: DeserializeOwned + 'static>(payload: &Payload, is_rows: bool) -> Result<T, DecodeError> {
     read_within(payload, MAX_DEPTH + if is_rows { AROUND_RESPONSES } else { 0 })
 }
 

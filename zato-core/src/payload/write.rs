@@ -1,9 +1,11 @@
 //! From a value to bytes: strings as their own characters, the unit as nothing, everything else as JSON.
 
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Error as _, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::floats;
-use super::kinds::{Kind, Payload};
+use super::kind::Kind;
+use super::payload::Payload;
 
 /// A value that could not be written as a payload.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +24,35 @@ impl Serialize for RawBytes<'_> {
     }
 }
 
+impl Payload {
+    /// Writes any value that serde can serialize.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if the value's own `Serialize` fails, or if JSON cannot hold it: a map with a key that is not a
+    /// string, number or boolean, or a float that is NaN or infinite.
+    pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, WriteError> {
+        write(value)
+    }
+}
+
+/// Sent on, a payload keeps its kind. Inside another value it is what it was written from; raw bytes are a
+/// sequence of numbers.
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.kind() {
+            Kind::Empty => serializer.serialize_unit(),
+            Kind::Text => self.as_str().unwrap_or_default().serialize(serializer),
+            Kind::Json => serde_json::from_slice::<&RawValue>(self.as_bytes())
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
+            Kind::Bytes => serializer.serialize_newtype_struct(RAW_BYTES, &RawBytes(self.as_bytes())),
+        }
+    }
+}
+
 #[inline]
-pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Payload, WriteError> {
+fn write<T: Serialize + ?Sized>(value: &T) -> Result<Payload, WriteError> {
     let mut json = serde_json::Serializer::new(Vec::new());
     let mut plain = None;
     value.serialize(TopLevel { json: &mut json, plain: &mut plain, raw: false })?;

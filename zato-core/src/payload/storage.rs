@@ -4,19 +4,19 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::kinds::Kind;
+use super::kind::Kind;
 
 /// The number of bytes that are stored inline: as many as the pointer to an allocation takes.
 const FEW: usize = 37;
 
 /// Bytes and their kind.
 #[derive(Clone)]
-pub(super) enum Held {
+pub(super) enum Storage {
     Few { kind: Kind, len: u8, bytes: [u8; FEW] },
     Many { kind: Kind, bytes: Bytes },
 }
 
-impl Held {
+impl Storage {
     pub(super) const EMPTY: Self = Self::Few { kind: Kind::Empty, len: 0, bytes: [0; FEW] };
 
     /// Stores a copy of `bytes`.
@@ -53,21 +53,21 @@ impl Held {
     }
 }
 
-impl Default for Held {
+impl Default for Storage {
     fn default() -> Self {
         Self::EMPTY
     }
 }
 
-impl PartialEq for Held {
+impl PartialEq for Storage {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Held {}
+impl Eq for Storage {}
 
-impl fmt::Debug for Held {
+impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, {} bytes", self.kind(), self.as_bytes().len())
     }
@@ -82,15 +82,15 @@ mod tests {
         for len in [0, 1, FEW - 1, FEW, FEW + 1, 1_000] {
             let bytes = vec![b'x'; len];
             let (copied, kept) =
-                (Held::copied(Kind::Text, &bytes), Held::of_bytes(Kind::Text, bytes.clone().into()));
+                (Storage::copied(Kind::Text, &bytes), Storage::of_bytes(Kind::Text, bytes.clone().into()));
             assert_eq!((copied.as_bytes(), copied.kind()), (&bytes[..], Kind::Text));
-            assert!(copied == kept && copied != Held::copied(Kind::Bytes, &bytes), "{len} bytes");
-            assert_eq!(matches!(copied, Held::Few { .. }), len <= FEW);
+            assert!(copied == kept && copied != Storage::copied(Kind::Bytes, &bytes), "{len} bytes");
+            assert_eq!(matches!(copied, Storage::Few { .. }), len <= FEW);
         }
     }
 
     #[test]
     fn what_stands_in_the_payload_makes_it_no_larger() {
-        assert_eq!(size_of::<Held>(), 8 + size_of::<Bytes>());
+        assert_eq!(size_of::<Storage>(), 8 + size_of::<Bytes>());
     }
 }

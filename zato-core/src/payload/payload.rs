@@ -1,18 +1,14 @@
-//! The payload itself: bytes with a kind, how it is made from raw parts, and how it is shown.
+//! A payload: bytes with a kind, how it is made of raw parts, and how it is shown.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
-use super::held::Held;
-use super::nested;
-use super::read::{self, DecodeError};
-use super::write::{self, WriteError};
+use super::kind::Kind;
+use super::storage::Storage;
 
 /// The request or the response of an invocation: owned bytes, and the [`Kind`] of value they hold.
 ///
@@ -30,48 +26,24 @@ use super::write::{self, WriteError};
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Payload {
-    held: Held,
-}
-
-/// The kind of value in a [`Payload`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Kind {
-    /// The unit, and whatever serde writes as one: no bytes at all.
-    #[default]
-    Empty,
-    /// A top-level string: its own characters, in UTF-8, without quotes.
-    Text,
-    /// Everything else that serde writes: JSON.
-    Json,
-    /// Raw bytes of any content.
-    Bytes,
+    held: Storage,
 }
 
 impl Payload {
     /// The empty payload, which `()` is written as.
     #[inline]
     pub const fn empty() -> Self {
-        Self { held: Held::EMPTY }
+        Self { held: Storage::EMPTY }
     }
 
     /// A string's own characters.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { held: Held::of_bytes(Kind::Text, text.into().into()) }
+        Self { held: Storage::of_bytes(Kind::Text, text.into().into()) }
     }
 
     /// Raw bytes, which travel as they are.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self { held: Held::of_bytes(Kind::Bytes, bytes.into()) }
-    }
-
-    /// Writes any value that serde can serialize.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError`] if the value's own `Serialize` fails, or if JSON cannot hold it: a map with a key that is not a
-    /// string, number or boolean, or a float that is NaN or infinite.
-    pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, WriteError> {
-        write::write(value)
+        Self { held: Storage::of_bytes(Kind::Bytes, bytes.into()) }
     }
 
     /// Makes a payload of bytes from outside whose kind is not given: JSON if they are an object or an array, raw bytes if
@@ -84,28 +56,7 @@ impl Payload {
             Ok(_) => Kind::Text,
             Err(_) => Kind::Bytes,
         };
-        Self { held: Held::of_bytes(kind, bytes) }
-    }
-
-    /// Reads the payload as a `T`.
-    ///
-    /// A `Payload` gets it untouched. A `String` takes any kind as text: JSON as its JSON text, empty as `""`.
-    /// Any other type is read from JSON, or from text: the string itself where the type takes a string (also
-    /// inside a newtype or `Some`), else the text read as JSON. `Option` and `()` take empty.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the bytes are not a `T`; it names the path of the fault.
-    pub fn decode<T: DeserializeOwned + 'static>(&self) -> Result<T, DecodeError> {
-        read::read(self)
-    }
-
-    /// Reads the payload as the request of a service; `is_rows` where it is the rows of a group.
-    pub(crate) fn decode_request<T: DeserializeOwned + 'static>(
-        &self,
-        is_rows: bool,
-    ) -> Result<T, DecodeError> {
-        read::read_request(self, is_rows)
+        Self { held: Storage::of_bytes(kind, bytes) }
     }
 
     /// The kind of value.
@@ -155,29 +106,29 @@ impl Payload {
             Kind::Text | Kind::Json => std::str::from_utf8(&bytes).is_ok(),
             Kind::Bytes => true,
         };
-        is_one.then(|| Self { held: Held::of_bytes(kind, bytes) })
+        is_one.then(|| Self { held: Storage::of_bytes(kind, bytes) })
     }
 
     /// A JSON document; whether it is well-formed is seen when it is read.
     #[doc(hidden)]
     pub fn json_document(json: String) -> Self {
-        Self { held: Held::of_bytes(Kind::Json, json.into()) }
+        Self { held: Storage::of_bytes(Kind::Json, json.into()) }
     }
 
     /// Makes a payload of a copy of `bytes`.
     #[inline]
     pub(super) fn copied(kind: Kind, bytes: &[u8]) -> Self {
-        Self { held: Held::copied(kind, bytes) }
+        Self { held: Storage::copied(kind, bytes) }
     }
 
     pub(super) fn written(kind: Kind, bytes: Vec<u8>) -> Self {
-        Self { held: Held::of_bytes(kind, bytes.into()) }
+        Self { held: Storage::of_bytes(kind, bytes.into()) }
     }
 }
 
 fn is_json_object_or_array(text: &str) -> bool {
     matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'['))
-        && serde_json::from_str::<de::IgnoredAny>(text).is_ok()
+        && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// The payload's text; bytes that are not UTF-8 are shown in base64.
@@ -194,33 +145,5 @@ impl fmt::Display for Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({:?}, {} bytes)", self.kind(), self.len())
-    }
-}
-
-/// Sent on, a payload keeps its kind. Inside another value it is what it was written from; raw bytes are a
-/// sequence of numbers.
-impl Serialize for Payload {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.kind() {
-            Kind::Empty => serializer.serialize_unit(),
-            Kind::Text => self.as_str().unwrap_or_default().serialize(serializer),
-            Kind::Json => serde_json::from_slice::<&RawValue>(self.as_bytes())
-                .map_err(ser::Error::custom)?
-                .serialize(serializer),
-            Kind::Bytes => {
-                serializer.serialize_newtype_struct(write::RAW_BYTES, &write::RawBytes(self.as_bytes()))
-            }
-        }
-    }
-}
-
-/// Inside another value a payload is the JSON at its place, as it is written: numbers of any size and precision, members in
-/// their order. A string is read as text, and `null` as empty.
-///
-/// In internally tagged, untagged and flattened types serde does not keep the text: members are sorted by name, and numbers are
-/// those of [`serde_json::Value`].
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        nested::read(deserializer)
     }
 }
