@@ -1,7 +1,7 @@
 //! Services that another process has announced: what is invoked of them waits, visibly, for a process that hosts them.
 
 use zato_core::{Context, Result, service};
-use zato_runtime::{Builder, Error, Filter, Runtime, Status, Waits};
+use zato_runtime::{Builder, Error, Filter, Runtime, Status, WaitReason};
 
 use crate::builder::durable;
 use crate::journal::Journal;
@@ -46,7 +46,7 @@ async fn what_another_process_announced_is_accepted_and_parked_until_a_host_runs
     assert!(runtime.outcome(handler).await?.is_completed());
     runtime.parallel([("announced.charges", 4)]).on_target("announced.receives").await?;
     let found = runtime.find(outside).await?.expect("it is held");
-    assert!(matches!(found.status, Status::Waiting(Waits::Host)), "{found:?}");
+    assert!(matches!(found.status, Status::Waiting(WaitReason::Host)), "{found:?}");
     let waiting = runtime.list(Filter::new().service("announced.charges")).await?;
     assert!(waiting.len() >= 3, "{waiting:?}");
     let page = runtime.explain(outside).await?.to_string();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use zato_core::{Context, Result, service};
-use zato_runtime::{Cancellation, Cid, Error, Filter, Outcome, Runtime, Stage, Status, Waits};
+use zato_runtime::{Cancellation, Cid, Error, Filter, Outcome, Runtime, Status, StatusFilter, WaitReason};
 
 use crate::builder::durable;
 use crate::journal::Journal;
@@ -30,7 +30,7 @@ fn texts(journal: &Journal) -> Vec<String> {
     journal.lines().into_iter().map(|line| line.text).collect()
 }
 
-async fn waits_for(runtime: &Runtime, cid: Cid) -> Result<Waits, Error> {
+async fn waits_for(runtime: &Runtime, cid: Cid) -> Result<WaitReason, Error> {
     match runtime.find(cid).await?.expect("it is held").status {
         Status::Waiting(waits) => Ok(waits),
         other => panic!("{other:?}"),
@@ -57,8 +57,8 @@ async fn each_lane_keeps_its_order_and_is_told_who_is_ahead() -> Result<(), Erro
 
     // What stands in the file alone stands there in its order, whoever reads it.
     let runtime = start(&url, &journal).await?;
-    let waits = runtime.list(Filter::new().limit(1).stage(Stage::Waiting)).await?;
-    assert_eq!(waits_for(&runtime, waits[0].cid()).await?, Waits::Resume);
+    let waits = runtime.list(Filter::new().limit(1).stage(StatusFilter::Waiting)).await?;
+    assert_eq!(waits_for(&runtime, waits[0].cid()).await?, WaitReason::Resume);
     runtime.resume(notes::NAME).await?;
     journal.wait_for(59).await;
     runtime.shutdown().await?;

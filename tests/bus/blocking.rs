@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use zato_core::{Context, FailureReport, Result, service};
-use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, Waits};
+use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, WaitReason};
 
 use crate::builder::{builder, finish, is_durable};
 use crate::journal::Journal;
@@ -78,7 +78,7 @@ async fn an_attempt_is_over_at_its_limit_also_if_its_handler_blocks() -> Result<
         assert!(page.contains("over time, still running"), "{page}");
         // Its place is not free before it lets go of its thread.
         let found = runtime.find(second).await?.expect("it is held");
-        assert!(matches!(found.status, Status::Waiting(Waits::Concurrency(1))), "{found:?}");
+        assert!(matches!(found.status, Status::Waiting(WaitReason::Concurrency(1))), "{found:?}");
         // For itself, and for the second.
         keeper.open.send(()).expect("the handler waits");
         keeper.open.send(()).expect("the handler waits");
@@ -100,7 +100,7 @@ async fn the_next_attempt_starts_when_the_thread_is_free() -> Result<(), Error> 
     let cid = call.max_attempts(2).backoff(Duration::ZERO).await?;
     assert_eq!(keeper.begun.recv(), Ok(1));
     let waits = async || runtime.find(cid).await.map(|found| found.map(|found| found.status));
-    while !matches!(waits().await?, Some(Status::Waiting(Waits::Release))) {
+    while !matches!(waits().await?, Some(Status::Waiting(WaitReason::Release))) {
         tokio::task::yield_now().await;
     }
     let page = runtime.explain(cid).await?.to_string();

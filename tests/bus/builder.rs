@@ -6,7 +6,7 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
-use zato_runtime::{Builder, Error, Filter, Found, Runtime, Status, Waits};
+use zato_runtime::{Builder, Error, Filter, InvocationInfo, Runtime, Status, WaitReason};
 
 thread_local! {
     /// The directories of this test, which go with it.
@@ -52,12 +52,14 @@ pub(crate) async fn finish(runtime: &Runtime) -> Result<(), Error> {
     loop {
         // A look may miss what is called while it is taken. Where all has ended, the next one sees that.
         let found = runtime.list(Filter::new().limit(usize::MAX)).await?;
-        let goes_on = |found: &&Found| match &found.status {
-            Status::Waiting(waits) => !matches!(waits, Waits::Resume | Waits::Host | Waits::Restart),
+        let goes_on = |found: &&InvocationInfo| match &found.status {
+            Status::Waiting(waits) => {
+                !matches!(waits, WaitReason::Resume | WaitReason::Host | WaitReason::Restart)
+            }
             status => !matches!(status, Status::Ended { .. }),
         };
-        let under_way: Vec<_> = found.iter().filter(goes_on).map(Found::cid).collect();
-        let all: Vec<_> = found.iter().map(Found::cid).collect();
+        let under_way: Vec<_> = found.iter().filter(goes_on).map(InvocationInfo::cid).collect();
+        let all: Vec<_> = found.iter().map(InvocationInfo::cid).collect();
         if under_way.is_empty() && all == seen {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zato_core::{CallError, Cid, Context, Failure, FailureReport, Result, service};
-use zato_runtime::{Cancellation, Error, Filter, Outcome, Runtime, Status, Waits};
+use zato_runtime::{Cancellation, Error, Filter, Outcome, Runtime, Status, WaitReason};
 
 use crate::builder::{builder, finish};
 use crate::journal::Journal;
@@ -255,7 +255,7 @@ async fn a_chain_stands_where_its_step_stands_and_is_cancelled_with_it() -> Resu
     let [group, first, second] = &tree[..] else { panic!("{tree:?}") };
     assert!(matches!(group.status, Status::Open(1)), "{:?}", group.status);
     assert!(first.outcome().is_some_and(Outcome::is_completed));
-    assert!(matches!(second.status, Status::Waiting(Waits::Resume)), "{:?}", second.status);
+    assert!(matches!(second.status, Status::Waiting(WaitReason::Resume)), "{:?}", second.status);
     let page = runtime.explain(chain).await?.to_string();
     for part in [
         "zato.chain",
@@ -322,7 +322,7 @@ async fn a_chain_that_has_failed_is_run_again_from_its_first_step() -> Result<()
         runtime.chain(price::service(), 3).then(charge::service()).on_failure(told::service()).await?;
     runtime.outcome(chain).await?;
     let dead = runtime.list(Filter::dead().service("zato.chain")).await?;
-    assert_eq!(dead.iter().map(zato_runtime::Found::cid).collect::<Vec<_>>(), [chain]);
+    assert_eq!(dead.iter().map(zato_runtime::InvocationInfo::cid).collect::<Vec<_>>(), [chain]);
 
     let step = journal.of(charge::NAME).remove(0).cid;
     let error = runtime.run_again(step).await.unwrap_err();

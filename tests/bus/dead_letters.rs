@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use zato_core::{CallError, Cid, Context, Failure, FailureReport, Result, service};
-use zato_runtime::{Error, Filter, Found, Outcome, Runtime, Status};
+use zato_runtime::{Error, Filter, InvocationInfo, Outcome, Runtime, Status};
 
 use crate::builder::{builder, finish, is_durable, swept};
 use crate::journal::Journal;
@@ -75,7 +75,7 @@ async fn start_keeping(
 }
 
 async fn dead(runtime: &Runtime) -> Result<Vec<Cid>, Error> {
-    Ok(runtime.list(Filter::dead()).await?.iter().map(Found::cid).collect())
+    Ok(runtime.list(Filter::dead()).await?.iter().map(InvocationInfo::cid).collect())
 }
 
 /// One that has failed.

@@ -27,7 +27,7 @@ use zato_runtime::engine::{Refused, Settled, open};
 use zato_runtime::record::{
     Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle, Tried, Verdict,
 };
-use zato_runtime::{Config, Found, Status, Waits};
+use zato_runtime::{Config, InvocationInfo, Status, WaitReason};
 
 use self::rings::Rings;
 
@@ -182,7 +182,7 @@ fn cids(deliveries: &[Delivery]) -> Vec<Cid> {
     deliveries.iter().map(|delivery| delivery.invocation.cid).collect()
 }
 
-async fn find(engine: &Rings, number: u32) -> Option<Found> {
+async fn find(engine: &Rings, number: u32) -> Option<InvocationInfo> {
     engine.find([cid(number)].into_iter().collect()).await.expect("it can be read").pop().flatten()
 }
 
@@ -191,7 +191,7 @@ async fn status(engine: &Rings, number: u32) -> Status {
 }
 
 /// What it waits for.
-async fn waits(engine: &Rings, number: u32) -> Waits {
+async fn waits(engine: &Rings, number: u32) -> WaitReason {
     match status(engine, number).await {
         Status::Waiting(waits) => waits,
         other => panic!("{number} does not wait: {other:?}"),
@@ -245,12 +245,12 @@ fn again(delivery: &Delivery, at: Option<SystemTime>) -> Verdict {
         code: None,
         counts: at.is_some(),
     };
-    Verdict::Again { at, tried }
+    Verdict::Retry { at, tried }
 }
 
-fn settle_as(delivery: &Delivery, verdict: Verdict, lingers: bool) -> Batch<Settle> {
+fn settle_as(delivery: &Delivery, verdict: Verdict, overruns: bool) -> Batch<Settle> {
     let cid = delivery.invocation.cid;
-    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new(), lingers }].into_iter().collect()
+    [Settle { cid, lease: delivery.lease, verdict, inner: Vec::new(), overruns }].into_iter().collect()
 }
 
 fn settle(delivery: &Delivery, callbacks: &[Arc<Invocation>]) -> Batch<Settle> {
@@ -315,9 +315,15 @@ async fn an_invocation_can_be_found_where_it_stands() {
         };
         assert!(find(1).await.is_none());
         accept(&engine, &invocation("a", 1), None).await.expect("room");
-        assert!(matches!(find(1).await, Some(Found { status: Status::Waiting(Waits::Turn), .. })));
+        assert!(matches!(
+            find(1).await,
+            Some(InvocationInfo { status: Status::Waiting(WaitReason::Turn), .. })
+        ));
         let delivery = deliver(&engine).await;
-        assert!(matches!(find(1).await, Some(Found { status: Status::Running { .. }, attempts: 1, .. })));
+        assert!(matches!(
+            find(1).await,
+            Some(InvocationInfo { status: Status::Running { .. }, attempts: 1, .. })
+        ));
         let attempt = AttemptId { cid: cid(1), number: 1 };
         assert!(engine.is_running(attempt));
         assert!(!engine.is_running(AttemptId { number: 2, ..attempt }));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use zato_core::{CallError, Cid, Context, Failure, Result, service};
-use zato_runtime::{Filter, Found, Runtime, Status, Waits};
+use zato_runtime::{Filter, InvocationInfo, Runtime, Status, WaitReason};
 
 use crate::builder;
 
@@ -53,7 +53,10 @@ async fn what_waits_under_a_former_name_is_run_under_the_new_one() -> Result<(),
         .start()
         .await?;
     // It was paused, and still is.
-    assert!(matches!(runtime.find(cid).await?.expect("it is held").status, Status::Waiting(Waits::Resume)));
+    assert!(matches!(
+        runtime.find(cid).await?.expect("it is held").status,
+        Status::Waiting(WaitReason::Resume)
+    ));
     runtime.resume("formerly.invoice").await?;
     assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: invoice for seven");
     let found = runtime.find(cid).await?.expect("it is held");
@@ -213,7 +216,11 @@ async fn dead_letters_are_those_of_the_service_whatever_it_was_called() -> Resul
     let runtime = after(&url, &journal).await?;
     for name in ["formerly.mended", "formerly.broken"] {
         let listed = runtime.list(Filter::dead().service(name)).await?;
-        assert_eq!(listed.iter().map(Found::service).collect::<Vec<_>>(), ["formerly.mended"; 3], "{name}");
+        assert_eq!(
+            listed.iter().map(InvocationInfo::service).collect::<Vec<_>>(),
+            ["formerly.mended"; 3],
+            "{name}"
+        );
     }
     let again = runtime.run_again(dead[0]).await?;
     assert_eq!(runtime.outcome(again).await?.to_string(), "Completed: mended");
@@ -230,7 +237,7 @@ async fn dead_letters_are_those_of_the_service_whatever_it_was_called() -> Resul
     after(&url, &journal).await?.shutdown().await?;
     let runtime = Runtime::builder().engine(&url).services([third::service().erased()]).start().await?;
     let listed = runtime.list(Filter::dead().service("formerly.third")).await?;
-    assert_eq!(listed.iter().map(Found::cid).collect::<Vec<_>>(), [dead[2]]);
+    assert_eq!(listed.iter().map(InvocationInfo::cid).collect::<Vec<_>>(), [dead[2]]);
     let again = runtime.run_again(dead[2]).await?;
     assert_eq!(runtime.outcome(again).await?.to_string(), "Completed: third");
     runtime.shutdown().await
@@ -261,7 +268,10 @@ async fn a_program_that_is_rolled_back_has_all_that_its_services_had() -> Result
     runtime.shutdown().await?;
 
     let runtime = before(&url, &journal, &gate).await?;
-    assert!(matches!(runtime.find(waits).await?.expect("it is held").status, Status::Waiting(Waits::Resume)));
+    assert!(matches!(
+        runtime.find(waits).await?.expect("it is held").status,
+        Status::Waiting(WaitReason::Resume)
+    ));
     runtime.resume("formerly.bill").await?;
     assert_eq!(runtime.outcome(waits).await?.to_string(), "Completed: eight");
     assert_eq!(runtime.outcome(behind).await?.to_string(), "Completed: nine");
@@ -334,7 +344,10 @@ async fn a_service_is_called_paused_and_listed_by_a_former_name() -> Result<(), 
     let runtime = builder::builder().services([invoice::service().erased()]).start().await?;
     runtime.pause("formerly.bill").await?;
     let cid = runtime.invoke_async("formerly.bill", "seven").await?;
-    assert!(matches!(runtime.find(cid).await?.expect("it is held").status, Status::Waiting(Waits::Resume)));
+    assert!(matches!(
+        runtime.find(cid).await?.expect("it is held").status,
+        Status::Waiting(WaitReason::Resume)
+    ));
     assert_eq!(runtime.list(Filter::new().service("formerly.bill")).await?.len(), 1);
     runtime.resume("formerly.invoice").await?;
     assert_eq!(runtime.outcome(cid).await?.to_string(), "Completed: invoice for seven");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Barrier, Notify};
 use tokio::time::timeout;
 use zato_core::{CallError, Context, Failure, Result, service};
-use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, Waits};
+use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, WaitReason};
 
 use crate::builder::{builder, finish, is_durable};
 
@@ -153,7 +153,10 @@ async fn a_retry_that_never_comes_harms_nobody() -> Result<(), Error> {
     let cid = runtime.invoke_async(never::service(), ()).await?;
     assert_eq!(runtime.invoke("zato.helpers.echo", "alive").await?.to_string(), "alive");
     // A synchronous call waits for nothing that is written of another.
-    while !matches!(runtime.find(cid).await?.expect("it is held").status, Status::Waiting(Waits::Until(_))) {
+    while !matches!(
+        runtime.find(cid).await?.expect("it is held").status,
+        Status::Waiting(WaitReason::Until(_))
+    ) {
         tokio::task::yield_now().await;
     }
     assert_eq!(runtime.cancel(cid).await?, Cancellation::Cancelled);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use zato_core::{Cid, Context, Failure, InvokeAsync, Result, service, target::AnyResponse};
-use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, Waits};
+use zato_runtime::{Cancellation, Error, Outcome, Runtime, Status, WaitReason};
 
 use crate::builder::{builder, finish};
 use crate::journal::Journal;
@@ -106,7 +106,7 @@ async fn the_first_keeps_its_key_through_its_attempts() -> Result<(), Error> {
     let second = call(&runtime, "second", &[1]).await?;
     sleep(seconds(5)).await;
     let found = runtime.find(second).await?.expect("it is held");
-    assert!(matches!(found.status, Status::Waiting(Waits::Key { .. })), "{:?}", found.status);
+    assert!(matches!(found.status, Status::Waiting(WaitReason::Key { .. })), "{:?}", found.status);
     finish(&runtime).await?;
     assert_eq!(began(&journal), ["first at 0", "first at 11", "first at 22", "second at 23"]);
     Ok(())
@@ -174,7 +174,9 @@ async fn a_first_one_that_is_not_due_holds_the_others_until_it_has_ended() -> Re
     let fourth = call(&runtime, "fourth", &[1]).delay(seconds(30)).await?;
     call(&runtime, "fifth", &[1]).await?;
     let found = runtime.find(second).await?.expect("it is held");
-    let Status::Waiting(Waits::Key { key, held_by }) = found.status else { panic!("{:?}", found.status) };
+    let Status::Waiting(WaitReason::Key { key, held_by }) = found.status else {
+        panic!("{:?}", found.status)
+    };
     assert_eq!((&*key, held_by), ("one", first));
     let page = runtime.explain(second).await?.to_string();
     let expected =

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zato_core::{Context, Failure, Result, service};
-use zato_runtime::{Error, Filter, Found, Runtime, Stage, Status};
+use zato_runtime::{Error, Filter, InvocationInfo, Runtime, Status, StatusFilter};
 
 use crate::builder::directory;
 
@@ -59,8 +59,8 @@ async fn look_ups_are_answered_and_calls_wait() -> Result<(), Error> {
         let found = answered("find", runtime.find(done)).await?.expect("it is held");
         assert!(matches!(found.status, Status::Ended { .. }), "{found:?}");
         assert!(answered("outcome", runtime.outcome(done)).await?.is_completed());
-        let listed = answered("list", runtime.list(Filter::new().stage(Stage::Dead))).await?;
-        assert_eq!(listed.iter().map(Found::cid).collect::<Vec<_>>(), [dead]);
+        let listed = answered("list", runtime.list(Filter::new().stage(StatusFilter::Dead))).await?;
+        assert_eq!(listed.iter().map(InvocationInfo::cid).collect::<Vec<_>>(), [dead]);
         assert_eq!(answered("tree", runtime.tree(done)).await?.len(), 1);
         let page = answered("explain", runtime.explain(dead).into_future()).await?.to_string();
         assert!(page.contains("of no use"), "{page}");
@@ -98,7 +98,7 @@ async fn an_end_is_shown_when_it_is_recorded() -> Result<(), Error> {
     while begun.elapsed() < LOCKED {
         let found = answered("find", runtime.find(cid)).await?.expect("it is held");
         assert!(matches!(found.status, Status::Running { .. }), "{found:?}");
-        let listed = answered("list", runtime.list(Filter::new().stage(Stage::Running))).await?;
+        let listed = answered("list", runtime.list(Filter::new().stage(StatusFilter::Running))).await?;
         assert_eq!(listed.len(), 1);
     }
     other.execute_batch("ROLLBACK").expect("it ends");

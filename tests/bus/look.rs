@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use zato_core::{Cancellation, Cid, Context, Failure, Payload, Result, service};
-use zato_runtime::{Error, Filter, Found, Runtime, Stage, Status, Waits};
+use zato_runtime::{Error, Filter, InvocationInfo, Runtime, Status, StatusFilter, WaitReason};
 
 use crate::builder::{builder, finish, is_durable};
 
@@ -48,8 +48,8 @@ async fn start() -> Result<Runtime, Error> {
         .await
 }
 
-fn cids(found: &[Found]) -> Vec<Cid> {
-    found.iter().map(Found::cid).collect()
+fn cids(found: &[InvocationInfo]) -> Vec<Cid> {
+    found.iter().map(InvocationInfo::cid).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,11 +69,11 @@ async fn one_is_found_wherever_it_stands() -> Result<(), Error> {
     let found = find(running).await?;
     assert!(matches!(found.status, Status::Running { is_cancelled: false, .. }), "{:?}", found.status);
     assert_eq!((found.attempts, found.service(), found.is_dead()), (1, waits::NAME, false));
-    assert!(matches!(find(place).await?.status, Status::Waiting(Waits::Concurrency(1))));
-    assert!(matches!(find(due).await?.status, Status::Waiting(Waits::Until(_))));
+    assert!(matches!(find(place).await?.status, Status::Waiting(WaitReason::Concurrency(1))));
+    assert!(matches!(find(due).await?.status, Status::Waiting(WaitReason::Until(_))));
     assert!(matches!(find(group).await?.status, Status::Open(2)));
     let found = find(failing).await?;
-    assert!(matches!(found.status, Status::Waiting(Waits::Until(_))), "{:?}", found.status);
+    assert!(matches!(found.status, Status::Waiting(WaitReason::Until(_))), "{:?}", found.status);
     let before = found.before.expect("an attempt has been made");
     assert_eq!((found.attempts, before.failed), (1, 1));
     assert_eq!(&*before.tried[0].error, "no in attempt 1");
@@ -101,7 +101,7 @@ async fn a_tree_is_found_by_any_of_its_invocations() -> Result<(), Error> {
     let apart: Cid = runtime.outcome(root).await?.payload().expect("it completed").decode()?;
     sleep(Duration::from_secs(1)).await;
     let tree = runtime.tree(root).await?;
-    let told = |found: &Found| format!("{} {}", found.invocation.channel, found.service());
+    let told = |found: &InvocationInfo| format!("{} {}", found.invocation.channel, found.service());
     let all: Vec<_> = tree.iter().map(told).collect();
     let (callback, called): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|told| told == "invoke-async-callback look.echo");
@@ -142,12 +142,12 @@ async fn a_list_is_of_one_service_and_one_stage() -> Result<(), Error> {
     assert_eq!(list(Filter::new()).await?, [late, member, group, running, failing, completed]);
     assert_eq!(list(Filter::default().limit(2)).await?, [late, member]);
     assert_eq!(list(Filter::new().service(echo::NAME)).await?, [late, completed]);
-    assert_eq!(list(Filter::new().stage(Stage::Waiting)).await?, [late, member]);
-    assert_eq!(list(Filter::new().stage(Stage::Running)).await?, [group, running]);
-    assert_eq!(list(Filter::new().stage(Stage::Ended)).await?, [failing, completed]);
+    assert_eq!(list(Filter::new().stage(StatusFilter::Waiting)).await?, [late, member]);
+    assert_eq!(list(Filter::new().stage(StatusFilter::Running)).await?, [group, running]);
+    assert_eq!(list(Filter::new().stage(StatusFilter::Ended)).await?, [failing, completed]);
     assert_eq!(list(Filter::dead()).await?, [failing]);
     assert_eq!(list(Filter::dead().service(echo::NAME)).await?, []);
-    assert_eq!(list(Filter::new().stage(Stage::Waiting).service(echo::NAME)).await?, [late]);
+    assert_eq!(list(Filter::new().stage(StatusFilter::Waiting).service(echo::NAME)).await?, [late]);
     assert_eq!(list(Filter::new().service("no.such")).await?, []);
     assert_eq!(list(Filter::new().limit(0)).await?, []);
     assert_eq!(list(Filter::new().before(completed)).await?, []);
@@ -197,7 +197,7 @@ async fn a_callback_of_what_is_not_kept_is_found_and_cancelled() -> Result<(), E
         runtime.invoke_async(fails::NAME, "failed").max_attempts(1).on_failure(waits::NAME).await?,
     ];
     sleep(Duration::from_secs(2)).await;
-    let waiting = runtime.list(Filter::new().stage(Stage::Waiting)).await?;
+    let waiting = runtime.list(Filter::new().stage(StatusFilter::Waiting)).await?;
     assert_eq!(waiting.len(), gone.len());
     for found in waiting {
         assert!(found.invocation.in_reply_to().is_some_and(|cid| gone.contains(&cid)));

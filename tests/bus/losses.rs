@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{Notify, Semaphore};
 use zato_core::{Context, Failure, Result, service};
-use zato_runtime::{Cid, Error, Found, Runtime, Status, Waits};
+use zato_runtime::{Cid, Error, InvocationInfo, Runtime, Status, WaitReason};
 
 use crate::builder::directory;
 
@@ -98,11 +98,11 @@ impl Place {
     }
 }
 
-async fn found(runtime: &Runtime, cid: Cid) -> Result<Found, Error> {
+async fn found(runtime: &Runtime, cid: Cid) -> Result<InvocationInfo, Error> {
     Ok(runtime.find(cid).await?.expect("it is held"))
 }
 
-fn losses(found: &Found) -> u32 {
+fn losses(found: &InvocationInfo) -> u32 {
     found.before.as_ref().map_or(0, |before| before.losses)
 }
 
@@ -168,7 +168,7 @@ async fn an_interrupted_attempt_waits_for_the_next_start_and_does_not_count() ->
         });
         ended?;
         if let Some(now) = now {
-            assert!(matches!(now.status, Status::Waiting(Waits::Restart)), "{now:?}");
+            assert!(matches!(now.status, Status::Waiting(WaitReason::Restart)), "{now:?}");
             let before = now.before.expect("it was tried");
             assert_eq!((before.attempts, before.failed, before.losses), (deployment, 0, 0));
         }
@@ -218,7 +218,7 @@ async fn a_process_that_does_not_host_a_service_keeps_to_its_limit_of_losses() -
             let after = runtime.invoke_async(other::service(), ()).await?;
             runtime.outcome(after).await?;
             let found = found(&runtime, cid).await?;
-            assert!(matches!(found.status, Status::Waiting(Waits::Host)), "{:?}", found.status);
+            assert!(matches!(found.status, Status::Waiting(WaitReason::Host)), "{:?}", found.status);
             assert_eq!(losses(&found), deaths);
             runtime.shutdown().await?;
             gate.open.add_permits(1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use zato_core::{Context, Failure, Payload, Result, Row, service};
-use zato_runtime::{CallError, Cancellation, Error, Filter, Outcome, Runtime, Stage};
+use zato_runtime::{CallError, Cancellation, Error, Filter, Outcome, Runtime, StatusFilter};
 
 use crate::builder::{builder, finish};
 use crate::journal::Journal;
@@ -107,7 +107,7 @@ async fn all_outcomes_come_together_once_in_the_order_given() -> Result<(), Erro
     runtime.pause(held::NAME).await?;
     runtime.invoke(caller::service(), ("fan out".to_owned(), 10_000)).await?;
     let group = journal.of(caller::NAME)[0].text.parse().expect("the caller says the group's CID");
-    let waiting = Filter::new().service(held::NAME).stage(Stage::Waiting).limit(10_000);
+    let waiting = Filter::new().service(held::NAME).stage(StatusFilter::Waiting).limit(10_000);
     let waiting = runtime.list(waiting).await?;
     assert_eq!(waiting.len(), 1_000);
     for member in waiting {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use zato_core::{CallError, Context, Failure, Result, service};
-use zato_runtime::{Error, Outcome, Runtime, Status, Waits};
+use zato_runtime::{Error, Outcome, Runtime, Status, WaitReason};
 
 use crate::builder::{builder, finish, is_durable};
 use crate::journal::Journal;
@@ -54,7 +54,7 @@ async fn calls_are_accepted_and_start_in_their_order_when_it_is_resumed() -> Res
     runtime.invoke_async(works::service(), 4).priority(1).await?;
     sleep(Duration::from_secs(10)).await;
     let found = runtime.find(first).await?.expect("it is held");
-    assert!(matches!(found.status, Status::Waiting(Waits::Resume)), "{:?}", found.status);
+    assert!(matches!(found.status, Status::Waiting(WaitReason::Resume)), "{:?}", found.status);
     let page = runtime.explain(first).await?.to_string();
     assert!(page.contains("paused: pause.works starts nothing until it is resumed"), "{page}");
     assert!(page.contains("`resume(\"pause.works\")` lets it start"), "{page}");
@@ -91,7 +91,7 @@ async fn a_retry_and_a_callback_wait_as_well() -> Result<(), Error> {
     assert!(runtime.outcome(called_back).await?.is_completed());
     sleep(Duration::from_secs(20)).await;
     let found = runtime.find(retried).await?.expect("it is held");
-    assert!(matches!(found.status, Status::Waiting(Waits::Resume)), "{:?}", found.status);
+    assert!(matches!(found.status, Status::Waiting(WaitReason::Resume)), "{:?}", found.status);
     assert_eq!(found.attempts, 1);
     assert_eq!(journal.lines().len(), 2);
     runtime.resume(hears::NAME).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use zato_core::{Context, Failure, Result, service};
-use zato_runtime::{Builder, Cancellation, Error, Runtime, Status, Waits};
+use zato_runtime::{Builder, Cancellation, Error, Runtime, Status, WaitReason};
 
 use crate::builder::{builder, durable, finish};
 use crate::journal::{Journal, Line};
@@ -144,7 +144,7 @@ async fn what_waits_for_its_rate_says_so_and_costs_nothing_where_it_is_cancelled
     }
     sleep(Duration::from_secs(1)).await;
     let found = runtime.find(cids[3]).await?.expect("it is held");
-    let Status::Waiting(Waits::Rate(rate)) = found.status else { panic!("{:?}", found.status) };
+    let Status::Waiting(WaitReason::Rate(rate)) = found.status else { panic!("{:?}", found.status) };
     assert_eq!((rate.starts, rate.per), (3, Duration::from_secs(10)));
     let page = runtime.explain(cids[3]).await?.to_string();
     assert!(page.contains("waiting for its rate: \"3/10s\" of rate.slow is used up for now"), "{page}");

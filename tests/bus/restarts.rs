@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use zato_core::{Context, Failure, Result, service};
-use zato_runtime::{Builder, Cid, Error, Filter, Outcome, Runtime, Status, Waits};
+use zato_runtime::{Builder, Cid, Error, Filter, Outcome, Runtime, Status, WaitReason};
 
 use crate::builder::durable;
 use crate::journal::Journal;
@@ -129,7 +129,7 @@ async fn timers_ring_when_they_are_due_whichever_process_sees_it() -> Result<(),
         assert!(runtime.outcome(cid).await?.is_completed());
     }
     assert_eq!(since.elapsed().as_secs() / 60, 2, "at once");
-    assert!(matches!(status(&runtime, late).await?, Status::Waiting(Waits::Until(_))));
+    assert!(matches!(status(&runtime, late).await?, Status::Waiting(WaitReason::Until(_))));
     assert!(runtime.outcome(late).await?.is_completed());
     assert_eq!(since.elapsed().as_secs() / 60, 60);
     runtime.shutdown().await
@@ -165,7 +165,7 @@ async fn what_is_paused_stays_so_and_keys_keep_their_order() -> Result<(), Error
     let runtime = place.start().await?;
     cids.push(runtime.invoke_async(notes::service(), "d").concurrency_key("k").priority(5).await?);
     sleep(Duration::from_secs(1)).await;
-    assert!(matches!(status(&runtime, cids[0]).await?, Status::Waiting(Waits::Resume)));
+    assert!(matches!(status(&runtime, cids[0]).await?, Status::Waiting(WaitReason::Resume)));
     runtime.shutdown().await?;
     let runtime = place.start().await?;
     runtime.resume(notes::NAME).await?;
@@ -212,7 +212,7 @@ async fn idempotency_keys_hold_and_dead_letters_can_be_run_again() -> Result<(),
     let runtime = place.start().await?;
     assert_eq!(call(&runtime).await?, cid, "it is the same call");
     let dead = runtime.list(Filter::dead()).await?;
-    assert_eq!(dead.iter().map(zato_runtime::Found::cid).collect::<Vec<_>>(), [cid]);
+    assert_eq!(dead.iter().map(zato_runtime::InvocationInfo::cid).collect::<Vec<_>>(), [cid]);
     let again = runtime.run_again(cid).await?;
     assert!(!runtime.outcome(again).await?.is_completed());
     runtime.shutdown().await?;
@@ -220,7 +220,7 @@ async fn idempotency_keys_hold_and_dead_letters_can_be_run_again() -> Result<(),
     let runtime = place.start().await?;
     assert!(runtime.run_again(cid).await.is_err(), "it has been run again");
     let dead = runtime.list(Filter::dead()).await?;
-    assert_eq!(dead.iter().map(zato_runtime::Found::cid).collect::<Vec<_>>(), [again]);
+    assert_eq!(dead.iter().map(zato_runtime::InvocationInfo::cid).collect::<Vec<_>>(), [again]);
     assert_eq!(place.texts(), ["x", "x"]);
     runtime.shutdown().await
 }

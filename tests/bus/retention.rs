@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 use zato_core::{Context, Result, service};
-use zato_runtime::{Builder, Filter, Runtime, Stage};
+use zato_runtime::{Builder, Filter, Runtime, StatusFilter};
 
 #[service(name = "retention.work")]
 async fn work(_: &Context, text: String) -> Result<String> {
@@ -35,7 +35,7 @@ async fn the_file_levels_off_under_constant_load() -> Result<(), zato_runtime::E
     let count = async |stage| {
         Ok::<_, zato_runtime::Error>(runtime.list(Filter::new().stage(stage).limit(10_000)).await?.len())
     };
-    let ended = count(Stage::Ended).await?;
+    let ended = count(StatusFilter::Ended).await?;
     assert!((500..=1_000).contains(&ended), "{ended} are kept");
     runtime.shutdown().await?;
     let size = std::fs::metadata(&path).expect("it is there").len();

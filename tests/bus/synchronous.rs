@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use zato_core::{CallError, Context, Failure, Result, service};
-use zato_runtime::{Cancellation, Cid, Error, Filter, Outcome, Runtime, Stage, Status};
+use zato_runtime::{Cancellation, Cid, Error, Filter, Outcome, Runtime, Status, StatusFilter};
 
 use crate::builder::durable;
 use crate::journal::Journal;
@@ -100,7 +100,10 @@ async fn it_is_seen_while_it_runs_and_keeps_what_it_called() -> Result<(), Error
         let runtime = start(&url, &gate, &journal).await?;
         let (call, cid) = running(&runtime, &gate).await?;
         assert!(matches!(runtime.find(cid).await?.expect("it is held").status, Status::Running { .. }));
-        assert_eq!(runtime.list(Filter::new().stage(Stage::Running).service(calls::NAME)).await?.len(), 1);
+        assert_eq!(
+            runtime.list(Filter::new().stage(StatusFilter::Running).service(calls::NAME)).await?.len(),
+            1
+        );
         journal.wait_for(2).await;
         let tree: Vec<_> = runtime.tree(cid).await?.iter().map(|found| found.service().to_owned()).collect();
         assert_eq!(tree, [calls::NAME, notes::NAME, notes::NAME], "{url}");
@@ -210,7 +213,7 @@ async fn a_shutdown_ends_what_it_cannot_finish() -> Result<(), Error> {
             // It is recorded, and does not run again.
             let next = start(&url, &gate, &Journal::default()).await?;
             assert!(matches!(next.outcome(*cid).await?, Outcome::Cancelled(_)), "{url}");
-            assert!(next.list(Filter::new().stage(Stage::Running)).await?.is_empty());
+            assert!(next.list(Filter::new().stage(StatusFilter::Running)).await?.is_empty());
             next.shutdown().await?;
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use zato_core::{Cancellation, Cid, Registration};
-use zato_runtime::{Error, Filter, Found, Runtime};
+use zato_runtime::{Error, Filter, InvocationInfo, Runtime};
 
 use crate::door::{self, Door};
 use crate::journal::{Journal, Line};
@@ -295,7 +295,7 @@ async fn end(runtime: &Runtime) -> Result<(), Error> {
 }
 
 /// How many there are, and what of them has not ended, the newest first.
-async fn left(runtime: &Runtime) -> Result<(usize, Vec<Found>), Error> {
+async fn left(runtime: &Runtime) -> Result<(usize, Vec<InvocationInfo>), Error> {
     let mut left = runtime.list(Filter::new().limit(MANY)).await?;
     let all = left.len();
     left.retain(|found| found.outcome().is_none());

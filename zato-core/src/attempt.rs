@@ -43,12 +43,12 @@ impl Handler {
 /// An attempt holds on to its desk. If all threads shared one, they would count up and down in the same place for every
 /// attempt, and wait for each other there; each desk is counted in a line of the cache of its own.
 #[repr(align(64))]
-pub struct Desk {
+pub struct Handlers {
     handlers: Arc<[Handler]>,
     bus: Arc<dyn Bus>,
 }
 
-impl Desk {
+impl Handlers {
     /// For attempts of these services, each of which is known by its place among them, and calls by this bus.
     pub fn new(handlers: Arc<[Handler]>, bus: Arc<dyn Bus>) -> Self {
         Self { handlers, bus }

@@ -12,7 +12,7 @@ use crate::chain::Chain;
 use crate::group::{FanOut, Parallel};
 use crate::invoke_all::InvokeAll;
 use crate::target::{FromReply, ReplyOf, Target, Targets};
-use crate::{Channel, Cid, Desk, Handler, Invocation, Labels, Payload};
+use crate::{Channel, Cid, Handler, Handlers, Invocation, Labels, Payload};
 
 /// One attempt of one invocation, as its handler sees it.
 ///
@@ -49,7 +49,7 @@ pub struct Context {
     attempt: u32,
     /// The number of the service at its desk.
     number: u32,
-    desk: Arc<Desk>,
+    handlers: Arc<Handlers>,
     nested: Option<Arc<Nested>>,
 }
 
@@ -70,8 +70,8 @@ pub struct Nested {
 impl Context {
     #[doc(hidden)]
     #[inline]
-    pub fn new(invocation: Arc<Invocation>, attempt: u32, number: u32, desk: Arc<Desk>) -> Self {
-        Self { invocation, attempt, number, desk, nested: None }
+    pub fn new(invocation: Arc<Invocation>, attempt: u32, number: u32, handlers: Arc<Handlers>) -> Self {
+        Self { invocation, attempt, number, handlers, nested: None }
     }
 
     /// The context of a synchronous call inside this attempt.
@@ -84,7 +84,7 @@ impl Context {
         number: u32,
         nested: Arc<Nested>,
     ) -> Self {
-        Self { invocation, attempt, number, desk: self.desk.clone(), nested: Some(nested) }
+        Self { invocation, attempt, number, handlers: self.handlers.clone(), nested: Some(nested) }
     }
 
     /// The correlation ID that this invocation runs under: the one that its caller was given.
@@ -289,12 +289,12 @@ impl Context {
 
     #[inline]
     fn bus(&self) -> &dyn Bus {
-        self.desk.bus()
+        self.handlers.bus()
     }
 
     #[inline]
     pub(crate) fn handler(&self) -> &Handler {
-        self.desk.handler(self.number)
+        self.handlers.handler(self.number)
     }
 
     #[doc(hidden)]

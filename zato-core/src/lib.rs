@@ -107,13 +107,13 @@ pub use zato_macros::service;
 
 #[doc(hidden)]
 pub use spi::{
-    Attempt, Desk, Handler, Invocation, MAX_KEY, MAX_NAME, MissingResource, Moment, Names, Need, Options,
+    Attempt, Handler, Handlers, Invocation, MAX_KEY, MAX_NAME, MissingResource, Moment, Names, Need, Options,
     Origin, Rate, Registered, Reply, Resources, ServiceName, Settings, Slot, When,
 };
 
 /// The part of this crate that runtimes use and services do not. It promises no stability: any version may change it.
 pub mod spi {
-    pub use crate::attempt::{Attempt, Desk, Handler, Reply};
+    pub use crate::attempt::{Attempt, Handler, Handlers, Reply};
     pub use crate::bus::{Admission, Bus, Call, Chosen, GroupCall, Step};
     pub use crate::into_duration::show_duration;
     pub use crate::invocation::{Invocation, Names, Slot};

@@ -55,7 +55,7 @@ pub use cli::{App, main};
 pub use config::Config;
 pub use engine::EngineError;
 pub use inspect::explain::Explanation;
-pub use record::lookup::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
+pub use record::lookup::{DiscardAnswer, Filter, InvocationInfo, Status, StatusFilter, Tree, WaitReason};
 pub use registry::{Fault, Faults};
 pub use runtime::builder::Builder;
 pub use runtime::error::Error;

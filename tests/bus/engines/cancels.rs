@@ -27,7 +27,7 @@ async fn what_waits_is_delivered_to_be_ended_before_all_else() {
         // Also where nothing else may start.
         let cancelled = deliver(&engine).await;
         assert_eq!((cancelled.invocation.cid, cancelled.task, cancelled.attempt), (cid(2), Task::Cancel, 0));
-        assert_eq!(waits(&engine, 2).await, Waits::End);
+        assert_eq!(waits(&engine, 2).await, WaitReason::End);
         assert!(matches!(cancel(&engine, 2).await, Some(CancelAnswer::Ending)), "it is being ended");
         let outcome = Outcome::Cancelled(Ending::new("it waited", false));
         let verdict = end_as(&cancelled, outcome.clone(), &[]);

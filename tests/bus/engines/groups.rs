@@ -35,7 +35,7 @@ async fn a_group_ends_when_its_last_member_does() {
         assert_eq!(deliveries.len(), 3);
         for (settled, delivery) in deliveries.iter().rev().enumerate() {
             assert!(
-                matches!(find().await, Some(Found { status: Status::Open(left), .. }) if left as usize == 3 - settled)
+                matches!(find().await, Some(InvocationInfo { status: Status::Open(left), .. }) if left as usize == 3 - settled)
             );
             let answer = engine
                 .settle(settle(delivery, &[]))
@@ -50,7 +50,7 @@ async fn a_group_ends_when_its_last_member_does() {
         }
         let outcome = outcome.await.expect("it can be read").expect("the group is held");
         assert_eq!(outcome.to_string(), "Completed: Completed: done, Completed: done, Completed: done");
-        assert!(matches!(find().await, Some(Found { status: Status::Ended { .. }, .. })));
+        assert!(matches!(find().await, Some(InvocationInfo { status: Status::Ended { .. }, .. })));
     }
 }
 

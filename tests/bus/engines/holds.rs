@@ -17,7 +17,7 @@ async fn nothing_of_a_paused_service_starts_until_it_is_resumed() {
         take(&engine, invocation("a", 2)).await;
         take(&engine, invocation("b", 3)).await;
         assert_eq!(cids(&deliver_all(&engine).await), [cid(3)], "{}", engine.url());
-        assert_eq!(waits(&engine, 1).await, Waits::Resume);
+        assert_eq!(waits(&engine, 1).await, WaitReason::Resume);
         // What runs goes on, and what it calls back waits.
         let settled = record(&engine, settle(&runs, &[invocation("a", 4)])).await;
         assert!(settled.granted.is_empty());
@@ -52,7 +52,7 @@ async fn what_no_process_hosts_is_parked() {
             take(&engine, asking("elsewhere", number, |options| options.priority = Some(127))).await;
         }
         take(&engine, invocation("a", 3)).await;
-        assert_eq!(waits(&engine, 0).await, Waits::Host);
+        assert_eq!(waits(&engine, 0).await, WaitReason::Host);
         let runs = deliver(&engine).await;
         assert_eq!(runs.invocation.cid, cid(3), "{}", engine.url());
         let settled = record(&engine, settle(&runs, &[invocation("elsewhere", 4), invocation("a", 5)])).await;
@@ -61,7 +61,7 @@ async fn what_no_process_hosts_is_parked() {
             None => deliver(&engine).await,
         };
         assert_eq!(runs.invocation.cid, cid(5), "a callback is parked too");
-        assert_eq!(waits(&engine, 4).await, Waits::Host);
+        assert_eq!(waits(&engine, 4).await, WaitReason::Host);
         end(&engine, &runs).await;
         assert!(deliver_all(&engine).await.is_empty());
         assert!(matches!(cancel(&engine, 1).await, Some(CancelAnswer::Ending)));
@@ -135,7 +135,7 @@ async fn no_more_start_than_the_rate_allows() {
         take(&engine, invocation("a", 4)).await;
         let running = deliver_all(&engine).await;
         assert_eq!(cids(&running), [0, 4, 1].map(cid), "{}", engine.url());
-        assert!(matches!(waits(&engine, 2).await, Waits::Rate(rate) if rate.starts == 2));
+        assert!(matches!(waits(&engine, 2).await, WaitReason::Rate(rate) if rate.starts == 2));
         // That one has ended makes no room; a callback is not granted.
         let settled = record(&engine, settle(&running[0], &[invocation("rare", 5)])).await;
         assert!(settled.granted.is_empty());

@@ -24,7 +24,9 @@ async fn one_runs_at_a_time_whatever_the_priorities() {
             };
             take(&engine, asking("a", number, ask)).await;
         }
-        let Waits::Key { key, held_by } = waits(&engine, 2).await else { panic!("it waits for its key") };
+        let WaitReason::Key { key, held_by } = waits(&engine, 2).await else {
+            panic!("it waits for its key")
+        };
         assert_eq!((&*key, held_by), ("k", cid(0)));
         for number in 0..3 {
             let delivery = next(&engine, number).await;
@@ -65,8 +67,8 @@ async fn the_first_keeps_its_key_until_it_has_ended() {
         let at = Some(began + 3600 * SECOND);
         record(&engine, settle_as(&first, again(&first, at), false)).await;
         assert!(deliver_all(&engine).await.is_empty(), "{}", engine.url());
-        assert!(matches!(waits(&engine, 0).await, Waits::Until(_)));
-        assert!(matches!(waits(&engine, 1).await, Waits::Key { .. }));
+        assert!(matches!(waits(&engine, 0).await, WaitReason::Until(_)));
+        assert!(matches!(waits(&engine, 1).await, WaitReason::Key { .. }));
         // It ends without another attempt.
         cancel(&engine, 0).await;
         let first = next(&engine, 0).await;

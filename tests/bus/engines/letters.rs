@@ -1,6 +1,6 @@
 //! Looking at what is held, and dead letters that are run again or discarded.
 
-use zato_runtime::{DiscardAnswer, Filter, Stage};
+use zato_runtime::{DiscardAnswer, Filter, StatusFilter};
 
 use super::*;
 
@@ -34,7 +34,7 @@ async fn discard(engine: &Rings, numbers: &[u32]) -> Vec<DiscardAnswer> {
 }
 
 async fn list(engine: &Rings, filter: Filter) -> Vec<Cid> {
-    engine.list(&filter).await.expect("it can be read").iter().map(Found::cid).collect()
+    engine.list(&filter).await.expect("it can be read").iter().map(InvocationInfo::cid).collect()
 }
 
 /// Labels, and the codes of failures: those of attempts, and that of the end.
@@ -48,7 +48,7 @@ async fn labels_and_codes_are_kept() {
         let delivery = deliver(&engine).await;
         assert_eq!(delivery.invocation.labels.get("customer"), Some("42"), "{}", engine.url());
         let mut again = again(&delivery, Some(now()));
-        if let Verdict::Again { tried, .. } = &mut again {
+        if let Verdict::Retry { tried, .. } = &mut again {
             tried.code = Some("line.busy".into());
         }
         record(&engine, settle_as(&delivery, again, false)).await;
@@ -150,8 +150,14 @@ async fn a_tree_is_all_that_has_its_root_in_the_order_in_which_it_was_called() {
         accept(&engine, &child(3, "elsewhere"), Some(running[0].id())).await.expect("it runs");
         let settled = record(&engine, settle(&running[0], &[child(4, "c")])).await;
         drop(settled);
-        let tree: Vec<_> =
-            engine.tree(cid(0)).await.expect("it can be read").found.iter().map(Found::cid).collect();
+        let tree: Vec<_> = engine
+            .tree(cid(0))
+            .await
+            .expect("it can be read")
+            .found
+            .iter()
+            .map(InvocationInfo::cid)
+            .collect();
         assert_eq!(tree, [0, 2, 3, 4].map(cid), "{}", engine.url());
         assert_eq!(engine.tree(cid(1)).await.expect("it can be read").found.len(), 1);
         assert!(engine.tree(cid(2)).await.expect("it can be read").found.is_empty(), "it is no root");
@@ -178,10 +184,10 @@ async fn a_list_is_what_passes_the_filter_the_newest_first() {
         assert_eq!(list(Filter::new().before(cid(5)).limit(3)).await, [4, 3, 2].map(cid));
         assert_eq!(list(Filter::new().before(cid(2))).await, [1, 0].map(cid));
         assert_eq!(list(Filter::new().service("a")).await, [2, 0].map(cid));
-        assert_eq!(list(Filter::new().stage(Stage::Waiting).limit(2)).await, [7, 6].map(cid));
-        assert_eq!(list(Filter::new().stage(Stage::Running)).await, [cid(2)]);
-        assert_eq!(list(Filter::new().stage(Stage::Ended)).await, [1, 0].map(cid));
-        assert_eq!(list(Filter::new().stage(Stage::Ended).service("b")).await, [cid(1)]);
+        assert_eq!(list(Filter::new().stage(StatusFilter::Waiting).limit(2)).await, [7, 6].map(cid));
+        assert_eq!(list(Filter::new().stage(StatusFilter::Running)).await, [cid(2)]);
+        assert_eq!(list(Filter::new().stage(StatusFilter::Ended)).await, [1, 0].map(cid));
+        assert_eq!(list(Filter::new().stage(StatusFilter::Ended).service("b")).await, [cid(1)]);
         assert_eq!(list(Filter::dead()).await, [cid(0)]);
     }
 }

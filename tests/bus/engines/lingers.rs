@@ -30,7 +30,7 @@ async fn one_that_has_ended_keeps_its_place_until_it_is_released() {
                 .is_some_and(|outcome| outcome.error().is_some())
         );
         let found = find(&engine, 0).await.expect("it is held");
-        assert!(found.lingers && matches!(found.status, Status::Ended { .. }), "{}", engine.url());
+        assert!(found.overruns && matches!(found.status, Status::Ended { .. }), "{}", engine.url());
         assert!(!engine.is_running(running[0].id()), "it makes no more calls");
         // The callback has the third place.
         let mut all: Vec<_> = settled.granted.into_iter().collect();
@@ -42,7 +42,7 @@ async fn one_that_has_ended_keeps_its_place_until_it_is_released() {
         engine.release(running[0].id());
         let next = deliver(&engine).await;
         assert!([2, 4].map(cid).contains(&next.invocation.cid));
-        assert!(!find(&engine, 0).await.expect("it is held").lingers);
+        assert!(!find(&engine, 0).await.expect("it is held").overruns);
         // Once more is once.
         engine.release(running[0].id());
         assert!(deliver_all(&engine).await.is_empty());
@@ -72,8 +72,8 @@ async fn another_attempt_starts_only_when_the_last_is_released() {
         let first = deliver(&engine).await;
         let at = Some(began + 10 * SECOND);
         record(&engine, settle_as(&first, again(&first, at), true)).await;
-        assert_eq!(waits(&engine, 0).await, Waits::Release, "{}", engine.url());
-        assert!(find(&engine, 0).await.is_some_and(|found| found.lingers));
+        assert_eq!(waits(&engine, 0).await, WaitReason::Release, "{}", engine.url());
+        assert!(find(&engine, 0).await.is_some_and(|found| found.overruns));
         tokio::time::sleep(20 * SECOND).await;
         assert!(deliver_all(&engine).await.is_empty(), "though it is due");
         engine.release(first.id());
@@ -93,7 +93,7 @@ async fn released_early_it_still_waits_for_its_time() {
         let at = Some(began + 10 * SECOND);
         record(&engine, settle_as(&first, again(&first, at), true)).await;
         engine.release(first.id());
-        assert!(matches!(waits(&engine, 0).await, Waits::Until(_)), "{}", engine.url());
+        assert!(matches!(waits(&engine, 0).await, WaitReason::Until(_)), "{}", engine.url());
         assert!(deliver_all(&engine).await.is_empty());
         let since = tokio::time::Instant::now();
         assert_eq!(deliver(&engine).await.attempt, 2);
@@ -133,7 +133,7 @@ async fn a_drain_waits_for_a_release_and_not_for_what_was_interrupted() {
         assert!(!drained.is_finished(), "{}", engine.url());
         engine.release(first.id());
         drained.await.expect("it ends");
-        assert_eq!(waits(&engine, 0).await, Waits::Restart);
+        assert_eq!(waits(&engine, 0).await, WaitReason::Restart);
     }
 }
 

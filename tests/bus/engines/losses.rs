@@ -61,7 +61,7 @@ async fn the_first_death_counts_for_what_was_recorded_as_started_and_then_only_w
     assert_eq!(all_losses(&deliveries), [1, 1, 1]);
     assert!(deliveries.iter().all(Delivery::begin_is_recorded));
     let found = find(&second.engine, 0).await.expect("it is held");
-    assert!(matches!(found.status, Status::Waiting(Waits::Turn)), "{found:?}");
+    assert!(matches!(found.status, Status::Waiting(WaitReason::Turn)), "{found:?}");
     assert_eq!(found.attempts, 1);
     // They are handed out, and none has begun.
     let third = second.dies();
@@ -145,7 +145,7 @@ async fn many_suspects_run_one_after_the_other_and_hold_nothing_up() {
     let mut now: Vec<_> = cids(&running);
     now.sort();
     assert_eq!(now, [0, MANY, MANY + 1].map(cid), "one suspect, and what is none");
-    assert_eq!(waits(&life.engine, 1).await, Waits::Suspects);
+    assert_eq!(waits(&life.engine, 1).await, WaitReason::Suspects);
     running.retain(|delivery| delivery.invocation.cid == cid(0));
     for number in 0..MANY {
         let suspect = running.pop().expect("the next suspect is handed out");

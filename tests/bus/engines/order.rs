@@ -121,7 +121,7 @@ async fn a_long_line_starts_in_its_order() {
             let batch: Batch<_> = line.by_ref().take(500).collect();
             assert!(engine.accept(batch).await.iter().all(Result::is_ok), "{}", engine.url());
         }
-        assert_eq!(waits(&engine, MANY - 1).await, Waits::Resume);
+        assert_eq!(waits(&engine, MANY - 1).await, WaitReason::Resume);
         pause(&engine, "a", false).await;
         let mut started: Vec<u32> = Vec::new();
         let mut late = MANY;

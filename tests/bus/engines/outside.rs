@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use zato_runtime::record::Task;
-use zato_runtime::{Filter, Stage};
+use zato_runtime::{Filter, StatusFilter};
 
 use super::*;
 use crate::builder::directory;
@@ -29,13 +29,13 @@ fn is_durable(engine: &Rings) -> bool {
 /// The CIDs of what passes the filter.
 async fn listed(engine: &Rings, filter: Filter) -> Vec<Cid> {
     let found = engine.list(&filter).await.expect("it can be read");
-    found.iter().map(Found::cid).collect()
+    found.iter().map(InvocationInfo::cid).collect()
 }
 
 /// The CIDs of a tree, and how many it names that are not held.
 async fn tree(engine: &Rings, root: u32) -> (Vec<Cid>, usize) {
     let tree = engine.tree(cid(root)).await.expect("it can be read");
-    (tree.found.iter().map(Found::cid).collect(), tree.swept)
+    (tree.found.iter().map(InvocationInfo::cid).collect(), tree.swept)
 }
 
 async fn below(engine: &Rings, number: u32) -> Vec<Cid> {
@@ -74,8 +74,8 @@ async fn it_is_found_in_every_way_while_it_waits_and_runs() {
         take(&engine, invocation("b", 1)).await;
         take(&engine, call("a", 2)).await;
         take(&engine, invocation("b", 3)).await;
-        assert_eq!(waits(&engine, 2).await, Waits::Turn, "{}", engine.url());
-        let waiting = Filter::new().stage(Stage::Waiting);
+        assert_eq!(waits(&engine, 2).await, WaitReason::Turn, "{}", engine.url());
+        let waiting = Filter::new().stage(StatusFilter::Waiting);
         assert_eq!(listed(&engine, waiting.clone()).await, [3, 2, 1].map(cid));
         assert_eq!(listed(&engine, waiting.clone().limit(2)).await, [3, 2].map(cid));
         assert_eq!(listed(&engine, waiting.clone().before(cid(3))).await, [2, 1].map(cid));
@@ -86,7 +86,7 @@ async fn it_is_found_in_every_way_while_it_waits_and_runs() {
         let deliveries = deliver_all(&engine).await;
         let runs = deliveries.iter().find(|delivery| delivery.invocation.cid == cid(2)).expect("it runs");
         assert!(matches!(status(&engine, 2).await, Status::Running { .. }));
-        assert_eq!(listed(&engine, Filter::new().stage(Stage::Running).service("a")).await, [cid(2)]);
+        assert_eq!(listed(&engine, Filter::new().stage(StatusFilter::Running).service("a")).await, [cid(2)]);
         let child = child_of(&runs.invocation, 4);
         accept(&engine, &child, Some(runs.id())).await.expect("it runs");
         let grandchild = child_of(&child, 5);
@@ -102,7 +102,7 @@ async fn it_is_found_in_every_way_while_it_waits_and_runs() {
         assert!(std::future::poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx).is_pending())).await);
         end(&engine, runs).await;
         assert!(outcome.await.expect("it can be read").is_some_and(|outcome| outcome.is_completed()));
-        assert_eq!(listed(&engine, Filter::new().stage(Stage::Ended)).await, [cid(2)]);
+        assert_eq!(listed(&engine, Filter::new().stage(StatusFilter::Ended)).await, [cid(2)]);
         assert_eq!(listed(&engine, Filter::new()).await, [5, 4, 3, 2, 1].map(cid), "it keeps its place");
         assert_eq!(tree(&engine, 2).await, ([2, 4, 5].map(cid).to_vec(), 0));
         assert_eq!(below(&engine, 2).await.len(), 2);
@@ -119,7 +119,7 @@ async fn its_end_is_kept_and_it_is_no_dead_letter() {
         record(&engine, settle_as(&runs, end_as(&runs, failed, &[]), false)).await;
         assert!(matches!(told.await, Ok(Outcome::Failed(_))), "{}", engine.url());
         assert!(!find(&engine, 1).await.expect("it is held").is_dead());
-        assert!(listed(&engine, Filter::new().stage(Stage::Dead)).await.is_empty());
+        assert!(listed(&engine, Filter::new().stage(StatusFilter::Dead)).await.is_empty());
         let taken = accept_as(&engine, Accept { brings_cid: true, ..plainly(&invocation("a", 1)) }).await;
         assert_eq!(taken, Err(Refused::CidTaken));
         let cancelled = cancel(&engine, 1).await;
@@ -133,7 +133,7 @@ async fn it_is_cancelled_as_any_other() {
         pause(&engine, "a", true).await;
         take(&engine, call("a", 1)).await;
         take(&engine, call("b", 2)).await;
-        assert_eq!(waits(&engine, 1).await, Waits::Resume, "{}", engine.url());
+        assert_eq!(waits(&engine, 1).await, WaitReason::Resume, "{}", engine.url());
         assert!(matches!(cancel(&engine, 1).await, Some(CancelAnswer::Ending)));
         assert!(matches!(status(&engine, 1).await, Status::Waiting(_)));
         let deliveries = deliver_all(&engine).await;
@@ -162,7 +162,7 @@ async fn it_is_tried_again_and_counts_as_any_other() {
         accept_as(&engine, call_of(7, 1)).await.expect("it runs");
         let at = now() + SECOND;
         record(&engine, settle_as(&first, again(&first, Some(at)), false)).await;
-        assert!(matches!(waits(&engine, 1).await, Waits::Until(_)), "{}", engine.url());
+        assert!(matches!(waits(&engine, 1).await, WaitReason::Until(_)), "{}", engine.url());
         assert_eq!(find(&engine, 1).await.expect("it is held").attempts, 1);
         let child = deliver(&engine).await;
         assert_eq!(child.invocation.cid, cid(7));
@@ -176,7 +176,7 @@ async fn it_is_tried_again_and_counts_as_any_other() {
         take(&engine, call("c", 2)).await;
         take(&engine, call("c", 3)).await;
         assert_eq!(cids(&deliver_all(&engine).await), [cid(2)]);
-        assert_eq!(waits(&engine, 3).await, Waits::Concurrency(2));
+        assert_eq!(waits(&engine, 3).await, WaitReason::Concurrency(2));
         end(&engine, &second).await;
         assert_eq!(cids(&deliver_all(&engine).await), [cid(3)]);
         let found = find(&engine, 1).await.expect("it is held");
@@ -423,5 +423,5 @@ async fn what_a_program_of_before_has_left_of_it_is_lost_and_does_not_run() {
         let lost = Outcome::Lost(Ending::new("gone", false));
         record(&next, settle_as(delivery, end_as(delivery, lost, &[]), false)).await;
     }
-    assert_eq!(listed(&next, Filter::new().stage(Stage::Ended)).await, [4, 3, 2, 1].map(cid));
+    assert_eq!(listed(&next, Filter::new().stage(StatusFilter::Ended)).await, [4, 3, 2, 1].map(cid));
 }

@@ -24,7 +24,7 @@ async fn nothing_starts_before_it_is_due() {
         take(&engine, due("b", 1, 10)).await;
         take(&engine, invocation("b", 2)).await;
         assert_eq!(cids(&deliver_all(&engine).await), [cid(2)], "{}", engine.url());
-        assert!(matches!(waits(&engine, 1).await, Waits::Until(_)));
+        assert!(matches!(waits(&engine, 1).await, WaitReason::Until(_)));
         for (number, seconds) in [(1, 10), (0, 10)] {
             let (delivery, took) = wait(&engine).await;
             assert_eq!((delivery.invocation.cid, took), (cid(number), seconds));
@@ -113,7 +113,7 @@ async fn what_a_shutdown_interrupted_is_not_delivered_again() {
             record(&engine, settle_as(delivery, again(delivery, None), false)).await;
         }
         assert!(deliver_all(&engine).await.is_empty(), "{}", engine.url());
-        assert_eq!(waits(&engine, 0).await, Waits::Restart);
+        assert_eq!(waits(&engine, 0).await, WaitReason::Restart);
         let before = find(&engine, 0).await.expect("it is held").before.expect("an attempt was made");
         assert_eq!((before.attempts, before.failed), (1, 0), "it does not count");
         assert!(!is_drained(&engine).await, "one runs");

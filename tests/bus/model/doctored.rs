@@ -19,9 +19,9 @@ fn doubled(events: &[(u64, Event)], cid: Cid, other: Cid) -> Vec<(u64, Event)> {
             Event::Remembered { cid: of, outcome } if of == cid => {
                 Some(Event::Remembered { cid: other, outcome })
             }
-            Event::Found { cid: of, record } if of == cid => {
+            Event::InvocationInfo { cid: of, record } if of == cid => {
                 let record = record.map(|record| Record { again_of: None, again: None, ..record });
-                Some(Event::Found { cid: other, record })
+                Some(Event::InvocationInfo { cid: other, record })
             }
             _ => None,
         };
@@ -37,7 +37,7 @@ fn of(event: &Event) -> Option<Cid> {
         Event::Left { cid, .. }
         | Event::Ended { cid, .. }
         | Event::Remembered { cid, .. }
-        | Event::Found { cid, .. } => Some(*cid),
+        | Event::InvocationInfo { cid, .. } => Some(*cid),
         _ => None,
     }
 }

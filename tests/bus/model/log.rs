@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Channel, Payload};
-use zato_runtime::{Cancellation, Cid, Error, Found, Outcome, Runtime, Status};
+use zato_runtime::{Cancellation, Cid, Error, InvocationInfo, Outcome, Runtime, Status};
 
 use super::script::{Call, Chain, End, Group};
 
@@ -43,7 +43,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// `None` if it has not ended.
-    pub(crate) fn new(found: &Found) -> Option<Self> {
+    pub(crate) fn new(found: &InvocationInfo) -> Option<Self> {
         let invocation = &found.invocation;
         let Status::Ended { ended, again } = &found.status else { return None };
         Some(Self {
@@ -157,7 +157,7 @@ pub(crate) enum Event {
         letters: Vec<Record>,
     },
     /// What the bus says of a CID when all is over, if it says anything.
-    Found {
+    InvocationInfo {
         cid: Cid,
         record: Option<Record>,
     },

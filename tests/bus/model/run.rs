@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
-use zato_runtime::{Builder, Cid, Filter, Runtime, Stage};
+use zato_runtime::{Builder, Cid, Filter, Runtime, StatusFilter};
 
 use super::door::Door;
 use super::facts::{GRACE, World};
@@ -115,7 +115,7 @@ impl<'a> Bus<'a> {
                 }
             }
             Act::EndRunning => {
-                let running = Filter::new().stage(Stage::Running).limit(usize::MAX);
+                let running = Filter::new().stage(StatusFilter::Running).limit(usize::MAX);
                 for found in runtime.list(running).await.expect("it can be read") {
                     door.cancel(log, found.cid(), false).await;
                 }
@@ -177,7 +177,7 @@ async fn run(plan: &Plan, url: &str) -> (Vec<(u64, Event)>, Log, World) {
         let has_ended = found.as_ref().is_some_and(|found| found.outcome().is_some());
         let outcome = if has_ended || !is_durable { runtime.outcome(cid).await.ok() } else { None };
         events.push((u64::MAX, Event::Remembered { cid, outcome }));
-        events.push((u64::MAX, Event::Found { cid, record: found.as_ref().and_then(Record::new) }));
+        events.push((u64::MAX, Event::InvocationInfo { cid, record: found.as_ref().and_then(Record::new) }));
     }
     events.push((u64::MAX, Event::Dead { letters }));
     log.set_runtime(None);

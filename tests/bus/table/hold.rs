@@ -3,7 +3,7 @@
 use serde_json::json;
 use zato_core::InvokeAsync;
 use zato_core::target::AnyResponse;
-use zato_runtime::{Error, Runtime, Waits};
+use zato_runtime::{Error, Runtime, WaitReason};
 
 use super::services::Do;
 use super::ways::seconds;
@@ -113,15 +113,15 @@ impl Hold {
     }
 
     /// Whether an invocation that stands so is held up by this.
-    pub(super) fn is(self, waits: &Waits) -> bool {
+    pub(super) fn is(self, waits: &WaitReason) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Concurrency => matches!(waits, Waits::Concurrency(1)),
-            Self::Running => *waits == Waits::Running(MAX_RUNNING),
-            Self::Key => matches!(waits, Waits::Key { key, .. } if &**key == "one"),
-            Self::Pause | Self::DelayThenPause | Self::RetryThenPause => *waits == Waits::Resume,
-            Self::Rate => matches!(waits, Waits::Rate(rate) if rate.starts == 1),
-            Self::Delay | Self::Retry => matches!(waits, Waits::Until(_)),
+            Self::Concurrency => matches!(waits, WaitReason::Concurrency(1)),
+            Self::Running => *waits == WaitReason::Running(MAX_RUNNING),
+            Self::Key => matches!(waits, WaitReason::Key { key, .. } if &**key == "one"),
+            Self::Pause | Self::DelayThenPause | Self::RetryThenPause => *waits == WaitReason::Resume,
+            Self::Rate => matches!(waits, WaitReason::Rate(rate) if rate.starts == 1),
+            Self::Delay | Self::Retry => matches!(waits, WaitReason::Until(_)),
         }
     }
 }

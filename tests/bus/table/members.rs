@@ -86,8 +86,11 @@ async fn run(on_target: &[&str], cancels_group: bool) -> Result<(), Error> {
     let group: Cid = runtime.invoke(fans_out::NAME, on_target).await?.decode()?;
     tokio::time::sleep(seconds(3)).await;
     let tree = runtime.tree(group).await?;
-    let cids: Vec<_> =
-        tree.iter().filter(|found| found.invocation.slot.is_some()).map(zato_runtime::Found::cid).collect();
+    let cids: Vec<_> = tree
+        .iter()
+        .filter(|found| found.invocation.slot.is_some())
+        .map(zato_runtime::InvocationInfo::cid)
+        .collect();
     if cancels_group {
         assert_eq!(runtime.cancel(group).await?, Cancellation::Requested, "{name}");
     } else {

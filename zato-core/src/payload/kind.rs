@@ -1,6 +1,6 @@
 //! The kind of value that a payload was written from.
 
-/// The kind of value in a [`Payload`].
+/// The kind of value in a [`Payload`](super::Payload).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Kind {
     /// The unit, and whatever serde writes as one: no bytes at all.

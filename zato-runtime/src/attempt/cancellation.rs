@@ -15,9 +15,9 @@ use crate::record::AttemptId;
 
 /// The attempts of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts {
+pub(crate) struct CancelTokens {
     /// By a part of the CID, so that workers seldom meet.
-    parts: [Attempted; PARTS],
+    parts: [Shard; PARTS],
     /// Set when a shutdown has ended: nothing is begun any more.
     is_closed: AtomicBool,
 }
@@ -26,17 +26,17 @@ const PARTS: usize = 16;
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Attempted {
+struct Shard {
     entries: Mutex<Entries>,
     /// How many entries there are, so that what never waited costs no lock. Written under the lock.
     count: AtomicUsize,
 }
 
-type Entries = HashMap<AttemptId, Arc<Stop>, foldhash::fast::RandomState>;
+type Entries = HashMap<AttemptId, Arc<CancelToken>, foldhash::fast::RandomState>;
 
 /// The stop signals of one attempt.
 #[derive(Debug, Default)]
-pub(crate) struct Stop {
+pub(crate) struct CancelToken {
     /// Set when the invocation is cancelled.
     is_asked: AtomicBool,
     /// Set when a shutdown gives the attempt up: its handler is dropped at once.
@@ -66,14 +66,14 @@ pub(crate) enum Signal {
 
 /// The signals that an attempt had received when it was over.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Told {
+pub(crate) struct Signals {
     /// Its invocation is cancelled.
     pub(crate) is_cancelled: bool,
     /// Its handler has seen that the runtime shuts down.
     pub(crate) is_interrupted: bool,
 }
 
-impl Stop {
+impl CancelToken {
     fn ask(&self) {
         self.is_asked.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
@@ -140,7 +140,7 @@ impl Stop {
     }
 }
 
-impl Attempted {
+impl Shard {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,14 +157,14 @@ impl Attempted {
     }
 }
 
-impl Attempts {
+impl CancelTokens {
     /// Those of one invocation. CIDs that are minted one after the other differ in these bits.
-    fn of(&self, id: AttemptId) -> &Attempted {
+    fn of(&self, id: AttemptId) -> &Shard {
         &self.parts[(id.cid.as_u128() >> 58) as usize % PARTS]
     }
 
     /// Where an attempt learns that it is asked to stop.
-    pub(crate) fn stop(&self, id: AttemptId) -> Arc<Stop> {
+    pub(crate) fn stop(&self, id: AttemptId) -> Arc<CancelToken> {
         self.of(id).change(|entries| entries.entry(id).or_default().clone())
     }
 
@@ -198,17 +198,17 @@ impl Attempts {
     }
 
     /// Forgets an attempt that is over; returns the signals that it had received.
-    pub(crate) fn forget(&self, id: AttemptId) -> Told {
+    pub(crate) fn forget(&self, id: AttemptId) -> Signals {
         let part = self.of(id);
         if part.is_empty() {
-            return Told::default();
+            return Signals::default();
         }
         let Some(stop) = part.change(|entries| entries.remove(&id)) else {
-            return Told::default();
+            return Signals::default();
         };
         stop.end();
         let is_interrupted = stop.has_seen_shutdown.load(Ordering::SeqCst);
-        Told { is_cancelled: stop.is_asked(), is_interrupted }
+        Signals { is_cancelled: stop.is_asked(), is_interrupted }
     }
 
     /// Whether nothing is to be begun any more.

@@ -10,16 +10,16 @@ use tracing::Span;
 use tracing::field::{self, Empty};
 use zato_core::{Attempt, Context};
 
-use super::retry::Brought;
+use super::retry::AttemptResult;
 
 /// An attempt under way. It resolves to what it brought, and never panics.
-pub(crate) struct Running {
+pub(crate) struct RunningAttempt {
     /// None once it has brought something: the handler's future is dropped as soon as it is done.
     attempt: Option<Attempt>,
     span: Span,
 }
 
-impl Running {
+impl RunningAttempt {
     pub(crate) fn new(context: Context) -> Self {
         let span = span(&context);
         // What it panics with says nothing that the message below does not.
@@ -76,19 +76,19 @@ fn record(span: &Span, name: &'static str, value: Option<impl Display>) {
     }
 }
 
-impl Future for Running {
-    type Output = Brought;
+impl Future for RunningAttempt {
+    type Output = AttemptResult;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Brought> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<AttemptResult> {
         let this = self.get_mut();
         let _entered = this.span.enter();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let Some(attempt) = &mut this.attempt else {
-                return Poll::Ready(Brought::Panic("before its first step".to_owned()));
+                return Poll::Ready(AttemptResult::Panic("before its first step".to_owned()));
             };
             let reply = task::ready!(attempt.as_mut().poll(cx));
             // The user's values are read and dropped in here: the error, and what the handler still holds.
-            let brought = Brought::from(reply);
+            let brought = AttemptResult::from(reply);
             this.attempt = None;
             Poll::Ready(brought)
         }));
@@ -97,12 +97,12 @@ impl Future for Running {
             let left = this.attempt.take();
             quietly(|| drop(left));
             quietly(|| drop(panic));
-            Poll::Ready(Brought::Panic(message))
+            Poll::Ready(AttemptResult::Panic(message))
         })
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningAttempt {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             let _entered = self.span.enter();
@@ -111,9 +111,9 @@ impl Drop for Running {
     }
 }
 
-impl fmt::Debug for Running {
+impl fmt::Debug for RunningAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("span", &self.span).finish_non_exhaustive()
+        f.debug_struct("RunningAttempt").field("span", &self.span).finish_non_exhaustive()
     }
 }
 

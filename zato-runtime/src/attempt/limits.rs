@@ -1,4 +1,4 @@
-//! What holds for one invocation: what its call asked for, else what its service says, else the defaults.
+//! The limits of one invocation: those of its call, otherwise those of its service, otherwise the defaults.
 
 use tokio::time::Instant;
 use zato_core::{Channel, Invocation, Settings};

@@ -1,4 +1,4 @@
-//! What follows from what an attempt brought: a pure function.
+//! The decision that follows from the result of an attempt: an outcome or a retry. A pure function.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use crate::record::is_recorded_at_end;
 /// What one attempt brought. Nothing in it is the user's own: their values are read and dropped where a panic is
 /// caught.
 #[derive(Debug)]
-pub(crate) enum Brought {
+pub(crate) enum AttemptResult {
     /// The handler returned `Ok`, and this is its response.
     Completed(Payload),
     /// The handler returned `Err`.
@@ -45,7 +45,7 @@ pub(crate) fn shut_down(invocation: &Invocation) -> String {
     }
 }
 
-impl From<Reply> for Brought {
+impl From<Reply> for AttemptResult {
     #[inline]
     fn from(reply: Reply) -> Self {
         match reply {
@@ -62,7 +62,7 @@ impl From<Reply> for Brought {
     }
 }
 
-impl Brought {
+impl AttemptResult {
     /// What the attempt says of itself, where it did not complete; cut off where it says too much.
     fn error(&self, service: &str) -> String {
         let mut error = match self {
@@ -118,7 +118,7 @@ pub(crate) struct Policy {
 
 /// Where the invocation stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing<'a> {
+pub(crate) struct RetryInput<'a> {
     /// The service's name, for messages.
     pub(crate) service: &'a str,
     /// How many attempts have ended by themselves, with the one that brought this.
@@ -143,7 +143,7 @@ pub(crate) enum Decision {
     /// The invocation ends.
     End(Outcome),
     /// Another attempt, because of this error.
-    Again {
+    Retry {
         /// When it may start; none after the next start of the program.
         at: Option<SystemTime>,
         /// Whether the attempt that is over counts: not where a shutdown interrupted it.
@@ -154,30 +154,32 @@ pub(crate) enum Decision {
 }
 
 /// What follows from what an attempt brought.
-pub(crate) fn decide(policy: &Policy, standing: Standing<'_>, mut brought: Brought) -> Decision {
+pub(crate) fn decide(policy: &Policy, standing: RetryInput<'_>, mut brought: AttemptResult) -> Decision {
     let error = brought.error(standing.service);
     let code = brought.take_code();
     let end = |outcome: fn(Ending) -> Outcome, error: String, code, permanent| {
         Decision::End(outcome(Ending::new(error, permanent).with_code(code)))
     };
     match brought {
-        Brought::Completed(response) => Decision::End(completed(response, policy.max_payload)),
-        Brought::Stopped(_) => end(Outcome::Cancelled, format!("it was cancelled, and {error}"), code, false),
-        Brought::GivenUp => end(Outcome::Cancelled, error, None, false),
+        AttemptResult::Completed(response) => Decision::End(completed(response, policy.max_payload)),
+        AttemptResult::Stopped(_) => {
+            end(Outcome::Cancelled, format!("it was cancelled, and {error}"), code, false)
+        }
+        AttemptResult::GivenUp => end(Outcome::Cancelled, error, None, false),
         _ if standing.is_cancelled => {
             end(Outcome::Cancelled, format!("it was cancelled, and ended so: {error}"), code, false)
         }
-        Brought::Undecodable(_) => end(Outcome::Undecodable, error, code, true),
-        Brought::Unwritable(_) | Brought::Failed { permanent: true, .. } => {
+        AttemptResult::Undecodable(_) => end(Outcome::Undecodable, error, code, true),
+        AttemptResult::Unwritable(_) | AttemptResult::Failed { permanent: true, .. } => {
             end(Outcome::Failed, error, code, true)
         }
-        Brought::Failed { delay, .. } if standing.is_interrupted => {
+        AttemptResult::Failed { delay, .. } if standing.is_interrupted => {
             interrupted(policy, standing, (error, code), delay)
         }
-        Brought::Failed { delay, .. } => again(policy, standing, Outcome::Failed, (error, code), delay),
-        Brought::Panic(_) => again(policy, standing, Outcome::Failed, (error, code), None),
-        Brought::TimedOut(_) => again(policy, standing, Outcome::TimedOut, (error, code), None),
-        Brought::DeadlinePassed => end(Outcome::TimedOut, error, code, false),
+        AttemptResult::Failed { delay, .. } => again(policy, standing, Outcome::Failed, (error, code), delay),
+        AttemptResult::Panic(_) => again(policy, standing, Outcome::Failed, (error, code), None),
+        AttemptResult::TimedOut(_) => again(policy, standing, Outcome::TimedOut, (error, code), None),
+        AttemptResult::DeadlinePassed => end(Outcome::TimedOut, error, code, false),
     }
 }
 
@@ -188,19 +190,19 @@ type Cause = (String, Option<Box<str>>);
 /// there is one more attempt, if there is time for it: a second one that is interrupted would be followed by a third.
 fn interrupted(
     policy: &Policy,
-    standing: Standing<'_>,
+    standing: RetryInput<'_>,
     (error, code): Cause,
     delay: Option<Duration>,
 ) -> Decision {
     if policy.is_kept {
-        return Decision::Again { at: None, counts: false, error, code };
+        return Decision::Retry { at: None, counts: false, error, code };
     }
     if standing.uncounted > 0 || !standing.has_time {
         let error = format!("{SHUT_DOWN}; the shutdown interrupted its last attempt: {error}");
         return Decision::End(Outcome::Cancelled(Ending::new(error, false).with_code(code)));
     }
     match next_at(policy, standing, delay) {
-        Some(at) => Decision::Again { at: Some(at), counts: false, error, code },
+        Some(at) => Decision::Retry { at: Some(at), counts: false, error, code },
         None => too_late(policy, standing, (error, code)),
     }
 }
@@ -208,7 +210,7 @@ fn interrupted(
 /// Another attempt, if one is left and comes in time; else the outcome.
 fn again(
     policy: &Policy,
-    standing: Standing<'_>,
+    standing: RetryInput<'_>,
     outcome: fn(Ending) -> Outcome,
     (error, code): (String, Option<Box<str>>),
     delay: Option<Duration>,
@@ -228,19 +230,19 @@ fn again(
         return Decision::End(outcome(Ending::new(error, false).with_code(code)));
     }
     match next_at(policy, standing, delay) {
-        Some(at) => Decision::Again { at: Some(at), counts: true, error, code },
+        Some(at) => Decision::Retry { at: Some(at), counts: true, error, code },
         None => too_late(policy, standing, (error, code)),
     }
 }
 
 /// When the next attempt may start; `None` if that is after the deadline, or later than any clock can tell.
-fn next_at(policy: &Policy, standing: Standing<'_>, delay: Option<Duration>) -> Option<SystemTime> {
+fn next_at(policy: &Policy, standing: RetryInput<'_>, delay: Option<Duration>) -> Option<SystemTime> {
     let wait = delay.unwrap_or_else(|| backoff(policy.backoff, standing.failed, standing.chance));
     let at = standing.now.checked_add(wait.min(MAX_WAIT))?;
     policy.deadline.is_none_or(|deadline| at < deadline).then_some(at)
 }
 
-fn too_late(policy: &Policy, standing: Standing<'_>, (error, code): Cause) -> Decision {
+fn too_late(policy: &Policy, standing: RetryInput<'_>, (error, code): Cause) -> Decision {
     let most = policy.max_attempts.unwrap_or(1);
     let attempts = attempts(standing.failed, most, standing.uncounted);
     let error = format!("{error} ({attempts}; the next would come after the deadline)");
@@ -303,10 +305,10 @@ mod tests {
         }
     }
 
-    fn after(failed: u32, policy: &Policy, brought: Brought) -> Decision {
+    fn after(failed: u32, policy: &Policy, brought: AttemptResult) -> Decision {
         decide(
             policy,
-            Standing {
+            RetryInput {
                 service: "a.b",
                 failed,
                 is_cancelled: false,
@@ -320,15 +322,15 @@ mod tests {
         )
     }
 
-    fn failed(failure: Failure) -> Brought {
-        Brought::from(Reply::Failed(failure))
+    fn failed(failure: Failure) -> AttemptResult {
+        AttemptResult::from(Reply::Failed(failure))
     }
 
     #[test]
     fn the_last_attempt_names_the_setting_that_allows_more() {
         let error = |policy: &Policy| match after(1, policy, failed(Failure::new("not yet"))) {
             Decision::End(outcome) => outcome.error().unwrap_or_default().to_owned(),
-            other @ Decision::Again { .. } => panic!("{other:?}"),
+            other @ Decision::Retry { .. } => panic!("{other:?}"),
         };
         let once = "attempt 1 of 1; set `max_attempts` to have it tried again";
         assert!(error(&policy(1)).contains(once));
@@ -344,9 +346,14 @@ mod tests {
         let undecodable = Payload::text("x").decode::<u8>().expect_err("`x` is no number");
         let unsure = || Failure::new("disk on fire");
         let cases = [
-            (Brought::Completed(Payload::text("four")), 1, "Completed: four", None),
-            (Brought::Completed(Payload::text("fives")), 9, "above the limit of 4 bytes", Some(true)),
-            (Brought::from(Reply::Undecodable(undecodable)), 9, "Undecodable: `a.b` cannot read", Some(true)),
+            (AttemptResult::Completed(Payload::text("four")), 1, "Completed: four", None),
+            (AttemptResult::Completed(Payload::text("fives")), 9, "above the limit of 4 bytes", Some(true)),
+            (
+                AttemptResult::from(Reply::Undecodable(undecodable)),
+                9,
+                "Undecodable: `a.b` cannot read",
+                Some(true),
+            ),
             (failed(Failure::permanent("no such order")), 9, "Failed: no such order", Some(true)),
             (
                 failed(unsure()),
@@ -355,9 +362,14 @@ mod tests {
                 Some(false),
             ),
             (failed(Failure::retry_after(SECOND).because("busy")), 1, "busy (attempt 1 of 1", Some(false)),
-            (Brought::Panic("boom".into()), 1, "Failed: the handler panicked: boom", Some(false)),
-            (Brought::TimedOut(SECOND), 1, "TimedOut: it took longer than its timeout of 1s", Some(false)),
-            (Brought::DeadlinePassed, 9, "TimedOut: its deadline passed while it ran", Some(false)),
+            (AttemptResult::Panic("boom".into()), 1, "Failed: the handler panicked: boom", Some(false)),
+            (
+                AttemptResult::TimedOut(SECOND),
+                1,
+                "TimedOut: it took longer than its timeout of 1s",
+                Some(false),
+            ),
+            (AttemptResult::DeadlinePassed, 9, "TimedOut: its deadline passed while it ran", Some(false)),
         ];
         for (brought, most, expected, permanent) in cases {
             let Decision::End(outcome) = after(1, &policy(most), brought) else {
@@ -371,21 +383,21 @@ mod tests {
     #[test]
     fn what_was_asked_to_stop_is_cancelled_unless_it_completed() {
         let cases = [
-            (Brought::Completed(Payload::text("four")), "Completed: four"),
+            (AttemptResult::Completed(Payload::text("four")), "Completed: four"),
             (failed(Failure::new("interrupted")), "Cancelled: it was cancelled, and ended so: interrupted"),
             (failed(Failure::permanent("no")), "Cancelled: it was cancelled, and ended so: no"),
             (
-                Brought::Panic("boom".into()),
+                AttemptResult::Panic("boom".into()),
                 "Cancelled: it was cancelled, and ended so: the handler panicked: boom",
             ),
-            (Brought::TimedOut(SECOND), "Cancelled: it was cancelled, and ended so: it took longer"),
+            (AttemptResult::TimedOut(SECOND), "Cancelled: it was cancelled, and ended so: it took longer"),
             (
-                Brought::Stopped(SECOND),
+                AttemptResult::Stopped(SECOND),
                 "Cancelled: it was cancelled, and its handler was dropped: it had not ended 1s later",
             ),
         ];
         for (brought, expected) in cases {
-            let standing = Standing {
+            let standing = RetryInput {
                 service: "a.b",
                 failed: 1,
                 is_cancelled: true,
@@ -404,13 +416,15 @@ mod tests {
 
     #[test]
     fn what_may_succeed_is_tried_again_until_its_attempts_are_used_up() {
-        for brought in
-            [|| failed(Failure::new("no")), || Brought::Panic("no".into()), || Brought::TimedOut(SECOND)]
-        {
+        for brought in [
+            || failed(Failure::new("no")),
+            || AttemptResult::Panic("no".into()),
+            || AttemptResult::TimedOut(SECOND),
+        ] {
             for attempt in 1..3 {
                 let decision = after(attempt, &policy(3), brought());
                 assert!(
-                    matches!(decision, Decision::Again { at: Some(at), .. } if at == NOW + SECOND),
+                    matches!(decision, Decision::Retry { at: Some(at), .. } if at == NOW + SECOND),
                     "{decision:?}"
                 );
             }
@@ -419,8 +433,8 @@ mod tests {
         }
     }
 
-    fn interrupted(is_kept: bool, uncounted: u32, has_time: bool, brought: Brought) -> Decision {
-        let standing = Standing {
+    fn interrupted(is_kept: bool, uncounted: u32, has_time: bool, brought: AttemptResult) -> Decision {
+        let standing = RetryInput {
             service: "a.b",
             failed: 1,
             is_cancelled: false,
@@ -437,22 +451,27 @@ mod tests {
     fn an_interrupted_attempt_that_is_kept_does_not_count_and_waits_for_the_next_start() {
         let stopped = || failed(Failure::new("stopped"));
         for (uncounted, has_time) in [(0, true), (0, false), (5, true), (5, false)] {
-            let again = Decision::Again { at: None, counts: false, error: "stopped".to_owned(), code: None };
+            let again = Decision::Retry { at: None, counts: false, error: "stopped".to_owned(), code: None };
             assert_eq!(interrupted(true, uncounted, has_time, stopped()), again);
         }
-        for brought in
-            [failed(Failure::permanent("no")), Brought::Panic("no".into()), Brought::TimedOut(SECOND)]
-        {
+        for brought in [
+            failed(Failure::permanent("no")),
+            AttemptResult::Panic("no".into()),
+            AttemptResult::TimedOut(SECOND),
+        ] {
             assert!(matches!(interrupted(true, 0, true, brought), Decision::End(_)));
         }
-        assert!(matches!(interrupted(true, 0, true, Brought::Completed(Payload::empty())), Decision::End(_)));
+        assert!(matches!(
+            interrupted(true, 0, true, AttemptResult::Completed(Payload::empty())),
+            Decision::End(_)
+        ));
     }
 
     #[test]
     fn an_interrupted_attempt_that_is_not_kept_is_made_again_once_if_there_is_time() {
         let stopped = || failed(Failure::new("stopped"));
         let error = "stopped".to_owned();
-        let again = Decision::Again { at: Some(NOW + SECOND), counts: false, error, code: None };
+        let again = Decision::Retry { at: Some(NOW + SECOND), counts: false, error, code: None };
         assert_eq!(interrupted(false, 0, true, stopped()), again, "though it had one attempt");
         for (uncounted, has_time) in [(1, true), (0, false)] {
             let Decision::End(Outcome::Cancelled(ending)) =
@@ -466,7 +485,7 @@ mod tests {
 
     #[test]
     fn attempts_that_do_not_count_are_named_beside_those_that_do() {
-        let standing = Standing {
+        let standing = RetryInput {
             service: "a.b",
             failed: 4,
             is_cancelled: false,
@@ -486,7 +505,7 @@ mod tests {
     fn a_handler_may_say_when() {
         let decision = after(1, &policy(2), failed(Failure::retry_after(5 * SECOND)));
         assert!(
-            matches!(decision, Decision::Again { at: Some(at), .. } if at == NOW + 5 * SECOND),
+            matches!(decision, Decision::Retry { at: Some(at), .. } if at == NOW + 5 * SECOND),
             "{decision:?}"
         );
     }
@@ -495,7 +514,7 @@ mod tests {
     fn what_no_clock_can_tell_is_never() {
         let decision = after(1, &policy(2), failed(Failure::retry_after(Duration::MAX)));
         assert!(
-            matches!(decision, Decision::Again { at: Some(at), .. } if at == NOW + MAX_WAIT),
+            matches!(decision, Decision::Retry { at: Some(at), .. } if at == NOW + MAX_WAIT),
             "{decision:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! An attempt that waits for something, within its limits. It has a seat for as long as that takes, so it is small.
+//! A pending attempt with its deadline and its cancel grace. It is kept small, because thousands may be pending.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep, sleep_until};
 
-use super::cancellation::{Signal, Stop};
-use super::dispatch::Running;
-use super::retry::Brought;
+use super::cancellation::{CancelToken, Signal};
+use super::dispatch::RunningAttempt;
+use super::retry::AttemptResult;
 use super::watchdog::Limit;
 use crate::base::clock::Clock;
 
 /// An attempt with its limits. Resolves when the attempt has brought something, when its limit comes, when its grace is
 /// over after it was asked to stop, or when a shutdown gives it up.
-pub(crate) struct Within {
-    running: Running,
+pub(crate) struct TimedAttempt {
+    running: RunningAttempt,
     limit: Option<Box<Limited>>,
-    stop: Arc<Stop>,
+    stop: Arc<CancelToken>,
     grace: Duration,
     /// Ends with its grace, once it has been asked to stop.
     stopped: Option<Pin<Box<Sleep>>>,
@@ -33,7 +33,7 @@ struct Limited {
 
 impl Limited {
     /// What the limit brings, if it has come; else the task is woken to look again.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Brought> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<AttemptResult> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));
             if let Some(brought) = self.limit.over(&self.clock) {
@@ -45,8 +45,8 @@ impl Limited {
     }
 }
 
-impl Within {
-    pub(crate) fn new(running: Running, stop: Arc<Stop>, grace: Duration) -> Self {
+impl TimedAttempt {
+    pub(crate) fn new(running: RunningAttempt, stop: Arc<CancelToken>, grace: Duration) -> Self {
         Self { running, limit: None, stop, grace, stopped: None }
     }
 
@@ -75,10 +75,10 @@ impl Within {
     }
 }
 
-impl Future for Within {
-    type Output = Brought;
+impl Future for TimedAttempt {
+    type Output = AttemptResult;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Brought> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<AttemptResult> {
         let this = self.get_mut();
         if let Poll::Ready(brought) = Pin::new(&mut this.running).poll(cx) {
             return Poll::Ready(brought);
@@ -89,11 +89,11 @@ impl Future for Within {
             return Poll::Ready(brought);
         }
         let stopped = match this.stop.signal(cx) {
-            Signal::End => return Poll::Ready(Brought::GivenUp),
+            Signal::End => return Poll::Ready(AttemptResult::GivenUp),
             Signal::Stop => this.stopped.get_or_insert_with(|| Box::pin(sleep(this.grace))),
             Signal::GoOn => return Poll::Pending,
         };
         ready!(stopped.as_mut().poll(cx));
-        Poll::Ready(Brought::Stopped(this.grace))
+        Poll::Ready(AttemptResult::Stopped(this.grace))
     }
 }

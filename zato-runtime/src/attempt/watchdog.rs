@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as Tick;
 use zato_core::Moment;
 
-use super::retry::Brought;
+use super::retry::AttemptResult;
 use crate::base::clock::{Clock, LOOKS_EVERY};
 use crate::record::{AttemptId, Delivery};
 
@@ -47,30 +47,30 @@ impl Limit {
     }
 
     /// What ends the attempt now, if anything does: of two limits the one that came first.
-    pub(crate) fn over(&self, clock: &Clock) -> Option<Brought> {
+    pub(crate) fn over(&self, clock: &Clock) -> Option<AttemptResult> {
         clock.look();
-        let (now, wall) = (Tick::now(), clock.now());
+        let (now, wall) = (Tick::now(), clock.system_time());
         let timeout = self.timeout.and_then(|(at, limit)| Some((now.checked_duration_since(at)?, limit)));
         let deadline = self.deadline.and_then(|at| wall.duration_since(at.into()).ok());
         match (timeout, deadline) {
             (Some((ago, limit)), passed) if passed.is_none_or(|passed| ago > passed) => {
-                Some(Brought::TimedOut(limit))
+                Some(AttemptResult::TimedOut(limit))
             }
-            (_, Some(_)) => Some(Brought::DeadlinePassed),
+            (_, Some(_)) => Some(AttemptResult::DeadlinePassed),
             _ => None,
         }
     }
 }
 
 /// Ends an attempt that is over while its handler blocks.
-pub(crate) type OnOver = dyn Fn(&Delivery, Brought) + Send + Sync;
+pub(crate) type OnTimeout = dyn Fn(&Delivery, AttemptResult) + Send + Sync;
 
 /// Ends what waits and is to be ended; answers when more is.
 pub(crate) type OnEnds = dyn Fn() -> Option<Tick> + Send + Sync;
 
 /// The attempts that have a limit, what waits and is to be ended, and the thread that watches them once there has been
 /// any.
-pub(crate) struct Watch {
+pub(crate) struct Watchdog {
     state: Arc<Mutex<State>>,
     clock: Clock,
 }
@@ -91,23 +91,23 @@ struct State {
     has_no_thread: bool,
     sleeps_until: Option<Instant>,
     /// The actions of the thread; none before the runtime has started and after it has ended.
-    actions: Option<(Arc<OnOver>, Arc<OnEnds>)>,
+    actions: Option<(Arc<OnTimeout>, Arc<OnEnds>)>,
 }
 
 /// What ends an attempt that is watched.
 enum Ends {
     Limit(Limit),
     /// Its time, and nothing else.
-    Then(Brought),
+    Then(AttemptResult),
 }
 
 /// An attempt that is watched; dropped when its handler has been.
-pub(crate) struct Watched {
+pub(crate) struct WatchGuard {
     state: Arc<Mutex<State>>,
     id: AttemptId,
 }
 
-impl Drop for Watched {
+impl Drop for WatchGuard {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         if let Some(at) = state.entered.remove(&self.id) {
@@ -116,7 +116,7 @@ impl Drop for Watched {
     }
 }
 
-impl Watch {
+impl Watchdog {
     /// Watches nothing yet.
     pub(crate) fn new(clock: Clock) -> Self {
         Self { state: Arc::default(), clock }
@@ -127,7 +127,7 @@ impl Watch {
     }
 
     /// Sets what is done about an attempt that is over, and about what waits and is to be ended.
-    pub(crate) fn start(&self, on_over: Arc<OnOver>, on_ends: Arc<OnEnds>) {
+    pub(crate) fn start(&self, on_over: Arc<OnTimeout>, on_ends: Arc<OnEnds>) {
         self.state().actions = Some((on_over, on_ends));
     }
 
@@ -148,8 +148,8 @@ impl Watch {
     }
 
     /// Watches an attempt until what is returned is dropped. By a test's clock no handler blocks for any time.
-    pub(crate) fn enter(&self, delivery: &Delivery, limit: Limit) -> Option<Watched> {
-        if self.clock.is_a_tests() {
+    pub(crate) fn enter(&self, delivery: &Delivery, limit: Limit) -> Option<WatchGuard> {
+        if self.clock.is_paused_time() {
             return None;
         }
         let (id, at) = (delivery.id(), limit.looks_at(&self.clock).into_std().checked_add(SLACK)?);
@@ -158,14 +158,14 @@ impl Watch {
         state.limits.insert((at, id), (delivery.clone(), Ends::Limit(limit)));
         state.entered.insert(id, at);
         self.wake_by(state, at);
-        Some(Watched { state: self.state.clone(), id })
+        Some(WatchGuard { state: self.state.clone(), id })
     }
 
     /// Watches an attempt for as long; one that ends before is not taken for one that blocks.
-    pub(crate) fn note(&self, delivery: &Delivery, left: Duration, brings: Brought) {
+    pub(crate) fn note(&self, delivery: &Delivery, left: Duration, brings: AttemptResult) {
         let at = Instant::now().checked_add(left).and_then(|at| at.checked_add(SLACK));
         // No clock can tell of what is further away.
-        let Some(at) = at.filter(|_| !self.clock.is_a_tests()) else { return };
+        let Some(at) = at.filter(|_| !self.clock.is_paused_time()) else { return };
         let mut state = self.state();
         if state.actions.is_some() {
             state.limits.insert((at, delivery.id()), (delivery.clone(), Ends::Then(brings)));
@@ -176,7 +176,7 @@ impl Watch {
     /// Has something done after so long, unless the watch is closed before. By a test's clock it never is.
     pub(crate) fn at_last(&self, left: Duration, act: impl FnOnce() + Send + 'static) {
         let at = Instant::now().checked_add(left).and_then(|at| at.checked_add(SLACK));
-        let Some(at) = at.filter(|_| !self.clock.is_a_tests()) else { return };
+        let Some(at) = at.filter(|_| !self.clock.is_paused_time()) else { return };
         let mut state = self.state();
         if state.actions.is_some() {
             state.last = Some((at, Box::new(act)));
@@ -186,7 +186,9 @@ impl Watch {
 
     /// Something that waits is to be ended then, if it still waits.
     pub(crate) fn ends_at(&self, at: Tick) {
-        let Some(at) = at.into_std().checked_add(SLACK).filter(|_| !self.clock.is_a_tests()) else { return };
+        let Some(at) = at.into_std().checked_add(SLACK).filter(|_| !self.clock.is_paused_time()) else {
+            return;
+        };
         let mut state = self.state();
         if state.actions.is_some() && state.ends_at.is_none_or(|earliest| at < earliest) {
             state.ends_at = Some(at);
@@ -230,7 +232,7 @@ fn spawn(state: Arc<Mutex<State>>, clock: Clock) -> io::Result<Thread> {
 
 impl State {
     /// Removes all that is over at `now`.
-    fn take_over(&mut self, now: Instant, clock: &Clock) -> Vec<(Delivery, Brought)> {
+    fn take_over(&mut self, now: Instant, clock: &Clock) -> Vec<(Delivery, AttemptResult)> {
         let mut over = Vec::new();
         while let Some(first) = self.limits.first_entry()
             && first.key().0 <= now
@@ -340,7 +342,7 @@ mod tests {
             invocation: Arc::new(invocation),
             attempt: 1,
             before: None,
-            started_at: Clock::default().moment(),
+            started_at: Clock::default().now(),
             lease: Lease { number: 1, place: 0 },
             task: Task::Run,
         }
@@ -348,7 +350,7 @@ mod tests {
 
     #[test]
     fn the_thread_goes_on_after_a_panic_in_what_it_does() {
-        let watch = Watch::new(Clock::default());
+        let watch = Watchdog::new(Clock::default());
         let (over, overs) = channel();
         let (ended, ends) = channel();
         watch.start(
@@ -363,7 +365,7 @@ mod tests {
         );
         for _ in 0..2 {
             let delivery = delivery();
-            watch.note(&delivery, Duration::ZERO, Brought::DeadlinePassed);
+            watch.note(&delivery, Duration::ZERO, AttemptResult::DeadlinePassed);
             assert_eq!(overs.recv_timeout(WAIT).expect("it goes on"), delivery.invocation.cid);
             watch.ends_at(Tick::now());
             ends.recv_timeout(WAIT).expect("it goes on");

@@ -1,4 +1,4 @@
-//! What one core writes, apart from what another reads.
+//! A value in cache lines of its own, so that a core that writes it does not slow down one that reads its neighbours.
 
 use std::ops::Deref;
 
@@ -6,9 +6,9 @@ use std::ops::Deref;
 /// is written. Two lines, since processors fetch them in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(crate) struct Apart<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
-impl<T> Deref for Apart<T> {
+impl<T> Deref for CachePadded<T> {
     type Target = T;
 
     #[inline]

@@ -1,4 +1,4 @@
-//! Mints correlation IDs; the hash map that is keyed by them.
+//! Mints correlation IDs, and the hash map that is keyed by them.
 //!
 //! A CID is a UUIDv7 (RFC 9562, method 3): 60 bits of time (48 of milliseconds and 12 of fractions, so a tick is 244 ns)
 //! and 62 bits from the operating system's cryptographic random source. Without version and variant it is a number of
@@ -16,7 +16,7 @@ use zato_core::{Cid, Moment};
 use super::wall_clock;
 
 /// A hash map that is keyed by CIDs.
-pub(crate) type ByCid<T> = HashMap<Cid, T, foldhash::fast::RandomState>;
+pub(crate) type CidMap<T> = HashMap<Cid, T, foldhash::fast::RandomState>;
 
 /// The bits below the time.
 const RANDOM_BITS: u32 = 62;

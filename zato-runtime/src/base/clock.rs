@@ -1,7 +1,7 @@
 //! What time it is: the wall clock, or a test's own time where tokio's clock is paused.
 //!
 //! The clock of an outcome is the wall clock when it is settled; `started_at` is when the last attempt was taken. Where no
-//! test says otherwise it is the process's `counter`.
+//! test says otherwise it is that of `wall_clock`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -28,7 +28,7 @@ struct Anchor {
     wall: SystemTime,
     tokio: Instant,
     /// Whether tokio's clock has been seen to differ from the machine's; written by [`Clock::look`] alone.
-    is_a_tests: AtomicBool,
+    is_paused_time: AtomicBool,
     /// By how many nanoseconds a test has set its wall clock; written by [`Clock::set`] alone.
     is_set_by: AtomicI64,
 }
@@ -36,8 +36,8 @@ struct Anchor {
 impl Clock {
     fn new() -> Self {
         let (wall, tokio) = (SystemTime::now(), Instant::now());
-        let (is_a_tests, is_set_by) = (AtomicBool::new(false), AtomicI64::new(0));
-        let clock = Self(Arc::new(Anchor { wall, tokio, is_a_tests, is_set_by }));
+        let (is_paused_time, is_set_by) = (AtomicBool::new(false), AtomicI64::new(0));
+        let clock = Self(Arc::new(Anchor { wall, tokio, is_paused_time, is_set_by }));
         clock.look();
         clock
     }
@@ -50,26 +50,26 @@ impl Clock {
         let before = std::time::Instant::now();
         let tokio = Instant::now().into_std();
         if tokio < before || tokio > std::time::Instant::now() {
-            self.0.is_a_tests.store(true, Ordering::Relaxed);
+            self.0.is_paused_time.store(true, Ordering::Relaxed);
         }
     }
 
     /// Whether it goes as a test says.
-    pub(crate) fn is_a_tests(&self) -> bool {
-        self.0.is_a_tests.load(Ordering::Relaxed)
+    pub(crate) fn is_paused_time(&self) -> bool {
+        self.0.is_paused_time.load(Ordering::Relaxed)
     }
 
     /// The time of day, as it is kept. Between two comparisons with the wall clock, a millisecond apart, it does not
     /// see that this has been set.
     #[inline]
-    pub(crate) fn moment(&self) -> Moment {
-        if self.is_a_tests() { self.now().into() } else { wall_clock::now() }
+    pub(crate) fn now(&self) -> Moment {
+        if self.is_paused_time() { self.system_time().into() } else { wall_clock::now() }
     }
 
     /// The time of day.
     #[inline]
-    pub(crate) fn now(&self) -> SystemTime {
-        if self.is_a_tests() {
+    pub(crate) fn system_time(&self) -> SystemTime {
+        if self.is_paused_time() {
             let is_set_by = self.0.is_set_by.load(Ordering::Relaxed);
             let (wall, by) =
                 (self.0.wall + self.0.tokio.elapsed(), Duration::from_nanos(is_set_by.unsigned_abs()));
@@ -108,13 +108,13 @@ impl Clock {
     async fn has_come_at(&self, looks_at: Instant, at: SystemTime) -> bool {
         sleep_until(looks_at).await;
         self.look();
-        self.now() >= at
+        self.system_time() >= at
     }
 
     /// When a time of day comes, on the monotonic clock; now if it has passed.
     fn arm(&self, at: SystemTime) -> Instant {
         self.look();
-        let left = at.duration_since(self.now()).unwrap_or_default();
+        let left = at.duration_since(self.system_time()).unwrap_or_default();
         let now = Instant::now();
         // What is further away than the clock can tell is as far as it can tell.
         now.checked_add(left).unwrap_or_else(|| now + Duration::from_hours(24 * 365 * 30))
@@ -147,6 +147,6 @@ mod tests {
             clock.look();
             std::thread::yield_now();
         }
-        assert!(!clock.is_a_tests());
+        assert!(!clock.is_paused_time());
     }
 }

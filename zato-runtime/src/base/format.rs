@@ -1,4 +1,4 @@
-//! Times, lengths of time and other people's texts, as a person reads them.
+//! Times, durations, counts and foreign text in a form for people.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -64,7 +64,7 @@ impl Zone {
 }
 
 /// A length of time with two units at the most: `12 ms`, `3.2 s`, `4 min 5 s`, `2 h 3 min`, `5 days 1 h`.
-pub(crate) fn length(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     let (millis, seconds) = (time.as_millis(), time.as_secs());
     let two = |many: u64, unit: &str, few: u64, small: &str| match few {
         0 => format!("{many} {unit}"),
@@ -87,12 +87,12 @@ pub(crate) fn length(time: Duration) -> String {
 }
 
 /// How long something took; nothing at all where the clock has been set back in between.
-pub(crate) fn between(from: SystemTime, to: SystemTime) -> String {
-    length(to.duration_since(from).unwrap_or_default())
+pub(crate) fn elapsed(from: SystemTime, to: SystemTime) -> String {
+    duration(to.duration_since(from).unwrap_or_default())
 }
 
 /// A text of somebody else's on one line: what could move the cursor is escaped, and what is too long is cut off.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::new();
     for (index, char) in text.chars().enumerate() {
         if index == MAX_TEXT {
@@ -105,7 +105,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// A text of somebody else's as it is, but for what could move the cursor or turn the text around.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     text.chars().for_each(|char| if char == '\n' { all.push(char) } else { push_shown(&mut all, char) });
     all
@@ -159,7 +159,7 @@ mod tests {
             (435_600_000, "5 days 1 h"),
         ];
         for (millis, expected) in cases {
-            assert_eq!(length(Duration::from_millis(millis)), expected);
+            assert_eq!(duration(Duration::from_millis(millis)), expected);
         }
     }
 
@@ -186,8 +186,8 @@ mod tests {
 
     #[test]
     fn a_text_stays_on_its_line() {
-        assert_eq!(quoted("one\ntwo\u{1b}[31m 'ä' \u{202e}"), "one\\ntwo\\u{1b}[31m 'ä' \\u{202e}");
-        assert!(quoted(&"x".repeat(1_000)).len() < 410);
+        assert_eq!(one_line("one\ntwo\u{1b}[31m 'ä' \u{202e}"), "one\\ntwo\\u{1b}[31m 'ä' \\u{202e}");
+        assert!(one_line(&"x".repeat(1_000)).len() < 410);
     }
 
     #[test]

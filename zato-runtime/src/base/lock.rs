@@ -1,4 +1,4 @@
-//! Locks that are held for a fraction of a microsecond.
+//! A mutex for locks that are held for a fraction of a microsecond: it spins for a moment before it sleeps.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 

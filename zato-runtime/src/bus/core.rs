@@ -1,4 +1,4 @@
-//! What the rooms share: made once when a runtime starts.
+//! The parts that calls, settling and workers share. Made once, when a runtime starts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,14 +8,14 @@ use tokio::sync::watch;
 use zato_core::{CallError, Cid, Context, Invocation, Moment, Payload};
 
 use super::observer::Observer;
-use crate::attempt::cancellation::Attempts;
+use crate::attempt::cancellation::CancelTokens;
 use crate::attempt::limits;
 use crate::attempt::retry::Policy;
-use crate::attempt::watchdog::Watch;
+use crate::attempt::watchdog::Watchdog;
 use crate::base::cid;
 use crate::config::{Config, MAX_INNER_BYTES, MAX_INNER_RECORDED};
 use crate::engine::{Capability, Engine, StoreFault};
-use crate::record::lookup::Found;
+use crate::record::lookup::InvocationInfo;
 use crate::record::{Algorithm, AttemptId, Ended};
 use crate::registry::Registry;
 
@@ -31,7 +31,7 @@ pub(crate) enum Phase {
 }
 
 /// The bus without what its workers have in hand.
-pub(crate) struct Shared {
+pub(crate) struct BusCore {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
     pub(crate) engine: Arc<dyn Engine>,
@@ -40,12 +40,12 @@ pub(crate) struct Shared {
     /// Set when the tokio runtime has ended before the bus was shut down; written by the shutdown alone.
     tokio_ended: AtomicBool,
     /// The attempts that can be asked to stop.
-    pub(crate) attempts: Attempts,
+    pub(crate) attempts: CancelTokens,
     /// The attempts that have limits.
-    pub(crate) watch: Watch,
+    pub(crate) watch: Watchdog,
     /// Synchronous calls that have returned, by the attempt that they ran in, until that attempt is settled.
     /// Written when such a call returns, emptied by settle.
-    inner: Mutex<HashMap<AttemptId, Inner>>,
+    inner: Mutex<HashMap<AttemptId, NestedRecords>>,
     /// How many attempts have some, so that the others cost no lock. Written under the lock.
     inner_count: AtomicUsize,
     /// How many invocations a shutdown has ended; written by settle.
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
-impl Shared {
+impl BusCore {
     pub(crate) fn new(
         config: Config,
         registry: Registry,
@@ -62,14 +62,14 @@ impl Shared {
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
-            watch: Watch::new(config.clock.clone()),
+            watch: Watchdog::new(config.clock.clone()),
             config,
             registry,
             engine,
             phase: watch::Sender::new(Phase::Open),
             given_up: AtomicUsize::new(0),
             tokio_ended: AtomicBool::new(false),
-            attempts: Attempts::default(),
+            attempts: CancelTokens::default(),
             inner: Mutex::default(),
             inner_count: AtomicUsize::new(0),
             observer,
@@ -79,7 +79,7 @@ impl Shared {
     /// Returns a new CID, greater than `after`. `now` is the clock's, just read: to read it again costs more than everything
     /// else about a CID.
     pub(crate) fn mint(&self, now: Moment, after: Option<Cid>) -> Cid {
-        if self.config.clock.is_a_tests() { cid::mint(after) } else { cid::mint_at(now, after) }
+        if self.config.clock.is_paused_time() { cid::mint(after) } else { cid::mint_at(now, after) }
     }
 
     /// Notes that the tokio runtime has ended: calls are refused for that reason from now on.
@@ -93,7 +93,7 @@ impl Shared {
     }
 
     /// Where an invocation stands; `None` if it is not held.
-    pub(crate) async fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
+    pub(crate) async fn find(&self, cid: Cid) -> Result<Option<InvocationInfo>, StoreFault> {
         Ok(self.engine.find([cid].into_iter().collect()).await?.pop().flatten())
     }
 
@@ -152,7 +152,7 @@ impl Shared {
         self.change_inner(|inner| inner.remove(&anchor)).map(|kept| kept.records).unwrap_or_default()
     }
 
-    fn change_inner<T>(&self, change: impl FnOnce(&mut HashMap<AttemptId, Inner>) -> T) -> T {
+    fn change_inner<T>(&self, change: impl FnOnce(&mut HashMap<AttemptId, NestedRecords>) -> T) -> T {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut inner);
         self.inner_count.store(inner.len(), Ordering::SeqCst);
@@ -162,7 +162,7 @@ impl Shared {
 
 /// The records of the synchronous calls of one attempt.
 #[derive(Default)]
-struct Inner {
+struct NestedRecords {
     records: Vec<Ended>,
     bytes: usize,
 }

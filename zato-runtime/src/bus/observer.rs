@@ -1,4 +1,4 @@
-//! Reports what happens to a door, without a queue in between.
+//! The trait for a listener that is told of calls and ends in the thread in which they happen.
 
 use zato_core::{Channel, Cid};
 

@@ -1,4 +1,4 @@
-//! The only way in: checks a call, resolves its callbacks, mints its CID and has the engine accept it.
+//! Accepts one call: checks it, resolves its callbacks, mints its CID and hands it to the engine.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use zato_core::{
     Payload, ServiceName, When,
 };
 
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::bus::observer::Observer;
 use crate::engine::{Accepted, Refused};
 use crate::record::{Accept, AttemptId};
@@ -42,13 +42,13 @@ pub(crate) struct Checked<'a> {
 ///
 /// [`CallError`] if the target or a callback is unknown, the payload cannot be sent or the context is over.
 pub(crate) fn check<'a>(
-    shared: &'a Shared,
+    shared: &'a BusCore,
     from: Option<&Context>,
     call: Call<'_>,
     channel: Channel,
 ) -> Result<Checked<'a>, CallError> {
     if let Some(context) = from.filter(|context| context.has_returned()) {
-        return Err(over(context));
+        return Err(context_over(context));
     }
     let (service, target) = match channel {
         // Whoever waits for the response waits for this process.
@@ -88,7 +88,7 @@ pub(crate) fn check<'a>(
             caller.and_then(|caller| caller.on_failure.as_ref()),
         )?,
     };
-    let at = shared.config.clock.moment();
+    let at = shared.config.clock.now();
     let brings_cid = cid.is_some();
     let cid = cid.unwrap_or_else(|| shared.mint(at, from.map(Context::cid)));
     Ok(Checked {
@@ -114,7 +114,7 @@ impl Checked<'_> {
     /// [`CallError`] if the tree is too deep, it has too many labels, or it would be due after its deadline.
     pub(crate) fn invocation(
         self,
-        shared: &Shared,
+        shared: &BusCore,
         from: Option<&Context>,
         channel: Channel,
     ) -> Result<Arc<Invocation>, CallError> {
@@ -150,12 +150,12 @@ impl Checked<'_> {
 
 /// Times become times of day, and a caller's earlier deadline holds.
 fn set_options(
-    shared: &Shared,
+    shared: &BusCore,
     invocation: &mut Invocation,
     mut options: Box<Options>,
 ) -> Result<(), CallError> {
     shared.config.clock.look();
-    let now = shared.config.clock.now();
+    let now = shared.config.clock.system_time();
     if let Some(expires) = &mut options.expires {
         *expires = When::At(expires.from(now));
     }
@@ -177,7 +177,7 @@ fn set_options(
 pub(crate) type Receipt<'a> = Step<'a, Result<Cid, CallError>>;
 
 /// Accepts an asynchronous call.
-pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
+pub(crate) fn accept<'a>(shared: &'a BusCore, from: Option<&'a Context>, call: Call<'_>) -> Receipt<'a> {
     match check(shared, from, call, Channel::InvokeAsync) {
         Ok(checked) if is_greedy(from) => Step::later(async move {
             tokio::task::yield_now().await;
@@ -188,27 +188,29 @@ pub(crate) fn accept<'a>(shared: &'a Shared, from: Option<&'a Context>, call: Ca
     }
 }
 
-fn accept_checked<'a>(shared: &'a Shared, from: Option<&'a Context>, checked: Checked<'a>) -> Receipt<'a> {
+fn accept_checked<'a>(shared: &'a BusCore, from: Option<&'a Context>, checked: Checked<'a>) -> Receipt<'a> {
     let brings_cid = checked.brings_cid;
     match checked.invocation(shared, from, Channel::InvokeAsync) {
-        Ok(invocation) => enter(shared, from, invocation, Beside { brings_cid, ..Beside::default() }),
+        Ok(invocation) => {
+            enter(shared, from, invocation, AcceptExtras { brings_cid, ..AcceptExtras::default() })
+        }
         Err(refused) => Step::now(Err(refused)),
     }
 }
 
 /// Accepts a synchronous call from outside, and says how its outcome will be told.
 pub(crate) fn accept_told<'a>(
-    shared: &'a Shared,
+    shared: &'a BusCore,
     call: Call<'_>,
 ) -> Result<(Receipt<'a>, oneshot::Receiver<Outcome>), CallError> {
     let invocation = check(shared, None, call, Channel::Invoke)?.invocation(shared, None, Channel::Invoke)?;
     let (tell, told) = oneshot::channel();
-    Ok((hand_over(shared, None, invocation, Beside { tell: Some(tell), ..Beside::default() }), told))
+    Ok((submit(shared, None, invocation, AcceptExtras { tell: Some(tell), ..AcceptExtras::default() }), told))
 }
 
 /// What goes to the engine beside an invocation.
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct AcceptExtras {
     /// Who is told the outcome.
     pub(crate) tell: Option<oneshot::Sender<Outcome>>,
     /// Whether the caller brought the CID.
@@ -218,11 +220,11 @@ pub(crate) struct Beside {
 }
 
 /// Has the engine accept an invocation, or a group of so many members.
-pub(crate) fn hand_over<'a>(
-    shared: &'a Shared,
+pub(crate) fn submit<'a>(
+    shared: &'a BusCore,
     from: Option<&'a Context>,
     invocation: Arc<Invocation>,
-    beside: Beside,
+    beside: AcceptExtras,
 ) -> Receipt<'a> {
     if is_greedy(from) {
         return Step::later(async move {
@@ -234,15 +236,15 @@ pub(crate) fn hand_over<'a>(
 }
 
 fn enter<'a>(
-    shared: &'a Shared,
+    shared: &'a BusCore,
     from: Option<&'a Context>,
     invocation: Arc<Invocation>,
-    beside: Beside,
+    beside: AcceptExtras,
 ) -> Receipt<'a> {
-    let entering = Entering::new(shared, invocation.cid, invocation.root, invocation.channel);
+    let entering = Announced::new(shared, invocation.cid, invocation.root, invocation.channel);
     let by = from.map(AttemptId::around);
     let (cid, service, again_of) = (invocation.cid, invocation.service, invocation.again_of());
-    let Beside { tell, brings_cid, members } = beside;
+    let AcceptExtras { tell, brings_cid, members } = beside;
     let digests = shared.digests();
     let digest = from.filter(|context| compares_calls(shared, context)).map(|_| digests.call(&invocation));
     let key = digests.key(&invocation);
@@ -266,7 +268,7 @@ fn enter<'a>(
             Err(CallError::KeyConflict { service: service.to_string(), first })
         }
         Err(Refused::Store(fault)) => Err(fault.of_call(Some(cid))),
-        Err(refused) => Err(why(shared, &refused, from)),
+        Err(refused) => Err(call_error(shared, &refused, from)),
     };
     match shared.engine.accept_one(accept) {
         Step::Now(answer) => Step::now(answered(answer.unwrap_or(Err(Refused::Draining)))),
@@ -287,10 +289,10 @@ fn is_greedy(from: Option<&Context>) -> bool {
 
 /// An invocation that a door has been told of, until it is known whether the engine takes it. A caller may stop
 /// waiting before.
-pub(crate) struct Entering<'a>(Option<(&'a dyn Observer, Cid, Cid, Channel)>);
+pub(crate) struct Announced<'a>(Option<(&'a dyn Observer, Cid, Cid, Channel)>);
 
-impl<'a> Entering<'a> {
-    pub(crate) fn new(shared: &'a Shared, cid: Cid, root: Cid, channel: Channel) -> Self {
+impl<'a> Announced<'a> {
+    pub(crate) fn new(shared: &'a BusCore, cid: Cid, root: Cid, channel: Channel) -> Self {
         Self(shared.observer.as_deref().map(|observer| {
             observer.entering(cid, root, channel);
             (observer, cid, root, channel)
@@ -303,7 +305,7 @@ impl<'a> Entering<'a> {
     }
 }
 
-impl Drop for Entering<'_> {
+impl Drop for Announced<'_> {
     fn drop(&mut self) {
         if let Some((observer, cid, root, channel)) = self.0 {
             observer.refused(cid, root, channel);
@@ -312,11 +314,11 @@ impl Drop for Entering<'_> {
 }
 
 /// What a caller is told of a refusal.
-pub(crate) fn why(shared: &Shared, refused: &Refused, from: Option<&Context>) -> CallError {
+pub(crate) fn call_error(shared: &BusCore, refused: &Refused, from: Option<&Context>) -> CallError {
     match *refused {
         Refused::Full { waiting, bytes } => CallError::Full { waiting, bytes },
         Refused::Store(ref fault) => fault.of_call(None),
-        Refused::Over => from.map_or_else(|| shared.not_taking(), over),
+        Refused::Over => from.map_or_else(|| shared.not_taking(), context_over),
         Refused::Draining
         | Refused::Incomplete { .. }
         | Refused::CidTaken
@@ -326,19 +328,19 @@ pub(crate) fn why(shared: &Shared, refused: &Refused, from: Option<&Context>) ->
 }
 
 /// What a call on a context gets whose attempt is over.
-pub(crate) fn over(context: &Context) -> CallError {
+pub(crate) fn context_over(context: &Context) -> CallError {
     CallError::Over { service: context.service().to_owned(), cid: context.cid() }
 }
 
 /// A service of this process.
-fn linked<'a>(shared: &'a Shared, role: &'static str, name: &str) -> Result<&'a Entry, CallError> {
+fn linked<'a>(shared: &'a BusCore, role: &'static str, name: &str) -> Result<&'a Entry, CallError> {
     shared.registry.get(name).ok_or_else(|| shared.registry.unknown(role, name).into())
 }
 
 /// A service of this process, or one that another process has announced: what is invoked of that is parked until a
 /// process runs that hosts it. Another process may have known a service of this one by another name.
 fn known<'a>(
-    shared: &'a Shared,
+    shared: &'a BusCore,
     role: &'static str,
     name: &str,
 ) -> Result<(ServiceName, Option<&'a Entry>), CallError> {
@@ -353,7 +355,7 @@ fn known<'a>(
 
 /// The services that a call names for a role, or the one by convention.
 pub(crate) fn resolve(
-    shared: &Shared,
+    shared: &BusCore,
     role: &'static str,
     chosen: &Chosen<'_>,
     convention: Option<&ServiceName>,
@@ -371,7 +373,7 @@ pub(crate) fn resolve(
 /// keeps what was called is asked when a handler is run again. One that does not is told of every call of a handler
 /// that may be run again, by a retry; of a synchronous call that is not known: it is run again with the one around
 /// it.
-pub(super) fn compares_calls(shared: &Shared, context: &Context) -> bool {
+pub(super) fn compares_calls(shared: &BusCore, context: &Context) -> bool {
     if shared.is_durable() {
         return context.anchor().1 > 1;
     }

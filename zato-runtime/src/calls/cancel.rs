@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use zato_core::{Cancellation, Channel, Cid, Invocation, Outcome};
 
-use crate::attempt::retry::Brought;
-use crate::bus::core::Shared;
+use crate::attempt::retry::AttemptResult;
+use crate::bus::core::BusCore;
 use crate::engine::StoreFault;
-use crate::record::lookup::{Found, Status};
+use crate::record::lookup::{InvocationInfo, Status};
 use crate::record::{Batch, CancelAnswer};
 
 /// How often the tree below what is cancelled is looked at again.
@@ -16,7 +16,7 @@ const MOST_LOOKS: usize = 64;
 /// Cancels an invocation, with the tree below it if asked; `None` if it is not held. Sets `is_begun` once anything has been
 /// changed.
 pub(super) async fn cancel(
-    shared: &Shared,
+    shared: &BusCore,
     cid: Cid,
     with_tree: bool,
     is_begun: &mut bool,
@@ -71,9 +71,9 @@ pub(super) async fn cancel(
 }
 
 /// How many attempts of an invocation that waits have been made, and what is below it; `None` if it does not wait.
-async fn tree_of_waiting(shared: &Shared, cid: Cid) -> Result<Option<(u32, Vec<Cid>)>, StoreFault> {
+async fn tree_of_waiting(shared: &BusCore, cid: Cid) -> Result<Option<(u32, Vec<Cid>)>, StoreFault> {
     match shared.find(cid).await? {
-        Some(Found { status: Status::Waiting(_), attempts, .. }) => {
+        Some(InvocationInfo { status: Status::Waiting(_), attempts, .. }) => {
             Ok(Some((attempts, shared.engine.below(cid).await?)))
         }
         _ => Ok(None),
@@ -83,13 +83,13 @@ async fn tree_of_waiting(shared: &Shared, cid: Cid) -> Result<Option<(u32, Vec<C
 /// What is to be cancelled with an invocation: of a group without its tree, its members. What runs may invoke more
 /// until it is noted: that is noted by then. Who is told of an end that has come since is no part of it.
 async fn tree_of_running(
-    shared: &Shared,
+    shared: &BusCore,
     cid: Cid,
     with_tree: bool,
     had_ended: bool,
 ) -> Result<Batch<Cid>, StoreFault> {
     let below = shared.engine.below(cid).await?.into_iter().collect();
-    let is_meant = |found: &Found| {
+    let is_meant = |found: &InvocationInfo| {
         let invocation: &Invocation = &found.invocation;
         if with_tree {
             had_ended || invocation.in_reply_to() != Some(cid)
@@ -102,7 +102,7 @@ async fn tree_of_running(
 }
 
 /// What others that were seen below an invocation have called since; but for those who are told of an end.
-async fn tree_since(shared: &Shared, cid: Cid, seen: &HashSet<Cid>) -> Result<Batch<Cid>, StoreFault> {
+async fn tree_since(shared: &BusCore, cid: Cid, seen: &HashSet<Cid>) -> Result<Batch<Cid>, StoreFault> {
     let below = shared.engine.below(cid).await?.into_iter();
     let more: Batch<Cid> = below.filter(|cid| !seen.contains(cid)).collect();
     if more.is_empty() {
@@ -120,7 +120,7 @@ async fn tree_since(shared: &Shared, cid: Cid, seen: &HashSet<Cid>) -> Result<Ba
 
 /// Whether one of these has called an invocation, or has inside its synchronous calls.
 async fn is_called_by(
-    shared: &Shared,
+    shared: &BusCore,
     invocation: &Invocation,
     these: &HashSet<Cid>,
 ) -> Result<bool, StoreFault> {
@@ -136,12 +136,12 @@ async fn is_called_by(
     Ok(above.is_some())
 }
 
-async fn attempts_of(shared: &Shared, cid: Cid) -> Result<Option<u32>, StoreFault> {
+async fn attempts_of(shared: &BusCore, cid: Cid) -> Result<Option<u32>, StoreFault> {
     Ok(shared.find(cid).await?.map(|found| found.attempts))
 }
 
 async fn cancel_all(
-    shared: &Shared,
+    shared: &BusCore,
     all: Batch<Cid>,
     with_tree: bool,
 ) -> Result<Batch<Option<CancelAnswer>>, StoreFault> {
@@ -151,7 +151,7 @@ async fn cancel_all(
             let attempt = delivery.id();
             shared.attempts.ask(attempt);
             let grace = shared.config.cancel_grace;
-            shared.watch.note(delivery, grace, Brought::Stopped(grace));
+            shared.watch.note(delivery, grace, AttemptResult::Stopped(grace));
             if !shared.engine.is_running(attempt) {
                 // It ended in between, and nobody would forget it.
                 shared.attempts.forget(attempt);

@@ -1,4 +1,4 @@
-//! The door that contexts and runtimes use: asynchronous calls go to intake, synchronous ones run here.
+//! The bus that contexts and runtimes call: asynchronous calls are handed to the engine, synchronous ones run here.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,12 +13,12 @@ use zato_core::{CallError, Cancellation, Cid, Context, Payload};
 use super::accept;
 use super::cancel::cancel;
 use super::groups;
-use super::nested::{Inner, response};
-use crate::attempt::cancellation::Stop;
-use crate::bus::core::{Phase, Shared};
+use super::nested::{NestedCall, response};
+use crate::attempt::cancellation::CancelToken;
+use crate::bus::core::{BusCore, Phase};
 use crate::record::AttemptId;
 
-impl Bus for Shared {
+impl Bus for BusCore {
     fn accept<'a>(&'a self, from: Option<&'a Context>, call: Call<'a>) -> Step<'a, Result<Cid, CallError>> {
         accept::accept(self, from, call)
     }
@@ -37,8 +37,8 @@ impl Bus for Shared {
         call: Call<'a>,
     ) -> Step<'a, Result<Payload, CallError>> {
         match from {
-            Some(context) if !self.is_live(context) => Step::now(Err(accept::over(context))),
-            Some(context) => match Inner::enter(self, context, call) {
+            Some(context) if !self.is_live(context) => Step::now(Err(accept::context_over(context))),
+            Some(context) => match NestedCall::enter(self, context, call) {
                 Ok(inner) => Step::later(inner.run()),
                 Err(refused) => Step::now(Err(refused)),
             },
@@ -70,7 +70,7 @@ impl Bus for Shared {
     ) -> Step<'a, Result<Cancellation, CallError>> {
         Step::later(async move {
             if let Some(context) = from.filter(|context| !self.is_live(context)) {
-                return Err(accept::over(context));
+                return Err(accept::context_over(context));
             }
             let mut is_begun = false;
             let cancelled = cancel(self, cid, with_tree, &mut is_begun).await;
@@ -82,7 +82,7 @@ impl Bus for Shared {
 
     fn now(&self) -> SystemTime {
         self.config.clock.look();
-        self.config.clock.now()
+        self.config.clock.system_time()
     }
 
     fn cancelled<'a>(&'a self, context: &'a Context) -> Step<'a, ()> {
@@ -103,7 +103,7 @@ impl Bus for Shared {
 }
 
 /// Returns the stop signals of the attempt that a context belongs to; `None` if it is over.
-fn stop_of(shared: &Shared, context: &Context) -> Option<Arc<Stop>> {
+fn stop_of(shared: &BusCore, context: &Context) -> Option<Arc<CancelToken>> {
     if !shared.is_live(context) {
         return None;
     }
@@ -118,7 +118,7 @@ fn stop_of(shared: &Shared, context: &Context) -> Option<Arc<Stop>> {
 }
 
 /// Resolves when a shutdown has come so far, which the attempt has seen then, or when `other` resolves.
-async fn phase_or(shared: &Shared, phase: Phase, stop: &Stop, other: impl Future<Output = ()>) {
+async fn phase_or(shared: &BusCore, phase: Phase, stop: &CancelToken, other: impl Future<Output = ()>) {
     let mut phases = shared.phase.subscribe();
     let (mut comes, mut other) = (pin!(phases.wait_for(|now| *now >= phase)), pin!(other));
     poll_fn(|cx| match comes.as_mut().poll(cx) {
@@ -134,7 +134,7 @@ async fn phase_or(shared: &Shared, phase: Phase, stop: &Stop, other: impl Future
 
 /// A synchronous call from outside takes its turn as every other does, and is waited for. It is recorded when it ends: its
 /// caller receives the response once that is done, or learns that it cannot be done now.
-async fn from_outside(shared: &Shared, call: Call<'_>) -> Result<Payload, CallError> {
+async fn from_outside(shared: &BusCore, call: Call<'_>) -> Result<Payload, CallError> {
     let service = call.target.to_string();
     let (accepted, told) = accept::accept_told(shared, call)?;
     let cid = accepted.await?;

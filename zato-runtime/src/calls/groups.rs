@@ -7,9 +7,9 @@ use zato_core::{
     CallError, Channel, Cid, Context, Invocation, OptionError, Options, Payload, ServiceName, Slot,
 };
 
-use super::accept::{Beside, Entering, check, hand_over, resolve, why};
+use super::accept::{AcceptExtras, Announced, call_error, check, resolve, submit};
 use crate::base::cid;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::record::{Algorithm, described};
 
 /// How many members of a group are handed to the engine at once.
@@ -17,7 +17,7 @@ const CHUNK: usize = 1_024;
 
 /// Accepts calls that belong together: all of them, or none.
 pub(crate) async fn accept_group(
-    shared: &Shared,
+    shared: &BusCore,
     from: Option<&Context>,
     call: GroupCall<'_>,
 ) -> Result<Cid, CallError> {
@@ -38,7 +38,7 @@ pub(crate) async fn accept_group(
         None => Invocation::root(cid, name, Payload::empty(), call.channel),
         Some(context) => context.invocation().child(cid, name, Payload::empty(), call.channel),
     };
-    group.called_at = shared.config.clock.moment();
+    group.called_at = shared.config.clock.now();
     (group.callbacks, group.on_failure) = (callbacks, on_failure);
     group.labels = group.labels.and(&call.labels).map_err(OptionError::from)?;
     let count = u32::try_from(call.calls.len()).unwrap_or(u32::MAX);
@@ -77,7 +77,7 @@ pub(crate) async fn accept_group(
 
 /// Has the engine accept a group with all its members, or nothing.
 pub(crate) async fn stage_and_accept(
-    shared: &Shared,
+    shared: &BusCore,
     from: Option<&Context>,
     group: Arc<Invocation>,
     members: Vec<Arc<Invocation>>,
@@ -91,20 +91,22 @@ pub(crate) async fn stage_and_accept(
         let bytes = members.iter().map(|member| member.payload.len()).sum();
         shared.engine.room(members.len(), bytes).await;
     }
-    let entering: Vec<_> =
-        members.iter().map(|member| Entering::new(shared, member.cid, member.root, member.channel)).collect();
+    let entering: Vec<_> = members
+        .iter()
+        .map(|member| Announced::new(shared, member.cid, member.root, member.channel))
+        .collect();
     let staged = Staged { shared, group: cid, is_taken: false };
     let mut members = members.into_iter();
     while members.len() > 0 {
         let chunk = members.by_ref().take(CHUNK).collect();
-        shared.engine.stage(cid, chunk).await.map_err(|refused| why(shared, &refused, from))?;
+        shared.engine.stage(cid, chunk).await.map_err(|refused| call_error(shared, &refused, from))?;
     }
-    let beside = Beside { members: Some(count), ..Beside::default() };
-    let accepted = hand_over(shared, from, group, beside).await?;
+    let beside = AcceptExtras { members: Some(count), ..AcceptExtras::default() };
+    let accepted = submit(shared, from, group, beside).await?;
     // Else an earlier attempt has made this call, and what was staged is dropped.
     if accepted == cid {
         staged.taken();
-        entering.into_iter().for_each(Entering::taken);
+        entering.into_iter().for_each(Announced::taken);
     }
     Ok(accepted)
 }
@@ -128,7 +130,7 @@ fn describe_members(group: &mut Invocation, count: usize, compared: Option<(Algo
 
 /// Members that are staged, until their group is taken. A caller may stop waiting before.
 struct Staged<'a> {
-    shared: &'a Shared,
+    shared: &'a BusCore,
     group: Cid,
     is_taken: bool,
 }

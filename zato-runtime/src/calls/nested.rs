@@ -10,15 +10,15 @@ use zato_core::bus::Call;
 use zato_core::{CallError, Channel, Cid, Context, Ending, Invocation, Moment, Outcome, Payload};
 
 use super::accept;
-use crate::attempt::dispatch::Running;
-use crate::attempt::retry::{Brought, Decision, Policy, Standing, decide};
-use crate::bus::core::Shared;
+use crate::attempt::dispatch::RunningAttempt;
+use crate::attempt::retry::{AttemptResult, Decision, Policy, RetryInput, decide};
+use crate::bus::core::BusCore;
 use crate::config::MAX_NESTED;
 use crate::record::{AttemptId, Ended};
 
 /// One synchronous call.
-pub(crate) struct Inner<'a> {
-    shared: &'a Shared,
+pub(crate) struct NestedCall<'a> {
+    shared: &'a BusCore,
     invocation: Arc<Invocation>,
     /// The number of its service.
     number: u32,
@@ -28,9 +28,13 @@ pub(crate) struct Inner<'a> {
     level: u32,
 }
 
-impl<'a> Inner<'a> {
+impl<'a> NestedCall<'a> {
     /// Checks the call; nothing runs yet.
-    pub(crate) fn enter(shared: &'a Shared, context: &'a Context, call: Call<'_>) -> Result<Self, CallError> {
+    pub(crate) fn enter(
+        shared: &'a BusCore,
+        context: &'a Context,
+        call: Call<'_>,
+    ) -> Result<Self, CallError> {
         let checked = accept::check(shared, Some(context), call, Channel::Invoke)?;
         let Some(number) = checked.target.map(|target| target.number) else {
             return Err(shared.registry.unknown("target", &checked.service).into());
@@ -49,26 +53,26 @@ impl<'a> Inner<'a> {
         let policy = self.policy();
         let mut attempt = 1;
         let (outcome, started_at) = loop {
-            let started_at = self.shared.config.clock.moment();
+            let started_at = self.shared.config.clock.now();
             let brought = self.attempt(attempt).await;
-            let standing = Standing {
+            let standing = RetryInput {
                 service: &self.invocation.service,
                 failed: attempt,
                 is_cancelled: false,
                 is_interrupted: false,
                 uncounted: 0,
                 has_time: true,
-                now: self.shared.config.clock.now(),
+                now: self.shared.config.clock.system_time(),
                 chance: RandomState::new().hash_one(attempt),
             };
             match decide(&policy, standing, brought) {
                 Decision::End(outcome) => break (outcome, started_at),
                 // A shutdown interrupts the attempt around it, which returns now.
-                Decision::Again { error, .. } if self.shared.attempts.has_seen_shutdown(self.anchor) => {
+                Decision::Retry { error, .. } if self.shared.attempts.has_seen_shutdown(self.anchor) => {
                     break (Outcome::Failed(Ending::new(error, false)), started_at);
                 }
-                Decision::Again { at, .. } => {
-                    let at = at.unwrap_or_else(|| self.shared.config.clock.now());
+                Decision::Retry { at, .. } => {
+                    let at = at.unwrap_or_else(|| self.shared.config.clock.system_time());
                     self.shared.config.clock.reach(at).await;
                     attempt += 1;
                 }
@@ -86,12 +90,12 @@ impl<'a> Inner<'a> {
         Policy { max_attempts, ..self.shared.policy(&self.invocation) }
     }
 
-    async fn attempt(&self, number: u32) -> Brought {
+    async fn attempt(&self, number: u32) -> AttemptResult {
         let AttemptId { cid, number: attempt } = self.anchor;
         let nested =
             Arc::new(Nested { anchor: cid, attempt, level: self.level, over: AtomicBool::new(false) });
         let _over = Over(nested.clone());
-        Running::new(self.outer.nested(self.invocation.clone(), number, self.number, nested)).await
+        RunningAttempt::new(self.outer.nested(self.invocation.clone(), number, self.number, nested)).await
     }
 
     fn record(&self, outcome: &Outcome, attempts: u32, started_at: Moment) {
@@ -100,7 +104,7 @@ impl<'a> Inner<'a> {
             outcome: outcome.clone(),
             attempts,
             started_at: Some(started_at),
-            ended_at: self.shared.config.clock.moment(),
+            ended_at: self.shared.config.clock.now(),
             before: None,
         };
         self.shared.keep_inner(self.anchor, ended);

@@ -1,25 +1,25 @@
-//! Dead letters: what ended in anything but success, run again or discarded.
+//! Dead letters, which are invocations that did not complete: they are run again, or discarded.
 
 use std::sync::Arc;
 
 use zato_core::{CallError, Channel, Cid, Invocation, Outcome, Slot};
 
-use super::accept::{Beside, hand_over};
+use super::accept::{AcceptExtras, submit};
 use super::groups::stage_and_accept;
 use crate::base::cid;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::engine::StoreFault;
 use crate::record::Batch;
-use crate::record::lookup::{DiscardAnswer, Found, Status};
+use crate::record::lookup::{DiscardAnswer, InvocationInfo, Status};
 
 /// Runs a dead letter again: in the same tree, under a new CID.
-pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallError> {
+pub(crate) async fn run_again(shared: &BusCore, cid: Cid) -> Result<Cid, CallError> {
     let found = shared.find(cid).await.map_err(unread)?.ok_or(CallError::NotHeld(cid))?;
     if !found.is_dead() {
         return Err(not_dead(&found));
     }
     let first = found.invocation;
-    let again = first.again(cid::mint(Some(first.cid)), shared.config.clock.moment());
+    let again = first.again(cid::mint(Some(first.cid)), shared.config.clock.now());
     match first.channel {
         Channel::Chain => {
             let step =
@@ -33,12 +33,12 @@ pub(crate) async fn run_again(shared: &Shared, cid: Cid) -> Result<Cid, CallErro
         _ if shared.registry.get(&first.service).is_none() => {
             Err(shared.registry.unknown("target", &first.service).into())
         }
-        _ => hand_over(shared, None, Arc::new(again), Beside::default()).await,
+        _ => submit(shared, None, Arc::new(again), AcceptExtras::default()).await,
     }
 }
 
 /// Forgets a dead letter.
-pub(crate) async fn discard(shared: &Shared, cid: Cid) -> Result<(), CallError> {
+pub(crate) async fn discard(shared: &BusCore, cid: Cid) -> Result<(), CallError> {
     let discarded = shared.engine.discard([cid].into_iter().collect::<Batch<_>>()).await;
     match discarded.map_err(|fault| fault.of_call(Some(cid)))?.pop() {
         Some(DiscardAnswer::Discarded) => Ok(()),
@@ -69,7 +69,7 @@ fn first_step(chain: &Invocation) -> Option<Invocation> {
     Some(step)
 }
 
-fn not_dead(found: &Found) -> CallError {
+fn not_dead(found: &InvocationInfo) -> CallError {
     let why = match &found.status {
         Status::Ended { again: Some(again), .. } => format!("it has been run again, as {again}"),
         Status::Ended { ended, .. } if ended.outcome.is_completed() => "it completed".to_owned(),

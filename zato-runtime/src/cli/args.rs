@@ -11,7 +11,7 @@ use clap::{ArgGroup, Args, CommandFactory as _, FromArgMatches as _, Parser, Sub
 use super::cids::CidArgument;
 use super::examples;
 use super::terminal::say_error;
-use crate::base::format::shown;
+use crate::base::format::escaped;
 
 /// The exit code of a faulty command line, which is clap's too.
 pub(super) const USAGE: u8 = 2;
@@ -76,7 +76,7 @@ fn print(error: &clap::Error) -> ExitCode {
 fn not_text() -> String {
     let arguments = std::env::args_os().skip(1).filter(|argument| argument.to_str().is_none());
     let named: Vec<_> =
-        arguments.map(|argument| format!("`{}`", shown(&argument.to_string_lossy()))).collect();
+        arguments.map(|argument| format!("`{}`", escaped(&argument.to_string_lossy()))).collect();
     format!(
         "the command line is not UTF-8: {}; a request of other bytes is read from a file, with `--file FILE`, or from standard \
          input, with `-`",

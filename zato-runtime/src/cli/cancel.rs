@@ -10,7 +10,7 @@ use super::output::Output;
 use super::resources::Setup;
 use super::terminal::say_error;
 use super::{signals, store};
-use crate::base::format::shown;
+use crate::base::format::escaped;
 use crate::runtime::error::Error;
 use crate::runtime::handle::Runtime;
 
@@ -32,7 +32,7 @@ pub(super) async fn cancel(
     };
     let went_well = tokio::select! {
         all = all => all?,
-        drained = signals::drained(&runtime) => return drained.map(|()| false).map_err(Into::into),
+        drained = signals::shutdown_on_signal(&runtime) => return drained.map(|()| false).map_err(Into::into),
     };
     runtime.shutdown().await?;
     Ok(went_well)
@@ -47,7 +47,7 @@ async fn one(runtime: &Runtime, cid: Cid, with_tree: bool, output: Output) -> Re
     let answer = match if with_tree { cancel.with_tree().await } else { cancel.await } {
         Ok(answer) => answer,
         Err(error @ CallError::NotHeld(_)) => {
-            let error = shown(&error.to_string());
+            let error = escaped(&error.to_string());
             if output.json {
                 Output::value(&json!({ "cid": cid, "error": error }));
             }

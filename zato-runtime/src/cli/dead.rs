@@ -10,14 +10,14 @@ use super::args::{Page, Which};
 use super::error::CliError;
 use super::find_cid::find_all;
 use super::follow::Follow;
-use super::listing::{Look, say_if_unknown};
+use super::listing::{StoreView, say_if_unknown};
 use super::output::Output;
 use super::resources::Setup;
 use super::terminal::{say, say_error};
 use super::{signals, store};
-use crate::base::format::{count, grouped, shown};
-use crate::engine::Beside;
-use crate::record::lookup::{Filter, Found, Stage};
+use crate::base::format::{count, escaped, grouped};
+use crate::engine::ReadOnlyStore;
+use crate::record::lookup::{Filter, InvocationInfo, StatusFilter};
 use crate::runtime::builder::Builder;
 use crate::runtime::handle::Runtime;
 
@@ -26,8 +26,8 @@ const PAGE: usize = 1_000;
 
 /// Prints a page of dead letters.
 pub(super) async fn list(builder: Builder, page: Page, output: Output) -> Result<bool, CliError> {
-    let look = Look::open(builder, output)?;
-    let filter = page.filter(&look).await?.stage(Stage::Dead);
+    let look = StoreView::open(builder, output)?;
+    let filter = page.filter(&look).await?.stage(StatusFilter::Dead);
     look.list(filter, output).await?;
     Ok(true)
 }
@@ -61,7 +61,7 @@ pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<
             all?;
             runtime.shutdown().await?;
         }
-        drained = signals::drained(&runtime) => {
+        drained = signals::shutdown_on_signal(&runtime) => {
             drained?;
             follow.open();
         }
@@ -87,7 +87,7 @@ pub(super) async fn retry(setup: Setup, which: Which, output: Output) -> Result<
 pub(super) async fn discard(setup: Setup, which: Which, yes: bool, output: Output) -> Result<bool, CliError> {
     let (runtime, store) = store::start_at_once(setup, "dead discard").await?;
     let asks = which.all && !yes;
-    let of = which.service.as_deref().map(|service| format!(" of {}", shown(service))).unwrap_or_default();
+    let of = which.service.as_deref().map(|service| format!(" of {}", escaped(service))).unwrap_or_default();
     let (mut refused, mut discarded) = (0, 0);
     let all = async {
         let cids = which.of(&runtime, &*store).await?;
@@ -117,7 +117,7 @@ pub(super) async fn discard(setup: Setup, which: Which, yes: bool, output: Outpu
             runtime.shutdown().await?;
             agreed
         }
-        drained = signals::drained(&runtime) => {
+        drained = signals::shutdown_on_signal(&runtime) => {
             drained?;
             discarded > 0
         }
@@ -153,7 +153,7 @@ async fn agrees(letters: String) -> Result<bool, CliError> {
 
 /// Says why one was refused; counts as one.
 fn refuse(cid: Cid, error: &CallError, output: Output) -> usize {
-    let error = shown(&error.to_string());
+    let error = escaped(&error.to_string());
     if output.json {
         Output::value(&json!({ "cid": cid, "error": error }));
     }
@@ -164,7 +164,7 @@ fn refuse(cid: Cid, error: &CallError, output: Output) -> usize {
 
 impl Which {
     /// Those that were named, or all that there are, the oldest first.
-    async fn of(self, runtime: &Runtime, store: &dyn Beside) -> Result<Vec<Cid>, CliError> {
+    async fn of(self, runtime: &Runtime, store: &dyn ReadOnlyStore) -> Result<Vec<Cid>, CliError> {
         if !self.all {
             return find_all(self.cids, store).await;
         }
@@ -173,7 +173,7 @@ impl Which {
         let mut all = Vec::new();
         loop {
             let page = runtime.list(filter.clone()).await?;
-            all.extend(page.iter().map(Found::cid));
+            all.extend(page.iter().map(InvocationInfo::cid));
             match page.last() {
                 Some(last) if page.len() == PAGE => filter.before = Some(last.cid()),
                 _ => break,

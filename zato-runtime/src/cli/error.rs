@@ -9,7 +9,7 @@ use super::args::USAGE;
 use super::given::{Given, NotText};
 use super::input::InputError;
 use super::logging::LogError;
-use crate::base::format::length;
+use crate::base::format::duration;
 use crate::engine::EngineError;
 use crate::runtime::error::Error;
 
@@ -101,7 +101,7 @@ pub(super) enum CliError {
     )]
     HostedElsewhere { service: String },
     /// Another process owned the store all the time.
-    #[error("waited {} for the store: {error}", length(*.waited))]
+    #[error("waited {} for the store: {error}", duration(*.waited))]
     StillOwned { waited: Duration, error: Box<Error> },
     /// The command changes the store, and another process owns it.
     #[error(

@@ -8,20 +8,20 @@ use zato_core::Cid;
 
 use super::args::ExplainArgs;
 use super::error::CliError;
-use super::listing::{Look, value};
+use super::listing::{StoreView, value};
 use super::output::Output;
 use super::payload;
 use crate::inspect::explain::{Detail, explain as page, has_request, response};
 use crate::inspect::outline::Extent;
-use crate::inspect::status::Teller;
-use crate::record::lookup::Found;
+use crate::inspect::status::StatusWriter;
+use crate::record::lookup::InvocationInfo;
 use crate::runtime::builder::Builder;
 use crate::runtime::error::Error;
 
 /// Prints the status of one invocation, and the tree around it.
 pub(super) async fn explain(builder: Builder, args: ExplainArgs, output: Output) -> Result<bool, CliError> {
     let ExplainArgs { cid, payload, tree } = args;
-    let look = Look::open(builder, output)?;
+    let look = StoreView::open(builder, output)?;
     let cid = cid.find(&*look.store).await?;
     if output.json {
         return explain_json(&look, cid, payload).await;
@@ -34,10 +34,10 @@ pub(super) async fn explain(builder: Builder, args: ExplainArgs, output: Output)
 }
 
 /// The same as one JSON value, with the whole tree.
-async fn explain_json(look: &Look, cid: Cid, payloads: bool) -> Result<bool, CliError> {
+async fn explain_json(look: &StoreView, cid: Cid, payloads: bool) -> Result<bool, CliError> {
     let asked = look.view().find(cid).await.map_err(Error::from)?.ok_or(Error::NotHeld(cid))?;
     let tree = look.store.tree(asked.invocation.root).await.map_err(Error::from)?;
-    let teller = Teller::new(look.view());
+    let teller = StatusWriter::new(look.view());
     let mut explained = value(&asked, &teller);
     explained.insert("lines".to_owned(), json!(teller.status(&asked, "")));
     let below: Vec<Value> = tree.found.iter().map(|found| value(found, &teller).into()).collect();
@@ -55,7 +55,7 @@ async fn explain_json(look: &Look, cid: Cid, payloads: bool) -> Result<bool, Cli
 /// Adds `request` and `response`, digit for digit.
 fn with_payloads(
     explained: serde_json::Map<String, Value>,
-    found: &Found,
+    found: &InvocationInfo,
 ) -> serde_json::Result<BTreeMap<String, Box<RawValue>>> {
     let mut whole = BTreeMap::new();
     for (name, value) in explained {

@@ -4,8 +4,8 @@ use zato_core::Cid;
 
 use super::cids::CidArgument;
 use super::error::CliError;
-use crate::engine::Beside;
-use crate::record::lookup::Found;
+use crate::engine::ReadOnlyStore;
+use crate::record::lookup::InvocationInfo;
 use crate::runtime::error::Error;
 
 /// The most candidates that an error lists.
@@ -17,7 +17,7 @@ impl CidArgument {
     /// # Errors
     ///
     /// [`CliError::NoSuchEnding`] or [`CliError::Ambiguous`] if there is none, or more than one.
-    pub(super) async fn find(self, store: &dyn Beside) -> Result<Cid, CliError> {
+    pub(super) async fn find(self, store: &dyn ReadOnlyStore) -> Result<Cid, CliError> {
         let ending = match self {
             Self::Whole(cid) => return Ok(cid),
             Self::Ending(ending) => ending,
@@ -29,7 +29,7 @@ impl CidArgument {
             _ => {
                 let found =
                     store.find(cids.iter().take(LISTED).copied().collect()).await.map_err(Error::from)?;
-                let line = |found: Found| format!("\n  {} {}", found.cid(), found.service());
+                let line = |found: InvocationInfo| format!("\n  {} {}", found.cid(), found.service());
                 let mut candidates: String = found.into_iter().flatten().map(line).collect();
                 if cids.len() > LISTED {
                     candidates.push_str("\n  and more");
@@ -45,7 +45,10 @@ impl CidArgument {
 /// # Errors
 ///
 /// As for [`CidArgument::find`], for the first that cannot be found.
-pub(super) async fn find_all(cids: Vec<CidArgument>, store: &dyn Beside) -> Result<Vec<Cid>, CliError> {
+pub(super) async fn find_all(
+    cids: Vec<CidArgument>,
+    store: &dyn ReadOnlyStore,
+) -> Result<Vec<Cid>, CliError> {
     let mut found = Vec::with_capacity(cids.len());
     for cid in cids {
         found.push(cid.find(store).await?);

@@ -11,11 +11,11 @@ use zato_core::{Channel, Cid};
 
 use super::output::Output;
 use super::terminal::say;
-use crate::base::format::{grouped, shown};
+use crate::base::format::{escaped, grouped};
 use crate::bus::observer::Observer;
 use crate::engine;
-use crate::inspect::status::{Door, Teller, View};
-use crate::record::lookup::{Found, Status, Waits};
+use crate::inspect::status::{Audience, Source, StatusWriter};
+use crate::record::lookup::{InvocationInfo, Status, WaitReason};
 use crate::record::{Batch, Ended};
 use crate::runtime::handle::Runtime;
 
@@ -131,20 +131,20 @@ impl Follow {
             let Ok(found) = runtime.shared().engine.find(live).await else { continue };
             let found: Vec<_> = found.into_iter().flatten().collect();
             let later = SystemTime::now() + QUIET;
-            let is_due_later = |found: &Found| match &found.status {
-                Status::Waiting(Waits::Until(at)) => *at > later,
-                Status::Waiting(Waits::Key { .. }) | Status::Open(_) => true,
+            let is_due_later = |found: &InvocationInfo| match &found.status {
+                Status::Waiting(WaitReason::Until(at)) => *at > later,
+                Status::Waiting(WaitReason::Key { .. }) | Status::Open(_) => true,
                 _ => false,
             };
-            let runs = |found: &Found| matches!(found.status, Status::Running { .. });
-            let waits = |found: &&Found| matches!(found.status, Status::Waiting(_));
-            let is_new = |found: &Found| !named.contains(&found.cid());
+            let runs = |found: &InvocationInfo| matches!(found.status, Status::Running { .. });
+            let waits = |found: &&InvocationInfo| matches!(found.status, Status::Waiting(_));
+            let is_new = |found: &InvocationInfo| !named.contains(&found.cid());
             if found.iter().any(runs) || !found.iter().any(|found| waits(&found) && is_new(found)) {
                 continue;
             }
             if is_still || found.iter().all(is_due_later) {
                 say_waiting(&found, runtime, self.output);
-                named.extend(found.iter().filter(waits).map(Found::cid));
+                named.extend(found.iter().filter(waits).map(InvocationInfo::cid));
             }
         }
     }
@@ -184,9 +184,9 @@ impl Observer for Follow {
 }
 
 /// Says what some of these wait for.
-fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
-    let view = View { door: Door::CommandLine, zone: output.zone, ..runtime.view() };
-    let teller = Teller::new(view);
+fn say_waiting(found: &[InvocationInfo], runtime: &Runtime, output: Output) {
+    let view = Source { door: Audience::CommandLine, zone: output.zone, ..runtime.view() };
+    let teller = StatusWriter::new(view);
     let mut waiting: Vec<_> =
         found.iter().filter(|found| matches!(found.status, Status::Waiting(_))).collect();
     waiting.sort_by_key(|found| found.cid());
@@ -198,7 +198,7 @@ fn say_waiting(found: &[Found], runtime: &Runtime, output: Output) {
     }
     let url = runtime.shared().engine.url();
     if engine::keeps(url) {
-        let url = shown(url);
+        let url = escaped(url);
         say(&format!(
             "this command waits for these invocations only: ctrl-C leaves them in `{url}` for `serve`; \
              `invoke --no-wait` does not wait"

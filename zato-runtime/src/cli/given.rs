@@ -3,7 +3,7 @@
 use std::env::{self, VarError};
 use std::fmt;
 
-use crate::base::format::shown;
+use crate::base::format::escaped;
 
 /// A value with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Given {
             Ok(value) => Ok(Some(Self { value, source: Source::Variable(variable) })),
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(value)) => {
-                Err(NotText { variable, value: shown(&value.to_string_lossy()) })
+                Err(NotText { variable, value: escaped(&value.to_string_lossy()) })
             }
         }
     }
@@ -76,12 +76,12 @@ impl Given {
 /// `` `--engine nope:` ``, or `` `ZATO_ENGINE=nope:` ``. A value that a shell needs quotes for has them.
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut value = shown(&self.value);
+        let mut value = escaped(&self.value);
         if value.is_empty() || value.contains(char::is_whitespace) {
             value = format!("'{value}'");
         }
         match self.source {
-            Source::Program => write!(f, "`.engine(\"{}\")`", shown(&self.value)),
+            Source::Program => write!(f, "`.engine(\"{}\")`", escaped(&self.value)),
             Source::Option(option) => write!(f, "`{option} {value}`"),
             Source::Variable(variable) => write!(f, "`{variable}={value}`"),
         }

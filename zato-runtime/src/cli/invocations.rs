@@ -2,9 +2,9 @@
 
 use super::args::{Page, State};
 use super::error::CliError;
-use super::listing::Look;
+use super::listing::StoreView;
 use super::output::Output;
-use crate::record::lookup::{Filter, Stage};
+use crate::record::lookup::{Filter, StatusFilter};
 use crate::runtime::builder::Builder;
 
 /// Prints a page of invocations.
@@ -14,14 +14,14 @@ pub(super) async fn invocations(
     page: Page,
     output: Output,
 ) -> Result<bool, CliError> {
-    let look = Look::open(builder, output)?;
-    let filter = Filter { stage: state.map(Stage::from), ..page.filter(&look).await? };
+    let look = StoreView::open(builder, output)?;
+    let filter = Filter { stage: state.map(StatusFilter::from), ..page.filter(&look).await? };
     look.list(filter, output).await?;
     Ok(true)
 }
 
 impl Page {
-    pub(super) async fn filter(self, look: &Look) -> Result<Filter, CliError> {
+    pub(super) async fn filter(self, look: &StoreView) -> Result<Filter, CliError> {
         let Self { service, limit, before } = self;
         let before = match before {
             Some(cid) => Some(cid.find(&*look.store).await?),
@@ -31,7 +31,7 @@ impl Page {
     }
 }
 
-impl From<State> for Stage {
+impl From<State> for StatusFilter {
     fn from(state: State) -> Self {
         match state {
             State::Waiting => Self::Waiting,

@@ -18,7 +18,7 @@ use super::output::Output;
 use super::resources::Setup;
 use super::terminal::{self, say, say_error};
 use super::{signals, store};
-use crate::base::format::{count, grouped, shown};
+use crate::base::format::{count, escaped, grouped};
 use crate::engine;
 use crate::record::Ended;
 use crate::runtime::error::Error;
@@ -34,7 +34,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -> Result<bool, CliError> {
     let url = setup.builder.engine_url();
     if invoke.no_wait && !engine::keeps(url) {
-        return Err(CliError::NothingKept { url: shown(url) });
+        return Err(CliError::NothingKept { url: escaped(url) });
     }
     let (argument, file) = (invoke.payload.clone(), invoke.file.clone());
     let payload =
@@ -48,7 +48,7 @@ pub(super) async fn invoke(setup: Setup, invoke: args::Invoke, output: Output) -
             and_wait(&runtime, &follow, &invoke, payload, output).await
         }
     };
-    let mut drained = pin!(signals::drained(&runtime));
+    let mut drained = pin!(signals::shutdown_on_signal(&runtime));
     // A call that was refused ends the runtime as properly as one that was not.
     let went_well = tokio::select! {
         biased;
@@ -109,7 +109,7 @@ async fn and_wait(
         _ if output.json => output.ended(&root),
         Outcome::Completed(response) => Output::response(response),
         outcome => {
-            say_error(&format!("`{}` ended as {}", invoke.name, shown(&outcome.to_string())));
+            say_error(&format!("`{}` ended as {}", invoke.name, escaped(&outcome.to_string())));
             say_retries(runtime, &root);
         }
     }
@@ -187,7 +187,7 @@ async fn show_life(follow: &Follow, name: &str) -> std::convert::Infallible {
     terminal::show(bar.clone());
     loop {
         let live = count(follow.live(), "invocation");
-        bar.set_message(format!("{}: {live} not ended", shown(name)));
+        bar.set_message(format!("{}: {live} not ended", escaped(name)));
         bar.tick();
         sleep(TICK).await;
     }

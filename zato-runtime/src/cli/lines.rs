@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 use zato_core::Cid;
 
-use crate::base::format::{grouped, quoted};
+use crate::base::format::{grouped, one_line};
 use crate::record::Ended;
 
 /// The most failed lines that are listed as text.
@@ -149,7 +149,7 @@ impl Failure {
         Self {
             invocation: Some((ended.invocation.cid, ended.invocation.service.to_string())),
             outcome: ended.outcome.name(),
-            error: ended.outcome.error().map(quoted).unwrap_or_default(),
+            error: ended.outcome.error().map(one_line).unwrap_or_default(),
         }
     }
 

@@ -9,24 +9,24 @@ use super::store;
 use super::table;
 use super::table::{Cell, Column, NOTHING};
 use super::terminal::{Tone, say};
-use crate::base::format::{Zone, between, quoted, rfc3339, shown};
-use crate::engine::Beside;
-use crate::inspect::status::{Door, Teller, View, attempts};
-use crate::record::lookup::{Filter, Found, Stage, Status, Waits};
+use crate::base::format::{Zone, elapsed, escaped, one_line, rfc3339};
+use crate::engine::ReadOnlyStore;
+use crate::inspect::status::{Audience, Source, StatusWriter, attempts};
+use crate::record::lookup::{Filter, InvocationInfo, Status, StatusFilter, WaitReason};
 use crate::registry::Registry;
 use crate::runtime::builder::Builder;
 
 /// A store that is looked at, with what the program knows of its services.
-pub(super) struct Look {
+pub(super) struct StoreView {
     pub(super) builder: Builder,
     pub(super) registry: Registry,
-    pub(super) store: std::sync::Arc<dyn Beside>,
+    pub(super) store: std::sync::Arc<dyn ReadOnlyStore>,
     /// Whether a process runs what it holds.
     pub(super) is_run: bool,
     zone: Zone,
 }
 
-impl Look {
+impl StoreView {
     pub(super) fn open(builder: Builder, output: Output) -> Result<Self, CliError> {
         let registry = builder.registry()?;
         let store = store::beside(builder.engine_url())?;
@@ -34,10 +34,10 @@ impl Look {
         Ok(Self { builder, registry, store, is_run, zone: output.zone })
     }
 
-    pub(super) fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> Source<'_> {
         let Self { builder, registry, store, is_run, zone } = self;
         let config = builder.config();
-        View { held: &**store, registry, config, is_run: *is_run, door: Door::CommandLine, zone: *zone }
+        Source { held: &**store, registry, config, is_run: *is_run, door: Audience::CommandLine, zone: *zone }
     }
 
     /// Prints what passes the filter.
@@ -48,7 +48,7 @@ impl Look {
             entry.name.as_str().clone_into(name);
             filter.formerly = entry.registration.settings().formerly;
         }
-        let teller = Teller::new(self.view());
+        let teller = StatusWriter::new(self.view());
         let found = self.store.list(&filter).await.map_err(crate::runtime::error::Error::from)?;
         if output.json {
             for found in &found {
@@ -56,13 +56,13 @@ impl Look {
             }
             return Ok(());
         }
-        let url = shown(self.builder.engine_url());
+        let url = escaped(self.builder.engine_url());
         if found.is_empty() {
             say(&format!("no such invocations in `{url}`"));
             say_if_unknown(&self.registry, filter.service.as_deref());
             return Ok(());
         }
-        if filter.stage == Some(Stage::Dead) {
+        if filter.stage == Some(StatusFilter::Dead) {
             let rows: Vec<_> = found.iter().map(|found| dead_row(found, &teller)).collect();
             table::print(DEAD, &rows);
         } else {
@@ -95,12 +95,12 @@ const COLUMNS: [Column; 6] = [
     Column::at_least("DETAIL", 14),
 ];
 
-fn row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
+fn row(found: &InvocationInfo, teller: &StatusWriter<'_>) -> [Cell; 6] {
     let detail = match &found.status {
         // The state is the outcome.
         Status::Ended { ended, .. } => match ended.outcome.error() {
-            Some(error) => quoted(error),
-            None => format!("in {}", between(found.invocation.called_at.into(), ended.ended_at.into())),
+            Some(error) => one_line(error),
+            None => format!("in {}", elapsed(found.invocation.called_at.into(), ended.ended_at.into())),
         },
         _ => teller.stands(found),
     };
@@ -112,7 +112,7 @@ fn row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
     [
         cid(found),
         Cell::new(name).toned(tone),
-        Cell::new(quoted(found.service())),
+        Cell::new(one_line(found.service())),
         time(found.invocation.called_at, teller),
         Cell::new(attempts(found, "")),
         Cell::new(detail),
@@ -128,19 +128,19 @@ const DEAD: [Column; 6] = [
     Column::at_least("ERROR", 14),
 ];
 
-fn dead_row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
+fn dead_row(found: &InvocationInfo, teller: &StatusWriter<'_>) -> [Cell; 6] {
     let ended_at = match &found.status {
         Status::Ended { ended, .. } => time(ended.ended_at, teller),
         _ => Cell::new(NOTHING),
     };
     let (outcome, error) = match found.outcome() {
-        Some(outcome) => (outcome.name(), outcome.error().map_or_else(|| NOTHING.to_owned(), quoted)),
+        Some(outcome) => (outcome.name(), outcome.error().map_or_else(|| NOTHING.to_owned(), one_line)),
         None => (NOTHING, NOTHING.to_owned()),
     };
     [
         cid(found),
         Cell::new(outcome).toned(Tone::Bad),
-        Cell::new(quoted(found.service())),
+        Cell::new(one_line(found.service())),
         ended_at,
         Cell::new(attempts(found, "")),
         Cell::new(error),
@@ -150,18 +150,18 @@ fn dead_row(found: &Found, teller: &Teller<'_>) -> [Cell; 6] {
 /// The last characters of a CID that a narrow table shows: its last group, which is random.
 const CID_END: usize = 12;
 
-fn cid(found: &Found) -> Cell {
+fn cid(found: &InvocationInfo) -> Cell {
     let cid = found.cid().to_string();
     let end = cid[cid.len() - CID_END..].to_owned();
     Cell::new(cid).or_short(end)
 }
 
-fn time(time: zato_core::Moment, teller: &Teller<'_>) -> Cell {
+fn time(time: zato_core::Moment, teller: &StatusWriter<'_>) -> Cell {
     let zone = teller.zone();
     Cell::new(zone.date_and_time(time)).or_short(zone.briefly(time, teller.now))
 }
 
-fn state(found: &Found) -> &'static str {
+fn state(found: &InvocationInfo) -> &'static str {
     match &found.status {
         Status::Waiting(_) => "waiting",
         Status::Running { .. } => "running",
@@ -172,7 +172,7 @@ fn state(found: &Found) -> &'static str {
 }
 
 /// The status of one invocation as a value.
-pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
+pub(super) fn value(found: &InvocationInfo, teller: &StatusWriter<'_>) -> Map<String, Value> {
     let invocation = &found.invocation;
     let mut value = Map::new();
     let mut put = |key: &str, of: Value| value.insert(key.to_owned(), of);
@@ -188,8 +188,8 @@ pub(super) fn value(found: &Found, teller: &Teller<'_>) -> Map<String, Value> {
     put("interrupted_attempts", json!(found.interrupted_attempts()));
     let (mut next_at, mut held_by, mut again) = (None, None::<Cid>, None::<Cid>);
     match &found.status {
-        Status::Waiting(Waits::Until(at)) => next_at = Some(rfc3339(*at)),
-        Status::Waiting(Waits::Key { held_by: other, .. }) => held_by = Some(*other),
+        Status::Waiting(WaitReason::Until(at)) => next_at = Some(rfc3339(*at)),
+        Status::Waiting(WaitReason::Key { held_by: other, .. }) => held_by = Some(*other),
         Status::Running { since, .. } => times.0 = Some(rfc3339(*since)),
         Status::Ended { ended, again: by } => {
             times = (ended.started_at.map(rfc3339), Some(rfc3339(ended.ended_at)));

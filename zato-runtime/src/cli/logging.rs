@@ -7,7 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::LogFormat;
 use super::given::Given;
 use super::terminal::{self, Stderr, say};
-use crate::base::format::shown;
+use crate::base::format::escaped;
 
 /// What is left out of the log by default, where no levels are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn strict(levels: &Given) -> Result<Targets, LogError> {
             part.split_once('=').map_or((None, part), |(module, level)| (Some(module), level));
         let Some(level) = level(text) else {
             let part =
-                if part.is_empty() { "an empty text".to_owned() } else { format!("`{}`", shown(part)) };
+                if part.is_empty() { "an empty text".to_owned() } else { format!("`{}`", escaped(part)) };
             return Err(LogError { given: levels.to_string(), part });
         };
         filter = match module {

@@ -9,7 +9,7 @@ use zato_core::{Kind, Outcome, Payload};
 use super::args::Global;
 use super::terminal::{Tone, beside_bar};
 use super::zone;
-use crate::base::format::{Zone, shown};
+use crate::base::format::{Zone, escaped};
 use crate::record::Ended;
 
 /// Prints to standard output. A reader that goes away (`| head`) ends the printing, not the program.
@@ -87,7 +87,7 @@ static FAULT: OnceLock<io::Error> = OnceLock::new();
 
 /// An outcome on one line.
 fn one_line(outcome: &Outcome) -> String {
-    shown(&outcome.to_string()).replace('\n', "\\n")
+    escaped(&outcome.to_string()).replace('\n', "\\n")
 }
 
 fn ended_value(ended: &Ended) -> Value {

@@ -89,7 +89,7 @@ async fn invoke_all(
         } else {
             tokio::select! {
                 () = counts.all_ended() => Ok(()),
-                drained = signals::drained(runtime) => drained,
+                drained = signals::shutdown_on_signal(runtime) => drained,
             }
         }
     });

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::error::{CliError, Signal};
 use super::terminal::say;
-use crate::base::format::shown;
+use crate::base::format::escaped;
 use crate::engine;
 use crate::runtime::error::Error;
 use crate::runtime::handle::Runtime;
@@ -25,15 +25,15 @@ static ASKED: LazyLock<watch::Sender<Asked>> = LazyLock::new(watch::Sender::defa
 
 /// Shuts the runtime down when the program is asked to stop, and resolves when that is done. What has not ended then is
 /// kept for the next process, or was cancelled if the engine does not keep it. Fails when nothing can be recorded any more.
-pub(super) async fn drained(runtime: &Runtime) -> Result<(), Error> {
+pub(super) async fn shutdown_on_signal(runtime: &Runtime) -> Result<(), Error> {
     tokio::select! {
-        drained = served(runtime) => drained,
+        drained = serve_until_signal(runtime) => drained,
         fault = runtime.shared().engine.damaged() => Err(fault.into()),
     }
 }
 
 /// The same, however long nothing can be recorded.
-pub(super) async fn served(runtime: &Runtime) -> Result<(), Error> {
+pub(super) async fn serve_until_signal(runtime: &Runtime) -> Result<(), Error> {
     asked().await;
     say("stopping: running handlers may finish; ask again to stop at once");
     runtime.shutdown().await
@@ -67,7 +67,7 @@ pub(super) async fn unless_asked<T: Send + 'static>(
 
 /// The error for a program that stops at once, with what happens to the work that has not ended.
 pub(super) fn at_once(signal: Signal, url: &str) -> CliError {
-    let shown = shown(url);
+    let shown = escaped(url);
     let what = if engine::keeps(url) {
         format!(
             "unfinished invocations are kept in `{shown}` for the next process that runs on it; synchronous calls are \

@@ -10,8 +10,8 @@ use super::error::{CliError, process};
 use super::resources::Setup;
 use super::signals;
 use super::terminal::say;
-use crate::base::format::{count, length, shown};
-use crate::engine::{self, Beside, EngineError};
+use crate::base::format::{count, duration, escaped};
+use crate::engine::{self, EngineError, ReadOnlyStore};
 use crate::runtime::builder::Builder;
 use crate::runtime::error::Error;
 use crate::runtime::handle::Runtime;
@@ -56,8 +56,8 @@ async fn open(builder: &mut Builder) -> Result<(), CliError> {
         }
         if waited >= QUIET && !has_said {
             has_said = true;
-            let url = shown(builder.engine_url());
-            say(&format!("`{url}` belongs to {}: waiting up to {} for it", process(pid), length(PATIENCE)));
+            let url = escaped(builder.engine_url());
+            say(&format!("`{url}` belongs to {}: waiting up to {} for it", process(pid), duration(PATIENCE)));
         }
         tokio::select! {
             () = sleep(LOOK) => {}
@@ -80,14 +80,14 @@ async fn make(setup: Setup) -> Result<Builder, CliError> {
 pub(super) async fn start_at_once(
     setup: Setup,
     command: &'static str,
-) -> Result<(Runtime, Arc<dyn Beside>), CliError> {
+) -> Result<(Runtime, Arc<dyn ReadOnlyStore>), CliError> {
     // Says what is wrong with it, and creates nothing.
     let store = beside(setup.builder.engine_url())?;
     let mut setup = setup.map(|builder| builder.only_new(true));
     setup.builder.check()?;
     match setup.builder.open() {
         Err(Error::Engine(EngineError::Owned { path, pid, .. })) => {
-            return Err(CliError::Owned { command, path: shown(&path.to_string_lossy()), pid });
+            return Err(CliError::Owned { command, path: escaped(&path.to_string_lossy()), pid });
         }
         opened => opened?,
     }
@@ -95,13 +95,13 @@ pub(super) async fn start_at_once(
 }
 
 /// Opens the store to read it.
-pub(super) fn beside(url: &str) -> Result<Arc<dyn Beside>, CliError> {
-    Ok(engine::open_beside(url)?)
+pub(super) fn beside(url: &str) -> Result<Arc<dyn ReadOnlyStore>, CliError> {
+    Ok(engine::open_read_only(url)?)
 }
 
 /// Counts the invocations that wait in the store, or ran when their process died.
 pub(super) async fn left(url: &str) -> usize {
-    let Ok(store) = engine::open_beside(url) else { return 0 };
+    let Ok(store) = engine::open_read_only(url) else { return 0 };
     store.counts().await.map_or(0, |counts| counts.waiting + counts.running)
 }
 
@@ -110,6 +110,6 @@ pub(super) async fn tell_left(url: &str) {
     let left = left(url).await;
     if left > 0 {
         let wait = if left == 1 { "waits" } else { "wait" };
-        say(&format!("{} {wait} in `{}`: `serve` runs what is due", count(left, "invocation"), shown(url)));
+        say(&format!("{} {wait} in `{}`: `serve` runs what is due", count(left, "invocation"), escaped(url)));
     }
 }

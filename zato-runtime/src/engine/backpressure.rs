@@ -1,4 +1,4 @@
-//! Those outside who wait for room: they are let in in the order of coming.
+//! Callers from outside that wait for room. They go on in the order in which they came.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use super::state::NotTaken;
 use crate::record::Accept;
 
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct Waiters {
     /// Woken when something that waited was started.
     room: Notify,
     /// Held by the first of those who wait; tokio's lock is fair.
@@ -18,7 +18,7 @@ pub(super) struct Line {
     length: AtomicUsize,
 }
 
-impl Line {
+impl Waiters {
     /// Whether a newcomer stands behind nobody.
     pub(super) fn is_empty(&self) -> bool {
         self.length.load(Ordering::SeqCst) == 0

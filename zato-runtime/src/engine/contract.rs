@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use zato_core::bus::Step;
 use zato_core::{CallError, Cid, Invocation, Outcome, ServiceName};
 
-use crate::record::lookup::{Counts, DiscardAnswer, Filter, Found, Tree};
+use crate::record::lookup::{Counts, DiscardAnswer, Filter, InvocationInfo, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Ended, Hosted, Join, Settle};
 
 /// What is done once a settle is recorded, or cannot be any more; answers with what is to be run now.
-pub type Recorded = Box<dyn FnOnce(Result<Settled, LeaseLost>) -> Batch<Delivery> + Send>;
+pub type OnRecorded = Box<dyn FnOnce(Result<Settled, LeaseLost>) -> Batch<Delivery> + Send>;
 
 /// Wakes one of those who are to ask an engine for what can be handed out, if one sleeps.
-pub type Ring = Arc<dyn Fn() + Send + Sync>;
+pub type WakeWorker = Arc<dyn Fn() + Send + Sync>;
 
 /// Receives the time at which something that waits is to be ended without being run, where that is earlier than what it
 /// has received since [`Engine::deliver_ends`] was last called. It is called under the lock of an engine, and asks that
@@ -30,7 +30,7 @@ pub trait LookUps: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// Here and below, [`StoreFault`] if what is kept cannot be read.
-    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>>;
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<InvocationInfo>>, StoreFault>>;
 
     /// Everything that is held of the tree with this root.
     ///
@@ -44,11 +44,11 @@ pub trait LookUps: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// As for [`find`](Self::find).
-    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>>;
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<InvocationInfo>, StoreFault>>;
 }
 
 /// What can be asked of a store that a process runs, from outside of it, or that none does.
-pub trait Beside: LookUps {
+pub trait ReadOnlyStore: LookUps {
     /// How many are held that have not ended.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ pub trait Engine: LookUps {
     /// # Errors
     ///
     /// [`StoreFault`] if what the process before this one has left cannot be read.
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault>;
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: WakeWorker) -> Result<(), StoreFault>;
 
     /// The service that has or had this name, by its name of today, if some process has announced it, this one or
     /// another, and the engine keeps that. What is accepted of a service that this process does not host waits for one
@@ -123,7 +123,7 @@ pub trait Engine: LookUps {
     /// [`Refused::Full`] if there is no room, as for a call of a handler; none of the chunk is held then.
     fn stage(&self, group: Cid, members: Vec<Arc<Invocation>>) -> Step<'_, Result<(), Refused>>;
 
-    /// Lets go of what a settled attempt that [lingers](Settle::lingers) still held: its handler has been dropped.
+    /// Lets go of what a settled attempt that [overruns](Settle::overruns) still held: its handler has been dropped.
     fn release(&self, attempt: AttemptId);
 
     /// Has nothing of a service start until it is resumed, or has it start again. What runs goes on. An engine that
@@ -201,7 +201,7 @@ pub trait Engine: LookUps {
     fn settle(
         &self,
         settle: Settle,
-        then: &mut dyn FnMut() -> Recorded,
+        then: &mut dyn FnMut() -> OnRecorded,
     ) -> Option<Result<Settled, LeaseLost>>;
 
     /// Cancels what waits, and notes of what runs that it is to stop: it is not tried again, and

@@ -1,4 +1,4 @@
-//! What holds invocations between the caller and the worker.
+//! Engines hold invocations between the caller and the worker.
 
 mod contract;
 mod rate;
@@ -10,10 +10,10 @@ mod sqlite;
 mod open;
 
 pub use contract::{
-    Accepted, Beside, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled,
-    StoreFault,
+    Accepted, Capability, Engine, LeaseLost, LookUps, OnEnds, OnRecorded, ReadOnlyStore, Refused, Settled,
+    StoreFault, WakeWorker,
 };
 pub(crate) use open::check;
 #[cfg(feature = "cli")]
 pub(crate) use open::keeps;
-pub use open::{EngineError, open, open_beside};
+pub use open::{EngineError, open, open_read_only};

@@ -1,13 +1,13 @@
-//! From an engine's URL to the engine.
+//! Opens the engine that a URL names.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::contract::{Beside, Engine};
+use super::contract::{Engine, ReadOnlyStore};
 use super::memory::Memory;
 #[cfg(feature = "sqlite")]
-use super::sqlite::{Reads, Sqlite, StoreError};
+use super::sqlite::{OfflineStore, Sqlite, StoreError};
 use crate::config::Config;
 
 /// The error of opening an engine.
@@ -155,11 +155,11 @@ pub fn open(url: &str, config: &Config) -> Result<Arc<dyn Engine>, EngineError> 
 /// # Errors
 ///
 /// As for [`open`], but never [`EngineError::Owned`]; [`EngineError::Alone`] for `memory:`.
-pub fn open_beside(url: &str) -> Result<Arc<dyn Beside>, EngineError> {
+pub fn open_read_only(url: &str) -> Result<Arc<dyn ReadOnlyStore>, EngineError> {
     match named(url)? {
         Named::Memory => Err(EngineError::Alone { url: url.to_owned() }),
         #[cfg(feature = "sqlite")]
-        Named::Sqlite(path) => Ok(Arc::new(Reads::open(&path)?)),
+        Named::Sqlite(path) => Ok(Arc::new(OfflineStore::open(&path)?)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A service's rate: how many may start in a stretch of time.
+//! The rate of a service: how many invocations may start in a period.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -5,10 +5,10 @@ use std::fmt;
 use zato_core::{Channel, Cid, Kind, Outcome, Payload, ServiceName};
 
 use super::outline::{Extent, Outline, tally};
-use super::status::{Teller, View, advice, is_group, role};
-use crate::base::format::{count, grouped, quoted, shown};
+use super::status::{Source, StatusWriter, advice, is_group, role};
+use crate::base::format::{count, escaped, grouped, one_line};
 use crate::engine::StoreFault;
-use crate::record::lookup::{Found, Tree};
+use crate::record::lookup::{InvocationInfo, Tree};
 
 /// A page that explains one invocation; [`Display`](fmt::Display) prints it.
 ///
@@ -36,13 +36,13 @@ pub(crate) struct Detail {
 
 /// Explains an invocation; `None` if it is not held.
 pub(crate) async fn explain(
-    view: View<'_>,
+    view: Source<'_>,
     cid: Cid,
     detail: Detail,
 ) -> Result<Option<Explanation>, StoreFault> {
     let Some(asked) = view.find(cid).await? else { return Ok(None) };
     let tree = view.held.tree(asked.invocation.root).await?;
-    let mut teller = Teller::new(view);
+    let mut teller = StatusWriter::new(view);
     for found in tree.found.iter().chain([&asked]) {
         teller.learn(found).await?;
     }
@@ -57,7 +57,7 @@ pub(crate) async fn explain(
 
 /// A page that is being written.
 struct Page<'a> {
-    teller: Teller<'a>,
+    teller: StatusWriter<'a>,
     text: String,
 }
 
@@ -73,7 +73,7 @@ impl Page<'_> {
     }
 
     /// The invocation that was asked for.
-    fn head(&mut self, found: &Found) {
+    fn head(&mut self, found: &InvocationInfo) {
         let invocation = &found.invocation;
         self.line(&format!("{} {}", found.service(), found.cid()));
         for line in self.teller.status(found, "") {
@@ -103,13 +103,13 @@ impl Page<'_> {
             self.entry("expires", &self.teller.moment(expires.from(self.teller.now)));
         }
         if let Some(key) = options.and_then(|options| options.concurrency_key.as_deref()) {
-            self.entry("key", &format!("`{}`, one at a time", quoted(key)));
+            self.entry("key", &format!("`{}`, one at a time", one_line(key)));
         }
         if let Some(code) = found.outcome().and_then(Outcome::code) {
-            self.entry("code", &quoted(code));
+            self.entry("code", &one_line(code));
         }
         if !invocation.labels.is_empty() {
-            let labels = invocation.labels.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+            let labels = invocation.labels.iter().map(|(name, value)| format!("{name}={}", one_line(value)));
             self.entry("labels", &labels.collect::<Vec<_>>().join(", "));
         }
         self.callbacks(found);
@@ -119,7 +119,7 @@ impl Page<'_> {
     }
 
     /// The services that receive the outcome.
-    fn callbacks(&mut self, found: &Found) {
+    fn callbacks(&mut self, found: &InvocationInfo) {
         let invocation = &found.invocation;
         let names = |names: &[ServiceName]| match names {
             [] => "none".to_owned(),
@@ -141,7 +141,7 @@ impl Page<'_> {
     }
 
     /// The request, and the response of what has completed.
-    fn payloads(&mut self, found: &Found) {
+    fn payloads(&mut self, found: &InvocationInfo) {
         if has_request(found) {
             self.payload("request", &found.invocation.payload);
         }
@@ -159,11 +159,11 @@ impl Page<'_> {
         let encoding =
             if payload.kind() == Kind::Bytes && payload.as_str().is_none() { ", in base64" } else { "" };
         self.line(&format!("The {name}, {}{encoding}:", size(payload)));
-        self.line(&shown(&payload.to_string()));
+        self.line(&escaped(&payload.to_string()));
     }
 
     /// The causal tree.
-    fn tree(&mut self, tree: &Tree, asked: &Found, extent: Extent) {
+    fn tree(&mut self, tree: &Tree, asked: &InvocationInfo, extent: Extent) {
         if tree.found.len() < 2 && tree.swept == 0 {
             return;
         }
@@ -185,9 +185,9 @@ impl Page<'_> {
 
 /// The root of a tree, where it is not held although what its handler called is. A synchronous call from outside is recorded
 /// when it ends.
-fn missing_root(tree: &Tree, asked: &Found) -> Option<Cid> {
+fn missing_root(tree: &Tree, asked: &InvocationInfo) -> Option<Cid> {
     let root = asked.invocation.root;
-    let is_called_by_it = |found: &Found| {
+    let is_called_by_it = |found: &InvocationInfo| {
         found.invocation.parent == Some(root) && found.invocation.channel != Channel::InvokeAsyncCallback
     };
     let is_held = tree.found.iter().any(|found| found.cid() == root);
@@ -195,13 +195,13 @@ fn missing_root(tree: &Tree, asked: &Found) -> Option<Cid> {
 }
 
 /// Returns `true` where the payload is a request of the user's: what the bus writes of a group is not shown.
-pub(crate) fn has_request(found: &Found) -> bool {
+pub(crate) fn has_request(found: &InvocationInfo) -> bool {
     let channel = found.invocation.channel;
     channel == Channel::Chain || !is_group(channel)
 }
 
 /// The response of an invocation that has completed.
-pub(crate) fn response(found: &Found) -> Option<&Payload> {
+pub(crate) fn response(found: &InvocationInfo) -> Option<&Payload> {
     found.outcome()?.payload()
 }
 

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use zato_core::{Channel, Cid, Outcome};
 
-use super::status::{Teller, role};
+use super::status::{StatusWriter, role};
 use crate::base::format::{count, grouped};
-use crate::record::lookup::{Found, Status, Tree};
+use crate::record::lookup::{InvocationInfo, Status, Tree};
 
 /// The largest number of children of one invocation that are shown; the rest are counted.
 const MAX_CHILDREN: usize = 12;
@@ -35,10 +35,10 @@ pub(crate) enum Extent {
 
 /// A tree with its edges, about to be written.
 pub(crate) struct Outline<'a> {
-    teller: &'a Teller<'a>,
+    teller: &'a StatusWriter<'a>,
     asked: Cid,
     extent: Extent,
-    children: HashMap<Option<Cid>, Vec<&'a Found>>,
+    children: HashMap<Option<Cid>, Vec<&'a InvocationInfo>>,
     /// The CIDs from the root to the one that was asked for, both included.
     path: Vec<Cid>,
     /// Those of `path` that are above the one that was asked for.
@@ -49,15 +49,27 @@ pub(crate) struct Outline<'a> {
 
 /// A line that is about to be written.
 enum Item<'a> {
-    Node { found: &'a Found, indent: String, branch: &'static str, trunk: &'static str, depth: usize },
+    Node {
+        found: &'a InvocationInfo,
+        indent: String,
+        branch: &'static str,
+        trunk: &'static str,
+        depth: usize,
+    },
     Text(String),
 }
 
 impl<'a> Outline<'a> {
     /// The tree around one of its invocations. An invocation whose cause is no longer held is a root.
-    pub(crate) fn new(tree: &'a Tree, asked: &Found, extent: Extent, teller: &'a Teller<'a>) -> Self {
-        let by_cid: HashMap<Cid, &Found> = tree.found.iter().map(|found| (found.cid(), found)).collect();
-        let mut children: HashMap<Option<Cid>, Vec<&Found>> = HashMap::new();
+    pub(crate) fn new(
+        tree: &'a Tree,
+        asked: &InvocationInfo,
+        extent: Extent,
+        teller: &'a StatusWriter<'a>,
+    ) -> Self {
+        let by_cid: HashMap<Cid, &InvocationInfo> =
+            tree.found.iter().map(|found| (found.cid(), found)).collect();
+        let mut children: HashMap<Option<Cid>, Vec<&InvocationInfo>> = HashMap::new();
         for found in &tree.found {
             let cause = cause(found).filter(|cause| by_cid.contains_key(cause));
             children.entry(cause).or_default().push(found);
@@ -113,7 +125,7 @@ impl<'a> Outline<'a> {
     fn node(
         &mut self,
         text: &mut String,
-        found: &'a Found,
+        found: &'a InvocationInfo,
         indent: &str,
         (branch, trunk): (&str, &str),
         depth: usize,
@@ -138,7 +150,7 @@ impl<'a> Outline<'a> {
     fn below(&mut self, cause: Option<Cid>, indent: &str, depth: usize) -> Vec<Item<'a>> {
         let Some(children) = self.children.get(&cause).cloned() else { return Vec::new() };
         let chosen = self.choose(cause, &children, depth);
-        let (shown, hidden): (Vec<&Found>, Vec<&Found>) =
+        let (shown, hidden): (Vec<&InvocationInfo>, Vec<&InvocationInfo>) =
             children.into_iter().partition(|child| chosen.contains(&child.cid()));
         let last = shown.len().saturating_sub(1);
         let mut items: Vec<_> = shown
@@ -165,7 +177,7 @@ impl<'a> Outline<'a> {
 
     /// Chooses which children of one invocation are shown: above the one that was asked for the way to it alone; below it
     /// what has not ended, then what has failed, then the first that completed.
-    fn choose(&mut self, cause: Option<Cid>, children: &[&Found], depth: usize) -> HashSet<Cid> {
+    fn choose(&mut self, cause: Option<Cid>, children: &[&InvocationInfo], depth: usize) -> HashSet<Cid> {
         let all = || children.iter().map(|child| child.cid());
         if self.extent == Extent::Whole {
             return all().collect();
@@ -181,7 +193,7 @@ impl<'a> Outline<'a> {
         if depth > MAX_DEPTH {
             return HashSet::new();
         }
-        let rank = |found: &Found| match &found.status {
+        let rank = |found: &InvocationInfo| match &found.status {
             Status::Ended { ended, .. } if ended.outcome.is_completed() => 2,
             Status::Ended { .. } => 1,
             _ => 0,
@@ -199,13 +211,13 @@ impl<'a> Outline<'a> {
 }
 
 /// The invocation that another comes from: its group, the dead letter that it runs again, or its parent.
-fn cause(found: &Found) -> Option<Cid> {
+fn cause(found: &InvocationInfo) -> Option<Cid> {
     let invocation = &found.invocation;
     invocation.slot.map(|slot| slot.group).or(invocation.again_of()).or(invocation.parent)
 }
 
 /// The number of invocations in each state: `8,990 Completed, 10 running`.
-pub(crate) fn tally<'f>(all: impl Iterator<Item = &'f Found>) -> String {
+pub(crate) fn tally<'f>(all: impl Iterator<Item = &'f InvocationInfo>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for found in all {
         let state = match &found.status {

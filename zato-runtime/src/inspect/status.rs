@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use zato_core::{Channel, Cid};
 
 use crate::attempt::limits::max_attempts;
-use crate::base::format::{Zone, between, count, grouped, length, quoted};
+use crate::base::format::{Zone, count, duration, elapsed, grouped, one_line};
 use crate::config::Config;
 use crate::engine::{LookUps, StoreFault};
-use crate::record::lookup::{Filter, Found, Stage, Status, Waits};
+use crate::record::lookup::{Filter, InvocationInfo, Status, StatusFilter, WaitReason};
 use crate::record::{Tried, is_recorded_at_end};
 use crate::registry::Registry;
 
@@ -18,20 +18,20 @@ const MAX_NAMED: usize = 3;
 
 /// The store that is read, with what the reader knows about its services.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View<'a> {
+pub(crate) struct Source<'a> {
     pub(crate) held: &'a dyn LookUps,
     pub(crate) registry: &'a Registry,
     pub(crate) config: &'a Config,
     /// `true` where a process runs what the store holds.
     pub(crate) is_run: bool,
-    pub(crate) door: Door,
+    pub(crate) door: Audience,
     /// The time zone of the times that are shown.
     pub(crate) zone: Zone,
 }
 
 /// The door through which a reader looks; it decides which cures a page names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Audience {
     /// A program, which has a [`Runtime`](crate::Runtime).
     Program,
     /// The command line.
@@ -39,45 +39,46 @@ pub(crate) enum Door {
     CommandLine,
 }
 
-impl View<'_> {
+impl Source<'_> {
     /// Finds an invocation; `None` if the engine does not hold it.
-    pub(crate) async fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
+    pub(crate) async fn find(&self, cid: Cid) -> Result<Option<InvocationInfo>, StoreFault> {
         Ok(self.held.find([cid].into_iter().collect()).await?.pop().flatten())
     }
 }
 
 /// Writes the status of invocations as of now.
-pub(crate) struct Teller<'a> {
-    view: View<'a>,
+pub(crate) struct StatusWriter<'a> {
+    view: Source<'a>,
     pub(crate) now: SystemTime,
     /// The invocations that use up a service's `concurrency`, by service.
     users: HashMap<String, Vec<Cid>>,
 }
 
-impl<'a> Teller<'a> {
-    pub(crate) fn new(view: View<'a>) -> Self {
+impl<'a> StatusWriter<'a> {
+    pub(crate) fn new(view: Source<'a>) -> Self {
         view.config.clock.look();
-        Self { view, now: view.config.clock.now(), users: HashMap::new() }
+        Self { view, now: view.config.clock.system_time(), users: HashMap::new() }
     }
 
     /// Reads what the status of this invocation needs to name: who uses up its service's `concurrency`.
-    pub(crate) async fn learn(&mut self, found: &Found) -> Result<(), StoreFault> {
-        if let Status::Waiting(Waits::Concurrency(_)) = found.status
+    pub(crate) async fn learn(&mut self, found: &InvocationInfo) -> Result<(), StoreFault> {
+        if let Status::Waiting(WaitReason::Concurrency(_)) = found.status
             && !self.users.contains_key(found.service())
         {
-            let running = Filter::new().stage(Stage::Running).service(found.service()).limit(MAX_NAMED + 1);
+            let running =
+                Filter::new().stage(StatusFilter::Running).service(found.service()).limit(MAX_NAMED + 1);
             let running = self.view.held.list(&running).await?;
-            self.users.insert(found.service().to_owned(), running.iter().map(Found::cid).collect());
+            self.users.insert(found.service().to_owned(), running.iter().map(InvocationInfo::cid).collect());
         }
         Ok(())
     }
 
-    pub(crate) fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> Audience {
         self.view.door
     }
 
     /// The attempts that count, of how many, and those that were interrupted: `4 of 4, and 2 interrupted`.
-    pub(crate) fn attempts(&self, found: &Found) -> String {
+    pub(crate) fn attempts(&self, found: &InvocationInfo) -> String {
         let most = max_attempts(self.view.registry, &found.invocation);
         attempts(found, &most.map(|most| format!(" of {}", grouped(most as usize))).unwrap_or_default())
     }
@@ -94,19 +95,19 @@ impl<'a> Teller<'a> {
     pub(crate) fn moment(&self, time: SystemTime) -> String {
         let text = self.time_of_day(time);
         match time.duration_since(self.now) {
-            Ok(to_come) => format!("{text}, in {}", length(to_come)),
-            Err(passed) => format!("{text}, {} ago", length(passed.duration())),
+            Ok(to_come) => format!("{text}, in {}", duration(to_come)),
+            Err(passed) => format!("{text}, {} ago", duration(passed.duration())),
         }
     }
 
     /// The status in one line.
     #[cfg(feature = "cli")]
-    pub(crate) fn stands(&self, found: &Found) -> String {
+    pub(crate) fn stands(&self, found: &InvocationInfo) -> String {
         self.status(found, "").swap_remove(0)
     }
 
     /// The status: one line, then one for each attempt where there are several. Each begins with `indent`.
-    pub(crate) fn status(&self, found: &Found, indent: &str) -> Vec<String> {
+    pub(crate) fn status(&self, found: &InvocationInfo, indent: &str) -> Vec<String> {
         let called_at = found.invocation.called_at.into();
         let mut lines = vec![match &found.status {
             Status::Waiting(waits) => self.waits(found, waits),
@@ -129,10 +130,10 @@ impl<'a> Teller<'a> {
                 let text = format!(
                     "running: attempt {attempt}{comma} since {} ({})",
                     self.time_of_day(*since),
-                    between(*since, self.now)
+                    elapsed(*since, self.now)
                 );
                 if *is_cancelled {
-                    let grace = length(self.view.config.cancel_grace);
+                    let grace = duration(self.view.config.cancel_grace);
                     format!("{text}; a cancel was requested, and its handler has {grace} to return")
                 } else {
                     text
@@ -147,15 +148,15 @@ impl<'a> Teller<'a> {
                 let text = format!(
                     "{} at {at}, {} after its call",
                     ended.outcome.name(),
-                    between(called_at, ended.ended_at.into())
+                    elapsed(called_at, ended.ended_at.into())
                 );
                 match ended.outcome.error() {
-                    Some(error) => format!("{text}: {}", quoted(error)),
+                    Some(error) => format!("{text}: {}", one_line(error)),
                     None => text,
                 }
             }
         }];
-        if found.lingers {
+        if found.overruns {
             lines.push(
                 "over time, still running: its handler blocks a thread, or others block all of them; it keeps its slot until its future has been dropped"
                     .to_owned(),
@@ -182,7 +183,7 @@ impl<'a> Teller<'a> {
                     "  attempt {} at {} took {}",
                     found.counted_attempts(),
                     self.time_of_day(started_at),
-                    between(started_at.into(), ended.ended_at.into())
+                    elapsed(started_at.into(), ended.ended_at.into())
                 ));
             }
             if let Some(again) = again {
@@ -195,45 +196,47 @@ impl<'a> Teller<'a> {
     /// One attempt that is over; `number` counts those that count.
     fn tried(&self, tried: &Tried, number: u32) -> String {
         let name = if tried.counts { format!("attempt {number}") } else { "interrupted attempt".to_owned() };
-        let code = tried.code.as_deref().map(|code| format!(" [{}]", quoted(code))).unwrap_or_default();
+        let code = tried.code.as_deref().map(|code| format!(" [{}]", one_line(code))).unwrap_or_default();
         format!(
             "  {name} at {} took {}: {}{code}",
             self.time_of_day(tried.started_at),
-            between(tried.started_at, tried.ended_at),
-            quoted(&tried.error)
+            elapsed(tried.started_at, tried.ended_at),
+            one_line(&tried.error)
         )
     }
 
     /// The reason why it is not running now.
-    fn waits(&self, found: &Found, waits: &Waits) -> String {
+    fn waits(&self, found: &InvocationInfo, waits: &WaitReason) -> String {
         let service = found.service();
         let last = found.before.as_ref().and_then(|before| before.tried.last());
         let next = found.counted_attempts() + 1;
         match waits {
-            Waits::Turn if !self.view.is_run => "waiting: no process runs what this store holds".to_owned(),
+            WaitReason::Turn if !self.view.is_run => {
+                "waiting: no process runs what this store holds".to_owned()
+            }
             // The process that runs it may be of another program.
-            Waits::Turn if self.view.registry.get(service).is_none() => {
+            WaitReason::Turn if self.view.registry.get(service).is_none() => {
                 format!("waiting for its turn, or for a program that hosts {service}: this one does not")
             }
-            Waits::Turn => "waiting for its turn: only what is ahead of it in the queue".to_owned(),
-            Waits::Until(at) => match last {
+            WaitReason::Turn => "waiting for its turn: only what is ahead of it in the queue".to_owned(),
+            WaitReason::Until(at) => match last {
                 Some(last) if *at <= self.now => {
-                    format!("attempt {next} is due, after `{}`", quoted(&last.error))
+                    format!("attempt {next} is due, after `{}`", one_line(&last.error))
                 }
                 Some(last) => {
                     format!(
                         "waiting for attempt {next} at {}, after `{}`",
                         self.moment(*at),
-                        quoted(&last.error)
+                        one_line(&last.error)
                     )
                 }
                 None => format!("not due until {}", self.moment(*at)),
             },
-            Waits::Key { key, held_by } => format!(
+            WaitReason::Key { key, held_by } => format!(
                 "waiting for the concurrency key `{}` of {service}: {held_by} holds it until it has ended",
-                quoted(key)
+                one_line(key)
             ),
-            Waits::Concurrency(most) => {
+            WaitReason::Concurrency(most) => {
                 let users = self.users.get(service).map_or(&[][..], Vec::as_slice);
                 let named: Vec<_> = users.iter().take(MAX_NAMED).map(ToString::to_string).collect();
                 let more = if users.len() > MAX_NAMED { " and others" } else { "" };
@@ -241,36 +244,36 @@ impl<'a> Teller<'a> {
                     if named.is_empty() { String::new() } else { format!(" by {}{more}", named.join(", ")) };
                 format!("waiting for a slot: concurrency = {most} of {service} is used up{by}")
             }
-            Waits::Running(most) => {
+            WaitReason::Running(most) => {
                 format!("waiting for a slot: max_running = {} of this process is used up", grouped(*most))
             }
-            Waits::Rate(rate) => {
+            WaitReason::Rate(rate) => {
                 format!("waiting for its rate: \"{rate}\" of {service} is used up for now")
             }
-            Waits::Suspects => {
+            WaitReason::Suspects => {
                 "waiting for another invocation during which the process died: such run one at a time"
                     .to_owned()
             }
-            Waits::Resume => format!("paused: {service} starts nothing until it is resumed"),
-            Waits::Host => format!("parked: no running process hosts {service}"),
-            Waits::Release => {
+            WaitReason::Resume => format!("paused: {service} starts nothing until it is resumed"),
+            WaitReason::Host => format!("parked: no running process hosts {service}"),
+            WaitReason::Release => {
                 format!(
                     "waiting for attempt {next}: the handler of the last one is over time and still running"
                 )
             }
-            Waits::Restart => {
+            WaitReason::Restart => {
                 "waiting for the next start of the program: a shutdown interrupted its last attempt"
                     .to_owned()
             }
-            Waits::End => "ending: its outcome is being recorded".to_owned(),
+            WaitReason::End => "ending: its outcome is being recorded".to_owned(),
         }
     }
 }
 
 /// The cure, in the words of the door that the reader looks through.
-pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
+pub(crate) fn advice(found: &InvocationInfo, door: Audience) -> Option<String> {
     let (service, cid) = (found.service(), found.cid());
-    let is_a_program = door == Door::Program;
+    let is_a_program = door == Audience::Program;
     let cancel = if is_a_program { "`cancel`".to_owned() } else { format!("`cancel {cid}`") };
     Some(match &found.status {
         Status::Ended { ended, again: None } if found.is_dead() => {
@@ -283,13 +286,15 @@ pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
             };
             format!("a dead letter: {cure} ({again}), or discard it ({forget})")
         }
-        Status::Waiting(Waits::Resume) if is_a_program => format!("`resume(\"{service}\")` lets it start"),
-        Status::Waiting(Waits::Resume) => {
+        Status::Waiting(WaitReason::Resume) if is_a_program => {
+            format!("`resume(\"{service}\")` lets it start")
+        }
+        Status::Waiting(WaitReason::Resume) => {
             format!(
                 "`Runtime::resume(\"{service}\")`, called in a program that runs on the store, lets it start"
             )
         }
-        Status::Waiting(Waits::Host) => format!("start a program that hosts {service}"),
+        Status::Waiting(WaitReason::Host) => format!("start a program that hosts {service}"),
         Status::Waiting(_) => format!("{cancel} ends it now"),
         Status::Open(_) => format!("{cancel} ends its members that wait, and asks those that run to stop"),
         Status::Running { is_cancelled: false, .. } => format!("{cancel} asks it to stop"),
@@ -298,7 +303,7 @@ pub(crate) fn advice(found: &Found, door: Door) -> Option<String> {
 }
 
 /// The attempts that count, with `most` behind them, and those that were interrupted.
-pub(crate) fn attempts(found: &Found, most: &str) -> String {
+pub(crate) fn attempts(found: &InvocationInfo, most: &str) -> String {
     let counted = grouped(found.counted_attempts() as usize);
     match found.interrupted_attempts() {
         0 => format!("{counted}{most}"),
@@ -312,7 +317,7 @@ pub(crate) fn is_group(channel: Channel) -> bool {
 }
 
 /// The role of an invocation in its tree: callback, member, step, group.
-pub(crate) fn role(found: &Found) -> String {
+pub(crate) fn role(found: &InvocationInfo) -> String {
     let invocation = &found.invocation;
     let role = match invocation.channel {
         Channel::Invoke => "called synchronously".to_owned(),

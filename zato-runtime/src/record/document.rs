@@ -1,4 +1,4 @@
-//! A JSON document in a form that two equal documents have in common.
+//! The canonical form of a JSON document, which is the same for equal documents.
 //!
 //! Two documents are equal if their objects have the same members, in whatever order, their arrays the same elements in
 //! the same order, their strings the same characters however they are escaped, and their numbers the same digits: `1`,

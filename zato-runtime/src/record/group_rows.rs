@@ -27,7 +27,7 @@ pub struct Member<'a> {
     /// What was run.
     pub service: ServiceName,
     /// What came of it.
-    pub told: Told<'a>,
+    pub told: MemberResult<'a>,
     /// How many attempts were made.
     pub attempts: u32,
     /// When the last of them started.
@@ -38,7 +38,7 @@ pub struct Member<'a> {
 
 /// What came of a member.
 #[derive(Debug)]
-pub enum Told<'a> {
+pub enum MemberResult<'a> {
     /// It has completed with this response.
     Response(Kind, &'a [u8]),
     /// It has ended in anything else.
@@ -47,7 +47,7 @@ pub enum Told<'a> {
 
 /// The rows of all members of a group.
 #[derive(Debug, Default)]
-pub struct Summary {
+pub struct GroupRows {
     json: String,
     /// What stands before a CID: the service.
     front: Repeated<ServiceName>,
@@ -60,7 +60,7 @@ pub struct Summary {
     ended_at: Option<Moment>,
 }
 
-impl Summary {
+impl GroupRows {
     /// Writes the rows of these members.
     ///
     /// # Errors
@@ -109,11 +109,11 @@ impl Summary {
         json.push_str(front.written(service, || format!(r#"{{"service":{},"cid":""#, quoted(&service))));
         json.push_str(cid.as_uuid().hyphenated().encode_lower(&mut [0; 36]));
         match told {
-            Told::Response(kind, response) => {
+            MemberResult::Response(kind, response) => {
                 self.repeated = self.repeated.saturating_add(response.len());
                 write_response(json, (*kind, response), self.repeated > MAX_RESPONSES)?;
             }
-            Told::Failure(outcome) => {
+            MemberResult::Failure(outcome) => {
                 json.push_str(r#"","ok":false,"outcome":"#);
                 write_text(json, outcome.name());
                 json.push_str(r#","error":"#);
@@ -213,8 +213,8 @@ mod tests {
 
     fn told(outcome: &Outcome) -> Member<'_> {
         let told = match outcome {
-            Outcome::Completed(response) => Told::Response(response.kind(), response.as_bytes()),
-            failure => Told::Failure(failure),
+            Outcome::Completed(response) => MemberResult::Response(response.kind(), response.as_bytes()),
+            failure => MemberResult::Failure(failure),
         };
         let at = std::time::SystemTime::UNIX_EPOCH.into();
         let service = ServiceName::linked("a.b");
@@ -228,12 +228,12 @@ mod tests {
         }
     }
 
-    fn read(summary: Summary) -> Vec<Value> {
+    fn read(summary: GroupRows) -> Vec<Value> {
         summary.into_parts().0.decode().expect("it is JSON")
     }
 
     fn rows(outcomes: &[Outcome]) -> Vec<Value> {
-        read(Summary::of(&mut outcomes.iter().map(told)).expect("all can be told"))
+        read(GroupRows::of(&mut outcomes.iter().map(told)).expect("all can be told"))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Ended, Progress};
 /// An invocation with its status.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Found {
+pub struct InvocationInfo {
     /// The invocation.
     pub invocation: Arc<Invocation>,
     /// The number of attempts that have started.
@@ -20,10 +20,10 @@ pub struct Found {
     /// The status.
     pub status: Status,
     /// `true` while the handler of an ended attempt still runs, because it blocks its thread.
-    pub lingers: bool,
+    pub overruns: bool,
 }
 
-impl Found {
+impl InvocationInfo {
     /// An invocation and its status.
     pub fn new(
         invocation: Arc<Invocation>,
@@ -31,7 +31,7 @@ impl Found {
         before: Option<Arc<Progress>>,
         status: Status,
     ) -> Self {
-        Self { invocation, attempts, before, status, lingers: false }
+        Self { invocation, attempts, before, status, overruns: false }
     }
 
     /// An invocation that has ended, and the one that runs it again.
@@ -89,7 +89,7 @@ impl Found {
 #[derive(Debug, Clone)]
 pub struct Tree {
     /// The invocations, in the order in which they were called.
-    pub found: Vec<Found>,
+    pub found: Vec<InvocationInfo>,
     /// The number of invocations that are known to have been part of it and are no longer held.
     pub swept: usize,
 }
@@ -110,7 +110,7 @@ pub struct Counts {
 #[non_exhaustive]
 pub enum Status {
     /// Waiting, for this reason.
-    Waiting(Waits),
+    Waiting(WaitReason),
     /// Running: an attempt has started.
     Running {
         /// The time at which the attempt started.
@@ -132,7 +132,7 @@ pub enum Status {
 /// The reason why an invocation waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Waits {
+pub enum WaitReason {
     /// Its turn: other invocations are ahead of it in the queue.
     Turn,
     /// The time at which it, or its next attempt, is due.
@@ -180,7 +180,7 @@ pub struct Filter {
     /// Former names of the service, for a store that no process of the renamed service has opened yet.
     pub(crate) formerly: &'static [&'static str],
     /// The stage of the invocations that are listed; `None` for all stages.
-    pub stage: Option<Stage>,
+    pub stage: Option<StatusFilter>,
     /// The invocation before whose call the listed ones were called; `None` for no such bound.
     pub before: Option<Cid>,
     /// The largest number of invocations that are listed.
@@ -190,7 +190,7 @@ pub struct Filter {
 /// The stage of an invocation, for a [`Filter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum StatusFilter {
     /// Waiting.
     Waiting,
     /// Running, and groups whose members have not all ended.
@@ -209,7 +209,7 @@ impl Filter {
 
     /// Creates a filter of dead letters: invocations that ended in anything but `Completed` and were not run again.
     pub fn dead() -> Self {
-        Self::new().stage(Stage::Dead)
+        Self::new().stage(StatusFilter::Dead)
     }
 
     /// Limits the list to invocations of this service.
@@ -220,7 +220,7 @@ impl Filter {
 
     /// Limits the list to invocations in this stage.
     #[must_use]
-    pub fn stage(self, stage: Stage) -> Self {
+    pub fn stage(self, stage: StatusFilter) -> Self {
         Self { stage: Some(stage), ..self }
     }
 

@@ -1,4 +1,4 @@
-//! What an engine keeps, what it hands out, and what it is told.
+//! The types that the bus and an engine exchange.
 
 mod hash;
 mod document;
@@ -17,7 +17,7 @@ pub(crate) use digest::described;
 #[cfg(feature = "sqlite")]
 pub(crate) use digest::is_described;
 pub use digest::{VERSION as DIGEST_VERSION, digest};
-pub use group_rows::{Member, Summary, Told};
+pub use group_rows::{GroupRows, Member, MemberResult};
 pub(crate) use hash::Algorithm;
 
 /// Every verb of an engine takes a batch; a batch of one needs no allocation.
@@ -252,8 +252,8 @@ impl Ended {
             cid: invocation.cid,
             service: invocation.service,
             told: match outcome {
-                Outcome::Completed(response) => Told::Response(response.kind(), response.as_bytes()),
-                failure => Told::Failure(failure),
+                Outcome::Completed(response) => MemberResult::Response(response.kind(), response.as_bytes()),
+                failure => MemberResult::Failure(failure),
             },
             attempts: *attempts,
             started_at: *started_at,
@@ -283,7 +283,7 @@ pub struct Settle {
     pub inner: Vec<Ended>,
     /// Whether the attempt is over but its handler has not been dropped, because it blocks its thread: its place and
     /// its key stay taken, and no other attempt starts, until it is [released](crate::engine::Engine::release).
-    pub lingers: bool,
+    pub overruns: bool,
 }
 
 /// What follows from an attempt.
@@ -297,7 +297,7 @@ pub enum Verdict {
         callbacks: Batch<Arc<Invocation>>,
     },
     /// Another attempt is to be made.
-    Again {
+    Retry {
         /// When it may start; none where a shutdown interrupted the attempt: not in this process then.
         at: Option<SystemTime>,
         /// The attempt that is over.

@@ -1,4 +1,4 @@
-//! What is linked, checked once.
+//! The registry of linked services. It is checked once, at start, and never changes afterwards.
 
 mod nearest;
 mod faults;

@@ -1,4 +1,4 @@
-//! The names that are most like a name that no service has: the one place that makes suggestions.
+//! Suggestions for a name that no service has.
 
 use strsim::normalized_damerau_levenshtein as likeness_of;
 use zato_core::MAX_NAME;

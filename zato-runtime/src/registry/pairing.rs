@@ -1,4 +1,4 @@
-//! Which callback a caller has by convention: from its name, from the types' names, or from its attribute.
+//! Callbacks by convention: found by the caller's name, by the types' names, or by its attribute.
 
 use std::collections::HashMap;
 

@@ -9,10 +9,10 @@ use super::error::Error;
 use super::explain::Explain;
 use super::handle::Runtime;
 use crate::base::format::Zone;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::calls::rerun;
-use crate::inspect::status::{Door, View};
-use crate::record::lookup::{Filter, Found};
+use crate::inspect::status::{Audience, Source};
+use crate::record::lookup::{Filter, InvocationInfo};
 
 impl Runtime {
     /// Finds an invocation with its status; `None` if the engine does not hold it.
@@ -20,7 +20,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::Store`] if the store cannot be read.
-    pub async fn find(&self, cid: Cid) -> Result<Option<Found>, Error> {
+    pub async fn find(&self, cid: Cid) -> Result<Option<InvocationInfo>, Error> {
         Ok(self.shared().find(cid).await?)
     }
 
@@ -30,7 +30,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::NotHeld`] if the engine does not hold the invocation, [`Error::Store`] if what it keeps cannot be read.
-    pub async fn tree(&self, cid: Cid) -> Result<Vec<Found>, Error> {
+    pub async fn tree(&self, cid: Cid) -> Result<Vec<InvocationInfo>, Error> {
         let found = self.shared().find(cid).await?.ok_or(Error::NotHeld(cid))?;
         Ok(self.shared().engine.tree(found.invocation.root).await?.found)
     }
@@ -110,7 +110,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::Store`] if the store cannot be read.
-    pub async fn list(&self, mut filter: Filter) -> Result<Vec<Found>, Error> {
+    pub async fn list(&self, mut filter: Filter) -> Result<Vec<InvocationInfo>, Error> {
         // A name that a service had before is its own.
         if let Some(name) = &mut filter.service
             && let Some(entry) = self.shared().registry.get(name)
@@ -121,9 +121,9 @@ impl Runtime {
     }
 
     /// The view that a program has of its own bus.
-    pub(crate) fn view(&self) -> View<'_> {
-        let Shared { engine, registry, config, .. } = &**self.shared();
-        View { held: &**engine, registry, config, is_run: true, door: Door::Program, zone: Zone::UTC }
+    pub(crate) fn view(&self) -> Source<'_> {
+        let BusCore { engine, registry, config, .. } = &**self.shared();
+        Source { held: &**engine, registry, config, is_run: true, door: Audience::Program, zone: Zone::UTC }
     }
 
     /// Explains one invocation on a page that a person can act on: its status and why, what its attempts returned, what

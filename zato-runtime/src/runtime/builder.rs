@@ -8,7 +8,7 @@ use zato_core::{IntoDuration, OptionError, Registration, Resource, Resources};
 
 use super::error::Error;
 use crate::base::cid;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::bus::observer::Observer;
 use crate::config::Config;
 use crate::engine;
@@ -17,7 +17,7 @@ use crate::record::Hosted;
 use crate::registry::Registry;
 use crate::registry::builtin;
 use crate::settle::join::FanIn;
-use crate::worker::idle::Sleepers;
+use crate::worker::idle::Idle;
 
 /// Settings for a [`Runtime`](crate::Runtime), started by [`start`](Self::start).
 ///
@@ -331,7 +331,7 @@ impl Builder {
     }
 
     /// Everything that can be made before anything runs.
-    pub(crate) fn assemble(self, threads: usize) -> Result<(Shared, Arc<Sleepers>), Error> {
+    pub(crate) fn assemble(self, threads: usize) -> Result<(BusCore, Arc<Idle>), Error> {
         cid::check_random_source().map_err(Error::Random)?;
         let registry = self.registry()?;
         let engine = match &self.opened {
@@ -350,11 +350,11 @@ impl Builder {
                 formerly: entry.registration.settings().formerly,
             })
             .collect();
-        let sleepers = Arc::new(Sleepers::new(self.config.workers.unwrap_or(threads), threads));
-        let ring = sleepers.clone();
+        let idle = Arc::new(Idle::new(self.config.workers.unwrap_or(threads), threads));
+        let ring = idle.clone();
         let fan_in = FanIn { observer: self.observer.clone() };
-        engine.announce(&hosted, Arc::new(fan_in), Arc::new(move || ring.ring_one()))?;
-        Ok((Shared::new(self.config, registry, engine, self.observer), sleepers))
+        engine.announce(&hosted, Arc::new(fan_in), Arc::new(move || ring.wake_one()))?;
+        Ok((BusCore::new(self.config, registry, engine, self.observer), idle))
     }
 }
 

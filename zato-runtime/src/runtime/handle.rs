@@ -1,4 +1,4 @@
-//! Puts the rooms together, and takes them apart in order.
+//! `Runtime`: starts, is called, and shuts down.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,8 +17,8 @@ use super::builder::Builder;
 use super::error::Error;
 use crate::attempt::dispatch;
 use crate::base::lock::lock;
-use crate::bus::core::Shared;
-use crate::worker::idle::Sleepers;
+use crate::bus::core::BusCore;
+use crate::worker::idle::Idle;
 use crate::worker::parked::Closer;
 use crate::worker::pool::Workers;
 use crate::worker::shutdown;
@@ -47,16 +47,16 @@ pub struct Runtime {
 }
 
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<BusCore>,
     parts: Arc<Parts>,
 }
 
 /// What a shutdown takes apart.
 struct Parts {
-    shared: Arc<Shared>,
+    shared: Arc<BusCore>,
     tasks: Vec<AbortHandle>,
     /// Where attempts wait for something.
-    seats: Closer,
+    parked: Closer,
     /// The tokio runtime that the bus was started on.
     tokio: Handle,
     /// When the one shutdown began; written by who begins it.
@@ -87,11 +87,11 @@ impl Builder {
         if !has_timers() {
             return Err(Error::NoTimers);
         }
-        let (shared, sleepers) = self.assemble(tokio.metrics().num_workers())?;
+        let (shared, idle) = self.assemble(tokio.metrics().num_workers())?;
         if let Some(warning) = dispatch::UNCAUGHT {
             tracing::warn!("{warning}");
         }
-        Ok(Runtime::run(Arc::new(shared), sleepers, tokio))
+        Ok(Runtime::run(Arc::new(shared), idle, tokio))
     }
 }
 
@@ -127,12 +127,12 @@ impl Runtime {
         Builder::default()
     }
 
-    fn run(shared: Arc<Shared>, sleepers: Arc<Sleepers>, tokio: Handle) -> Self {
-        let (tasks, seats) = Workers::start(&shared, sleepers);
+    fn run(shared: Arc<BusCore>, idle: Arc<Idle>, tokio: Handle) -> Self {
+        let (tasks, parked) = Workers::start(&shared, idle);
         let parts = Parts {
             shared: shared.clone(),
             tasks,
-            seats,
+            parked,
             tokio,
             began: OnceLock::new(),
             is_stopping: AtomicBool::new(false),
@@ -143,7 +143,7 @@ impl Runtime {
         Self { inner: Arc::new(Inner { shared, parts: Arc::new(parts) }) }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<BusCore> {
         &self.inner.shared
     }
 
@@ -288,7 +288,7 @@ impl Parts {
         let _on_tokio = self.tokio.enter();
         let shared = &self.shared;
         shared.attempts.close();
-        let dropped = self.seats.close();
+        let dropped = self.parked.close();
         shared.watch.close();
         self.tasks.iter().for_each(AbortHandle::abort);
         shutdown::abandon(shared);
@@ -346,7 +346,7 @@ impl Drop for Stopping {
         // Whoever ends it has it locked until that is done.
         let one_at_a_time = parts.ending.lock().unwrap_or_else(PoisonError::into_inner);
         if !has_ended {
-            parts.seats.close();
+            parts.parked.close();
             shutdown::end_with_tokio(&parts.shared);
         }
         drop(one_at_a_time);

@@ -6,11 +6,11 @@ use zato_core::{Channel, Cid, FailureReport, Invocation, Moment, Outcome, Payloa
 
 use crate::base::cid;
 use crate::base::format::rfc3339;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::record::{Batch, Ended};
 
 /// The invocations that follow from an outcome: the next step of a chain, or callbacks.
-pub(super) fn follow_ups(shared: &Shared, ended: &Ended) -> Batch<Arc<Invocation>> {
+pub(super) fn follow_ups(shared: &BusCore, ended: &Ended) -> Batch<Arc<Invocation>> {
     if ended.invocation.channel != Channel::ChainStep {
         return callbacks(ended, None, |at, target| shared.mint(at, Some(target)));
     }

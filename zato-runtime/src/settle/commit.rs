@@ -1,4 +1,4 @@
-//! The one place that settles: the outcome of an invocation and all that follows from it, as one step.
+//! The one place that settles: it records an outcome and everything that follows from it in one step.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,13 +10,13 @@ use super::callbacks::follow_ups;
 use crate::attempt::dispatch::quietly;
 use crate::attempt::retry::SHUT_DOWN;
 use crate::base::format::rfc3339;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::engine::Settled;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
 
 /// Whether the handler of an attempt that is over has been dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lingers {
+pub(crate) enum Overruns {
     /// It has.
     No,
     /// It waits for something, and is dropped when its worker is free.
@@ -27,11 +27,11 @@ pub(crate) enum Lingers {
 
 /// Hands the engine the outcome together with the invocations that follow from it, and answers with what of them is
 /// to be run now; what is started later the engine delivers. `lingers` where the handler has not been dropped.
-pub(crate) fn settle(
-    shared: &Arc<Shared>,
+pub(crate) fn commit_end(
+    shared: &Arc<BusCore>,
     delivery: Delivery,
     outcome: Outcome,
-    lingers: Lingers,
+    overruns: Overruns,
 ) -> Batch<Delivery> {
     let by = (delivery.id(), delivery.lease);
     // Where none was made now, the last attempt is one of before, or there was none.
@@ -40,7 +40,7 @@ pub(crate) fn settle(
         _ => delivery.last_started_at(),
     };
     let Delivery { invocation, attempt, before, .. } = delivery;
-    let ended_at = shared.config.clock.moment();
+    let ended_at = shared.config.clock.now();
     let ended = Ended { invocation, outcome, attempts: attempt, started_at, ended_at, before };
     let callbacks = follow_ups(shared, &ended);
     // Whoever called synchronously is told by the call, unless its process has died.
@@ -49,7 +49,7 @@ pub(crate) fn settle(
     // A member of a group is told of in its row.
     let is_told = is_awaited || ended.invocation.slot.is_some();
     let is_dead = !ended.outcome.is_completed() && callbacks.is_empty() && !is_told;
-    let told = Told {
+    let told = Notices {
         observed: shared.observer.as_ref().map(|observer| {
             callbacks
                 .iter()
@@ -63,14 +63,14 @@ pub(crate) fn settle(
     };
     // Freed when the engine's lock is released.
     let last = ended.invocation.clone();
-    let recorded = record(shared, by, Verdict::End { ended, callbacks }, told, lingers);
+    let recorded = record(shared, by, Verdict::End { ended, callbacks }, told, overruns);
     drop(last);
     recorded
 }
 
 /// What is reported once the settle is recorded.
 #[derive(Default)]
-struct Told {
+struct Notices {
     /// To a door that listens: the end, and the callbacks.
     observed: Option<(Arc<Ended>, Batch<Arc<Invocation>>)>,
     /// To the log, where no failure callback receives it.
@@ -84,16 +84,16 @@ struct Told {
 }
 
 /// Logs that an attempt is over whose handler could not be dropped.
-fn log_lingering(attempt: AttemptId, service: Option<ServiceName>, lingers: Lingers) {
+fn log_lingering(attempt: AttemptId, service: Option<ServiceName>, overruns: Overruns) {
     let AttemptId { cid, number: attempt } = attempt;
     let service = service.as_deref();
-    match lingers {
-        Lingers::No => {}
-        Lingers::Waits => tracing::debug!(
+    match overruns {
+        Overruns::No => {}
+        Overruns::Waits => tracing::debug!(
             %cid, service, attempt,
             "the attempt has ended; its handler is dropped, and its place is freed, as soon as a worker is free"
         ),
-        Lingers::Runs => tracing::warn!(
+        Overruns::Runs => tracing::warn!(
             %cid, service, attempt,
             "the attempt has ended, but its handler still runs and keeps its place; if it blocks its thread, move the \
              blocking work to `tokio::task::spawn_blocking`"
@@ -126,11 +126,11 @@ pub(crate) struct Retry {
 }
 
 /// Records that another attempt follows; returns what is to be run now.
-pub(crate) fn again(
-    shared: &Arc<Shared>,
+pub(crate) fn commit_retry(
+    shared: &Arc<BusCore>,
     delivery: &Delivery,
     retry: Retry,
-    lingers: Lingers,
+    overruns: Overruns,
 ) -> Batch<Delivery> {
     let Retry { at, counts, error, code } = retry;
     let (cid, service, attempt) = (delivery.invocation.cid, delivery.invocation.service, delivery.attempt);
@@ -138,14 +138,14 @@ pub(crate) fn again(
     let tried = Tried {
         number: attempt,
         started_at: delivery.started_at.into(),
-        ended_at: shared.config.clock.now(),
+        ended_at: shared.config.clock.system_time(),
         error: error.clone(),
         code: code.clone(),
         counts,
     };
     let retry = Some(Box::new(Retried { cid, service, attempt, error, code, at, counts }));
-    let told = Told { retry, service: Some(service), ..Told::default() };
-    record(shared, (delivery.id(), delivery.lease), Verdict::Again { at, tried }, told, lingers)
+    let told = Notices { retry, service: Some(service), ..Notices::default() };
+    record(shared, (delivery.id(), delivery.lease), Verdict::Retry { at, tried }, told, overruns)
 }
 
 impl Retried {
@@ -173,41 +173,41 @@ impl Retried {
 }
 
 fn record(
-    shared: &Arc<Shared>,
+    shared: &Arc<BusCore>,
     (id, lease): (AttemptId, Lease),
     verdict: Verdict,
-    told: Told,
-    lingers: Lingers,
+    told: Notices,
+    overruns: Overruns,
 ) -> Batch<Delivery> {
     let inner = shared.take_inner(id);
-    let settle = Settle { cid: id.cid, lease, verdict, inner, lingers: lingers != Lingers::No };
+    let settle = Settle { cid: id.cid, lease, verdict, inner, overruns: overruns != Overruns::No };
     let mut told = Some(told);
     let answer = shared.engine.settle(settle, &mut || {
         let (shared, told) = (shared.clone(), told.take().unwrap_or_default());
-        Box::new(move |answer| recorded(&shared, id, lingers, told, answer.ok()))
+        Box::new(move |answer| recorded(&shared, id, overruns, told, answer.ok()))
     });
-    let answer = answer.map(|answer| recorded(shared, id, lingers, told.unwrap_or_default(), answer.ok()));
+    let answer = answer.map(|answer| recorded(shared, id, overruns, told.unwrap_or_default(), answer.ok()));
     answer.unwrap_or_default()
 }
 
 fn recorded(
-    shared: &Shared,
+    shared: &BusCore,
     id: AttemptId,
-    lingers: Lingers,
-    told: Told,
+    overruns: Overruns,
+    told: Notices,
     settled: Option<Settled>,
 ) -> Batch<Delivery> {
     // Whatever came for the attempt between its end and this is for nobody.
     shared.attempts.forget(id);
     drop(shared.take_inner(id));
-    if settled.is_none() && lingers == Lingers::No {
+    if settled.is_none() && overruns == Overruns::No {
         // It was over while its handler blocked, and that has been dropped now.
         shared.engine.release(id);
     }
     // Whoever listens to the log may panic, and what has been started is run all the same, by whatever thread this is.
     quietly(|| {
         if settled.is_some() {
-            log_lingering(id, told.service, lingers);
+            log_lingering(id, told.service, overruns);
         }
         tell(shared, told, settled.as_ref());
     });
@@ -215,7 +215,7 @@ fn recorded(
     settled.map(|settled| settled.granted).unwrap_or_default()
 }
 
-fn tell(shared: &Shared, told: Told, settled: Option<&Settled>) {
+fn tell(shared: &BusCore, told: Notices, settled: Option<&Settled>) {
     // Logged first: a door that has heard of the last end may end the program.
     if let (Some(retry), true) = (told.retry, settled.is_some()) {
         retry.log();

@@ -1,5 +1,4 @@
-//! What becomes of a group whose members have all ended: a row for each, in the order given; of a chain, the outcome of
-//! its last step.
+//! The outcome of a group whose members have all ended: their rows, or for a chain the outcome of its last step.
 
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use zato_core::{Channel, Ending, Invocation, Outcome};
 use super::callbacks::callbacks;
 use crate::base::cid;
 use crate::bus::observer::Observer;
-use crate::record::{Batch, Ended, Join, Summary};
+use crate::record::{Batch, Ended, GroupRows, Join};
 
 /// Completes a group with its rows, as JSON.
 pub(crate) struct FanIn {
@@ -33,8 +32,8 @@ impl Join for FanIn {
 impl FanIn {
     /// Ends a group that is not a chain, with the rows of its members as its response.
     fn join_rows(&self, group: &Arc<Invocation>, members: &[Arc<Ended>]) -> (Ended, Batch<Arc<Invocation>>) {
-        let rows = Summary::of(&mut members.iter().map(|member| member.member()));
-        let (outcome, started_at, ended_at) = match rows.map(Summary::into_parts) {
+        let rows = GroupRows::of(&mut members.iter().map(|member| member.member()));
+        let (outcome, started_at, ended_at) = match rows.map(GroupRows::into_parts) {
             Ok((rows, started_at, ended_at)) => (Outcome::Completed(rows), started_at, ended_at),
             Err(error) => {
                 let ending = Ending::new(format!("its rows are lost: {error}"), true);

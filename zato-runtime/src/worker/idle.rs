@@ -1,8 +1,8 @@
-//! Workers that have nothing to do, and who wakes them.
+//! Idle workers, and how they are woken.
 //!
-//! A worker says that it lies down, looks for something to do once more, and sleeps if there is nothing. Whoever has
-//! something for a worker puts it where that look would have found it, and rings then: so either the one sees the other's
-//! flag or that one sees what has come. Who was rung and has found something else to do rings for another.
+//! A worker that finds no work sets its flag to parked, looks for work once more, and sleeps if there is none. Whoever has
+//! work puts it where that second look finds it, and then wakes a worker. So either the worker sees the work, or the other
+//! side sees the flag. A worker that was woken but has found other work wakes another one.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
@@ -12,28 +12,27 @@ use std::task::Waker;
 use futures_util::task::ArcWake;
 
 thread_local! {
-    /// The bell that has rung last on this thread, by where it stands, until its worker has its turn or who runs here has
-    /// stepped aside for it; none is zero.
-    static RUNG_LAST: Cell<usize> = const { Cell::new(0) };
+    /// The address of the waker that was called last on this thread, until its worker runs or the running worker has
+    /// yielded to it; 0 if there is none.
+    static WOKEN_HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What wakes one worker, and tells whoever runs on the same thread that it has been woken there.
+/// Wakes one worker, and notes on the thread that calls it that a worker was woken there.
 ///
-/// Tokio keeps the task that was woken last on a thread for that thread, where nobody else can take it; the one before it
-/// waits where all can.
-pub(crate) struct Bell {
+/// Tokio keeps the task that was woken last on a thread for that thread, and no other thread can take it.
+pub(crate) struct WorkerWaker {
     worker: Waker,
 }
 
-impl Bell {
-    /// Of the worker whose task has this waker, which stays the same.
+impl WorkerWaker {
+    /// Makes the waker of the worker whose task has this waker. The task has the same one for good.
     pub(crate) fn of(worker: &Waker) -> Arc<Self> {
         Arc::new(Self { worker: worker.clone() })
     }
 
-    /// The worker looks.
-    pub(crate) fn hush(&self) {
-        RUNG_LAST.with(|last| {
+    /// Clears the note, because the worker runs.
+    pub(crate) fn clear(&self) {
+        WOKEN_HERE.with(|last| {
             if last.get() == self.place() {
                 last.set(0);
             }
@@ -44,68 +43,68 @@ impl Bell {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Whether a worker has been woken on this thread, where it waits for who runs here.
-    pub(crate) fn has_rung_here() -> bool {
-        RUNG_LAST.get() != 0
+    /// Whether a worker was woken on this thread and waits for the thread.
+    pub(crate) fn woke_on_this_thread() -> bool {
+        WOKEN_HERE.get() != 0
     }
 
-    /// Who runs here steps aside for whoever waits for that.
-    pub(crate) fn is_heard_here() {
-        RUNG_LAST.set(0);
-    }
-}
-
-impl ArcWake for Bell {
-    fn wake_by_ref(bell: &Arc<Self>) {
-        RUNG_LAST.set(bell.place());
-        bell.worker.wake_by_ref();
+    /// Clears the note, because the running worker yields the thread.
+    pub(crate) fn clear_woken() {
+        WOKEN_HERE.set(0);
     }
 }
 
-/// It does something.
-const UP: u8 = 0;
+impl ArcWake for WorkerWaker {
+    fn wake_by_ref(waker: &Arc<Self>) {
+        WOKEN_HERE.set(waker.place());
+        waker.worker.wake_by_ref();
+    }
+}
 
-/// It sleeps.
-const ASLEEP: u8 = 1;
+/// The worker runs.
+const RUNNING: u8 = 0;
 
-/// It sleeps, and looks now and then whether another comes to what that has in hand.
-const WATCHING: u8 = 2;
+/// The worker sleeps.
+const PARKED: u8 = 1;
 
-/// Where one worker sleeps. Each stands in cache lines of its own.
+/// The worker sleeps, and looks now and then whether another one has stopped making progress.
+const SEARCHING: u8 = 2;
+
+/// The flag of one worker, in cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Bed {
-    /// Whoever wakes the worker has it [`UP`].
-    stands: AtomicU8,
+struct IdleFlag {
+    /// [`RUNNING`], [`PARKED`] or [`SEARCHING`]. Whoever wakes the worker sets it to [`RUNNING`].
+    state: AtomicU8,
     /// Set by another worker that has seen this one begin nothing for [`PATIENCE`](super::pool::PATIENCE), cleared by
     /// this one when it looks for work again.
     is_stuck: AtomicBool,
-    bell: OnceLock<Arc<Bell>>,
+    waker: OnceLock<Arc<WorkerWaker>>,
 }
 
 /// All workers of a runtime, awake and asleep.
-pub(crate) struct Sleepers {
-    beds: Box<[Bed]>,
+pub(crate) struct Idle {
+    flags: Box<[IdleFlag]>,
     /// The number of workers that are useful at the same time. Written by workers, from how long handlers take
-    /// (`hands::useful`).
+    /// (`RunQueue::useful`).
     useful: AtomicUsize,
     /// The number of threads that the workers run on. On one thread workers do not wait for each other, and a handler that
     /// blocks its thread needs another worker to have taken what comes: all of them are useful.
     threads: usize,
 }
 
-impl Bed {
-    fn has_somebody(&self) -> bool {
-        self.stands.load(Ordering::SeqCst) != UP
+impl IdleFlag {
+    fn is_idle(&self) -> bool {
+        self.state.load(Ordering::SeqCst) != RUNNING
     }
 
-    /// Has who sleeps here be up; answers whether somebody slept.
+    /// Sets the flag to running; returns whether the worker was idle.
     fn leave(&self) -> bool {
-        self.has_somebody() && self.stands.swap(UP, Ordering::SeqCst) != UP
+        self.is_idle() && self.state.swap(RUNNING, Ordering::SeqCst) != RUNNING
     }
 
-    /// Answers whether somebody slept here.
-    fn ring(&self) -> bool {
+    /// Wakes the worker; returns whether it was idle.
+    fn wake_up(&self) -> bool {
         let slept = self.leave();
         if slept {
             self.wake();
@@ -113,76 +112,78 @@ impl Bed {
         slept
     }
 
-    /// The same, but for who watches.
+    /// Wakes the worker if it is parked, not if it searches; returns whether it was.
     fn tell(&self) -> bool {
-        let slept = self.stands.load(Ordering::SeqCst) == ASLEEP && self.changes(ASLEEP, UP);
+        let slept = self.state.load(Ordering::SeqCst) == PARKED && self.changes(PARKED, RUNNING);
         if slept {
             self.wake();
         }
         slept
     }
 
-    /// Whether the worker does something, and begins things.
+    /// Whether the worker runs and starts attempts.
     fn makes_progress(&self) -> bool {
-        !self.has_somebody() && !self.is_stuck.load(Ordering::Relaxed)
+        !self.is_idle() && !self.is_stuck.load(Ordering::Relaxed)
     }
 
     fn changes(&self, from: u8, to: u8) -> bool {
-        self.stands.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     fn wake(&self) {
-        if let Some(bell) = self.bell.get() {
-            ArcWake::wake_by_ref(bell);
+        if let Some(waker) = self.waker.get() {
+            ArcWake::wake_by_ref(waker);
         }
     }
 }
 
-impl Sleepers {
-    /// Workers that are all up, and run on so many threads.
+impl Idle {
+    /// Makes the flags of workers that all run, on this number of threads.
     pub(crate) fn new(workers: usize, threads: usize) -> Self {
-        let beds = (0..workers).map(|_| Bed::default()).collect();
-        Self { beds, useful: AtomicUsize::new(workers), threads }
+        let flags = (0..workers).map(|_| IdleFlag::default()).collect();
+        Self { flags, useful: AtomicUsize::new(workers), threads }
     }
 
-    /// How many workers there are.
+    /// The number of workers.
     pub(crate) fn len(&self) -> usize {
-        self.beds.len()
+        self.flags.len()
     }
 
-    /// This wakes a worker.
-    pub(crate) fn set_bell(&self, worker: usize, bell: &Arc<Bell>) {
-        let _ = self.beds[worker].bell.set(bell.clone());
+    /// Sets the waker of a worker.
+    pub(crate) fn set_waker(&self, worker: usize, waker: &Arc<WorkerWaker>) {
+        let _ = self.flags[worker].waker.set(waker.clone());
     }
 
-    /// There is something to do for whoever comes first. Where as many workers make progress as are useful, they come to
-    /// it, and one other watches that they do.
+    /// Wakes a worker for work that any of them may do. If as many workers make progress as are useful, they come to it, and
+    /// one other watches that they do.
     #[inline]
-    pub(crate) fn ring_one(&self) {
+    pub(crate) fn wake_one(&self) {
         let useful = self.useful.load(Ordering::Relaxed);
-        if useful < self.beds.len() && self.beds.iter().filter(|bed| bed.makes_progress()).count() >= useful {
+        if useful < self.flags.len()
+            && self.flags.iter().filter(|flag| flag.makes_progress()).count() >= useful
+        {
             return self.watch_one();
         }
-        let _ = self.beds.iter().any(Bed::ring);
+        let _ = self.flags.iter().any(IdleFlag::wake_up);
     }
 
-    /// Has one worker watch the others, if none does.
+    /// Has a parked worker watch the others, if none does.
     fn watch_one(&self) {
-        let watches = |bed: &Bed| bed.stands.load(Ordering::SeqCst) == WATCHING;
-        if !self.beds.iter().any(watches) {
-            let _ = self.beds.iter().any(Bed::tell);
+        let watches = |flag: &IdleFlag| flag.state.load(Ordering::SeqCst) == SEARCHING;
+        if !self.flags.iter().any(watches) {
+            let _ = self.flags.iter().any(IdleFlag::tell);
         }
     }
 
     /// Whether another worker watches.
     pub(crate) fn others_watch(&self, worker: usize) -> bool {
-        let mut others = self.beds.iter().enumerate().filter(|(other, _)| *other != worker);
-        others.any(|(_, bed)| bed.stands.load(Ordering::SeqCst) == WATCHING)
+        let mut others = self.flags.iter().enumerate().filter(|(other, _)| *other != worker);
+        others.any(|(_, flag)| flag.state.load(Ordering::SeqCst) == SEARCHING)
     }
 
     /// Sets how many workers are useful at the same time.
     pub(crate) fn set_useful(&self, workers: usize) {
-        let workers = workers.min(self.beds.len());
+        let workers = workers.min(self.flags.len());
         if self.threads > 1 && self.useful.load(Ordering::Relaxed) != workers {
             self.useful.store(workers, Ordering::Relaxed);
         }
@@ -191,67 +192,67 @@ impl Sleepers {
     /// Whether a worker need not take anything, because as many of those before it make progress as are useful.
     pub(crate) fn is_superfluous(&self, worker: usize) -> bool {
         let useful = self.useful.load(Ordering::Relaxed);
-        useful < self.beds.len()
-            && self.beds[..worker].iter().filter(|bed| bed.makes_progress()).count() >= useful
+        useful < self.flags.len()
+            && self.flags[..worker].iter().filter(|flag| flag.makes_progress()).count() >= useful
     }
 
-    /// A worker begins nothing, perhaps because a handler blocks it.
+    /// Notes that a worker starts nothing, perhaps because a handler blocks its thread.
     pub(crate) fn is_stuck(&self, worker: usize) {
-        self.beds[worker].is_stuck.store(true, Ordering::SeqCst);
+        self.flags[worker].is_stuck.store(true, Ordering::SeqCst);
     }
 
-    /// A worker looks for work again.
+    /// Notes that a worker looks for work again.
     pub(crate) fn looks_for_work(&self, worker: usize) {
-        let bed = &self.beds[worker];
-        if bed.is_stuck.load(Ordering::Relaxed) {
-            bed.is_stuck.store(false, Ordering::SeqCst);
+        let flag = &self.flags[worker];
+        if flag.is_stuck.load(Ordering::Relaxed) {
+            flag.is_stuck.store(false, Ordering::SeqCst);
         }
     }
 
-    /// There is something to do for one worker; answers whether it slept.
-    pub(crate) fn ring(&self, worker: usize) -> bool {
-        self.beds[worker].ring()
+    /// Wakes this worker; returns whether it was idle.
+    pub(crate) fn wake_up(&self, worker: usize) -> bool {
+        self.flags[worker].wake_up()
     }
 
-    /// A worker has more in hand than it begins now, and may not come to it: another watches.
-    pub(crate) fn tell_one(&self) {
+    /// Has another worker watch, because one has taken more than it starts now.
+    pub(crate) fn wake_searcher(&self) {
         fence(Ordering::SeqCst);
         self.watch_one();
     }
 
-    /// A worker has found nothing to do, and looks once more.
-    pub(crate) fn lies_down(&self, worker: usize) {
-        self.beds[worker].stands.store(ASLEEP, Ordering::SeqCst);
+    /// Sets the flag of a worker that has found no work, before it looks once more.
+    pub(crate) fn park(&self, worker: usize) {
+        self.flags[worker].state.store(PARKED, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
-    /// Whether another worker does something.
+    /// Whether another worker runs.
     pub(crate) fn others_are_up(&self, worker: usize) -> bool {
-        self.beds.iter().enumerate().any(|(other, bed)| other != worker && !bed.has_somebody())
+        self.flags.iter().enumerate().any(|(other, flag)| other != worker && !flag.is_idle())
     }
 
-    /// Whether nobody has rung for a worker since it lay down.
+    /// Whether a worker is still idle, because nobody has woken it.
     pub(crate) fn is_asleep(&self, worker: usize) -> bool {
-        self.beds[worker].has_somebody()
+        self.flags[worker].is_idle()
     }
 
-    /// A worker that has lain down watches another, which has more in hand than it begins now.
+    /// Lets a parked worker watch the others.
     pub(crate) fn watches(&self, worker: usize) {
-        self.beds[worker].changes(ASLEEP, WATCHING);
+        self.flags[worker].changes(PARKED, SEARCHING);
     }
 
-    /// It watches no more, looks whether any has, and sleeps if none has.
+    /// Ends the watch of a worker, which looks for work once more and sleeps if there is none.
     pub(crate) fn has_watched(&self, worker: usize) {
-        if self.beds[worker].changes(WATCHING, ASLEEP) {
+        if self.flags[worker].changes(SEARCHING, PARKED) {
             fence(Ordering::SeqCst);
         }
     }
 
-    /// A worker gets up. If it `has_work` of its own, what it was rung for is for another.
-    pub(crate) fn gets_up(&self, worker: usize, has_work: bool) {
-        let was_rung = !self.beds[worker].leave();
-        if was_rung && has_work {
-            self.ring_one();
+    /// Sets the flag of a worker that has work or was woken. If it was woken but `has_work` already, another one is woken.
+    pub(crate) fn unpark(&self, worker: usize, has_work: bool) {
+        let was_woken = !self.flags[worker].leave();
+        if was_woken && has_work {
+            self.wake_one();
         }
     }
 }
@@ -274,61 +275,61 @@ mod tests {
     }
 
     /// Two workers, and how often each has been woken.
-    fn two() -> (Sleepers, impl Fn() -> [u32; 2]) {
-        let (sleepers, woken) = (Sleepers::new(2, 2), [(); 2].map(|()| Arc::<Woken>::default()));
+    fn two() -> (Idle, impl Fn() -> [u32; 2]) {
+        let (idle, woken) = (Idle::new(2, 2), [(); 2].map(|()| Arc::<Woken>::default()));
         for (worker, woken) in woken.iter().enumerate() {
-            sleepers.set_bell(worker, &Bell::of(&Waker::from(woken.clone())));
+            idle.set_waker(worker, &WorkerWaker::of(&Waker::from(woken.clone())));
         }
-        (sleepers, move || [0, 1].map(|worker| woken[worker].0.load(Ordering::SeqCst)))
+        (idle, move || [0, 1].map(|worker| woken[worker].0.load(Ordering::SeqCst)))
     }
 
     #[test]
     fn each_word_wakes_one_that_sleeps() {
-        let (sleepers, woken) = two();
-        sleepers.ring_one();
+        let (idle, woken) = two();
+        idle.wake_one();
         assert_eq!(woken(), [0, 0], "nobody sleeps");
-        sleepers.lies_down(0);
-        sleepers.lies_down(1);
-        sleepers.ring_one();
-        assert_eq!((woken(), sleepers.is_asleep(0), sleepers.is_asleep(1)), ([1, 0], false, true));
-        assert_eq!([0, 1].map(|worker| sleepers.others_are_up(worker)), [false, true]);
-        sleepers.ring_one();
-        sleepers.ring_one();
+        idle.park(0);
+        idle.park(1);
+        idle.wake_one();
+        assert_eq!((woken(), idle.is_asleep(0), idle.is_asleep(1)), ([1, 0], false, true));
+        assert_eq!([0, 1].map(|worker| idle.others_are_up(worker)), [false, true]);
+        idle.wake_one();
+        idle.wake_one();
         assert_eq!(woken(), [1, 1], "each is woken once");
-        assert!(!sleepers.ring(0));
+        assert!(!idle.wake_up(0));
     }
 
     #[test]
-    fn who_was_rung_and_has_work_rings_for_another() {
-        let (sleepers, woken) = two();
+    fn who_was_woken_and_has_work_rings_for_another() {
+        let (idle, woken) = two();
         for (has_work, expected) in [(false, [1, 0]), (true, [2, 1])] {
-            sleepers.lies_down(0);
-            sleepers.lies_down(1);
-            sleepers.ring_one();
-            sleepers.gets_up(0, has_work);
+            idle.park(0);
+            idle.park(1);
+            idle.wake_one();
+            idle.unpark(0, has_work);
             assert_eq!(woken(), expected);
         }
-        sleepers.lies_down(0);
-        sleepers.lies_down(1);
-        sleepers.gets_up(0, true);
+        idle.park(0);
+        idle.park(1);
+        idle.unpark(0, true);
         assert_eq!(woken(), [2, 1], "nobody had rung");
     }
 
     #[test]
     fn who_watches_is_rung_and_not_told() {
-        let (sleepers, woken) = two();
-        sleepers.lies_down(0);
-        sleepers.watches(0);
-        sleepers.tell_one();
-        assert_eq!((woken(), sleepers.is_asleep(0)), ([0, 0], true));
-        sleepers.has_watched(0);
-        sleepers.tell_one();
-        assert_eq!((woken(), sleepers.is_asleep(0)), ([1, 0], false));
-        sleepers.watches(0);
-        assert!(!sleepers.is_asleep(0), "it is up");
-        sleepers.lies_down(0);
-        sleepers.watches(0);
-        sleepers.ring_one();
+        let (idle, woken) = two();
+        idle.park(0);
+        idle.watches(0);
+        idle.wake_searcher();
+        assert_eq!((woken(), idle.is_asleep(0)), ([0, 0], true));
+        idle.has_watched(0);
+        idle.wake_searcher();
+        assert_eq!((woken(), idle.is_asleep(0)), ([1, 0], false));
+        idle.watches(0);
+        assert!(!idle.is_asleep(0), "it is up");
+        idle.park(0);
+        idle.watches(0);
+        idle.wake_one();
         assert_eq!(woken(), [2, 0]);
     }
 }

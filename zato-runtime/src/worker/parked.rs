@@ -1,14 +1,12 @@
-//! Attempts that wait for something. Each has a seat, and whoever wakes it has a worker go on with it: a task for
-//! each would cost more than all else that is done for it.
+//! Pending attempts. Each is in a slot, and not in a task of its own, which would cost more than everything else that is done
+//! for it.
 //!
-//! The waker of a seat is used again and again. Whoever wakes it lines it up with its worker, and wakes that if it
-//! sleeps; the worker polls the attempt as it polls new ones, in turn with them. Most of what a handler that waits
-//! costs beside was the allocations that one thread makes for a task and another frees: on its worker's thread there
-//! are none of those. *No wake-up is lost*: a seat that is woken while nobody sits there keeps the word, and who sits
-//! down looks. A worker that has nothing to do takes half of what another has woken; what one does not come to whose
-//! handler blocks is taken over after a millisecond, as what it has in hand is. All attempts that wait have seats,
-//! those that are held and have limits too. A shutdown drops whoever sits (`Closer`); the workers hold the seats, so
-//! they go with tokio as tasks would.
+//! A slot is a waker too, and is used again for other attempts. To wake it puts it into the queue of its worker, and wakes the
+//! worker if it sleeps; the worker polls woken attempts in turn with new ones. *No wake-up is lost*: a slot that is woken
+//! while its attempt is being polled, or before there is one, notes that, and whoever parks an attempt there looks. An idle
+//! worker steals half of what another has woken; after a millisecond without progress, because a handler blocks its thread,
+//! it steals all. A shutdown drops all parked attempts ([`Closer`]); the workers own the slots, so they end with the tokio
+//! runtime as tasks would.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -18,88 +16,88 @@ use std::task::{Context, Poll};
 
 use futures_util::task::{ArcWake, waker_ref};
 
-use super::idle::Sleepers;
+use super::idle::Idle;
 use super::record_start::{Beginning, Begun};
-use crate::attempt::dispatch::Running;
-use crate::attempt::retry::Brought;
-use crate::attempt::timed::Within;
-use crate::attempt::watchdog::Watched;
+use crate::attempt::dispatch::RunningAttempt;
+use crate::attempt::retry::AttemptResult;
+use crate::attempt::timed::TimedAttempt;
+use crate::attempt::watchdog::WatchGuard;
 use crate::base::lock::lock;
 use crate::record::Delivery;
 
-/// Room for more is given up where so many seats are empty, and all are.
+/// The number of slots above which memory is freed once all of them are empty.
 const MANY: usize = 1_024;
 
-/// An attempt that waits for something.
-pub(crate) struct Seated {
-    pub(crate) within: Within,
-    pub(crate) stands: Stands,
+/// A pending attempt.
+pub(crate) struct Parked {
+    pub(crate) within: TimedAttempt,
+    pub(crate) origin: Origin,
 }
 
-/// Where the engine has it.
-pub(crate) enum Stands {
-    Held(Box<Delivery>, Option<Watched>),
-    /// Its handler begins once that is recorded.
+/// The state of a pending attempt in the engine.
+pub(crate) enum Origin {
+    Held(Box<Delivery>, Option<WatchGuard>),
+    /// The handler begins once its start is recorded.
     Begins(Beginning),
 }
 
-/// One is used again and again, so that a waker may be of an attempt that is over. It has the next polled once more, as any
-/// waker may.
-pub(crate) struct Seat {
-    /// Whether it stands among those that have been woken, or has been woken while nobody sat there: who sits down looks.
+/// A slot for a pending attempt, and its waker. Slots are used again, so a waker may be one of an attempt that has ended; then
+/// the next attempt is polled once more, as any waker may do.
+pub(crate) struct ParkingSlot {
+    /// Whether the slot is in the queue of woken slots, or was woken while it was empty.
     is_woken: AtomicBool,
-    /// Whose worker goes on with it. Written by one that takes over what another does not come to.
+    /// The worker that polls it. Written by a worker that steals it.
     row: AtomicUsize,
-    /// In whose stock it is.
+    /// The worker that made the slot, and keeps it for reuse.
     home: usize,
-    /// Whether it is for the next; written under the lock of the stock.
+    /// Whether it is free. Written under the lock of the stock.
     is_empty: AtomicBool,
     rows: Arc<Rows>,
-    sits: Mutex<Sits>,
+    state: Mutex<SlotState>,
 }
 
-enum Sits {
-    Nobody,
-    /// It is polled.
-    Away,
-    Here(Seated),
+enum SlotState {
+    Empty,
+    /// The attempt is being polled.
+    Polling,
+    Parked(Parked),
 }
 
 struct Rows {
-    all: Box<[Row]>,
-    sleepers: Arc<Sleepers>,
-    /// Set when all are given up.
+    all: Box<[WorkerSlots]>,
+    idle: Arc<Idle>,
+    /// Set by a shutdown, which drops all attempts.
     is_closed: AtomicBool,
-    /// Whose turn it is to go on with what no worker has begun, counted up.
+    /// The worker of the next attempt that was begun outside of a worker, counted up.
     next: AtomicUsize,
 }
 
-/// The seats of one worker. Each stands in cache lines of its own.
+/// The slots of one worker, in cache lines of their own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Row {
-    /// Those that have been woken, in that order.
-    woken: Mutex<VecDeque<Arc<Seat>>>,
-    /// How many they are; written under the lock.
+struct WorkerSlots {
+    /// The slots that were woken, in the order of that.
+    woken: Mutex<VecDeque<Arc<ParkingSlot>>>,
+    /// Their number. Written under the lock.
     count: AtomicUsize,
     stock: Mutex<Stock>,
 }
 
 #[derive(Default)]
 struct Stock {
-    all: Vec<Arc<Seat>>,
-    empty: Vec<Arc<Seat>>,
+    all: Vec<Arc<ParkingSlot>>,
+    empty: Vec<Arc<ParkingSlot>>,
 }
 
-/// The seats of all workers. They are given up when this is dropped.
-pub(crate) struct Seats(Arc<Rows>);
+/// The slots of all workers. Their attempts are dropped with this.
+pub(crate) struct ParkedAttempts(Arc<Rows>);
 
-/// The same for who shuts down.
+/// The right to drop all parked attempts, for a shutdown.
 pub(crate) struct Closer(Weak<Rows>);
 
-impl Seat {
+impl ParkingSlot {
     /// Polls an attempt for the first time, which is to be put here if it is pending.
-    pub(crate) fn poll_first(self: &Arc<Self>, running: &mut Running) -> Poll<Brought> {
+    pub(crate) fn poll_first(self: &Arc<Self>, running: &mut RunningAttempt) -> Poll<AttemptResult> {
         // A wake of an attempt that was here before. None of this one's can have come yet.
         if self.is_woken.load(Ordering::Relaxed) {
             self.is_woken.store(false, Ordering::Relaxed);
@@ -109,10 +107,10 @@ impl Seat {
 
     /// Parks an attempt without limits that was polled here for the first time. It is polled again at once if it has been
     /// asked to stop meanwhile.
-    pub(crate) fn sit_first(self: &Arc<Self>, seated: Seated) {
+    pub(crate) fn park_first(self: &Arc<Self>, parked: Parked) {
         let waker = waker_ref(self);
-        let is_signalled = seated.within.is_signalled_or_wakes(&Context::from_waker(&waker));
-        if is_signalled { self.sit_woken(seated) } else { self.sit(seated) }
+        let is_signalled = parked.within.is_signalled_or_wakes(&Context::from_waker(&waker));
+        if is_signalled { self.park_woken(parked) } else { self.park(parked) }
     }
 
     /// Polls the record of its begin, for an attempt that was taken from here and has not begun.
@@ -120,52 +118,52 @@ impl Seat {
         beginning.poll(&mut Context::from_waker(&waker_ref(self)))
     }
 
-    /// Polls the one that was taken from here.
-    pub(crate) fn poll(self: &Arc<Self>, seated: &mut Seated) -> Poll<Brought> {
-        Pin::new(&mut seated.within).poll(&mut Context::from_waker(&waker_ref(self)))
+    /// Polls the attempt that was taken from here.
+    pub(crate) fn poll(self: &Arc<Self>, parked: &mut Parked) -> Poll<AttemptResult> {
+        Pin::new(&mut parked.within).poll(&mut Context::from_waker(&waker_ref(self)))
     }
 
-    /// Has one sit down that is to be polled once more.
-    pub(crate) fn sit_woken(self: &Arc<Self>, seated: Seated) {
+    /// Parks an attempt that is to be polled once more.
+    pub(crate) fn park_woken(self: &Arc<Self>, parked: Parked) {
         self.is_woken.store(true, Ordering::SeqCst);
-        self.sit(seated);
+        self.park(parked);
     }
 
-    /// Has one sit down, until it is woken.
-    pub(crate) fn sit(self: &Arc<Self>, seated: Seated) {
-        let mut sits = lock(&self.sits);
+    /// Parks an attempt until it is woken.
+    pub(crate) fn park(self: &Arc<Self>, parked: Parked) {
+        let mut state = lock(&self.state);
         if self.rows.is_closed.load(Ordering::SeqCst) {
-            drop(sits);
-            return drop(seated);
+            drop(state);
+            return drop(parked);
         }
-        seated.within.note_waits(true);
-        *sits = Sits::Here(seated);
-        // Who has woken it before has not found it.
+        parked.within.note_waits(true);
+        *state = SlotState::Parked(parked);
+        // A wake-up that came before has not found the attempt.
         let is_woken = self.is_woken.load(Ordering::SeqCst);
-        drop(sits);
+        drop(state);
         if is_woken {
-            self.line_up();
+            self.schedule();
         }
     }
 
-    /// The one who sits here, if anybody does.
-    fn take(&self) -> Option<Seated> {
-        let mut sits = lock(&self.sits);
-        match std::mem::replace(&mut *sits, Sits::Away) {
-            Sits::Here(seated) => {
-                // Whoever wakes it from now on has it polled again.
+    /// Takes the attempt out of the slot to poll it, if there is one.
+    fn take(&self) -> Option<Parked> {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut *state, SlotState::Polling) {
+            SlotState::Parked(parked) => {
+                // A wake-up from now on has it polled again.
                 self.is_woken.store(false, Ordering::SeqCst);
-                seated.within.note_waits(false);
-                Some(seated)
+                parked.within.note_waits(false);
+                Some(parked)
             }
             other => {
-                *sits = other;
+                *state = other;
                 None
             }
         }
     }
 
-    fn line_up(self: &Arc<Self>) {
+    fn schedule(self: &Arc<Self>) {
         let worker = self.row.load(Ordering::SeqCst);
         let row = &self.rows.all[worker];
         let mut woken = lock(&row.woken);
@@ -176,125 +174,124 @@ impl Seat {
         let is_first = woken.len() == 1;
         row.count.store(woken.len(), Ordering::SeqCst);
         drop(woken);
-        if !self.rows.sleepers.ring(worker) && is_first {
-            // Its worker may not come to it.
-            self.rows.sleepers.tell_one();
+        if !self.rows.idle.wake_up(worker) && is_first {
+            // A handler may block the thread of its worker.
+            self.rows.idle.wake_searcher();
         }
     }
 }
 
-impl ArcWake for Seat {
-    fn wake_by_ref(seat: &Arc<Self>) {
-        if !seat.is_woken.swap(true, Ordering::SeqCst) {
-            seat.line_up();
+impl ArcWake for ParkingSlot {
+    fn wake_by_ref(slot: &Arc<Self>) {
+        if !slot.is_woken.swap(true, Ordering::SeqCst) {
+            slot.schedule();
         }
     }
 }
 
-impl Seats {
-    /// For all workers.
-    pub(crate) fn new(sleepers: &Arc<Sleepers>) -> Self {
-        let all = (0..sleepers.len()).map(|_| Row::default()).collect();
+impl ParkedAttempts {
+    /// Makes the slots of all workers.
+    pub(crate) fn new(idle: &Arc<Idle>) -> Self {
+        let all = (0..idle.len()).map(|_| WorkerSlots::default()).collect();
         let (is_closed, next) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self(Arc::new(Rows { all, sleepers: sleepers.clone(), is_closed, next }))
+        Self(Arc::new(Rows { all, idle: idle.clone(), is_closed, next }))
     }
 
     pub(crate) fn closer(&self) -> Closer {
         Closer(Arc::downgrade(&self.0))
     }
 
-    fn row(&self, worker: usize) -> &Row {
+    fn row(&self, worker: usize) -> &WorkerSlots {
         &self.0.all[worker]
     }
 
-    /// A seat for the next of a worker, or of any.
-    pub(crate) fn empty(&self, worker: Option<usize>) -> Arc<Seat> {
+    /// Takes a free slot of a worker, or of any worker.
+    pub(crate) fn empty(&self, worker: Option<usize>) -> Arc<ParkingSlot> {
         let any = || self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.all.len();
         let worker = worker.unwrap_or_else(any);
         let mut stock = lock(&self.row(worker).stock);
-        let seat = stock.empty.pop().unwrap_or_else(|| {
-            let seat = Arc::new(Seat {
+        let slot = stock.empty.pop().unwrap_or_else(|| {
+            let slot = Arc::new(ParkingSlot {
                 is_woken: AtomicBool::new(false),
                 row: AtomicUsize::new(worker),
                 home: worker,
                 is_empty: AtomicBool::new(false),
                 rows: self.0.clone(),
-                sits: Mutex::new(Sits::Nobody),
+                state: Mutex::new(SlotState::Empty),
             });
-            stock.all.push(seat.clone());
-            seat
+            stock.all.push(slot.clone());
+            slot
         });
-        seat.is_empty.store(false, Ordering::Relaxed);
-        seat.row.store(worker, Ordering::SeqCst);
-        seat
+        slot.is_empty.store(false, Ordering::Relaxed);
+        slot.row.store(worker, Ordering::SeqCst);
+        slot
     }
 
-    /// The one who was taken from this seat needs it no more.
-    pub(crate) fn leave(&self, seat: Arc<Seat>) {
-        *lock(&seat.sits) = Sits::Nobody;
-        let mut stock = lock(&self.row(seat.home).stock);
-        seat.is_empty.store(true, Ordering::Relaxed);
-        stock.empty.push(seat);
-        // A worker keeps one for the next.
+    /// Gives a slot back whose attempt has ended.
+    pub(crate) fn free(&self, slot: Arc<ParkingSlot>) {
+        *lock(&slot.state) = SlotState::Empty;
+        let mut stock = lock(&self.row(slot.home).stock);
+        slot.is_empty.store(true, Ordering::Relaxed);
+        stock.empty.push(slot);
+        // A worker keeps one for its next attempt.
         if stock.empty.len() > MANY && stock.empty.len() + 1 >= stock.all.len() {
-            stock.all.retain(|seat| !seat.is_empty.load(Ordering::Relaxed));
+            stock.all.retain(|slot| !slot.is_empty.load(Ordering::Relaxed));
             stock.empty = Vec::new();
         }
     }
 
-    /// The next that a worker is to go on with.
-    pub(crate) fn next(&self, worker: usize) -> Option<(Arc<Seat>, Seated)> {
+    /// Takes the next woken attempt of a worker.
+    pub(crate) fn next(&self, worker: usize) -> Option<(Arc<ParkingSlot>, Parked)> {
         let row = self.row(worker);
         while row.count.load(Ordering::SeqCst) > 0 {
             let mut woken = lock(&row.woken);
-            let seat = woken.pop_front();
+            let slot = woken.pop_front();
             row.count.store(woken.len(), Ordering::SeqCst);
             drop(woken);
-            let seat = seat?;
-            if let Some(seated) = seat.take() {
-                return Some((seat, seated));
+            let slot = slot?;
+            if let Some(parked) = slot.take() {
+                return Some((slot, parked));
             }
         }
         None
     }
 
-    /// How many have been woken that a worker is to go on with.
+    /// The number of woken slots of a worker.
     pub(crate) fn woken(&self, worker: usize) -> usize {
         self.row(worker).count.load(Ordering::SeqCst)
     }
 
-    /// Whether some are that another worker is to go on with.
+    /// Whether another worker has woken slots.
     pub(crate) fn others_have_woken(&self, worker: usize) -> bool {
         (0..self.0.all.len()).any(|other| other != worker && self.woken(other) > 0)
     }
 
-    /// Whether a worker that has nothing else to do is to go on with any: what has been woken for it, or half of what has
-    /// been for another, if that is several.
+    /// Whether an idle worker has a woken slot, of its own or stolen from another worker that has several.
     pub(crate) fn has_some(&self, worker: usize) -> bool {
-        self.woken(worker) > 0 || self.share(worker)
+        self.woken(worker) > 0 || self.steal_half(worker)
     }
 
-    /// Has a worker go on with what one of these does not come to; answers whether there was anything.
-    pub(crate) fn take_over(&self, worker: usize, mut from: impl Iterator<Item = usize>) -> bool {
-        from.any(|other| self.bring(worker, other, |_| 0))
+    /// Steals all woken slots of the first of these workers that has any; returns whether there were any.
+    pub(crate) fn steal(&self, worker: usize, mut from: impl Iterator<Item = usize>) -> bool {
+        from.any(|other| self.move_woken(worker, other, |_| 0))
     }
 
-    /// Has a worker that has nothing to do go on with half of what another is to; answers whether there was anything.
-    fn share(&self, worker: usize) -> bool {
+    /// Steals half of the woken slots of another worker that has several; returns whether there were any.
+    fn steal_half(&self, worker: usize) -> bool {
         let mut others = (0..self.0.all.len()).filter(|other| *other != worker);
-        others.any(|other| self.woken(other) > 1 && self.bring(worker, other, |many| many.div_ceil(2)))
+        others.any(|other| self.woken(other) > 1 && self.move_woken(worker, other, |many| many.div_ceil(2)))
     }
 
-    /// Brings a worker what another has woken, but for so many.
-    fn bring(&self, worker: usize, from: usize, leaves: impl FnOnce(usize) -> usize) -> bool {
+    /// Moves woken slots from one worker to another, except for a number that stays.
+    fn move_woken(&self, worker: usize, from: usize, leaves: impl FnOnce(usize) -> usize) -> bool {
         let row = self.row(from);
         let mut woken = lock(&row.woken);
         let many = woken.len();
         let brought = woken.split_off(leaves(many).min(many));
         row.count.store(woken.len(), Ordering::SeqCst);
         drop(woken);
-        for seat in &brought {
-            seat.row.store(worker, Ordering::SeqCst);
+        for slot in &brought {
+            slot.row.store(worker, Ordering::SeqCst);
         }
         let (own, is_any) = (self.row(worker), !brought.is_empty());
         let mut woken = lock(&own.woken);
@@ -304,11 +301,11 @@ impl Seats {
     }
 }
 
-impl Drop for Seats {
+impl Drop for ParkedAttempts {
     fn drop(&mut self) {
         self.closer().close();
         for row in &self.0.all {
-            // Each holds on to all.
+            // Each slot holds a reference to all of them.
             let (stock, woken) =
                 (std::mem::take(&mut *lock(&row.stock)), std::mem::take(&mut *lock(&row.woken)));
             drop((stock, woken));
@@ -317,12 +314,12 @@ impl Drop for Seats {
 }
 
 impl Closer {
-    /// Drops all attempts that wait for something; returns how many of them had begun. No attempt waits from now on.
+    /// Drops all parked attempts; returns how many of them had begun. None can be parked from now on.
     pub(crate) fn close(&self) -> usize {
         let Some(rows) = self.0.upgrade() else { return 0 };
         rows.is_closed.store(true, Ordering::SeqCst);
         let all = rows.all.iter().flat_map(|row| lock(&row.stock).all.clone());
-        let seated = all.collect::<Vec<_>>().into_iter().filter_map(|seat| seat.take());
-        seated.filter(|seated| !matches!(seated.stands, Stands::Begins(_))).count()
+        let parked = all.collect::<Vec<_>>().into_iter().filter_map(|slot| slot.take());
+        parked.filter(|parked| !matches!(parked.origin, Origin::Begins(_))).count()
     }
 }

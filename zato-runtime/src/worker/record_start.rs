@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 use crate::record::{AttemptId, Delivery};
 
 /// The record of a begin, on its way.
@@ -38,7 +38,7 @@ pub(crate) fn permits(workers: usize) -> Arc<Semaphore> {
 
 impl Beginning {
     /// Records the begin of an attempt as soon as it may.
-    pub(crate) fn new(shared: &Arc<Shared>, permits: &Arc<Semaphore>, delivery: Delivery) -> Self {
+    pub(crate) fn new(shared: &Arc<BusCore>, permits: &Arc<Semaphore>, delivery: Delivery) -> Self {
         let (shared, permits, recorded) = (shared.clone(), permits.clone(), delivery.clone());
         let recorded = Box::pin(async move {
             let permit = permits.acquire_owned().await.ok()?;

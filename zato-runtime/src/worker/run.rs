@@ -1,4 +1,4 @@
-//! One delivery, from its start to what settles it.
+//! Runs one delivery, from its start to its settle.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -10,55 +10,60 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use zato_core::{Ending, Outcome};
 
-use super::handlers::Own;
-use super::idle::Bell;
-use super::parked::{Seat, Seated, Stands};
-use super::pool::{Workers, step_aside};
+use super::handlers::WorkerHandlers;
+use super::idle::WorkerWaker;
+use super::parked::{Origin, Parked, ParkingSlot};
+use super::pool::{Workers, yield_to_woken};
 use super::record_start::{Beginning, Begun};
-use super::run_queue::Hand;
-use crate::attempt::dispatch::Running;
+use super::run_queue::RunQueue;
+use crate::attempt::dispatch::RunningAttempt;
 use crate::attempt::limits;
-use crate::attempt::retry::{Brought, Decision, Standing, completed, decide, shut_down};
-use crate::attempt::timed::Within;
-use crate::attempt::watchdog::{Limit, Watched};
+use crate::attempt::retry::{AttemptResult, Decision, RetryInput, completed, decide, shut_down};
+use crate::attempt::timed::TimedAttempt;
+use crate::attempt::watchdog::{Limit, WatchGuard};
 use crate::base::format::count;
-use crate::bus::core::{Phase, Shared};
+use crate::bus::core::{BusCore, Phase};
 use crate::record::{Batch, Delivery, Task, is_recorded_at_end};
-use crate::settle::commit::{Lingers, Retry, again, settle};
+use crate::settle::commit::{Overruns, Retry, commit_end, commit_retry};
 
 impl Workers {
     /// Runs deliveries, and what their outcomes start, one after the other. Never waits: a handler that is not
-    /// done after its first step has a seat from then on, and what a settle that takes time starts is delivered.
-    pub(crate) async fn run_all(self: &Arc<Self>, hand: &Hand, own: &Own, seat: &mut Arc<Seat>) {
+    /// done after its first step has a slot from then on, and what a settle that takes time starts is delivered.
+    pub(crate) async fn run_all(
+        self: &Arc<Self>,
+        run_queue: &RunQueue,
+        own: &WorkerHandlers,
+        slot: &mut Arc<ParkingSlot>,
+    ) {
         let mut granted = Batch::new();
         // The first poll is timed.
         let mut is_timed = own.worker.is_some();
         loop {
-            let someone_is_woken = Bell::has_rung_here();
-            // What a settle has started is begun at once, unless that must wait: others may take over what is in a hand.
+            let someone_is_woken = WorkerWaker::woke_on_this_thread();
+            // What a settle has started is begun at once, unless that must wait: others may steal what is in a run queue.
             let mut delivery = match granted.pop() {
                 Some(delivery) if granted.is_empty() && !someone_is_woken => {
-                    hand.begins();
+                    run_queue.count_start();
                     delivery
                 }
                 first => {
                     if let Some(first) = first {
                         granted.push(first);
-                        hand.put_first(std::mem::take(&mut granted));
+                        run_queue.push_front(std::mem::take(&mut granted));
                     }
-                    let Some(delivery) = hand.next() else { return };
+                    let Some(delivery) = run_queue.next() else { return };
                     delivery
                 }
             };
             if someone_is_woken {
-                step_aside().await;
+                yield_to_woken().await;
             }
             if self.shared.attempts.is_closed() {
                 return;
             }
             self.recheck_before_start(&mut delivery);
             granted = match self.begin(&delivery, own) {
-                Err(outcome) => settle(&self.shared, delivery, outcome, Lingers::No),
+                Err(outcome) => commit_end(&self.shared, delivery, outcome, Overruns::No),
                 Ok((running, _)) if delivery.begin_is_recorded() => {
                     self.record_begin(own.worker, delivery, running);
                     continue;
@@ -66,21 +71,21 @@ impl Workers {
                 Ok((mut running, limit)) => {
                     let watched = self.watch(&delivery, limit);
                     let clock = &self.shared.config.clock;
-                    let began = is_timed.then(|| clock.moment());
+                    let began = is_timed.then(|| clock.now());
                     // A task for each attempt would cost more than all else that is done for it.
-                    let polled = seat.poll_first(&mut running);
+                    let polled = slot.poll_first(&mut running);
                     if let Some(began) = began {
-                        hand.note_poll(clock.moment().since(began), self.hands.len());
+                        run_queue.note_poll(clock.now().since(began), self.run_queues.len());
                         is_timed = false;
                     }
                     match polled {
                         Poll::Ready(brought) => {
                             drop(watched);
-                            self.conclude(delivery, brought, Lingers::No)
+                            self.conclude(delivery, brought, Overruns::No)
                         }
                         Poll::Pending => {
-                            let seat = std::mem::replace(seat, self.seats.empty(own.worker));
-                            self.see_through(&seat, delivery, running, limit, watched);
+                            let slot = std::mem::replace(slot, self.parked.empty(own.worker));
+                            self.park_pending(&slot, delivery, running, limit, watched);
                             continue;
                         }
                     }
@@ -95,12 +100,12 @@ impl Workers {
         if delivery.task != Task::Run {
             return;
         }
-        let Shared { attempts, config, .. } = &*self.shared;
+        let BusCore { attempts, config, .. } = &*self.shared;
         let options = delivery.invocation.options.as_deref();
         let expires = options.and_then(|options| options.expires).filter(|_| delivery.attempt == 1);
         let deadline = delivery.invocation.deadline.map(SystemTime::from);
         let comes_late = || {
-            let now = config.clock.now();
+            let now = config.clock.system_time();
             match (deadline, expires) {
                 (Some(deadline), _) if deadline <= now => Some(Task::TimeOut),
                 (_, Some(expires)) if expires.from(now) <= now => Some(Task::Expire),
@@ -123,7 +128,11 @@ impl Workers {
     }
 
     /// Starts the attempt, unless the invocation is to end without one.
-    fn begin(&self, delivery: &Delivery, own: &Own) -> Result<(Running, Option<Limit>), Outcome> {
+    fn begin(
+        &self,
+        delivery: &Delivery,
+        own: &WorkerHandlers,
+    ) -> Result<(RunningAttempt, Option<Limit>), Outcome> {
         let Delivery { invocation, attempt, task, .. } = delivery;
         match task {
             Task::Run => {}
@@ -165,20 +174,21 @@ impl Workers {
     }
 
     /// Has an attempt that has a limit watched from outside.
-    fn watch(&self, delivery: &Delivery, limit: Option<Limit>) -> Option<Watched> {
+    fn watch(&self, delivery: &Delivery, limit: Option<Limit>) -> Option<WatchGuard> {
         self.shared.watch.enter(delivery, limit?)
     }
 
     /// Ends an attempt at its limit whose worker has not done so. If the worker does after all, it finds that somebody else
     /// has.
-    pub(super) fn over_time(self: &Arc<Self>, tokio: &Handle, delivery: &Delivery, brings: Brought) {
+    pub(super) fn end_overrun(self: &Arc<Self>, tokio: &Handle, delivery: &Delivery, brings: AttemptResult) {
         if !self.shared.engine.is_running(delivery.id()) {
             return;
         }
-        let lingers = if self.shared.attempts.waits(delivery.id()) { Lingers::Waits } else { Lingers::Runs };
+        let overruns =
+            if self.shared.attempts.waits(delivery.id()) { Overruns::Waits } else { Overruns::Runs };
         // This is not a thread of tokio's.
         let _on_tokio = tokio.enter();
-        let started = self.conclude(delivery.clone(), brings, lingers);
+        let started = self.conclude(delivery.clone(), brings, overruns);
         self.run_apart(tokio, started);
     }
 
@@ -194,7 +204,7 @@ impl Workers {
             for delivery in deliveries {
                 // None of them is to be run, so none begins.
                 if let Err(outcome) = self.begin(&delivery, &self.own) {
-                    let started = settle(&self.shared, delivery, outcome, Lingers::No);
+                    let started = commit_end(&self.shared, delivery, outcome, Overruns::No);
                     self.run_apart(tokio, started);
                 }
             }
@@ -206,79 +216,84 @@ impl Workers {
         if !started.is_empty() {
             let workers = self.clone();
             tokio.spawn(async move {
-                let hand = Hand::default();
-                hand.put_first(started);
-                workers.run_all(&hand, &workers.own, &mut workers.seats.empty(None)).await;
+                let run_queue = RunQueue::default();
+                run_queue.push_front(started);
+                workers.run_all(&run_queue, &workers.own, &mut workers.parked.empty(None)).await;
             });
         }
     }
 
     /// Records what follows from an attempt; answers with what of that is to be run now.
-    pub(crate) fn conclude(&self, delivery: Delivery, brought: Brought, lingers: Lingers) -> Batch<Delivery> {
+    pub(crate) fn conclude(
+        &self,
+        delivery: Delivery,
+        brought: AttemptResult,
+        overruns: Overruns,
+    ) -> Batch<Delivery> {
         let told = self.shared.attempts.forget(delivery.id());
         let brought = match brought {
-            Brought::Completed(response) => {
+            AttemptResult::Completed(response) => {
                 let outcome = completed(response, self.shared.config.max_payload);
-                return settle(&self.shared, delivery, outcome, lingers);
+                return commit_end(&self.shared, delivery, outcome, overruns);
             }
             other => other,
         };
         self.shared.config.clock.look();
-        let standing = Standing {
+        let standing = RetryInput {
             service: &delivery.invocation.service,
             failed: delivery.failed() + 1,
             is_cancelled: told.is_cancelled,
             is_interrupted: told.is_interrupted,
             uncounted: (delivery.attempt - 1).saturating_sub(delivery.failed()),
             has_time: self.shared.phase() < Phase::Stopping,
-            now: self.shared.config.clock.now(),
+            now: self.shared.config.clock.system_time(),
             chance: RandomState::new().hash_one(delivery.attempt),
         };
         match decide(&self.shared.policy(&delivery.invocation), standing, brought) {
-            Decision::End(outcome) => settle(&self.shared, delivery, outcome, lingers),
-            Decision::Again { at, counts, error, code } => {
-                again(&self.shared, &delivery, Retry { at, counts, error, code }, lingers)
+            Decision::End(outcome) => commit_end(&self.shared, delivery, outcome, overruns),
+            Decision::Retry { at, counts, error, code } => {
+                commit_retry(&self.shared, &delivery, Retry { at, counts, error, code }, overruns)
             }
         }
     }
 
     /// Records that the handler of an attempt begins, and has it begin then.
-    fn record_begin(self: &Arc<Self>, worker: Option<usize>, delivery: Delivery, running: Running) {
+    fn record_begin(self: &Arc<Self>, worker: Option<usize>, delivery: Delivery, running: RunningAttempt) {
         let stop = self.shared.attempts.stop(delivery.id());
-        let within = Within::new(running, stop, self.shared.config.cancel_grace);
-        let stands = Stands::Begins(Beginning::new(&self.shared, &self.begins, delivery));
-        self.seats.empty(worker).sit_woken(Seated { within, stands });
+        let within = TimedAttempt::new(running, stop, self.shared.config.cancel_grace);
+        let origin = Origin::Begins(Beginning::new(&self.shared, &self.begins, delivery));
+        self.parked.empty(worker).park_woken(Parked { within, origin });
     }
 
     /// The begin of an attempt is recorded, and its limits count from now on. Returns what is dropped when its handler has
     /// been polled.
-    pub(crate) fn has_begun(&self, seated: &mut Seated, begun: Begun) -> OwnedSemaphorePermit {
+    pub(crate) fn has_begun(&self, parked: &mut Parked, begun: Begun) -> OwnedSemaphorePermit {
         let Begun { mut delivery, permit } = begun;
-        delivery.started_at = self.shared.config.clock.moment();
+        delivery.started_at = self.shared.config.clock.now();
         let entry = self.shared.registry.of(&delivery.invocation.service);
         let limit =
             entry.and_then(|entry| limits::limit(&delivery.invocation, entry.registration.settings()));
         let watched = self.watch(&delivery, limit);
-        seated.within.set_limit(limit, &self.shared.config.clock);
-        seated.stands = Stands::Held(delivery, watched);
+        parked.within.set_limit(limit, &self.shared.config.clock);
+        parked.origin = Origin::Held(delivery, watched);
         permit
     }
 
     /// Has an attempt that waits for something go on by itself, within its limits.
-    fn see_through(
+    fn park_pending(
         &self,
-        seat: &Arc<Seat>,
+        slot: &Arc<ParkingSlot>,
         delivery: Delivery,
-        running: Running,
+        running: RunningAttempt,
         limit: Option<Limit>,
-        watched: Option<Watched>,
+        watched: Option<WatchGuard>,
     ) {
         let stop = self.shared.attempts.stop(delivery.id());
         let config = &self.shared.config;
-        let within = Within::new(running, stop, config.cancel_grace).limited(limit, &config.clock);
-        let stands = Stands::Held(Box::new(delivery), watched);
-        let seated = Seated { within, stands };
+        let within = TimedAttempt::new(running, stop, config.cancel_grace).limited(limit, &config.clock);
+        let origin = Origin::Held(Box::new(delivery), watched);
+        let parked = Parked { within, origin };
         // The timer of a limit is set when it is polled.
-        if limit.is_none() { seat.sit_first(seated) } else { seat.sit_woken(seated) }
+        if limit.is_none() { slot.park_first(parked) } else { slot.park_woken(parked) }
     }
 }

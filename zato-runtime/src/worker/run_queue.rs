@@ -1,10 +1,10 @@
-//! What workers have taken and not begun: others take it over from one whose handler blocks its thread.
+//! Run queues: deliveries that a worker has taken and not started. Idle workers steal from a worker whose handler blocks its
+//! thread.
 //!
-//! A worker that was woken runs before the next handler. Tokio keeps a task for the thread that woke it, where no
-//! other thread takes it, and a handler may block that thread. So a worker steps aside when it has woken another, and
-//! one that has nothing to do takes over what another holds and does not come to. It steps aside by waking itself, so
-//! that any thread may take it: `yield_now` keeps a task for its thread until that has nothing else to do. Tokio's
-//! timers still stand still while every thread that is awake blocks.
+//! Tokio keeps a task that was woken last for the thread that woke it, and a handler may block that thread. So a worker
+//! that has woken another yields before its next handler, and an idle worker steals what another has taken and does not
+//! start. A worker yields by waking itself, so that any thread may take it: `yield_now` would keep the task for its
+//! thread. Timers of tokio stand still while every thread that is awake blocks.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use crate::record::{Batch, Delivery};
 
-/// What one worker has taken. Each stands in cache lines of its own: a worker writes there for every attempt.
+/// The deliveries that one worker has taken, in cache lines of their own: a worker writes them for every attempt.
 #[derive(Default)]
 #[repr(align(128))]
-pub(crate) struct Hand {
+pub(crate) struct RunQueue {
     due: Mutex<VecDeque<Delivery>>,
-    /// How many stand there; written under the lock.
+    /// Their number. Written under the lock.
     count: AtomicUsize,
-    /// How many the worker has begun in all.
+    /// The number of deliveries that the worker has started in all.
     begun: AtomicU64,
-    /// How long polls of handlers take on average, in nanoseconds. Written by the worker.
+    /// The average time of a poll of a handler, in nanoseconds. Written by the worker.
     poll_ns: AtomicU64,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Hand {
 /// state, and what it waits for the caches of other cores.
 const SERIAL_NS: u64 = 3_000;
 
-impl Hand {
+impl RunQueue {
     fn due(&self) -> MutexGuard<'_, VecDeque<Delivery>> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -42,20 +42,20 @@ impl Hand {
         changed
     }
 
-    /// Puts deliveries before all others.
-    pub(crate) fn put_first(&self, batch: Batch<Delivery>) {
+    /// Adds deliveries in front of all others.
+    pub(crate) fn push_front(&self, batch: Batch<Delivery>) {
         if batch.is_empty() {
             return;
         }
         self.change(|due| batch.into_iter().rev().for_each(|delivery| due.push_front(delivery)));
     }
 
-    /// The next to begin.
+    /// Takes the next delivery.
     pub(crate) fn next(&self) -> Option<Delivery> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.begins();
+        self.count_start();
         self.change(VecDeque::pop_front)
     }
 
@@ -74,56 +74,60 @@ impl Hand {
         1 + usize::try_from(self.poll_ns.load(Ordering::Relaxed) / SERIAL_NS).unwrap_or(usize::MAX - 1)
     }
 
-    /// Its worker begins one more, and nobody else says so.
-    pub(crate) fn begins(&self) {
+    /// Counts a start. Called by the worker alone.
+    pub(crate) fn count_start(&self) {
         self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
-/// The hands of all workers.
-pub(crate) struct Hands(Box<[Hand]>);
+/// The run queues of all workers.
+pub(crate) struct RunQueues(Box<[RunQueue]>);
 
-/// How far each worker had come at a look.
-pub(crate) struct Look(Vec<u64>);
+/// The number of deliveries that each worker had started at some time.
+pub(crate) struct ProgressMark(Vec<u64>);
 
-impl Hands {
+impl RunQueues {
     pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Hand::default()).collect())
+        Self((0..workers).map(|_| RunQueue::default()).collect())
     }
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(crate) fn of(&self, worker: usize) -> &Hand {
+    pub(crate) fn of(&self, worker: usize) -> &RunQueue {
         &self.0[worker]
     }
 
-    /// Whether another worker has something in hand.
+    /// Whether the run queue of another worker holds anything.
     pub(crate) fn others_hold(&self, worker: usize) -> bool {
         self.0
             .iter()
             .enumerate()
-            .any(|(other, hand)| other != worker && hand.count.load(Ordering::Acquire) > 0)
+            .any(|(other, queue)| other != worker && queue.count.load(Ordering::Acquire) > 0)
     }
 
-    pub(crate) fn look(&self) -> Look {
-        Look(self.0.iter().map(|hand| hand.begun.load(Ordering::Relaxed)).collect())
+    pub(crate) fn look(&self) -> ProgressMark {
+        ProgressMark(self.0.iter().map(|queue| queue.begun.load(Ordering::Relaxed)).collect())
     }
 
-    /// The other workers that have begun nothing since that look.
-    pub(crate) fn stuck<'a>(&'a self, worker: usize, since: &'a Look) -> impl Iterator<Item = usize> + 'a {
+    /// The other workers that have started nothing since then.
+    pub(crate) fn stuck<'a>(
+        &'a self,
+        worker: usize,
+        since: &'a ProgressMark,
+    ) -> impl Iterator<Item = usize> + 'a {
         (0..self.0.len()).filter(move |other| {
             *other != worker && since.0.get(*other) == Some(&self.0[*other].begun.load(Ordering::Relaxed))
         })
     }
 
-    /// What a worker has in hand that has begun nothing since that look.
-    pub(crate) fn take_over(&self, worker: usize, since: &Look) -> Batch<Delivery> {
+    /// Takes the whole run queue of another worker that has started nothing since then.
+    pub(crate) fn steal(&self, worker: usize, since: &ProgressMark) -> Batch<Delivery> {
         for other in self.stuck(worker, since) {
-            let hand = &self.0[other];
-            if hand.count.load(Ordering::Acquire) > 0 {
-                let taken = hand.change(std::mem::take);
+            let queue = &self.0[other];
+            if queue.count.load(Ordering::Acquire) > 0 {
+                let taken = queue.change(std::mem::take);
                 if !taken.is_empty() {
                     return taken.into_iter().collect();
                 }

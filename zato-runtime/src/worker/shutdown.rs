@@ -16,11 +16,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use zato_core::{Ending, Outcome};
 
-use crate::attempt::retry::{Brought, shut_down};
-use crate::bus::core::{Phase, Shared};
+use crate::attempt::retry::{AttemptResult, shut_down};
+use crate::bus::core::{BusCore, Phase};
 use crate::config::Config;
 use crate::record::Delivery;
-use crate::settle::commit::{Lingers, settle};
+use crate::settle::commit::{Overruns, commit_end};
 
 /// The longest time that is kept for failure callbacks before the limit.
 const FOR_CALLBACKS: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ pub(crate) struct Left {
 }
 
 /// Lets handlers end, up to the limit.
-pub(crate) async fn drain(shared: &Arc<Shared>) {
+pub(crate) async fn drain(shared: &Arc<BusCore>) {
     let (began, schedule) = (Instant::now(), Schedule::of(&shared.config));
     let left_until = |time: Duration| time.saturating_sub(began.elapsed());
     let drained = shared.engine.drain();
@@ -79,7 +79,7 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
 }
 
 /// Has the engine end what waits, and drops those handlers whose end somebody is told of. The others have until the limit.
-fn give_up(shared: &Shared) {
+fn give_up(shared: &BusCore) {
     for delivery in shared.engine.give_up() {
         let invocation = &delivery.invocation;
         if invocation.on_failure.is_empty() && invocation.slot.is_none() {
@@ -88,7 +88,7 @@ fn give_up(shared: &Shared) {
         let attempt = delivery.id();
         shared.attempts.give_up(attempt);
         // A handler that blocks its thread is found from outside.
-        shared.watch.note(&delivery, Duration::ZERO, Brought::GivenUp);
+        shared.watch.note(&delivery, Duration::ZERO, AttemptResult::GivenUp);
         if !shared.engine.is_running(attempt) {
             // It ended in between, and nobody would forget it.
             shared.attempts.forget(attempt);
@@ -97,7 +97,7 @@ fn give_up(shared: &Shared) {
 }
 
 /// Ends all that has not ended and is not kept: on a durable engine, synchronous calls from outside. Nothing runs any more.
-pub(crate) fn abandon(shared: &Arc<Shared>) {
+pub(crate) fn abandon(shared: &Arc<BusCore>) {
     loop {
         let left: Vec<Delivery> = shared.engine.abandon();
         if left.is_empty() {
@@ -106,13 +106,13 @@ pub(crate) fn abandon(shared: &Arc<Shared>) {
         for delivery in left {
             // Nothing is started any more.
             let outcome = Outcome::Cancelled(Ending::new(shut_down(&delivery.invocation), false));
-            drop(settle(shared, delivery, outcome, Lingers::No));
+            drop(commit_end(shared, delivery, outcome, Overruns::No));
         }
     }
 }
 
 /// Ends a bus whose tokio runtime has ended, unless it has ended already.
-pub(crate) fn end_with_tokio(shared: &Arc<Shared>) {
+pub(crate) fn end_with_tokio(shared: &Arc<BusCore>) {
     if shared.attempts.is_closed() {
         return;
     }
@@ -143,7 +143,7 @@ pub(crate) fn end_with_tokio(shared: &Arc<Shared>) {
     }
 }
 
-fn log_begin(shared: &Shared) {
+fn log_begin(shared: &BusCore) {
     let (running, waiting) = shared.engine.load();
     if running == 0 && waiting == 0 {
         return;
@@ -158,7 +158,7 @@ fn log_begin(shared: &Shared) {
 }
 
 /// Logs what was left when a shutdown was over.
-pub(crate) fn log_end(shared: &Shared, left: Left, took: Duration) {
+pub(crate) fn log_end(shared: &BusCore, left: Left, took: Duration) {
     let (engine, Left { cancelled, dropped, waiting }) = (shared.engine.url(), left);
     if cancelled > 0 && shared.is_durable() {
         tracing::warn!(

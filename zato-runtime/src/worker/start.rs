@@ -1,4 +1,4 @@
-//! The tasks of the workers, and their loop: take what is due, run it, let others have the thread.
+//! The tasks of the workers and their loop.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::handlers::Own;
-use super::idle::{Bell, Sleepers};
-use super::parked::{Closer, Seats};
-use super::pool::{MOST_AT_ONCE, Workers, step_aside};
+use super::handlers::WorkerHandlers;
+use super::idle::{Idle, WorkerWaker};
+use super::parked::{Closer, ParkedAttempts};
+use super::pool::{MOST_AT_ONCE, Workers, yield_to_woken};
 use super::record_start;
-use super::run_queue::Hands;
+use super::run_queue::RunQueues;
 use super::shutdown;
-use crate::bus::core::Shared;
+use crate::bus::core::BusCore;
 
 /// How much work a worker takes at once, as the time that it should need for it. More at once costs fewer
-/// visits to the engine; less lets another worker take what stands behind a slow handler.
+/// visits to the engine; less lets another worker take what origin behind a slow handler.
 const TAKEN_AT_ONCE_NS: u64 = 20_000;
 
 /// How long a worker goes on before it lets something else run on its thread.
@@ -50,23 +50,23 @@ impl Drop for Alive {
 
 impl Workers {
     /// Starts them on the tokio runtime of the caller.
-    pub(crate) fn start(shared: &Arc<Shared>, sleepers: Arc<Sleepers>) -> (Vec<AbortHandle>, Closer) {
-        let count = sleepers.len();
+    pub(crate) fn start(shared: &Arc<BusCore>, idle: Arc<Idle>) -> (Vec<AbortHandle>, Closer) {
+        let count = idle.len();
         let workers = Arc::new(Self {
             shared: shared.clone(),
             live: AtomicUsize::new(count),
-            seats: Seats::new(&sleepers),
-            sleepers,
-            hands: Hands::new(count),
+            parked: ParkedAttempts::new(&idle),
+            idle,
+            run_queues: RunQueues::new(count),
             begins: record_start::permits(count),
-            own: Own::of(shared, None),
+            own: WorkerHandlers::of(shared, None),
         });
         let (watcher, tokio) = (Arc::downgrade(&workers), Handle::current());
         let (ender, of_ender) = (watcher.clone(), tokio.clone());
         shared.watch.start(
             Arc::new(move |delivery, brings| {
                 if let Some(workers) = watcher.upgrade() {
-                    workers.over_time(&tokio, delivery, brings);
+                    workers.end_overrun(&tokio, delivery, brings);
                 }
             }),
             Arc::new(move || ender.upgrade()?.end_what_waits(&of_ender)),
@@ -82,34 +82,34 @@ impl Workers {
             let alive = Alive(workers.clone());
             tokio::spawn(async move { alive.0.clone().work(worker).await }).abort_handle()
         };
-        let seats = workers.seats.closer();
-        ((0..count).map(start).collect(), seats)
+        let parked = workers.parked.closer();
+        ((0..count).map(start).collect(), parked)
     }
 
     /// One worker: takes what is due and runs it, for as long as the engine delivers.
     async fn work(self: Arc<Self>, worker: usize) {
-        let (mut most, hand) = (1, self.hands.of(worker));
+        let (mut most, run_queue) = (1, self.run_queues.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
-        let bell = poll_fn(|cx| Poll::Ready(Bell::of(cx.waker()))).await;
-        self.sleepers.set_bell(worker, &bell);
-        let own = Own::of(&self.shared, Some(worker));
+        let waker = poll_fn(|cx| Poll::Ready(WorkerWaker::of(cx.waker()))).await;
+        self.idle.set_waker(worker, &waker);
+        let own = WorkerHandlers::of(&self.shared, Some(worker));
         // For the next attempt that is pending.
-        let mut seat = self.seats.empty(Some(worker));
+        let mut slot = self.parked.empty(Some(worker));
         loop {
-            let (batch, has_slept) = self.take(worker, most, &bell).await;
+            let (batch, has_slept) = self.take(worker, most, &waker).await;
             if has_slept {
                 (in_a_row, busy) = (0, Duration::ZERO);
             }
             // It may have been rung once more while the wait was given up.
-            bell.hush();
+            waker.clear();
             let mut count = batch.len();
             self.put_in_hand(worker, batch);
             let clock = &self.shared.config.clock;
-            let began = clock.moment();
-            count += self.go_on(worker).await;
-            self.run_all(hand, &own, &mut seat).await;
-            self.sleepers.set_useful(hand.useful());
-            let took = clock.moment().since(began);
+            let began = clock.now();
+            count += self.poll_woken(worker).await;
+            self.run_all(run_queue, &own, &mut slot).await;
+            self.idle.set_useful(run_queue.useful());
+            let took = clock.now().since(began);
             let each = (u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / count.max(1) as u64).max(1);
             most = usize::try_from(TAKEN_AT_ONCE_NS / each).unwrap_or(MOST_AT_ONCE).clamp(1, MOST_AT_ONCE);
             (in_a_row, busy) = (in_a_row + count, busy + took);
@@ -118,7 +118,7 @@ impl Workers {
                 // take long, so do tokio's timers.
                 let steps = if busy >= LONG { TOKIO_LOOKS_EVERY } else { 1 };
                 for _ in 0..steps {
-                    step_aside().await;
+                    yield_to_woken().await;
                 }
                 (in_a_row, busy) = (0, Duration::ZERO);
             }

@@ -135,18 +135,18 @@ impl Facts {
             | Event::Returned { .. }
             | Event::AskedAgain
             | Event::Remembered { .. }
-            | Event::Found { .. } => {}
+            | Event::InvocationInfo { .. } => {}
         }
         Ok(())
     }
 
     /// What is said of a CID when all is over.
     fn remember(&mut self, event: &Event) {
-        let (Event::Remembered { cid, .. } | Event::Found { cid, .. }) = event else { return };
+        let (Event::Remembered { cid, .. } | Event::InvocationInfo { cid, .. }) = event else { return };
         let Some(node) = self.nodes.get_mut(cid) else { return };
         match event {
             Event::Remembered { outcome, .. } => node.remembered.clone_from(outcome),
-            Event::Found { record, .. } => node.record.clone_from(record),
+            Event::InvocationInfo { record, .. } => node.record.clone_from(record),
             _ => {}
         }
     }

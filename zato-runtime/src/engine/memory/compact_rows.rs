@@ -1,4 +1,4 @@
-//! What has completed and took few words, as it is kept: one after the other, and nothing in it that has to be freed.
+//! Completed invocations with short payloads, as rows in a ring.
 //!
 //! Most of what ends is never asked for again. It is written once, and forgotten without being read: memory that nobody
 //! has touched for long would have to come from far away, which takes longer than all else that is done for an end.
@@ -38,7 +38,7 @@ pub(super) const FEW_BYTES: usize = 1_024;
 
 /// What has completed, in the order in which it did. Each has a number.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(super) struct CompactRows {
     all: VecDeque<Row>,
     /// Their requests and responses.
     texts: VecDeque<u8>,
@@ -127,7 +127,7 @@ impl Row {
     }
 }
 
-impl Rows {
+impl CompactRows {
     /// Keeps one, of `most` or about so many, and answers its number; none where there is more to say than fits.
     #[inline]
     pub(super) fn push(&mut self, completed: &Completed<'_>, most: usize) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! The state behind its lock, and who is woken when it changes.
+//! The memory engine: the state behind its lock, and the workers that are woken when it changes.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,25 +8,25 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::inbox::{Inbox, MOST_BYTES};
-use super::store::Nowhere;
-use crate::base::cache_padded::Apart;
+use super::store::MemoryStore;
+use crate::base::cache_padded::CachePadded;
 use crate::base::lock::lock;
 use crate::config::Config;
-use crate::engine::backpressure::Line;
-use crate::engine::contract::{Accepted, LeaseLost, OnEnds, Ring, Settled};
+use crate::engine::backpressure::Waiters;
+use crate::engine::contract::{Accepted, LeaseLost, OnEnds, Settled, WakeWorker};
 use crate::engine::state::{NotTaken, State};
 use crate::record::{Accept, Batch, Delivery, Settle};
 
 pub(crate) struct Memory {
-    state: Apart<Mutex<State<Nowhere>>>,
+    state: CachePadded<Mutex<State<MemoryStore>>>,
     /// Calls from outside that are not in the state yet.
     inbox: Inbox,
     /// Wakes a worker, if one sleeps; none before the runtime has said how.
-    pub(super) ring: OnceLock<Ring>,
+    pub(super) ring: OnceLock<WakeWorker>,
     /// Receives when something that waits is to be ended; none before the runtime has said who does.
     pub(super) on_ends: OnceLock<OnEnds>,
     /// Calls from outside that wait for room.
-    pub(super) line: Line,
+    pub(super) line: Waiters,
     /// Woken when nothing waits and nothing runs, and when the engine is closed.
     pub(super) idle: Notify,
 }
@@ -40,13 +40,13 @@ impl fmt::Debug for Memory {
 /// The state, locked, with every call in it that was made before.
 pub(super) struct Locked<'a> {
     memory: &'a Memory,
-    state: MutexGuard<'a, State<Nowhere>>,
+    state: MutexGuard<'a, State<MemoryStore>>,
     /// Whether a call from outside was taken, so that there may be room for more in the inbox.
     has_taken: bool,
 }
 
 impl Deref for Locked<'_> {
-    type Target = State<Nowhere>;
+    type Target = State<MemoryStore>;
 
     fn deref(&self) -> &Self::Target {
         &self.state
@@ -61,13 +61,13 @@ impl DerefMut for Locked<'_> {
 
 impl Locked<'_> {
     /// Changes the state in a way that may end invocations, and finishes what follows once the lock is released.
-    pub(super) fn change<T>(mut self, change: impl FnOnce(&mut State<Nowhere>) -> T) -> T {
-        self.catch_up();
+    pub(super) fn change<T>(mut self, change: impl FnOnce(&mut State<MemoryStore>) -> T) -> T {
+        self.run_due_timers();
         let changed = change(&mut self);
-        if self.has_aftermath() {
-            let aftermath = self.take_aftermath();
+        if self.has_deferred() {
+            let deferred = self.take_deferred();
             drop(self);
-            aftermath.finish();
+            deferred.finish();
         }
         changed
     }
@@ -90,11 +90,11 @@ impl Memory {
     pub(crate) fn new(config: &Config) -> Self {
         let max_waiting = config.max_waiting(false);
         Self {
-            state: Apart(Mutex::new(State::new(config, max_waiting, Nowhere::new(config)))),
+            state: CachePadded(Mutex::new(State::new(config, max_waiting, MemoryStore::new(config)))),
             inbox: Inbox::default(),
             ring: OnceLock::new(),
             on_ends: OnceLock::new(),
-            line: Line::default(),
+            line: Waiters::default(),
             idle: Notify::new(),
         }
     }
@@ -106,7 +106,7 @@ impl Memory {
         let has_taken = !calls.is_empty();
         if has_taken {
             // An invocation that is due goes before a call that came later.
-            state.catch_up();
+            state.run_due_timers();
             let mut calls = calls;
             calls.drain(..).for_each(|call| state.hold(call, None));
             self.inbox.reuse(calls);
@@ -130,12 +130,12 @@ impl Memory {
     /// Hands out up to `most`, and wakes whom that makes room for. Where there is nothing: when a timer rings.
     pub(super) fn hand_out(&self, most: usize) -> Result<Batch<Delivery>, Option<Instant>> {
         let mut state = self.state();
-        state.catch_up();
+        state.run_due_timers();
         // A worker leaves most of what waits to the others: what it takes stands behind what it runs.
         let most = most.min(1 + state.startable() / 4);
         let mut batch = Batch::new();
         if state.can_deliver() {
-            let now = state.clock.moment();
+            let now = state.clock.now();
             while batch.len() < most
                 && let Some(delivery) = state.deliver_next(now)
             {
@@ -162,7 +162,7 @@ impl Memory {
     /// Hands out what is to be ended now without being run, up to `most`; and says when more is to be.
     pub(super) fn hand_out_ends(&self, most: usize) -> (Batch<Delivery>, Option<Instant>) {
         let mut state = self.state();
-        state.catch_up();
+        state.run_due_timers();
         state.deliver_ends(most)
     }
 

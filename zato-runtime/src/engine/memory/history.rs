@@ -1,4 +1,4 @@
-//! What has ended and is remembered: the last so many, with so many bytes, for so long.
+//! The history of ended invocations, bounded by number, bytes and age.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zato_core::{Cid, Moment, Outcome};
 
-use super::compact_rows::{Brief, Completed, Rows, grow};
-use crate::engine::state::{Number, Oldest, Past, Place};
+use super::compact_rows::{Brief, CompactRows, Completed, grow};
+use crate::engine::state::{EndedRecord, KeptId, Oldest, Place};
 use crate::record::Ended;
 
 /// So many places of those that were discarded are left empty, beside as many as are filled.
@@ -15,15 +15,15 @@ const FEW: usize = 64;
 
 /// What has ended, in that order; the oldest are forgotten first. Each has a number until others are closed up.
 #[derive(Debug)]
-pub(super) struct Remembered {
+pub(super) struct History {
     /// What must be known of each to forget it.
     heads: VecDeque<Head>,
     /// The first of those that took few words stands first here.
-    rows: Rows,
+    rows: CompactRows,
     /// The number of the first row that is not indexed: it has no head and no place in the table.
     unindexed: u64,
     /// The others.
-    whole: HashMap<u64, Past, foldhash::fast::RandomState>,
+    whole: HashMap<u64, EndedRecord, foldhash::fast::RandomState>,
     /// What the last of these was put under.
     last_whole: u64,
     /// How many have gone from the front, in all: the number of the first.
@@ -42,23 +42,23 @@ struct Head {
     place: Place,
     ended_at: Moment,
     bytes: usize,
-    stands: Stands,
+    stands: Stored,
 }
 
 /// Where the rest of one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stands {
+enum Stored {
     Row(u64),
     Whole(u64),
     /// It was discarded.
     Gone,
 }
 
-impl Remembered {
+impl History {
     pub(super) fn new(most: usize, most_bytes: usize, longest: Duration) -> Self {
         Self {
             heads: VecDeque::new(),
-            rows: Rows::default(),
+            rows: CompactRows::default(),
             unindexed: 0,
             whole: HashMap::default(),
             last_whole: 0,
@@ -98,11 +98,11 @@ impl Remembered {
         let stands = if let Some(row) = row {
             debug_assert_eq!(self.unindexed, row, "what ended before is indexed first");
             self.unindexed = row + 1;
-            Stands::Row(row)
+            Stored::Row(row)
         } else {
             self.last_whole += 1;
-            self.whole.insert(self.last_whole, Past { ended: Arc::new(ended), again, hidden_by });
-            Stands::Whole(self.last_whole)
+            self.whole.insert(self.last_whole, EndedRecord { ended: Arc::new(ended), again, hidden_by });
+            Stored::Whole(self.last_whole)
         };
         self.bytes += bytes;
         self.count += 1;
@@ -135,7 +135,7 @@ impl Remembered {
         let row = self.unindexed;
         let Brief { cid, ended_at, bytes, .. } = self.rows.brief(row)?;
         self.unindexed += 1;
-        Some(self.push_head(Head { cid, place, ended_at, bytes, stands: Stands::Row(row) }))
+        Some(self.push_head(Head { cid, place, ended_at, bytes, stands: Stored::Row(row) }))
     }
 
     /// Forgets the oldest of all, if it is a row that is not indexed and there are too many, or it is too old. Returns
@@ -169,13 +169,13 @@ impl Remembered {
     /// The oldest, as long as there are too many, or it is too old. What is here may be dead.
     #[inline]
     pub(super) fn surplus(&mut self, now: Moment, is_dead: bool) -> Option<Oldest> {
-        while self.heads.front()?.stands == Stands::Gone {
+        while self.heads.front()?.stands == Stored::Gone {
             self.heads.pop_front();
             self.first += 1;
         }
         let Head { cid, place, ended_at, bytes, .. } = *self.heads.front()?;
         self.is_surplus(ended_at, now).then(|| Oldest {
-            number: Number::new(self.first, is_dead),
+            number: KeptId::new(self.first, is_dead),
             place,
             cid,
             bytes,
@@ -195,46 +195,46 @@ impl Remembered {
         self.head(number).map(|head| head.cid)
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<Past> {
+    pub(super) fn get(&self, number: u64) -> Option<EndedRecord> {
         self.past(self.head(number)?)
     }
 
-    fn past(&self, head: &Head) -> Option<Past> {
+    fn past(&self, head: &Head) -> Option<EndedRecord> {
         match head.stands {
-            Stands::Whole(key) => self.whole.get(&key).cloned(),
-            Stands::Row(row) => {
-                Some(Past { ended: Arc::new(self.rows.get(row)?), again: None, hidden_by: None })
+            Stored::Whole(key) => self.whole.get(&key).cloned(),
+            Stored::Row(row) => {
+                Some(EndedRecord { ended: Arc::new(self.rows.get(row)?), again: None, hidden_by: None })
             }
-            Stands::Gone => None,
+            Stored::Gone => None,
         }
     }
 
     /// One that was called again, if it may be.
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Past> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut EndedRecord> {
         match self.head(number)?.stands {
-            Stands::Whole(key) => self.whole.get_mut(&key),
-            Stands::Row(_) | Stands::Gone => None,
+            Stored::Whole(key) => self.whole.get_mut(&key),
+            Stored::Row(_) | Stored::Gone => None,
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Past> {
+    pub(super) fn all(&self) -> impl Iterator<Item = EndedRecord> {
         self.heads.iter().filter_map(|head| self.past(head))
     }
 
     /// Forgets one, if it is there; it is freed by who has it then. Of those that took few words only the first is ever
     /// forgotten.
     #[inline]
-    pub(super) fn take(&mut self, number: u64) -> Option<Past> {
+    pub(super) fn take(&mut self, number: u64) -> Option<EndedRecord> {
         let at = self.at(number)?;
         let head = self.heads.get_mut(at)?;
-        let (stands, bytes) = (std::mem::replace(&mut head.stands, Stands::Gone), head.bytes);
+        let (stands, bytes) = (std::mem::replace(&mut head.stands, Stored::Gone), head.bytes);
         let kept = match stands {
-            Stands::Row(row) => {
+            Stored::Row(row) => {
                 self.rows.pop(row, bytes);
                 None
             }
-            Stands::Whole(key) => Some(self.whole.remove(&key)?),
-            Stands::Gone => return None,
+            Stored::Whole(key) => Some(self.whole.remove(&key)?),
+            Stored::Gone => return None,
         };
         self.count -= 1;
         self.bytes -= bytes;
@@ -248,7 +248,7 @@ impl Remembered {
 
     /// Has those that are there stand one after the other, under new numbers; answers where they stand in the table.
     pub(super) fn close_up(&mut self) -> impl Iterator<Item = (u64, Place)> {
-        self.heads.retain(|head| head.stands != Stands::Gone);
+        self.heads.retain(|head| head.stands != Stored::Gone);
         (self.first..).zip(self.heads.iter().map(|head| head.place))
     }
 }
@@ -271,7 +271,7 @@ mod tests {
         Ended { invocation, outcome, attempts, started_at, ended_at: ended_at.into(), before }
     }
 
-    impl Remembered {
+    impl History {
         fn push_one(&mut self, ended: Ended) -> u64 {
             let place = Table::default().place_of(ended.invocation.cid);
             self.push(place, ended, None, None)
@@ -293,11 +293,11 @@ mod tests {
 
     #[test]
     fn the_oldest_go_by_number_by_bytes_and_by_age() {
-        let mut remembered = Remembered::new(3, 10, Duration::from_mins(1));
+        let mut remembered = History::new(3, 10, Duration::from_mins(1));
         for number in 1..=4 {
             remembered.push_one(ended(number, "x", seconds(0)));
         }
-        let gone = |remembered: &mut Remembered, now| {
+        let gone = |remembered: &mut History, now| {
             let oldest = remembered.surplus(seconds(now).into(), false)?;
             remembered.take(oldest.number.get());
             Some(oldest.cid)
@@ -318,7 +318,7 @@ mod tests {
             let outcome = Outcome::Failed(Ending::new("", true));
             Ended { outcome, ..ended(number, text, seconds(0)) }
         };
-        let mut remembered = Remembered::new(1_000, 1_000, Duration::MAX);
+        let mut remembered = History::new(1_000, 1_000, Duration::MAX);
         let first = remembered.push_one(dead(1, "stays"));
         for number in 2..10_000 {
             let at = remembered.push_one(dead(number, "x"));
@@ -364,9 +364,9 @@ mod tests {
             of(12, &|one| one.labels = [("customer".into(), "42".into())].into_iter().collect(), "j"),
             of(13, &|_| {}, "the last"),
         ];
-        let mut remembered = Remembered::new(all.len(), usize::MAX, Duration::MAX);
+        let mut remembered = History::new(all.len(), usize::MAX, Duration::MAX);
         let numbers: Vec<_> = all.iter().map(|one| remembered.push_one(one.clone())).collect();
-        let rows = remembered.heads.iter().filter(|head| matches!(head.stands, Stands::Row(_))).count();
+        let rows = remembered.heads.iter().filter(|head| matches!(head.stands, Stored::Row(_))).count();
         assert_eq!((rows, remembered.whole.len()), (9, 4));
         for (kept, number) in numbers.iter().enumerate() {
             let shown = |ended: &Ended| {

@@ -1,4 +1,4 @@
-//! Idempotency keys: the first CID of each, for as long as keys live.
+//! Idempotency keys: the first CID of each, for as long as the key lives.
 //!
 //! A key lives for a time, and in a number: the oldest go first. A key whose invocation has not ended stays in any case.
 //! What a key leads to is found for as long as the key lives: a record that is to be forgotten before that is *pinned*,
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use zato_core::{Cid, Moment, ServiceName};
 
-use crate::base::cid::ByCid;
+use crate::base::cid::CidMap;
 use crate::engine::contract::Refused;
-use crate::engine::state::Past;
+use crate::engine::state::EndedRecord;
 use crate::record::Key;
 
 /// The most keys that are looked at in one step.
@@ -25,10 +25,10 @@ type Name = (ServiceName, Arc<str>);
 pub(super) struct Keys {
     by_name: HashMap<Name, First>,
     /// The key that leads to each of these.
-    by_cid: ByCid<Name>,
+    by_cid: CidMap<Name>,
     /// Those that may go, in the order in which they came. Some have gone already.
     order: VecDeque<(Moment, Cid)>,
-    pinned: HashMap<u64, Past, foldhash::fast::RandomState>,
+    pinned: HashMap<u64, EndedRecord, foldhash::fast::RandomState>,
     /// The number of the last that was pinned, and how many bytes all of them hold.
     last_pinned: u64,
     pinned_bytes: usize,
@@ -53,7 +53,7 @@ impl Keys {
     pub(super) fn new(most: usize, most_bytes: usize, longest: Duration) -> Self {
         Self {
             by_name: HashMap::new(),
-            by_cid: ByCid::default(),
+            by_cid: CidMap::default(),
             order: VecDeque::new(),
             pinned: HashMap::default(),
             last_pinned: 0,
@@ -141,26 +141,26 @@ impl Keys {
     }
 
     /// Keeps a record as long as its key lives; answers under what.
-    pub(super) fn pin(&mut self, past: Past) -> u64 {
+    pub(super) fn pin(&mut self, past: EndedRecord) -> u64 {
         self.last_pinned += 1;
         self.pinned_bytes += past.ended.bytes();
         self.pinned.insert(self.last_pinned, past);
         self.last_pinned
     }
 
-    pub(super) fn pinned(&self, number: u64) -> Option<&Past> {
+    pub(super) fn pinned(&self, number: u64) -> Option<&EndedRecord> {
         self.pinned.get(&number)
     }
 
-    pub(super) fn pinned_mut(&mut self, number: u64) -> Option<&mut Past> {
+    pub(super) fn pinned_mut(&mut self, number: u64) -> Option<&mut EndedRecord> {
         self.pinned.get_mut(&number)
     }
 
-    pub(super) fn all_pinned(&self) -> impl Iterator<Item = Past> {
+    pub(super) fn all_pinned(&self) -> impl Iterator<Item = EndedRecord> {
         self.pinned.values().cloned()
     }
 
-    pub(super) fn take_pinned(&mut self, number: u64) -> Option<Past> {
+    pub(super) fn take_pinned(&mut self, number: u64) -> Option<EndedRecord> {
         let past = self.pinned.remove(&number)?;
         self.pinned_bytes -= past.ended.bytes();
         Some(past)

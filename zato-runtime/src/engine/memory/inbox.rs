@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use zato_core::Invocation;
 
-use crate::base::cache_padded::Apart;
+use crate::base::cache_padded::CachePadded;
 use crate::base::lock::lock;
 use crate::record::Accept;
 
@@ -24,11 +24,11 @@ const MOST_CALLS: i64 = 4_096;
 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    calls: Apart<Mutex<Calls>>,
+    calls: CachePadded<Mutex<Calls>>,
     /// The number of calls. Written under the lock of `calls`.
-    count: Apart<AtomicUsize>,
+    count: CachePadded<AtomicUsize>,
     /// The number of calls for which there is room. Written under the lock of the state, counted down by callers.
-    room: Apart<AtomicI64>,
+    room: CachePadded<AtomicI64>,
 }
 
 #[derive(Debug, Default)]

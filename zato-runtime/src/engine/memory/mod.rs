@@ -6,9 +6,9 @@
 //! in which the calls were made. A call asks for nothing where it has no key, no digest and no CID of its own, belongs to
 //! no group, and is small. A shutdown closes the list before it empties it.
 //!
-//! **An invocation that has ended is written once, and forgotten without being read** (`rows`). One that has completed
+//! **An invocation that has ended is written once, and forgotten without being read** (`compact_rows`). One that has completed
 //! with short payloads is a row in a ring, with its payloads in another ring, so nothing in it has to be freed. Everything
-//! else is kept whole (`remembered`), dead letters apart from what completed. Ten thousand of each are kept. What ended
+//! else is kept whole (`history`), dead letters apart from what completed. Ten thousand of each are kept. What ended
 //! below a group that is open is kept until the group has ended.
 
 mod idempotency;

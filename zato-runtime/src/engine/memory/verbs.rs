@@ -10,14 +10,15 @@ use zato_core::{Cid, Invocation, Outcome, ServiceName};
 
 use super::engine::Memory;
 use crate::engine::contract::{
-    Accepted, Capability, Engine, LeaseLost, LookUps, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
+    Accepted, Capability, Engine, LeaseLost, LookUps, OnEnds, OnRecorded, Refused, Settled, StoreFault,
+    WakeWorker,
 };
 use crate::engine::state::{MOST_ENDS, NotTaken, State};
-use crate::record::lookup::{DiscardAnswer, Filter, Found, Tree};
+use crate::record::lookup::{DiscardAnswer, Filter, InvocationInfo, Tree};
 use crate::record::{Accept, AttemptId, Batch, CancelAnswer, Delivery, Hosted, Join, Settle};
 
 impl LookUps for Memory {
-    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<InvocationInfo>>, StoreFault>> {
         let state = self.state_to_look();
         Step::now(batch.into_iter().map(|cid| state.find(cid)).collect())
     }
@@ -26,7 +27,7 @@ impl LookUps for Memory {
         Step::now(Ok(self.state_to_look().tree(root)))
     }
 
-    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<InvocationInfo>, StoreFault>> {
         Step::now(Ok(self.state_to_look().list(filter)))
     }
 }
@@ -40,7 +41,7 @@ impl Engine for Memory {
         &[]
     }
 
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: Ring) -> Result<(), StoreFault> {
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, ring: WakeWorker) -> Result<(), StoreFault> {
         // Once: whoever comes second finds it set.
         let _ = self.ring.set(ring);
         self.state().announce(services, join);
@@ -120,7 +121,11 @@ impl Engine for Memory {
         self.hand_out_ends(MOST_ENDS)
     }
 
-    fn settle(&self, settle: Settle, _: &mut dyn FnMut() -> Recorded) -> Option<Result<Settled, LeaseLost>> {
+    fn settle(
+        &self,
+        settle: Settle,
+        _: &mut dyn FnMut() -> OnRecorded,
+    ) -> Option<Result<Settled, LeaseLost>> {
         Some(self.end(settle))
     }
 

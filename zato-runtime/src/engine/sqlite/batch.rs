@@ -1,4 +1,4 @@
-//! What is written together, and what is done once it is on disk.
+//! The changes of one transaction, and what is done once they are on disk.
 
 use super::rows::change::Change;
 use crate::record::Delivery;
@@ -7,11 +7,11 @@ use crate::record::Delivery;
 const MANY: usize = 1_024;
 
 /// What is done when all that was changed before is on disk, or, without anything to hand out, never will be.
-pub(super) type After = Box<dyn FnOnce(Option<&mut HandedOut>) + Send>;
+pub(super) type OnWritten = Box<dyn FnOnce(Option<&mut Granted>) + Send>;
 
 /// What is on disk and is handed out.
 #[derive(Default)]
-pub(super) struct HandedOut {
+pub(super) struct Granted {
     pub(super) all: Vec<Delivery>,
     /// How many of them were started before a worker waited for them.
     pub(super) started: usize,
@@ -19,17 +19,17 @@ pub(super) struct HandedOut {
 
 /// Changes that are written in one transaction.
 #[derive(Default)]
-pub(super) struct Together {
+pub(super) struct WriteBatch {
     pub(super) changes: Vec<Change>,
     /// What is to be done then.
-    pub(super) afters: Vec<After>,
+    pub(super) afters: Vec<OnWritten>,
     /// How many changes there have been in all with these.
     pub(super) count: u64,
     /// The last accept number that was given by then.
     pub(super) number: u64,
 }
 
-impl Together {
+impl WriteBatch {
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.afters.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The file as the one that writes has it: open, or closed because it failed.
+//! The open file as the writer has it. It is closed after a failure, and opened again.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rusqlite::Connection;
 use zato_core::ServiceName;
 
-use super::batch::Together;
+use super::batch::WriteBatch;
 use super::file::connect;
 use super::file::connect::Checkpointed;
 use super::file::error::StoreError;
@@ -20,10 +20,10 @@ use super::file::ownership::Ownership;
 use super::file::paths;
 use super::read::queries;
 use super::rows::announce::is_announced;
-use super::rows::kept::{self, Counted, Kept};
+use super::rows::kept::{self, Counted, EndedCounts};
 use super::rows::retention::Retention;
 use super::rows::unrecorded::Callers;
-use super::rows::write_connection::Rows;
+use super::rows::write_connection::WriteConnection;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::record::Hosted;
@@ -45,17 +45,17 @@ const SELDOM: u64 = 16;
 
 /// The file and the right to it.
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
-pub(super) struct File {
+pub(super) struct Database {
     path: PathBuf,
     /// None after it has failed, until it is open again, and once it is closed.
-    rows: Option<Rows>,
+    rows: Option<WriteConnection>,
     /// Kept until the engine is closed, and longer than the rows.
     ownership: Option<Ownership>,
     retention: Retention,
     clock: Clock,
     transactions: u64,
     /// What is kept, where it was closed and had not failed.
-    kept: Option<Kept>,
+    kept: Option<EndedCounts>,
     /// Whether it has failed and was opened again.
     was_opened_again: bool,
     /// Whether changes were given up: what comes after may build on them, and is not written either.
@@ -99,11 +99,11 @@ fn busy() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None)
 }
 
-impl File {
+impl Database {
     /// Takes the right to the file and opens it, or makes it.
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, StoreError> {
         let mut ownership = Ownership::take(path)?;
-        let mut rows = Rows::new(settled(path)?);
+        let mut rows = WriteConnection::new(settled(path)?);
         let written = connect::written(&rows.connection).map_err(|error| StoreError::of(path, error))?;
         ownership.compare(written)?;
         let callers: Arc<Callers> = Arc::default();
@@ -148,15 +148,15 @@ impl File {
     /// on disk. `is_repeated` where that has failed before.
     pub(super) fn write(
         &mut self,
-        together: &mut Together,
-        more: impl Fn(&mut Together),
+        together: &mut WriteBatch,
+        more: impl Fn(&mut WriteBatch),
         is_repeated: bool,
     ) -> Result<(), StoreError> {
         if self.has_given_up {
             return Err(self.closed());
         }
         let is_time = (self.transactions + 1).is_multiple_of(SELDOM);
-        let (retention, now, is_damaged) = (self.retention, self.clock.now(), self.is_damaged);
+        let (retention, now, is_damaged) = (self.retention, self.clock.system_time(), self.is_damaged);
         self.transact(|rows| {
             let made = make(rows, together, more, is_repeated)?;
             if is_damaged {
@@ -169,7 +169,7 @@ impl File {
     /// Forgets what is too old, in a transaction of its own: looks at up to `limit` rows of each class. Does nothing
     /// where nothing is due. Answers whether something is due even then.
     pub(super) fn sweep(&mut self, limit: usize) -> Result<bool, StoreError> {
-        let (retention, now) = (self.retention, self.clock.now());
+        let (retention, now) = (self.retention, self.clock.system_time());
         self.begin_again()?;
         let is_due = |file: &Self| file.due().is_some_and(|due| due <= now);
         if self.has_given_up || self.is_damaged || !is_due(self) {
@@ -186,7 +186,10 @@ impl File {
 
     /// Makes changes in one transaction. They count once it is known that the file in which they are is the one that is
     /// found by its name.
-    fn transact(&mut self, make: impl FnOnce(&mut Rows) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+    fn transact(
+        &mut self,
+        make: impl FnOnce(&mut WriteConnection) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
         if self.is_displaced {
             self.check()?;
         }
@@ -207,7 +210,7 @@ impl File {
         })();
         let Err(error) = committed else {
             self.check()?;
-            let written = self.rows.as_ref().and_then(Rows::written);
+            let written = self.rows.as_ref().and_then(WriteConnection::written);
             if let (Some(ownership), Some(written)) = (&mut self.ownership, written) {
                 ownership.note_written(written);
             }
@@ -316,7 +319,7 @@ impl File {
         };
         ownership.check_file()?;
         if let Some(kept) = self.kept {
-            let mut rows = Rows::new(reopened(&self.path, connect::open_made(&self.path)?)?);
+            let mut rows = WriteConnection::new(reopened(&self.path, connect::open_made(&self.path)?)?);
             rows.begin().and_then(|()| rows.rollback()).map_err(|error| StoreError::of(&self.path, error))?;
             ownership.opened()?;
             (rows.kept, rows.callers) = (kept, self.callers.clone());
@@ -327,7 +330,7 @@ impl File {
         let connection = reopened(&self.path, settled(&self.path)?)?;
         ownership.opened()?;
         let kept = kept::count(&connection).map_err(|error| StoreError::of(&self.path, error))?;
-        let mut rows = Rows::new(connection);
+        let mut rows = WriteConnection::new(connection);
         rows.counted(kept);
         rows.callers = self.callers.clone();
         self.rows = Some(rows);
@@ -345,7 +348,7 @@ impl File {
         if !self.transactions.is_multiple_of(SELDOM) {
             return false;
         }
-        let Some(Ok(log)) = self.rows.as_ref().map(Rows::log) else { return false };
+        let Some(Ok(log)) = self.rows.as_ref().map(WriteConnection::log) else { return false };
         log.log_pages - log.moved_pages.min(log.log_pages) > MANY_PAGES || log.log_pages > 4 * MANY_PAGES
     }
 
@@ -354,7 +357,7 @@ impl File {
         if self.is_displaced {
             return false;
         }
-        match self.rows.as_ref().map(Rows::empty_log) {
+        match self.rows.as_ref().map(WriteConnection::empty_log) {
             Some(Ok(is_empty)) => is_empty,
             Some(Err(error)) => {
                 let error = StoreError::of(&self.path, error);
@@ -391,7 +394,7 @@ impl File {
         if let Err(error) = checked {
             tracing::error!(file = %self.path.display(), %error, "the store file has been closed, and may not be the file that its path names");
         }
-        let closed = self.rows.take().map(Rows::close);
+        let closed = self.rows.take().map(WriteConnection::close);
         if let (Some(Ok(())), Some(ownership)) = (&closed, &mut self.ownership) {
             ownership.closed();
         }
@@ -404,9 +407,9 @@ impl File {
 
 /// Makes changes, and those that `more` adds to them meanwhile; answers how many they were.
 fn make(
-    rows: &mut Rows,
-    together: &mut Together,
-    more: impl Fn(&mut Together),
+    rows: &mut WriteConnection,
+    together: &mut WriteBatch,
+    more: impl Fn(&mut WriteBatch),
     is_repeated: bool,
 ) -> rusqlite::Result<usize> {
     let (mut changing, mut made) = (rows.changing(), 0);
@@ -488,13 +491,13 @@ mod tests {
         }
     }
 
-    fn file() -> (tempfile::TempDir, File) {
+    fn file() -> (tempfile::TempDir, Database) {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let file = File::open(&directory.path().join("zato.db"), &Config::default()).expect("it opens");
+        let file = Database::open(&directory.path().join("zato.db"), &Config::default()).expect("it opens");
         (directory, file)
     }
 
-    fn last(file: &File) -> u64 {
+    fn last(file: &Database) -> u64 {
         let reader = connect::open_reader(file.path()).expect("it opens");
         queries::last_number(&reader).expect("it can be asked")
     }
@@ -502,9 +505,9 @@ mod tests {
     #[test]
     fn what_comes_meanwhile_is_written_in_the_same_transaction() {
         let (_directory, mut file) = file();
-        let mut together = Together { changes: vec![accepted(1)], ..Together::default() };
+        let mut together = WriteBatch { changes: vec![accepted(1)], ..WriteBatch::default() };
         let number = Cell::new(1);
-        let more = |together: &mut Together| {
+        let more = |together: &mut WriteBatch| {
             if number.get() < 5 {
                 number.set(number.get() + 1);
                 together.changes.push(accepted(number.get()));
@@ -517,9 +520,9 @@ mod tests {
     #[test]
     fn what_goes_on_coming_keeps_nobody_waiting() {
         let (_directory, mut file) = file();
-        let mut together = Together { changes: vec![accepted(1)], ..Together::default() };
+        let mut together = WriteBatch { changes: vec![accepted(1)], ..WriteBatch::default() };
         let number = Cell::new(1);
-        let more = |together: &mut Together| {
+        let more = |together: &mut WriteBatch| {
             number.set(number.get() + 1);
             together.changes.push(accepted(number.get()));
         };

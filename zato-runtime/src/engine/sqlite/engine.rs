@@ -17,21 +17,21 @@ use tokio::time::Instant;
 use zato_core::bus::Step;
 use zato_core::{Cid, ServiceName};
 
-use super::batch::HandedOut;
-use super::database::{Beginning, File};
+use super::batch::Granted;
+use super::database::{Beginning, Database};
 use super::file::begun::Begun;
 use super::file::connect;
-use super::file::disk_space::Space;
+use super::file::disk_space::DiskSpace;
 use super::file::error::StoreError;
 use super::file::location::locate;
 use super::read::queries;
 use super::read::reader::{Reader, Reads};
 use super::rows::kept::Counted;
-use super::store::Disk;
+use super::store::SqliteStore;
 use super::thread::{Standstill, Thread, Threads};
 use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::engine::backpressure::Line;
+use crate::engine::backpressure::Waiters;
 use crate::engine::contract::{OnEnds, StoreFault};
 use crate::engine::state::{State, Store as _};
 use crate::record::{Batch, Delivery, Task};
@@ -47,11 +47,11 @@ pub(crate) struct Sqlite(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) url: String,
-    guarded: Mutex<Guarded>,
+    guarded: Mutex<Locked>,
     /// Which handlers have begun of what has lost its process.
     pub(super) begun: Begun,
     /// Locked before what is guarded, by whoever writes.
-    pub(super) file: Mutex<File>,
+    pub(super) file: Mutex<Database>,
     /// For look-ups that read much.
     pub(super) reader: Reader,
     /// For reading what waits on disk alone.
@@ -81,7 +81,7 @@ pub(super) struct Inner {
     pub(super) is_closing: AtomicBool,
     /// Whether receipts are given before they are true: for the test of the test.
     pub(super) is_hasty: bool,
-    pub(super) space: Space,
+    pub(super) space: DiskSpace,
     /// What had ended when the file was opened, once it is counted and until the one that writes knows.
     pub(super) counted: Mutex<Option<Counted>>,
     /// When somebody looks what has become too old, at the latest.
@@ -96,7 +96,7 @@ pub(super) struct Inner {
     pub(super) is_watching_space: AtomicBool,
     /// Woken once for everything that can be handed out, or started.
     pub(super) startable: Notify,
-    pub(super) line: Line,
+    pub(super) line: Waiters,
     /// The names of the services that processes have ever announced, former names among them, each with the name of today.
     /// Written once, when this process has announced its own.
     pub(super) announced: OnceLock<HashMap<ServiceName, ServiceName>>,
@@ -111,8 +111,8 @@ pub(super) struct Inner {
 }
 
 /// What one lock guards.
-pub(super) struct Guarded {
-    pub(super) state: State<Disk>,
+pub(super) struct Locked {
+    pub(super) state: State<SqliteStore>,
     /// What has been started, is on disk and waits for a worker.
     pub(super) ready: VecDeque<Delivery>,
     /// How many have been started and are on their way to the disk.
@@ -133,7 +133,7 @@ impl Sqlite {
     /// Opens the file, or makes it. Where the path is relative, it is so to the working directory of this moment.
     pub(crate) fn open(given: &Path, config: &Config, tokio: Handle) -> Result<Self, StoreError> {
         let path = &*locate(given)?;
-        let file = File::open(path, config)?;
+        let file = Database::open(path, config)?;
         let threads = Threads::start(path)?;
         let mut not_ours = 0;
         if config.only_new {
@@ -141,7 +141,7 @@ impl Sqlite {
             not_ours = queries::last_number(&reader).map_err(|error| StoreError::of(path, error))?;
         }
         let (is_locked_out, reads, inode) = (Arc::default(), Arc::default(), file.inode());
-        let disk = Disk::new(
+        let disk = SqliteStore::new(
             Reader::new(path, inode, &is_locked_out, &reads),
             config.keep_keys,
             config.clock.clone(),
@@ -151,7 +151,7 @@ impl Sqlite {
         let state = State::new(config, config.max_waiting(true), disk);
         let inner = Arc::new(Inner {
             url: format!("sqlite:{}", given.display()),
-            guarded: Mutex::new(Guarded {
+            guarded: Mutex::new(Locked {
                 state,
                 ready: VecDeque::new(),
                 starting: 0,
@@ -176,7 +176,7 @@ impl Sqlite {
             damage: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
             is_hasty: config.acknowledges_before_commit,
-            space: Space::new(path, config.disk_reserve),
+            space: DiskSpace::new(path, config.disk_reserve),
             counted: Mutex::new(None),
             due: watch::Sender::new(None),
             not_ours,
@@ -185,7 +185,7 @@ impl Sqlite {
             has_moved: AtomicBool::new(false),
             is_watching_space: AtomicBool::new(false),
             startable: Notify::new(),
-            line: Line::default(),
+            line: Waiters::default(),
             announced: OnceLock::new(),
             on_ends: OnceLock::new(),
             idle: Notify::new(),
@@ -199,7 +199,7 @@ impl Sqlite {
     }
 }
 
-impl Guarded {
+impl Locked {
     /// Starts as many as workers wait for. Where many end while the disk is busy once, as many are to be in hand and as
     /// many on their way to the disk, so that what is called is started in the step that accepts it: those that a process
     /// which dies had not begun are counted with those that it had, so they are no more than twice those.
@@ -214,7 +214,7 @@ impl Guarded {
             0 => (2 * recent).min(MOST_AHEAD),
             wanted => wanted.max((2 * recent).max(crowd).min(MOST_AHEAD)),
         };
-        let now = self.state.clock.moment();
+        let now = self.state.clock.now();
         while self.ready.len() + self.starting < ahead {
             let Some(delivery) = self.state.deliver_next(now) else { break };
             if self.state.store.is_in_memory(&delivery.invocation) {
@@ -236,7 +236,7 @@ impl Inner {
     /// Runs a job on one of the engine's threads, in the context of the tokio runtime: a paused clock is known only there.
     /// Such a clock stands still until the job is done.
     pub(super) fn run(&self, thread: &Thread, job: impl FnOnce() + Send + 'static) {
-        let standstill = self.clock.is_a_tests().then(|| Standstill::begin(&self.tokio));
+        let standstill = self.clock.is_paused_time().then(|| Standstill::begin(&self.tokio));
         let tokio = self.tokio.clone();
         thread.run(move || {
             let _standstill = standstill;
@@ -246,7 +246,7 @@ impl Inner {
     }
 
     /// Nothing that panics is done under the lock.
-    pub(super) fn guarded(&self) -> MutexGuard<'_, Guarded> {
+    pub(super) fn guarded(&self) -> MutexGuard<'_, Locked> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -255,7 +255,7 @@ impl Inner {
     pub(super) fn change<T: Send + 'static>(
         self: &Arc<Self>,
         hears_faults: bool,
-        change: impl FnOnce(&mut State<Disk>) -> T,
+        change: impl FnOnce(&mut State<SqliteStore>) -> T,
     ) -> Step<'static, Result<T, StoreFault>> {
         let mut answered = None;
         let then = || {
@@ -292,7 +292,7 @@ impl Inner {
     /// `then` makes is called when it is, or with nothing when it never will be; workers get what that answers.
     pub(super) fn change_and<T: Send + 'static, R: FnOnce(Option<T>) -> Batch<Delivery> + Send + 'static>(
         self: &Arc<Self>,
-        change: impl FnOnce(&mut State<Disk>) -> T,
+        change: impl FnOnce(&mut State<SqliteStore>) -> T,
         then: impl FnOnce() -> R,
     ) -> Result<Option<T>, StoreFault> {
         self.watch();
@@ -300,7 +300,7 @@ impl Inner {
         if guarded.state.store.is_closed() {
             return Err(self.closed().before_any_change());
         }
-        guarded.state.catch_up();
+        guarded.state.run_due_timers();
         let rang = guarded.state.next_ring();
         let changed = change(&mut guarded.state);
         // Before anything of it is taken for a worker that may not come to it.
@@ -315,8 +315,8 @@ impl Inner {
             // What rings earlier than before is for who waits.
             self.startable.notify_one();
         }
-        let (aftermath, is_idle) = (guarded.state.take_aftermath(), guarded.state.is_idle());
-        let is_hungry = guarded.state.is_hungry();
+        let (deferred, is_idle) = (guarded.state.take_deferred(), guarded.state.is_idle());
+        let has_read_request = guarded.state.has_read_request();
         if self.is_locked_out.load(Ordering::Relaxed) {
             let inner = self.clone();
             self.run(&self.threads.writer, move || {
@@ -328,11 +328,11 @@ impl Inner {
             if is_ready {
                 self.line.wake();
             }
-            aftermath.finish();
+            deferred.finish();
             if is_idle {
                 self.idle.notify_waiters();
             }
-            if is_hungry {
+            if has_read_request {
                 self.feed();
             }
             return Ok(Some(changed));
@@ -345,7 +345,7 @@ impl Inner {
                 late.map(|(_, then)| then(None));
                 return;
             };
-            aftermath.finish();
+            deferred.finish();
             handed.all.extend(late.map(|(changed, then)| then(Some(changed))).unwrap_or_default());
             if is_idle {
                 inner.idle.notify_waiters();
@@ -357,7 +357,7 @@ impl Inner {
         if is_ready {
             self.line.wake();
         }
-        if is_hungry {
+        if has_read_request {
             self.feed();
         }
         Ok(early)
@@ -377,7 +377,7 @@ impl Inner {
     }
 
     /// Wakes a worker where more is ready than was. Answers whether that is so.
-    fn tell_of_ready(&self, guarded: &Guarded, before: usize) -> bool {
+    fn tell_of_ready(&self, guarded: &Locked, before: usize) -> bool {
         let mut new = guarded.ready.iter().skip(before).peekable();
         if new.peek().is_none() {
             return false;
@@ -392,7 +392,7 @@ impl Inner {
     }
 
     /// Tells when something that waits is to be ended.
-    fn tell_of_ends(&self, guarded: &mut Guarded) {
+    fn tell_of_ends(&self, guarded: &mut Locked) {
         if let Some(tell) = self.on_ends.get()
             && let Some(at) = guarded.state.end_to_tell()
         {
@@ -403,7 +403,7 @@ impl Inner {
     /// Hands out what is to be ended now without being run, also where it was to be handed to a worker.
     pub(super) fn hand_out_ends(self: &Arc<Self>, most: usize) -> (Batch<Delivery>, Option<Instant>) {
         let mut guarded = self.guarded();
-        guarded.state.catch_up();
+        guarded.state.run_due_timers();
         let (mut ends, next) = guarded.state.deliver_ends(most);
         if guarded.ready.iter().any(|delivery| delivery.task != Task::Run) {
             let ready = std::mem::take(&mut guarded.ready);
@@ -412,9 +412,9 @@ impl Inner {
             guarded.ready = ready;
             ends.extend(unrun);
         }
-        let is_hungry = guarded.state.is_hungry();
+        let has_read_request = guarded.state.has_read_request();
         drop(guarded);
-        if is_hungry {
+        if has_read_request {
             self.feed();
         }
         (ends, next)
@@ -431,7 +431,7 @@ impl Inner {
     }
 
     /// What has been started is on disk: workers may have it.
-    pub(super) fn hand_out(self: &Arc<Self>, handed: HandedOut) {
+    pub(super) fn hand_out(self: &Arc<Self>, handed: Granted) {
         if handed.all.is_empty() {
             return;
         }
@@ -448,7 +448,7 @@ impl Inner {
             tell(Instant::now());
         }
         guarded.ready.extend(handed.all);
-        let is_late = guarded.state.holds_back;
+        let is_late = guarded.state.starts_nothing;
         drop(guarded);
         if is_late {
             self.put_back_unbegun();

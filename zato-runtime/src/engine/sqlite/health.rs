@@ -79,7 +79,7 @@ impl Inner {
     /// Has somebody look whether who writes and who reads gets on, for as long as somebody does. Where a test's clock is
     /// paused, it stands still until all is written, and nothing is late.
     pub(super) fn watch(self: &Arc<Self>) {
-        let is_needed = !self.is_watched.load(Ordering::Relaxed) && !self.clock.is_a_tests();
+        let is_needed = !self.is_watched.load(Ordering::Relaxed) && !self.clock.is_paused_time();
         if is_needed && !self.is_watched.swap(true, Ordering::SeqCst) {
             self.look_later();
         }

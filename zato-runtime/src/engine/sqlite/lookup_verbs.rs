@@ -1,4 +1,4 @@
-//! Look-ups: what lives is in the state, what has ended in the file or on its way there.
+//! Look-ups: live invocations are in the state, ended ones in the file or on their way there.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -13,16 +13,16 @@ use super::engine::{Inner, Sqlite};
 use super::read::tree_queries::Link;
 use super::read::{queries, tree_queries};
 use super::rows::columns::Stored;
-use super::store::Disk;
+use super::store::SqliteStore;
 use crate::engine::contract::{LookUps, StoreFault};
-use crate::engine::state::{Held, State};
-use crate::record::lookup::{Filter, Found, Stage, Status, Tree, Waits};
+use crate::engine::state::{Entry, State};
+use crate::record::lookup::{Filter, InvocationInfo, Status, StatusFilter, Tree, WaitReason};
 use crate::record::{Batch, Ended};
 
 impl LookUps for Sqlite {
-    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<InvocationInfo>>, StoreFault>> {
         Step::later(async move {
-            self.0.catch_up().await?;
+            self.0.run_due_timers().await?;
             let look = || {
                 let state = &self.0.guarded().state;
                 let unwritten = state.store.unwritten_ends();
@@ -51,10 +51,10 @@ impl LookUps for Sqlite {
         })
     }
 
-    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<InvocationInfo>, StoreFault>> {
         let filter = filter.clone();
         Step::later(async move {
-            self.0.catch_up().await?;
+            self.0.run_due_timers().await?;
             let asked = filter.clone();
             let rows = self.0.rows(move |reader| queries::list(reader, &asked)).await?;
             let mut found = self.0.listed(rows, &filter)?;
@@ -67,7 +67,7 @@ impl LookUps for Sqlite {
 impl Inner {
     /// Waits until all that was changed before is on disk, so that a look-up sees it; but not for a writer that fails or
     /// takes long.
-    async fn catch_up(self: &Arc<Self>) -> Result<(), StoreFault> {
+    async fn run_due_timers(self: &Arc<Self>) -> Result<(), StoreFault> {
         self.watch();
         if *self.is_behind.borrow() {
             return Ok(());
@@ -85,8 +85,8 @@ impl Inner {
     pub(super) async fn read(
         self: &Arc<Self>,
         read: impl Fn(&Connection) -> rusqlite::Result<Vec<Stored>> + Send + 'static,
-    ) -> Result<Vec<Found>, StoreFault> {
-        self.catch_up().await?;
+    ) -> Result<Vec<InvocationInfo>, StoreFault> {
+        self.run_due_timers().await?;
         let rows = self.rows(read).await?;
         let state = &self.guarded().state;
         let unwritten = state.store.unwritten_ends();
@@ -99,10 +99,14 @@ impl Inner {
 
     /// The rows that were read for a list, each as it stands, and among them what passes the filter and has no row before it
     /// ends. The order is that of the accept numbers, the newest first.
-    fn listed(self: &Arc<Self>, rows: Vec<Stored>, filter: &Filter) -> Result<Vec<Found>, StoreFault> {
+    fn listed(
+        self: &Arc<Self>,
+        rows: Vec<Stored>,
+        filter: &Filter,
+    ) -> Result<Vec<InvocationInfo>, StoreFault> {
         let state = &self.guarded().state;
         let unwritten = state.store.unwritten_ends();
-        let mut listed: Vec<(u64, Found)> = Vec::with_capacity(rows.len());
+        let mut listed: Vec<(u64, InvocationInfo)> = Vec::with_capacity(rows.len());
         let read: HashSet<Cid> = rows.iter().map(|row| row.invocation().cid).collect();
         for row in rows {
             let number = row.number();
@@ -123,7 +127,7 @@ impl Inner {
     }
 
     /// Where one stands, as far as its end is recorded.
-    fn look(self: &Arc<Self>, cid: Cid) -> Result<Option<Found>, StoreFault> {
+    fn look(self: &Arc<Self>, cid: Cid) -> Result<Option<InvocationInfo>, StoreFault> {
         let state = &self.guarded().state;
         state.look(cid, &state.store.unwritten_ends())
     }
@@ -178,7 +182,7 @@ impl Inner {
             for child in children.remove(&parent).unwrap_or_default() {
                 next.push(child.cid);
                 // What it has become since is in the state.
-                let has_ended = guarded.state.held.get(&child.cid).is_some_and(Held::has_ended);
+                let has_ended = guarded.state.held.get(&child.cid).is_some_and(Entry::has_ended);
                 if child.is_live && has_ended {
                     return Ok(None);
                 }
@@ -191,9 +195,9 @@ impl Inner {
     }
 }
 
-impl State<Disk> {
+impl State<SqliteStore> {
     /// Where one stands, as far as its end is recorded.
-    fn look(&self, cid: Cid, unwritten: &HashSet<Cid>) -> Result<Option<Found>, StoreFault> {
+    fn look(&self, cid: Cid, unwritten: &HashSet<Cid>) -> Result<Option<InvocationInfo>, StoreFault> {
         match self.held.get(&cid) {
             Some(held) => Ok(Some(self.shown(held, unwritten))),
             None => self.find(cid),
@@ -201,37 +205,37 @@ impl State<Disk> {
     }
 
     /// A row that was read, as it stands now.
-    fn row(&self, row: Stored, unwritten: &HashSet<Cid>) -> Result<Option<Found>, StoreFault> {
+    fn row(&self, row: Stored, unwritten: &HashSet<Cid>) -> Result<Option<InvocationInfo>, StoreFault> {
         let cid = row.invocation().cid;
         match (row, self.held.get(&cid)) {
             (_, Some(held)) => Ok(Some(self.shown(held, unwritten))),
-            (Stored::Ended(row), None) => Ok(Some(Found::ended(row.ended, row.again))),
+            (Stored::Ended(row), None) => Ok(Some(InvocationInfo::ended(row.ended, row.again))),
             // It has ended since, or been swept.
             (Stored::Live(_), None) => self.find(cid),
         }
     }
 
-    fn shown(&self, held: &Held, unwritten: &HashSet<Cid>) -> Found {
+    fn shown(&self, held: &Entry, unwritten: &HashSet<Cid>) -> InvocationInfo {
         match held {
-            Held::Ended { ended, .. } if unwritten.contains(&ended.invocation.cid) => unrecorded(ended),
+            Entry::Ended { ended, .. } if unwritten.contains(&ended.invocation.cid) => unrecorded(ended),
             held => self.found(held),
         }
     }
 }
 
 /// What has ended in memory alone: it may run again in the next process.
-fn unrecorded(ended: &Ended) -> Found {
+fn unrecorded(ended: &Ended) -> InvocationInfo {
     let status = match ended.started_at {
         Some(since) => Status::Running { since: since.into(), is_cancelled: false },
         None if ended.outcome.is_completed() => Status::Open(0),
-        None => Status::Waiting(Waits::End),
+        None => Status::Waiting(WaitReason::End),
     };
-    Found::new(ended.invocation.clone(), ended.attempts, ended.before.clone(), status)
+    InvocationInfo::new(ended.invocation.clone(), ended.attempts, ended.before.clone(), status)
 }
 
 /// How many of a tree are named by others and are held no longer.
-pub(super) fn gaps(found: &[Found], root: Cid) -> usize {
-    let held: HashSet<_> = found.iter().map(Found::cid).collect();
+pub(super) fn gaps(found: &[InvocationInfo], root: Cid) -> usize {
+    let held: HashSet<_> = found.iter().map(InvocationInfo::cid).collect();
     let named = found.iter().filter_map(|found| {
         let Invocation { slot, parent, .. } = &*found.invocation;
         // A synchronous call is not held before the attempt around it is settled.
@@ -241,12 +245,12 @@ pub(super) fn gaps(found: &[Found], root: Cid) -> usize {
     gaps.len()
 }
 
-fn is_in_stage(found: &Found, stage: Option<Stage>) -> bool {
+fn is_in_stage(found: &InvocationInfo, stage: Option<StatusFilter>) -> bool {
     match stage {
         None => true,
-        Some(Stage::Waiting) => matches!(found.status, Status::Waiting(_)),
-        Some(Stage::Running) => matches!(found.status, Status::Running { .. } | Status::Open(_)),
-        Some(Stage::Ended) => matches!(found.status, Status::Ended { .. }),
-        Some(Stage::Dead) => found.is_dead(),
+        Some(StatusFilter::Waiting) => matches!(found.status, Status::Waiting(_)),
+        Some(StatusFilter::Running) => matches!(found.status, Status::Running { .. } | Status::Open(_)),
+        Some(StatusFilter::Ended) => matches!(found.status, Status::Ended { .. }),
+        Some(StatusFilter::Dead) => found.is_dead(),
     }
 }

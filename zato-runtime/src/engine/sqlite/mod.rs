@@ -14,7 +14,7 @@
 //! beyond the window of its service. So a look-up asks the state, and then the file; a tree or a list is read beside the lock and patched with
 //! what the state holds.
 //!
-//! **A synchronous call from outside is recorded when it ends** (`unrecorded`, `state/unrecorded`), under the number of its
+//! **A synchronous call from outside is recorded when it ends** (`rows/unrecorded`, `state/unrecorded`), under the number of its
 //! acceptance. Until then the state alone has it: nothing is written of it, it is never let go of, and look-ups add it to
 //! what they read. What it calls is recorded at once, names it as its parent, and is not swept before it has ended. Its
 //! idempotency key, if a call has one, is recorded with it. It begins without a write, but not before what was started before
@@ -31,7 +31,7 @@
 //! since what cannot be read may be what is old. A lock that this process cannot get since it could not give it back
 //! is let go of by closing every connection. Below `disk_reserve` no calls are taken, and settles go on.
 //!
-//! **Look-ups do not depend on the writer** (`looks`, `health`). In WAL mode a reader waits for nobody, so a look-up reads what
+//! **Look-ups do not depend on the writer** (`lookup_verbs`, `health`). In WAL mode a reader waits for nobody, so a look-up reads what
 //! is committed and shows it as the state in memory has it. It first waits for the changes that are on their way, so that it
 //! sees them; while the writer fails, or has written nothing for half a second, it does not wait. *An end that is not on disk
 //! is not shown*: until then the invocation runs. A call waits while another program, say `sqlite3`, holds the file locked:
@@ -49,13 +49,13 @@
 //! runs, so a death is always counted: `attempts`, and `losses` apart. One loss before the limit an invocation runs
 //! beside no other such.
 //!
-//! **Windows** (`state/window`, `state/beyond`). A queue holds 4,096 of what may start, in order; what comes then
+//! **Windows** (`state/refill`, `state/spill`). A queue holds 4,096 of what may start, in order; what comes then
 //! stands beyond, is let go of when it is written as it stands, and is read again by `(rank, line_at, accept)` when
 //! the queue is half empty. A lane knows who has its key, where that is held, and a page of those that come next;
 //! when they are used up it asks the file, and so does a call with a key whose lane nobody held stands in. Of what is
 //! due later it is known when the first is, for each service; then that service's line is read. Of what is to be
 //! ended without being run it is known when the first is, for all; then it is read and delivered to be ended
-//! (`state/written_ends`). So nothing that waits must be held, and a program that nothing is due of sleeps. *Written
+//! (`state/expiry_cursor`). So nothing that waits must be held, and a program that nothing is due of sleeps. *Written
 //! as it stands* is by numbers: what is put beyond takes the next one, and is let go of when all is on disk that was
 //! changed before that; the number of its acceptance would say too much of a key that has just been given to it. What
 //! comes to be due in the file stands behind those of its service that are held, whatever its priority.
@@ -65,12 +65,12 @@
 //! ended lingered. Calls of earlier attempts are not noted: they are the children of the invocation in the file,
 //! compared by what they are.
 //!
-//! **The file.** `application_id` is `zato`, `user_version` the format (2); steps go forward only (`format.rs`), a
+//! **The file.** `application_id` is `zato`, `user_version` the format (2); steps go forward only (`file/schema.rs`), a
 //! newer file is refused, and one of the version before is read as it is by who only reads. `PATH.lock` contains the owner's
-//! process ID, under a lock of the operating system, and the number of acknowledged transactions (`ownership`). `PATH.begun`
-//! is there while handlers run during which a process has died (`begun`).
+//! process ID, under a lock of the operating system, and the number of acknowledged transactions (`file/ownership`). `PATH.begun`
+//! is there while handlers run during which a process has died (`file/begun`).
 //!
-//! **The right file** (`location`, `ownership`, `inode`). The path is made absolute when the engine is opened. The store is
+//! **The right file** (`file/location`, `file/ownership`, `file/inode`). The path is made absolute when the engine is opened. The store is
 //! made then or never: what is opened again must be the same inode. After each commit, before anything is acknowledged, the
 //! inodes and the number of links of the store, its log, the index of that and the lock are compared with what their names
 //! lead to; that costs some microseconds. *No receipt is given for a file that is not found by its name.* On Linux the
@@ -78,7 +78,7 @@
 //! SQLite shares. A process that opens and closes its own store gives up SQLite's POSIX locks, and these are not among them:
 //! no other program takes itself for the last to close the store, and removes its log.
 //!
-//! **A damaged log** (`wal`) is found at a start, before SQLite reads it, since SQLite takes everything after the first bad
+//! **A damaged log** (`file/wal`) is found at a start, before SQLite reads it, since SQLite takes everything after the first bad
 //! frame for unfinished. A whole transaction that follows the end of a broken one was acknowledged: the start is refused.
 //! What is broken in the last transaction cannot be told from what was never finished. Rows have no digest: one of a payload
 //! takes 16 to 70 ns (CRC-32, 200 B to 1 KiB), but would cover no column that is changed in place.
@@ -115,4 +115,4 @@ mod test_data;
 
 pub(super) use engine::Sqlite;
 pub(super) use file::error::StoreError;
-pub(super) use offline::Reads;
+pub(super) use offline::OfflineStore;

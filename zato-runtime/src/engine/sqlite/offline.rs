@@ -1,4 +1,4 @@
-//! The file as another process reads it: beside its owner, or without one. Each look-up is one short reading.
+//! Reads a store from a process that does not own it. Each look-up is one short transaction.
 
 use std::fmt;
 use std::path::Path;
@@ -19,12 +19,12 @@ use super::rows::codec;
 use super::rows::codec::{CancelNote, ReadCid};
 use super::rows::columns::{EndedRow, LiveRow, Stands, Stored};
 use super::thread::{Thread, caught};
-use crate::engine::contract::{Beside, LookUps, StoreFault};
+use crate::engine::contract::{LookUps, ReadOnlyStore, StoreFault};
 use crate::record::Batch;
-use crate::record::lookup::{Counts, Filter, Found, Status, Tree, Waits};
+use crate::record::lookup::{Counts, Filter, InvocationInfo, Status, Tree, WaitReason};
 
 /// A store that is only read.
-pub(crate) struct Reads {
+pub(crate) struct OfflineStore {
     store: Arc<Inner>,
     /// Where it is read: what waits for the disk holds no thread of tokio up.
     reader: Thread,
@@ -35,7 +35,7 @@ struct Inner {
     connection: Mutex<Connection>,
 }
 
-impl Reads {
+impl OfflineStore {
     /// Opens the store at `path`; takes no lock, and makes nothing.
     pub(crate) fn open(given: &Path) -> Result<Self, StoreError> {
         let path = locate_existing(given)?;
@@ -86,8 +86,8 @@ impl Reads {
     }
 }
 
-impl LookUps for Reads {
-    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<Found>>, StoreFault>> {
+impl LookUps for OfflineStore {
+    fn find(&self, batch: Batch<Cid>) -> Step<'_, Result<Batch<Option<InvocationInfo>>, StoreFault>> {
         let around = self.around();
         self.read(move |connection| {
             let around = around(connection)?;
@@ -109,7 +109,7 @@ impl LookUps for Reads {
         })
     }
 
-    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<Found>, StoreFault>> {
+    fn list(&self, filter: &Filter) -> Step<'_, Result<Vec<InvocationInfo>, StoreFault>> {
         let (around, filter) = (self.around(), filter.clone());
         self.read(move |connection| {
             let around = around(connection)?;
@@ -119,7 +119,7 @@ impl LookUps for Reads {
     }
 }
 
-impl Beside for Reads {
+impl ReadOnlyStore for OfflineStore {
     fn counts(&self) -> Step<'_, Result<Counts, StoreFault>> {
         self.read(|connection| {
             let sql = "SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1),
@@ -147,9 +147,9 @@ impl Beside for Reads {
     }
 }
 
-impl fmt::Debug for Reads {
+impl fmt::Debug for OfflineStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reads").field(&self.store.path).finish()
+        f.debug_tuple("OfflineStore").field(&self.store.path).finish()
     }
 }
 
@@ -162,10 +162,10 @@ struct Around {
 
 impl Around {
     /// Where the invocation of a row stands, as far as the file tells.
-    fn found(&self, connection: &Connection, row: Stored) -> rusqlite::Result<Found> {
+    fn found(&self, connection: &Connection, row: Stored) -> rusqlite::Result<InvocationInfo> {
         let row = match row {
             Stored::Live(row) => row,
-            Stored::Ended(EndedRow { ended, again, .. }) => return Ok(Found::ended(ended, again)),
+            Stored::Ended(EndedRow { ended, again, .. }) => return Ok(InvocationInfo::ended(ended, again)),
         };
         let status = match row.stands {
             Stands::Running(since) => {
@@ -174,32 +174,32 @@ impl Around {
             Stands::Open => Status::Open(left(connection, row.invocation.cid)?),
             Stands::Waiting => Status::Waiting(self.waits(connection, &row)?),
         };
-        Ok(Found::new(row.invocation, row.attempts, row.progress, status))
+        Ok(InvocationInfo::new(row.invocation, row.attempts, row.progress, status))
     }
 
     /// What one waits for. What its process alone knows, as which places are taken, is not told: that is its turn.
-    fn waits(&self, connection: &Connection, row: &LiveRow) -> rusqlite::Result<Waits> {
+    fn waits(&self, connection: &Connection, row: &LiveRow) -> rusqlite::Result<WaitReason> {
         let invocation = &*row.invocation;
         if self.is_run && row.cancel != CancelNote::No {
-            return Ok(Waits::End);
+            return Ok(WaitReason::End);
         }
         if self.paused.contains(&invocation.service) {
-            return Ok(Waits::Resume);
+            return Ok(WaitReason::Resume);
         }
         let interrupted = row.progress.as_ref().is_some_and(|progress| progress.next_at.is_none());
         if interrupted && !self.is_run {
-            return Ok(Waits::Restart);
+            return Ok(WaitReason::Restart);
         }
         if let Some(held_by) = ahead(connection, invocation)? {
             let options = invocation.options.as_deref();
             let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();
-            return Ok(Waits::Key { key, held_by });
+            return Ok(WaitReason::Key { key, held_by });
         }
         let next_at = row.progress.as_ref().and_then(|progress| progress.next_at);
         if let Some(at) = next_at.or(invocation.due.map(Into::into)).filter(|at| *at > self.now) {
-            return Ok(Waits::Until(at));
+            return Ok(WaitReason::Until(at));
         }
-        Ok(Waits::Turn)
+        Ok(WaitReason::Turn)
     }
 }
 
@@ -234,16 +234,16 @@ mod tests {
     use crate::engine::sqlite::test_data::{Store, at, child, completed, ended, failed, invocation, nth};
     use crate::record::{Progress, Tried};
 
-    fn reads(store: &Store) -> Reads {
-        Reads::open(&store.path()).expect("it opens")
+    fn reads(store: &Store) -> OfflineStore {
+        OfflineStore::open(&store.path()).expect("it opens")
     }
 
-    async fn find(store: &Store, n: u64) -> Found {
+    async fn find(store: &Store, n: u64) -> InvocationInfo {
         let found = reads(store).find([nth(n)].into_iter().collect()).await.expect("it can be read");
         found.into_iter().flatten().next().expect("it is held")
     }
 
-    async fn waits(store: &Store, n: u64) -> Waits {
+    async fn waits(store: &Store, n: u64) -> WaitReason {
         match find(store, n).await.status {
             Status::Waiting(waits) => waits,
             other => panic!("{other:?}"),
@@ -277,13 +277,13 @@ mod tests {
             .expect("it is accepted");
         rows.changing().accepted(4, &keyed(4, "k"), 0, As::Behind, None).expect("it is accepted");
         rows.changing().accepted(5, &keyed(5, "other"), 0, As::Waiting, None).expect("it is accepted");
-        assert_eq!(waits(&store, 1).await, Waits::Turn);
-        let Waits::Until(until) = waits(&store, 2).await else { panic!("it is not due") };
+        assert_eq!(waits(&store, 1).await, WaitReason::Turn);
+        let WaitReason::Until(until) = waits(&store, 2).await else { panic!("it is not due") };
         assert!(later.duration_since(until).is_ok_and(|apart| apart < Duration::from_millis(1)), "{until:?}");
-        assert_eq!(waits(&store, 4).await, Waits::Key { key: "k".into(), held_by: nth(3) });
-        assert_eq!(waits(&store, 5).await, Waits::Turn);
+        assert_eq!(waits(&store, 4).await, WaitReason::Key { key: "k".into(), held_by: nth(3) });
+        assert_eq!(waits(&store, 5).await, WaitReason::Turn);
         store.rows.changing().pause(&invocation(nth(1)).service, true).expect("it is paused");
-        assert_eq!(waits(&store, 4).await, Waits::Resume);
+        assert_eq!(waits(&store, 4).await, WaitReason::Resume);
     }
 
     #[tokio::test]
@@ -304,12 +304,12 @@ mod tests {
                 .expect("it is accepted");
             assert!(store.rows.changing().again(nth(n), &tried(next_at)).expect("it waits again"));
         }
-        assert_eq!(waits(&store, 1).await, Waits::Restart);
+        assert_eq!(waits(&store, 1).await, WaitReason::Restart);
         let lock = Lock::take(&store.path()).expect("nobody has it");
         assert!(reads(&store).is_run());
-        assert_eq!(waits(&store, 1).await, Waits::Turn);
-        assert!(matches!(waits(&store, 2).await, Waits::Until(_)));
-        assert_eq!(waits(&store, 3).await, Waits::Turn, "it is due");
+        assert_eq!(waits(&store, 1).await, WaitReason::Turn);
+        assert!(matches!(waits(&store, 2).await, WaitReason::Until(_)));
+        assert_eq!(waits(&store, 3).await, WaitReason::Turn, "it is due");
         drop(lock);
         assert!(!reads(&store).is_run());
         let found = find(&store, 2).await;
@@ -361,9 +361,9 @@ mod tests {
             .expect("it is accepted");
         let reads = reads(&store);
         let listed = reads.list(&Filter::new().limit(2)).await.expect("it can be read");
-        assert_eq!(listed.iter().map(Found::cid).collect::<Vec<_>>(), [nth(4), nth(3)]);
+        assert_eq!(listed.iter().map(InvocationInfo::cid).collect::<Vec<_>>(), [nth(4), nth(3)]);
         let tree = reads.tree(nth(1)).await.expect("it can be read");
-        assert_eq!(tree.found.iter().map(Found::cid).collect::<Vec<_>>(), [nth(1), nth(3), nth(4)]);
+        assert_eq!(tree.found.iter().map(InvocationInfo::cid).collect::<Vec<_>>(), [nth(1), nth(3), nth(4)]);
         assert_eq!(tree.swept, 1, "what is named and not held");
     }
 

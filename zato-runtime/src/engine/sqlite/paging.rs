@@ -1,4 +1,4 @@
-//! What waits on disk alone: it is read when its turn comes near, and counted once.
+//! Reads invocations that wait on disk only when their turn comes near, and counts them once.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::file::connect;
 use super::file::error::StoreError;
 use super::read::{queries, queue_queries};
 use super::rows::kept;
-use super::store::Disk;
+use super::store::SqliteStore;
 use crate::engine::contract::StoreFault;
-use crate::engine::state::{Ends, Hunger, Left, Line, State};
+use crate::engine::state::{ExpiryPage, Pending, ReadRequest, SpillPage, State};
 
 /// How many are read at once of what is to be ended.
 const PAGE: usize = 1_024;
@@ -25,15 +25,15 @@ impl Inner {
     /// Reads more of what waits, where a queue is short of it.
     pub(super) fn feed(self: &Arc<Self>) {
         loop {
-            let Some(hunger) = self.guarded().state.take_hunger() else { return };
+            let Some(hunger) = self.guarded().state.take_read_request() else { return };
             let (inner, not_ours) = (self.clone(), self.not_ours);
             self.run(&self.threads.pager, move || match hunger {
-                Hunger::Line { service, name, now, most, since } => {
+                ReadRequest::Spill { service, name, now, most, since } => {
                     match inner.pager.read(|reader| queue_queries::line(reader, &name, now, not_ours, most)) {
                         Ok((first, next_due)) => {
                             let is_all = first.len() < most;
-                            let line = Line {
-                                first: first.into_iter().map(Left::from).collect(),
+                            let line = SpillPage {
+                                first: first.into_iter().map(Pending::from).collect(),
                                 is_all,
                                 next_due,
                                 since,
@@ -41,22 +41,24 @@ impl Inner {
                             inner.fed(move |state| state.refill(service, line));
                         }
                         Err(fault) => {
-                            inner.feed_later(&fault, move |state| state.refill(service, Line::default()));
+                            inner
+                                .feed_later(&fault, move |state| state.refill(service, SpillPage::default()));
                         }
                     }
                 }
-                Hunger::Ends { until, after, since } => {
+                ReadRequest::Expiries { until, after, since } => {
                     match inner.pager.read(|reader| queue_queries::ends(reader, until, after, not_ours, PAGE))
                     {
                         Ok((first, next)) => {
                             let last = first.last().filter(|_| first.len() == PAGE);
                             let last = last.map(|(at, row)| (*at, row.number));
                             let next = last.map(|(at, _)| at).or(next);
-                            let first = first.into_iter().map(|(_, row)| Left::from(row)).collect();
-                            inner.fed(move |state| state.end_written(Ends { first, last, next, since }));
+                            let first = first.into_iter().map(|(_, row)| Pending::from(row)).collect();
+                            inner
+                                .fed(move |state| state.end_written(ExpiryPage { first, last, next, since }));
                         }
                         Err(fault) => inner.feed_later(&fault, move |state| {
-                            state.end_written(Ends {
+                            state.end_written(ExpiryPage {
                                 first: Vec::new(),
                                 last: after,
                                 next: Some(until),
@@ -65,13 +67,13 @@ impl Inner {
                         }),
                     }
                 }
-                Hunger::Lanes => inner.feed_later(&inner.unread(), State::mend_lanes),
+                ReadRequest::Lanes => inner.feed_later(&inner.unread(), State::mend_lanes),
             });
         }
     }
 
     /// What was read is held.
-    fn fed(self: &Arc<Self>, change: impl FnOnce(&mut State<Disk>)) {
+    fn fed(self: &Arc<Self>, change: impl FnOnce(&mut State<SqliteStore>)) {
         drop(self.change(false, change));
         self.startable.notify_one();
     }
@@ -80,7 +82,7 @@ impl Inner {
     fn feed_later(
         self: &Arc<Self>,
         fault: &StoreFault,
-        change: impl FnOnce(&mut State<Disk>) + Send + 'static,
+        change: impl FnOnce(&mut State<SqliteStore>) + Send + 'static,
     ) {
         tracing::error!(engine = self.url, error = %fault, "waiting invocations cannot be read from the store now; the read is retried");
         let inner = Arc::downgrade(self);
@@ -124,9 +126,9 @@ impl Inner {
 
     /// Gives the keys on that nobody has: their process died while those that had them had ended and lingered.
     fn mend_lanes(self: &Arc<Self>, left: &Connection) {
-        match queue_queries::headless(left, self.not_ours) {
-            Ok(headless) => self.fed(move |state| {
-                for (service, key) in &headless {
+        match queue_queries::keyless_lanes(left, self.not_ours) {
+            Ok(keyless_lanes) => self.fed(move |state| {
+                for (service, key) in &keyless_lanes {
                     state.mend_lane_of(service, key);
                 }
                 state.has_mended = true;

@@ -1,4 +1,4 @@
-//! What stands in the file when it is opened: it is held again.
+//! Restores the state from the file when it is opened.
 
 use super::file::begun::Begun;
 use super::read::queries;
@@ -6,9 +6,9 @@ use super::read::queries::Known;
 use super::read::tree_queries;
 use super::rows::codec::State as Stage;
 use super::rows::columns::LiveRow;
-use super::store::Disk;
+use super::store::SqliteStore;
 use crate::engine::contract::StoreFault;
-use crate::engine::state::{Left, State, Store as _};
+use crate::engine::state::{Pending, State, Store as _};
 use crate::record::AttemptId;
 
 /// How many rows are read at once.
@@ -16,7 +16,11 @@ const PAGE: usize = 1_024;
 
 /// Holds again what ran, and the groups that are open. What waits is read when its turn comes near, or its time. The
 /// services are announced.
-pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool) -> Result<(), StoreFault> {
+pub(super) fn restore(
+    state: &mut State<SqliteStore>,
+    begun: &Begun,
+    leaves_alone: bool,
+) -> Result<(), StoreFault> {
     state.last_number = state.store.read(queries::last_number)?;
     let services = state.store.read(queries::services)?;
     for Known { name, is_paused, said } in &services {
@@ -29,7 +33,7 @@ pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool
         }
     }
     // One that seems to lie ahead, because the clock was set, counts as one of this moment.
-    let now = state.clock.now();
+    let now = state.clock.system_time();
     for (name, at) in state.store.read(queries::last_starts)? {
         let number = state.queues.number(&name);
         state.queues.last_started(number, now.duration_since(at).unwrap_or_default());
@@ -42,13 +46,13 @@ pub(super) fn restore(state: &mut State<Disk>, begun: &Begun, leaves_alone: bool
         let cid = row.invocation.cid;
         let members = state.store.read(|reader| tree_queries::members(reader, cid))?;
         let members = members.into_iter().map(|member| (member.cid, member.ended)).collect();
-        state.restore_group(Left::from(row), members);
+        state.restore_group(Pending::from(row), members);
         Ok(())
     })
 }
 
 fn restore_what_waits(
-    state: &mut State<Disk>,
+    state: &mut State<SqliteStore>,
     begun: &Begun,
     services: Vec<Known>,
 ) -> Result<(), StoreFault> {
@@ -56,7 +60,7 @@ fn restore_what_waits(
     each(state, Stage::Running, |state, row| {
         let attempt = AttemptId { cid: row.invocation.cid, number: row.attempts };
         let has_begun = !row.is_begin_recorded || begun.has(attempt);
-        let mut left = Left::from(row);
+        let mut left = Pending::from(row);
         if !has_begun {
             // The process died between the record and the handler: it waits as it did before.
             left.ran = None;
@@ -69,16 +73,16 @@ fn restore_what_waits(
     // A process that died may have left lanes whose key nobody has.
     state.has_mended = false;
     // What has become due until now stays so, and what is to be ended by now is.
-    state.due_until = state.clock.now();
-    state.written_ends.note(state.due_until);
+    state.due_until = state.clock.system_time();
+    state.expiry_cursor.note(state.due_until);
     Ok(())
 }
 
 /// Reads all that stand so, in accept order.
 fn each(
-    state: &mut State<Disk>,
+    state: &mut State<SqliteStore>,
     standing: Stage,
-    see: impl Fn(&mut State<Disk>, LiveRow) -> Result<(), StoreFault>,
+    see: impl Fn(&mut State<SqliteStore>, LiveRow) -> Result<(), StoreFault>,
 ) -> Result<(), StoreFault> {
     let mut after = 0;
     loop {

@@ -1,5 +1,4 @@
-//! Where the changes of a state go that is kept on disk: into a list that is written all at once, and is answered when
-//! that has been done.
+//! The store behind the state: a list of changes, which the writer takes all at once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
-use super::batch::{After, Together};
+use super::batch::{OnWritten, WriteBatch};
 use super::read::queries;
 use super::read::queries::First;
 use super::read::queue_queries;
@@ -19,20 +18,20 @@ use super::rows::insert::{As, Limits};
 use super::rows::unrecorded::{Callers, Unrecorded};
 use crate::base::clock::Clock;
 use crate::engine::contract::{Refused, StoreFault};
-use crate::engine::state::{Accepted, Aftermath, Held, Left, Member, Past, State, Store};
+use crate::engine::state::{Accepted, Deferred, EndedRecord, Entry, Member, Pending, State, Store};
 use crate::record::{Algorithm, AttemptId, DIGEST_VERSION, Ended, Key, Progress, is_recorded_at_end};
 
 /// The store of a state that is kept on disk.
 ///
 /// What has ended stays with the state until that has been written, so that what the state does not hold stands in the
 /// file as it is, but for what was discarded.
-pub(super) struct Disk {
+pub(super) struct SqliteStore {
     /// What has been changed and is not on its way to the disk.
     changes: Vec<Change>,
     /// Where they say when a service that has a rate last started an invocation: once for each service.
     last_starts: HashMap<ServiceName, usize>,
     /// What is to be done once it is written.
-    afters: Vec<After>,
+    afters: Vec<OnWritten>,
     /// How many changes there have been in all.
     count: u64,
     /// How many of them are on disk.
@@ -64,7 +63,7 @@ enum Fate {
     Discarded,
 }
 
-impl Disk {
+impl SqliteStore {
     /// Over a store that is open, and is read by this.
     pub(super) fn new(
         reader: Reader,
@@ -131,12 +130,12 @@ impl Disk {
     }
 
     /// Has something done once all that has been changed is on disk.
-    pub(super) fn after(&mut self, after: After) {
+    pub(super) fn after(&mut self, after: OnWritten) {
         self.afters.push(after);
     }
 
     /// Adds what is to be written now to what is not committed yet.
-    pub(super) fn take(&mut self, together: &mut Together) {
+    pub(super) fn take(&mut self, together: &mut WriteBatch) {
         if together.is_empty() {
             self.recent_ends = 0;
         }
@@ -201,7 +200,7 @@ impl Disk {
     }
 }
 
-impl Store for Disk {
+impl Store for SqliteStore {
     const WRITES_DOWN: bool = true;
 
     fn accepted(&mut self, accepted: Accepted<'_>) {
@@ -298,15 +297,15 @@ impl Store for Disk {
         self.ended.push_back((self.count, ended.invocation.cid));
     }
 
-    fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
+    fn past(&self, cid: Cid) -> Result<Option<EndedRecord>, StoreFault> {
         if matches!(self.changed.get(&cid), Some((_, Fate::Discarded))) {
             return Ok(None);
         }
         let past = self.read(|reader| queries::ended(reader, cid))?;
-        Ok(past.map(|row| Past { ended: row.ended, again: row.again, hidden_by: row.hidden_by }))
+        Ok(past.map(|row| EndedRecord { ended: row.ended, again: row.again, hidden_by: row.hidden_by }))
     }
 
-    fn left(&self, cid: Cid) -> Result<Option<Left>, StoreFault> {
+    fn left(&self, cid: Cid) -> Result<Option<Pending>, StoreFault> {
         let found = self.read(|reader| queries::find(reader, cid))?;
         Ok(match found {
             // What runs is held, but for what is left alone.
@@ -321,10 +320,10 @@ impl Store for Disk {
         key: &str,
         after: u64,
         most: usize,
-    ) -> Result<Vec<(u64, Left)>, StoreFault> {
+    ) -> Result<Vec<(u64, Pending)>, StoreFault> {
         let after = after.max(self.not_ours);
         let lane = self.read(|reader| queue_queries::lane(reader, service, key, after, most))?;
-        Ok(lane.into_iter().map(|row| (row.number, Left::from(row))).collect())
+        Ok(lane.into_iter().map(|row| (row.number, Pending::from(row))).collect())
     }
 
     fn lane_members(
@@ -363,7 +362,7 @@ impl Store for Disk {
         let recent = self.keys.get(&(*service, key.name.clone()));
         let recent =
             recent.map(|(_, cid, digest)| First { cid: *cid, digest: *digest, version: DIGEST_VERSION });
-        let after = self.clock.now().checked_sub(self.keep_keys).unwrap_or(SystemTime::UNIX_EPOCH);
+        let after = self.clock.system_time().checked_sub(self.keep_keys).unwrap_or(SystemTime::UNIX_EPOCH);
         let first = match recent {
             Some(first) => Some(first),
             None => self.read(|reader| queries::key(reader, service, &key.name, after))?,
@@ -378,7 +377,7 @@ impl Store for Disk {
     }
 
     fn note_key(&mut self, service: &ServiceName, key: Key, cid: Cid) {
-        let at = self.clock.now();
+        let at = self.clock.system_time();
         if let Some(key) = self.unrecorded.put_key(&cid, key, at) {
             self.push_key(*service, key, cid, at);
             return;
@@ -389,22 +388,22 @@ impl Store for Disk {
     }
 }
 
-impl State<Disk> {
+impl State<SqliteStore> {
     /// Adds what is to be written now to what is not committed yet.
-    pub(super) fn take(&mut self, together: &mut Together) {
+    pub(super) fn take(&mut self, together: &mut WriteBatch) {
         together.number = self.last_number;
         self.store.take(together);
     }
 
     /// This is on disk.
-    pub(super) fn has_written(&mut self, together: &Together) -> Aftermath {
+    pub(super) fn has_written(&mut self, together: &WriteBatch) -> Deferred {
         for cid in self.store.has_written(together.count) {
-            if matches!(self.held.get(&cid), Some(Held::Ended { .. })) {
-                self.note_gone(cid);
+            if matches!(self.held.get(&cid), Some(Entry::Ended { .. })) {
+                self.log_removed(cid);
                 self.forget(cid);
             }
         }
         self.let_go(together.number);
-        self.take_aftermath()
+        self.take_deferred()
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes too old while nothing else is written: it is swept when the oldest of it is, and nobody wakes before.
+//! Deletes old rows while nothing else is written. It sleeps until the oldest row becomes too old.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use super::database::File;
+use super::database::Database;
 use super::engine::Inner;
 use super::thread::caught;
 use crate::base::clock::Clock;
@@ -70,7 +70,7 @@ impl Inner {
     }
 
     /// Something has been written: there may be something to sweep earlier than was known.
-    pub(super) fn look_at_age(&self, file: &File) {
+    pub(super) fn look_at_age(&self, file: &Database) {
         self.sweep_at(file.due());
     }
 

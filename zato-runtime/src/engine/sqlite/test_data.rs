@@ -16,20 +16,20 @@ use zato_core::{
 };
 
 use super::file::connect;
-use super::rows::write_connection::Rows;
+use super::rows::write_connection::WriteConnection;
 use crate::record::{Ended, Progress, Tried};
 
 /// The rows of a file, with what is kept counted.
-pub(super) fn counted(connection: rusqlite::Connection) -> Rows {
+pub(super) fn counted(connection: rusqlite::Connection) -> WriteConnection {
     let kept = super::rows::kept::count(&connection).expect("it can be read");
-    let mut rows = Rows::new(connection);
+    let mut rows = WriteConnection::new(connection);
     rows.counted(kept);
     rows
 }
 
 /// A store in a directory that goes with it.
 pub(super) struct Store {
-    pub(super) rows: Rows,
+    pub(super) rows: WriteConnection,
     directory: TempDir,
 }
 
@@ -48,7 +48,7 @@ impl Store {
 /// Has the test hold for what the strategy makes up, each under an accept number of its own in one store.
 pub(super) fn hold_for<S: Strategy>(
     strategy: S,
-    test: impl Fn(&mut Rows, u64, S::Value) -> Result<(), TestCaseError>,
+    test: impl Fn(&mut WriteConnection, u64, S::Value) -> Result<(), TestCaseError>,
 ) {
     let store = RefCell::new(Store::new());
     store.borrow_mut().rows.begin().expect("it begins");

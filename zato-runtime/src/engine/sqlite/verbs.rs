@@ -1,4 +1,4 @@
-//! The verbs of an engine on top of the state and the file.
+//! The engine's verbs, by means of the state and the file.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use super::engine::{Inner, Sqlite};
 use super::file::disk_space;
 use super::restart;
 use crate::engine::contract::{
-    Accepted, Capability, Engine, LeaseLost, OnEnds, Recorded, Refused, Ring, Settled, StoreFault,
+    Accepted, Capability, Engine, LeaseLost, OnEnds, OnRecorded, Refused, Settled, StoreFault, WakeWorker,
 };
 use crate::engine::state::{MOST_ENDS, NotTaken, State};
 use crate::record::lookup::DiscardAnswer;
@@ -119,7 +119,7 @@ impl Engine for Sqlite {
         &[Capability::Durable]
     }
 
-    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, _: Ring) -> Result<(), StoreFault> {
+    fn announce(&self, services: &[Hosted], join: Arc<dyn Join>, _: WakeWorker) -> Result<(), StoreFault> {
         let inner = &self.0;
         let announced = inner.file().announce(services).map_err(|error| StoreFault::new(&error))?;
         // Once: whoever comes second finds it set.
@@ -229,7 +229,7 @@ impl Engine for Sqlite {
     fn settle(
         &self,
         settle: Settle,
-        then: &mut dyn FnMut() -> Recorded,
+        then: &mut dyn FnMut() -> OnRecorded,
     ) -> Option<Result<Settled, LeaseLost>> {
         // What could not be written before the engine was closed has not happened: the next process finds it running.
         let then = || {

@@ -1,13 +1,13 @@
-//! On the way to the disk: what waits is written in one transaction, and answered after one sync.
+//! The writer thread: it writes all waiting changes in one transaction and answers after one sync.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::batch::{HandedOut, Together};
-use super::database::File;
-use super::engine::{Guarded, Inner};
+use super::batch::{Granted, WriteBatch};
+use super::database::Database;
+use super::engine::{Inner, Locked};
 use super::file::connect;
 use super::file::error::StoreError;
 use super::thread::{caught, quietly};
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 impl Inner {
     /// Has what waits written, if nobody is about to. Where a test's clock is paused, it stands still meanwhile.
-    pub(super) fn kick(self: &Arc<Self>, guarded: MutexGuard<'_, Guarded>) {
+    pub(super) fn kick(self: &Arc<Self>, guarded: MutexGuard<'_, Locked>) {
         if self.is_writing.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -29,7 +29,7 @@ impl Inner {
         self.run(&self.threads.writer, move || inner.write_all());
     }
 
-    pub(super) fn file(&self) -> MutexGuard<'_, File> {
+    pub(super) fn file(&self) -> MutexGuard<'_, Database> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,8 +42,8 @@ impl Inner {
     }
 
     /// Takes what is to be written; nobody writes where there is nothing.
-    fn take_together(&self) -> Option<Together> {
-        let mut together = Together::default();
+    fn take_together(&self) -> Option<WriteBatch> {
+        let mut together = WriteBatch::default();
         let mut guarded = self.guarded();
         guarded.state.take(&mut together);
         self.is_writing.store(!together.is_empty(), Ordering::SeqCst);
@@ -52,7 +52,7 @@ impl Inner {
 
     /// Writes it, and answers all who wait for that. Whatever panics meanwhile, they are answered, and what comes next is
     /// written.
-    fn write_together(self: &Arc<Self>, file: &mut File, mut together: Together) {
+    fn write_together(self: &Arc<Self>, file: &mut Database, mut together: WriteBatch) {
         self.tell_counted(file);
         self.let_locked_go(file);
         if !together.changes.is_empty() && !self.write(file, &mut together) {
@@ -60,10 +60,10 @@ impl Inner {
             together.afters.into_iter().for_each(|after| quietly(|| after(None)));
             return;
         }
-        let aftermath = self.guarded().state.has_written(&together);
-        quietly(|| aftermath.finish());
+        let deferred = self.guarded().state.has_written(&together);
+        quietly(|| deferred.finish());
         // Callers hear first: what workers begin now would hold them up.
-        let mut handed = HandedOut::default();
+        let mut handed = Granted::default();
         together.afters.into_iter().for_each(|after| quietly(|| after(Some(&mut handed))));
         quietly(|| self.hand_out(handed));
         quietly(|| self.look_at_log(file));
@@ -71,7 +71,7 @@ impl Inner {
     }
 
     /// Who writes learns what had ended when the file was opened.
-    pub(super) fn tell_counted(&self, file: &mut File) {
+    pub(super) fn tell_counted(&self, file: &mut Database) {
         if let Some(kept) = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take() {
             file.counted(kept);
         }
@@ -79,11 +79,11 @@ impl Inner {
 
     /// Writes this and what comes meanwhile, for as long as that takes; answers whether it is on disk. It is not
     /// where the engine was closed before it could be.
-    fn write(self: &Arc<Self>, file: &mut File, together: &mut Together) -> bool {
+    fn write(self: &Arc<Self>, file: &mut Database, together: &mut WriteBatch) -> bool {
         let (mut failed_at, mut wait): (Option<Instant>, _) = (None, RETRY.0);
         loop {
             let is_repeated = failed_at.is_some();
-            let more = |together: &mut Together| self.guarded().state.take(together);
+            let more = |together: &mut WriteBatch| self.guarded().state.take(together);
             let written = caught(|| file.write(together, more, is_repeated));
             let error = match written.unwrap_or_else(|panic| Err(file.panicked(panic))) {
                 Ok(()) => {
@@ -111,13 +111,13 @@ impl Inner {
     /// taken in the books of SQLite, for this process as well, until it has no connection to the file any more. Each is
     /// opened again by who needs it. Waits for who reads. After a failed sync none is closed but the writer's: who opens
     /// the first would take for committed what is in the log, and is not on disk.
-    pub(super) fn let_go(&self, file: &mut File, error: &StoreError) {
+    pub(super) fn let_go(&self, file: &mut Database, error: &StoreError) {
         if error.is_to_be_reopened() {
             self.let_all_go(file);
         }
     }
 
-    fn let_all_go(&self, file: &mut File) {
+    fn let_all_go(&self, file: &mut Database) {
         if !file.is_open() {
             return;
         }
@@ -135,7 +135,7 @@ impl Inner {
         self.file.try_lock().is_ok_and(|mut file| self.let_locked_go(&mut file))
     }
 
-    fn let_locked_go(&self, file: &mut File) -> bool {
+    fn let_locked_go(&self, file: &mut Database) -> bool {
         let is_locked_out = self.is_locked_out.swap(false, Ordering::Relaxed) | self.was_read_freed();
         if is_locked_out {
             self.let_all_go(file);
@@ -175,14 +175,14 @@ impl Inner {
     }
 
     /// Empties the log, where the room that it holds is wanted.
-    fn empty_log_for_room(&self, file: &mut File) {
+    fn empty_log_for_room(&self, file: &mut Database) {
         if self.space.takes_log() {
             self.space.log_emptied(file.empty_log());
         }
     }
 
     /// Has somebody else move the log into the file where it is long.
-    pub(super) fn look_at_log(self: &Arc<Self>, file: &mut File) {
+    pub(super) fn look_at_log(self: &Arc<Self>, file: &mut Database) {
         self.empty_log_for_room(file);
         if self.is_moving.load(Ordering::SeqCst) {
             return;

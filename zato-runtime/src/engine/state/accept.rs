@@ -1,16 +1,16 @@
-//! What the memory engine takes, and what it refuses.
+//! Accepts invocations into the state, or refuses them.
 
 use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, ServiceName};
 
-use super::entry::{Held, Hold, Waiting};
+use super::entry::{BlockedBy, Entry, Waiting};
 use super::groups::Full;
 use super::lanes::Entered;
 use super::place::Place;
 use super::place::Ticket;
 use super::state::State;
-use super::store::{Accepted as Stored, Past, Store};
+use super::store::{Accepted as Stored, EndedRecord, Store};
 use super::table::{Node, Table};
 use crate::engine::contract::{Accepted, Refused, StoreFault};
 use crate::record::{Accept, AttemptId};
@@ -65,18 +65,18 @@ impl<S: Store> State<S> {
                 return Err(refused);
             }
         };
-        if let Some(Past { ended, .. }) = first {
+        if let Some(EndedRecord { ended, .. }) = first {
             let first = ended.invocation.cid;
             let kept = self.held.kept(&first).and_then(|number| self.store.kept_mut(number));
             if let Some(kept) = kept {
                 kept.again = Some(cid);
             } else {
-                self.held.insert(first, Held::Ended { ended, again: Some(cid) });
+                self.held.insert(first, Entry::Ended { ended, again: Some(cid) });
                 self.store.run_again(first, cid);
             }
         }
         if let Some((by, digest)) = made {
-            self.repeats.note(by, digest, cid);
+            self.call_dedup.note(by, digest, cid);
         }
         if let Some(key) = key {
             self.store.note_key(&service, key, cid);
@@ -104,21 +104,21 @@ impl<S: Store> State<S> {
         made: Option<(AttemptId, u128)>,
     ) -> Result<Option<Cid>, Refused> {
         if let Some((by, digest)) = made {
-            if self.repeats.must_learn(by)
+            if self.call_dedup.must_learn(by)
                 && let Some(calls) = self.store.calls(by.cid)?
             {
-                self.repeats.learn(by, calls);
+                self.call_dedup.learn(by, calls);
             }
             let (held, store) = (&self.held, &self.store);
             let stands = |child| match held.get(&child) {
-                Some(Held::Ended { ended, .. }) => Ok(ended.outcome.is_completed()),
+                Some(Entry::Ended { ended, .. }) => Ok(ended.outcome.is_completed()),
                 Some(_) => Ok(true),
                 None => match gone(held, store, child)? {
                     Some(past) => Ok(past.ended.outcome.is_completed()),
                     None => Ok(store.left(child)?.is_some()),
                 },
             };
-            if let Some(child) = self.repeats.find(by, digest, stands)? {
+            if let Some(child) = self.call_dedup.find(by, digest, stands)? {
                 return Ok(Some(child));
             }
         }
@@ -248,7 +248,7 @@ impl<S: Store> State<S> {
 
     /// Holds a group until these members of it have ended; answers with it if there are none.
     pub(in crate::engine) fn open(&mut self, group: Arc<Invocation>, members: Vec<Cid>) -> Option<Full> {
-        let place = self.held.insert(group.cid, Held::Open(group.clone()));
+        let place = self.held.insert(group.cid, Entry::Open(group.clone()));
         self.link(place, self.above(&group), None);
         self.groups.open(group, members)
     }
@@ -272,8 +272,8 @@ impl<S: Store> State<S> {
         });
         let hold = match entered {
             Entered::First => self.line_up(service, &invocation, ticket, None),
-            _ if self.is_lane_held_back(service, &invocation) => Hold::Restart,
-            _ => Hold::Key,
+            _ if self.is_lane_held_back(service, &invocation) => BlockedBy::Restart,
+            _ => BlockedBy::Key,
         };
         if entered == Entered::Beyond && !self.store.is_in_memory(&invocation) {
             self.let_go_later(ticket);
@@ -300,11 +300,11 @@ impl<S: Store> State<S> {
     }
 
     /// One that has ended, whoever remembers it.
-    pub(in crate::engine) fn past(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
+    pub(in crate::engine) fn past(&self, cid: Cid) -> Result<Option<EndedRecord>, StoreFault> {
         match self.held.get(&cid) {
-            Some(Held::Ended { ended, again, .. }) => {
+            Some(Entry::Ended { ended, again, .. }) => {
                 let hidden_by = self.hidden.get(&cid).copied();
-                Ok(Some(Past { ended: ended.clone(), again: *again, hidden_by }))
+                Ok(Some(EndedRecord { ended: ended.clone(), again: *again, hidden_by }))
             }
             Some(_) => Ok(None),
             None => gone(&self.held, &self.store, cid),
@@ -312,7 +312,7 @@ impl<S: Store> State<S> {
     }
 
     /// One that has ended and is not held.
-    pub(in crate::engine) fn gone(&self, cid: Cid) -> Result<Option<Past>, StoreFault> {
+    pub(in crate::engine) fn gone(&self, cid: Cid) -> Result<Option<EndedRecord>, StoreFault> {
         gone(&self.held, &self.store, cid)
     }
 
@@ -323,10 +323,10 @@ impl<S: Store> State<S> {
 
     /// Counts one more that waits.
     pub(in crate::engine) fn wait(&mut self, ticket: Ticket, waiting: Waiting) {
-        if waiting.hold != Hold::Restart {
+        if waiting.hold != BlockedBy::Restart {
             self.count_in(waiting.service, waiting.invocation.payload.len());
         }
-        self.held.put(ticket.place, Node::Held(Held::Waiting(waiting)));
+        self.held.put(ticket.place, Node::Held(Entry::Waiting(waiting)));
     }
 
     /// One more waits that counts.
@@ -354,7 +354,7 @@ impl<S: Store> State<S> {
 }
 
 /// One that has ended and is not held: it is kept, or written down.
-fn gone<S: Store>(held: &Table, store: &S, cid: Cid) -> Result<Option<Past>, StoreFault> {
+fn gone<S: Store>(held: &Table, store: &S, cid: Cid) -> Result<Option<EndedRecord>, StoreFault> {
     match held.kept(&cid) {
         Some(number) => Ok(store.kept(number)),
         None => store.past(cid),

@@ -1,17 +1,17 @@
-//! What earlier attempts of an invocation have called, so that a handler that is run again does not repeat itself.
+//! The calls of earlier attempts of an invocation, so that a retry does not repeat them.
 
 use std::collections::HashMap;
 
 use zato_core::Cid;
 
-use crate::base::cid::ByCid;
+use crate::base::cid::CidMap;
 use crate::engine::contract::StoreFault;
 use crate::record::AttemptId;
 
 /// The calls of the attempts of what may be run again, by invocation; forgotten when it ends.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Repeats {
-    calls: ByCid<Calls>,
+pub(in crate::engine) struct CallDedup {
+    calls: CidMap<Calls>,
 }
 
 /// What the attempts of one invocation have called.
@@ -30,7 +30,7 @@ struct Made {
     attempt: u32,
 }
 
-impl Repeats {
+impl CallDedup {
     /// The child of an equal call that an earlier attempt made, and that this attempt has not been given yet: the
     /// n-th such call is given the n-th child. `stands` says whether a child is still what was asked for.
     pub(in crate::engine) fn find(

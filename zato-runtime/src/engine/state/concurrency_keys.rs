@@ -1,8 +1,8 @@
-//! Concurrency keys of what is held: who stands behind whom, and who has a key next.
+//! Concurrency keys of held invocations: they are taken, and passed on at the end.
 
 use zato_core::{Cid, Invocation, ServiceName};
 
-use super::entry::{Held, Waiting};
+use super::entry::{Entry, Waiting};
 use super::lanes::{Entered, HadKey, Next};
 use super::place::Ticket;
 use super::state::State;
@@ -95,7 +95,7 @@ impl<S: Store> State<S> {
                 after = number;
                 let cid = left.invocation.cid;
                 match self.held.get(&cid) {
-                    Some(Held::Waiting(Waiting { number, .. })) => {
+                    Some(Entry::Waiting(Waiting { number, .. })) => {
                         let (number, place) = (*number, self.held.place_of(cid));
                         next.push(Ticket { number, cid, place });
                     }
@@ -117,7 +117,7 @@ impl<S: Store> State<S> {
         let name = self.queues.names[service as usize];
         match self.store.lane_members(&name, key, 0, PAGE) {
             Ok(oldest) => {
-                let stands = |cid: &Cid| !self.held.get(cid).is_some_and(Held::has_ended);
+                let stands = |cid: &Cid| !self.held.get(cid).is_some_and(Entry::has_ended);
                 let has_head = oldest.iter().any(|member| member.has_key && stands(&member.cid));
                 let lanes = &mut self.queues.of_mut(service).lanes;
                 if !has_head && lanes.find_headless(key) {
@@ -145,13 +145,13 @@ impl<S: Store> State<S> {
 
     /// It could not be read who stands in a lane.
     fn mend_later(&mut self, service: u32, key: &str) {
-        self.is_to_mend |= self.headless.is_empty();
-        self.headless.push((service, key.into()));
+        self.is_to_mend |= self.keyless_lanes.is_empty();
+        self.keyless_lanes.push((service, key.into()));
     }
 
     /// Tries again what could not be read.
     pub(in crate::engine) fn mend_lanes(&mut self) {
-        for (service, key) in std::mem::take(&mut self.headless) {
+        for (service, key) in std::mem::take(&mut self.keyless_lanes) {
             self.mend_lane(service, &key);
         }
     }
@@ -167,7 +167,7 @@ fn stands_in<S: Store>(
     let (mut after, mut most) = (0, FEW);
     loop {
         let page = store.lane_members(service, key, after, most)?;
-        if page.iter().any(|member| !held.get(&member.cid).is_some_and(Held::has_ended)) {
+        if page.iter().any(|member| !held.get(&member.cid).is_some_and(Entry::has_ended)) {
             return Ok(true);
         }
         match page.last() {

@@ -1,11 +1,11 @@
-//! What time does to what the memory engine holds.
+//! Timers of the state: invocations become due, expire, and meet their deadlines.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment};
 
-use super::entry::{Held, Hold, Waiting};
+use super::entry::{BlockedBy, Entry, Waiting};
 use super::place::Ticket;
 use super::state::State;
 use super::store::Store;
@@ -30,7 +30,7 @@ impl<S: Store> State<S> {
         let expires = invocation.options.as_deref().and_then(|options| options.expires);
         if let Some(when) = expires {
             self.clock.look();
-            let at = when.from(accepted_at.unwrap_or_else(|| self.clock.now()));
+            let at = when.from(accepted_at.unwrap_or_else(|| self.clock.system_time()));
             self.timers.set(at.into(), ticket, Alarm::Expired);
         }
         if let Some(deadline) = invocation.deadline {
@@ -49,14 +49,14 @@ impl<S: Store> State<S> {
         invocation: &Invocation,
         ticket: Ticket,
         at: Option<SystemTime>,
-    ) -> Hold {
+    ) -> BlockedBy {
         if let Some(at) = at.or(invocation.due.map(Into::into)) {
             self.clock.look();
             if self.gives_up_after.is_some_and(|last| at > last) {
                 self.end_soon(ticket, Task::GiveUp);
-                return Hold::Ending;
+                return BlockedBy::Ending;
             }
-            if at > self.clock.now() {
+            if at > self.clock.system_time() {
                 self.timers.set(at.into(), ticket, Alarm::Due);
                 if S::WRITES_DOWN
                     && (!self.queues.of(service).is_open() || self.timers.len() > self.queues.window)
@@ -64,7 +64,7 @@ impl<S: Store> State<S> {
                 {
                     self.let_go_later(ticket);
                 }
-                return Hold::Due;
+                return BlockedBy::Due;
             }
         }
         self.take_place(service, invocation, ticket)
@@ -73,11 +73,11 @@ impl<S: Store> State<S> {
     /// Has what is due only after this time ended, also what comes to wait from now on.
     pub(in crate::engine) fn give_up_after(&mut self, time: Duration) {
         self.clock.look();
-        let Some(last) = self.clock.now().checked_add(time) else { return };
+        let Some(last) = self.clock.system_time().checked_add(time) else { return };
         self.gives_up_after = Some(last);
         let is_in_time = |waiting: &Waiting| {
             let at = starts_at(&waiting.invocation, waiting.before.as_deref());
-            waiting.hold != Hold::Due || at.is_none_or(|at| at <= last)
+            waiting.hold != BlockedBy::Due || at.is_none_or(|at| at <= last)
         };
         for ticket in self.waiting_but(is_in_time) {
             self.end_soon(ticket, Task::GiveUp);
@@ -87,7 +87,8 @@ impl<S: Store> State<S> {
     /// Nothing holds it up any more but its time.
     pub(in crate::engine) fn line_up_now(&mut self, ticket: Ticket) {
         // What is about to be ended stands where it is until it has.
-        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold != Hold::Ending) else {
+        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold != BlockedBy::Ending)
+        else {
             return;
         };
         let (invocation, service) = (waiting.invocation.clone(), waiting.service);
@@ -96,19 +97,19 @@ impl<S: Store> State<S> {
         self.set_hold(ticket.cid, hold);
     }
 
-    pub(in crate::engine) fn set_hold(&mut self, cid: Cid, hold: Hold) {
-        if let Some(Held::Waiting(waiting)) = self.held.get_mut(&cid) {
+    pub(in crate::engine) fn set_hold(&mut self, cid: Cid, hold: BlockedBy) {
+        if let Some(Entry::Waiting(waiting)) = self.held.get_mut(&cid) {
             waiting.hold = hold;
         }
     }
 
     /// Has one that waits ended without being run.
     pub(in crate::engine) fn end_soon(&mut self, ticket: Ticket, task: Task) {
-        if let Some(Held::Waiting(waiting)) = self.held.get_mut(&ticket.cid)
+        if let Some(Entry::Waiting(waiting)) = self.held.get_mut(&ticket.cid)
             && waiting.number == ticket.number
-            && waiting.hold != Hold::Restart
+            && waiting.hold != BlockedBy::Restart
         {
-            waiting.hold = Hold::Ending;
+            waiting.hold = BlockedBy::Ending;
         }
         self.to_end.push_back((ticket, task));
     }
@@ -128,7 +129,7 @@ impl<S: Store> State<S> {
     }
 
     /// Lets what has become due take its place in its queue, before anything else does.
-    pub(in crate::engine) fn catch_up(&mut self) {
+    pub(in crate::engine) fn run_due_timers(&mut self) {
         self.queues.ring();
         let Some(earliest) = self.next_time() else { return };
         let looks_at = self.looks_at.get().map(|(_, at)| at);
@@ -137,7 +138,7 @@ impl<S: Store> State<S> {
             self.looks_at.set(None);
             self.clock.look();
         }
-        let now = self.clock.moment();
+        let now = self.clock.now();
         if earliest <= now {
             self.ring(now);
             self.ring_for_the_written(now.into());
@@ -149,7 +150,7 @@ impl<S: Store> State<S> {
         while let Some((ticket, alarm)) = self.timers.ring(now) {
             let Some(waiting) = self.still_waiting(ticket) else { continue };
             match alarm {
-                Alarm::Due if waiting.hold != Hold::Due => {}
+                Alarm::Due if waiting.hold != BlockedBy::Due => {}
                 Alarm::Due => {
                     let (invocation, service) = (waiting.invocation.clone(), waiting.service);
                     let at = starts_at(&invocation, waiting.before.as_deref());
@@ -167,7 +168,7 @@ impl<S: Store> State<S> {
 
     /// The earliest time of day at which something is to happen, if anything is.
     fn next_time(&self) -> Option<Moment> {
-        if self.timers.len() == 0 && self.queues.has_no_dues() && self.written_ends.next_ring().is_none() {
+        if self.timers.len() == 0 && self.queues.has_no_dues() && self.expiry_cursor.next_ring().is_none() {
             return None;
         }
         let times = [self.timers.next(), self.next_ring_for_the_written().map(Moment::from)];
@@ -193,7 +194,7 @@ impl<S: Store> State<S> {
         if !self.to_end.is_empty() {
             return Some(Moment::from_nanos(0));
         }
-        let written = self.written_ends.next_ring().map(Moment::from);
+        let written = self.expiry_cursor.next_ring().map(Moment::from);
         [self.timers.first_end(), written].into_iter().flatten().min()
     }
 
@@ -214,7 +215,7 @@ impl<S: Store> State<S> {
         if self.closed {
             return (ends, None);
         }
-        let now = self.clock.moment();
+        let now = self.clock.now();
         while ends.len() < most
             && let Some(delivery) = self.deliver_end(now)
         {

@@ -1,18 +1,18 @@
-//! How invocations end in the memory engine, and what is left to do then.
+//! Ends invocations, and collects what follows from that.
 
 use std::sync::Arc;
 
 use zato_core::{Cid, Ending, Invocation, Outcome, Slot};
 
-use super::deferred::Aftermath;
-use super::entry::{Cancel, Delivered, Held, Waiting};
+use super::deferred::Deferred;
+use super::entry::{Cancel, Delivered, Entry, Waiting};
 use super::groups::Full;
 use super::place::Oldest;
 use super::place::Place;
 use super::place::Ticket;
 use super::queues::Queues;
 use super::state::State;
-use super::store::{Past, Store};
+use super::store::{EndedRecord, Store};
 use super::table::Node;
 use super::timers::Timers;
 use crate::engine::contract::StoreFault;
@@ -23,19 +23,19 @@ const FREED_AT_ONCE: usize = 1_024;
 
 impl<S: Store> State<S> {
     /// What is to be finished once the lock is released.
-    pub(in crate::engine) fn take_aftermath(&mut self) -> Aftermath {
-        std::mem::take(&mut self.aftermath)
+    pub(in crate::engine) fn take_deferred(&mut self) -> Deferred {
+        std::mem::take(&mut self.deferred)
     }
 
     /// Whether anything is.
-    pub(in crate::engine) fn has_aftermath(&self) -> bool {
-        let Aftermath { forgotten, kept, told } = &self.aftermath;
+    pub(in crate::engine) fn has_deferred(&self) -> bool {
+        let Deferred { forgotten, kept, told } = &self.deferred;
         !forgotten.is_empty() || !kept.is_empty() || !told.is_empty()
     }
 
     pub(in crate::engine) fn cancel_of(&self, cid: Cid) -> Cancel {
         match self.held.get(&cid) {
-            Some(Held::Delivered(delivered)) => delivered.cancel,
+            Some(Entry::Delivered(delivered)) => delivered.cancel,
             _ => Cancel::No,
         }
     }
@@ -69,20 +69,20 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn cancel_held(&mut self, cid: Cid, with_tree: bool) -> Option<CancelAnswer> {
         let place = self.held.place(&cid)?;
         Some(match self.held.held_mut(place)? {
-            Held::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
-            Held::Waiting(Waiting { number, .. }) => {
+            Entry::Ended { ended, .. } => CancelAnswer::Ended(ended.outcome.clone()),
+            Entry::Waiting(Waiting { number, .. }) => {
                 let ticket = Ticket { number: *number, cid, place };
                 self.end_soon(ticket, Task::Cancel);
                 CancelAnswer::Ending
             }
-            Held::Delivered(Delivered { runs: false, .. }) => CancelAnswer::Ending,
-            Held::Delivered(delivered) => {
+            Entry::Delivered(Delivered { runs: false, .. }) => CancelAnswer::Ending,
+            Entry::Delivered(delivered) => {
                 let with_tree = with_tree || delivered.cancel == Cancel::WithTree;
                 delivered.cancel = if with_tree { Cancel::WithTree } else { Cancel::Alone };
                 self.store.cancelled(cid, with_tree);
                 CancelAnswer::Noted(Box::new(delivered.delivery(place.lease(delivered.number))))
             }
-            Held::Open(_) => {
+            Entry::Open(_) => {
                 self.groups.cancel(cid);
                 self.store.cancelled(cid, with_tree);
                 CancelAnswer::Open
@@ -162,10 +162,10 @@ impl<S: Store> State<S> {
     }
 
     fn note_end(&mut self, ended: &Ended) {
-        self.repeats.forget(ended.invocation.cid);
+        self.call_dedup.forget(ended.invocation.cid);
         self.store.has_ended(ended.invocation.cid);
         let id = AttemptId { cid: ended.invocation.cid, number: ended.attempts };
-        let lingering = if self.lingering.is_empty() { None } else { self.lingering.get_mut(&id) };
+        let lingering = if self.overruns.is_empty() { None } else { self.overruns.get_mut(&id) };
         match lingering {
             Some(lingering) => lingering.has_ended = true,
             None if ended.invocation.options.is_some() => self.leave_lane(&ended.invocation),
@@ -174,13 +174,13 @@ impl<S: Store> State<S> {
         if !self.tell.is_empty()
             && let Some(waiters) = self.tell.remove(&ended.invocation.cid)
         {
-            self.aftermath.told.extend(waiters.into_iter().map(|waiter| (waiter, ended.outcome.clone())));
+            self.deferred.told.extend(waiters.into_iter().map(|waiter| (waiter, ended.outcome.clone())));
         }
     }
 
     /// Holds what has ended until it is written down.
     fn hold_ended(&mut self, place: Place, ended: Arc<Ended>) {
-        self.held.put(place, Node::Held(Held::Ended { ended, again: None }));
+        self.held.put(place, Node::Held(Entry::Ended { ended, again: None }));
     }
 
     /// Keeps what has ended, where nothing is written down.
@@ -188,7 +188,7 @@ impl<S: Store> State<S> {
         let cid = ended.invocation.cid;
         let holds_ended = || {
             let mut below = self.held.below(place);
-            below.any(|(_, node)| matches!(node, Node::Held(Held::Ended { .. })))
+            below.any(|(_, node)| matches!(node, Node::Held(Entry::Ended { .. })))
         };
         let is_apart = || !self.is_below_open(place) && !holds_ended();
         if again.is_none() && self.hidden.is_empty() && is_apart() && self.store.keep_unindexed(&ended) {
@@ -208,7 +208,7 @@ impl<S: Store> State<S> {
             .held
             .below(place)
             .filter_map(|(place, node)| match node {
-                Node::Held(Held::Ended { ended, again }) => Some((place, ended.clone(), *again)),
+                Node::Held(Entry::Ended { ended, again }) => Some((place, ended.clone(), *again)),
                 _ => None,
             })
             .collect();
@@ -272,8 +272,8 @@ impl<S: Store> State<S> {
     fn forget_oldest(&mut self, oldest: Oldest) {
         let Oldest { number, place, .. } = oldest;
         if self.is_below_open(place) {
-            if let Some(Past { ended, again, .. }) = self.store.kept(number) {
-                self.held.put(place, Node::Held(Held::Ended { ended, again }));
+            if let Some(EndedRecord { ended, again, .. }) = self.store.kept(number) {
+                self.held.put(place, Node::Held(Entry::Ended { ended, again }));
             }
             drop(self.store.take_kept(number));
         } else if let Some(pinned) = self.store.pin(number) {
@@ -299,7 +299,7 @@ impl<S: Store> State<S> {
             kept.as_ref().is_some_and(|past| past.ended.invocation.stands_below_what_it_runs_again());
         self.leave_gap(place, cid, ran_again);
         if bytes > FREED_AT_ONCE {
-            self.aftermath.kept.extend(kept);
+            self.deferred.kept.extend(kept);
         }
     }
 
@@ -322,7 +322,7 @@ impl<S: Store> State<S> {
             if !self.hidden.is_empty() {
                 self.hidden.remove(&cid);
             }
-            self.aftermath.forgotten.push(held);
+            self.deferred.forgotten.push(held);
         }
     }
 
@@ -333,20 +333,20 @@ impl<S: Store> State<S> {
         self.queues = Queues::new(self.queues.window);
         self.timers = Timers::default();
         self.to_end.clear();
-        self.lingering.clear();
+        self.overruns.clear();
         self.groups.clear();
         let left: Vec<_> = self
             .held
             .all_held()
             .filter_map(|held| match held {
-                Held::Waiting(waiting) => Some((waiting.invocation.clone(), waiting.before.clone(), None)),
-                Held::Open(invocation) => Some((invocation.clone(), None, None)),
-                Held::Delivered(delivered) => Some((
+                Entry::Waiting(waiting) => Some((waiting.invocation.clone(), waiting.before.clone(), None)),
+                Entry::Open(invocation) => Some((invocation.clone(), None, None)),
+                Entry::Delivered(delivered) => Some((
                     delivered.invocation.clone(),
                     delivered.before.clone(),
                     delivered.runs.then(|| (delivered.attempt(), delivered.started_at)),
                 )),
-                Held::Ended { .. } => None,
+                Entry::Ended { .. } => None,
             })
             .collect();
         (self.running, self.waiting, self.waiting_bytes) = (0, 0, 0);
@@ -369,7 +369,7 @@ impl<S: Store> State<S> {
 
     fn cancelled(&self, invocation: Arc<Invocation>, why: &str) -> Ended {
         let outcome = Outcome::Cancelled(Ending::new(why, false));
-        let ended_at = self.clock.moment();
+        let ended_at = self.clock.now();
         Ended { invocation, outcome, attempts: 0, started_at: None, ended_at, before: None }
     }
 }

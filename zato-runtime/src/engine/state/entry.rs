@@ -1,4 +1,4 @@
-//! An invocation as the state holds it.
+//! An entry of the state: one invocation that waits, runs, or has ended.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::record::{Delivery, Ended, Lease, Progress, Task};
 
 /// An invocation and where it stands.
 #[derive(Debug)]
-pub(in crate::engine) enum Held {
+pub(in crate::engine) enum Entry {
     Waiting(Waiting),
     Delivered(Delivered),
     /// A group with members that have not ended.
@@ -29,7 +29,7 @@ pub(in crate::engine) struct Waiting {
     pub(in crate::engine) number: u64,
     /// The number of its service.
     pub(in crate::engine) service: u32,
-    pub(in crate::engine) hold: Hold,
+    pub(in crate::engine) hold: BlockedBy,
 }
 
 /// Delivered, to be run or to be ended.
@@ -49,7 +49,7 @@ pub(in crate::engine) struct Delivered {
 
 /// What keeps an invocation from being started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Hold {
+pub(in crate::engine) enum BlockedBy {
     /// It stands in its service's queue.
     Turn,
     /// It stands behind all that its service's queue holds, and need not be held itself.
@@ -97,7 +97,7 @@ impl Delivered {
     }
 }
 
-impl Held {
+impl Entry {
     pub(in crate::engine) fn invocation(&self) -> &Arc<Invocation> {
         match self {
             Self::Waiting(Waiting { invocation, .. })
@@ -115,7 +115,7 @@ impl Held {
 
 /// What a settled attempt still holds: a place of its service, and its key.
 #[derive(Debug)]
-pub(in crate::engine) struct Lingering {
+pub(in crate::engine) struct Overrun {
     pub(super) service: u32,
     pub(super) invocation: Arc<Invocation>,
     /// The attempt that waits for it.
@@ -124,7 +124,7 @@ pub(in crate::engine) struct Lingering {
     pub(in crate::engine) has_ended: bool,
 }
 
-impl Lingering {
+impl Overrun {
     pub(in crate::engine) fn new(service: u32, invocation: Arc<Invocation>) -> Self {
         Self { service, invocation, next: None, has_ended: false }
     }

@@ -1,23 +1,23 @@
-//! What stands in the file alone and is to be ended at some time, without being run.
+//! The position up to which expiries of invocations on disk were read.
 
 use std::time::SystemTime;
 
 /// Where the reading of it stands.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct WrittenEnds {
+pub(in crate::engine) struct ExpiryCursor {
     /// When the first is to be ended of what has not been read.
     first: Option<SystemTime>,
     /// Whether it is being read, or to be.
     is_read: bool,
     /// Set until somebody reads it.
-    is_hungry: bool,
+    has_read_request: bool,
     /// When the first is to be ended of what has been written down since that began.
     missed: Option<SystemTime>,
     /// The last that was read, by its time and its accept number, where those after it are to be read next.
     cursor: Option<(SystemTime, u64)>,
 }
 
-impl WrittenEnds {
+impl ExpiryCursor {
     /// One is written down that is to be ended then.
     pub(in crate::engine) fn note(&mut self, at: SystemTime) {
         if self.is_read {
@@ -30,7 +30,7 @@ impl WrittenEnds {
     /// Has it be read if its time has come.
     pub(super) fn ring(&mut self, now: SystemTime) {
         if !self.is_read && self.first.is_some_and(|first| first <= now) {
-            (self.is_read, self.is_hungry) = (true, true);
+            (self.is_read, self.has_read_request) = (true, true);
         }
     }
 
@@ -45,13 +45,13 @@ impl WrittenEnds {
     }
 
     /// Whether somebody is to begin reading it.
-    pub(in crate::engine) fn is_hungry(&self) -> bool {
-        self.is_hungry
+    pub(in crate::engine) fn has_read_request(&self) -> bool {
+        self.has_read_request
     }
 
     /// Answers, to who reads it, until when and after what.
-    pub(in crate::engine) fn take_hunger(&mut self) -> Option<(SystemTime, Option<(SystemTime, u64)>)> {
-        if !std::mem::take(&mut self.is_hungry) {
+    pub(in crate::engine) fn take_read_request(&mut self) -> Option<(SystemTime, Option<(SystemTime, u64)>)> {
+        if !std::mem::take(&mut self.has_read_request) {
             return None;
         }
         let until = self.first.take()?;

@@ -1,8 +1,8 @@
-//! The end of a shutdown, where nothing is written down: what has not ended is handed out to be ended.
+//! The end of a shutdown of an engine without a disk: everything that has not ended is handed out to be cancelled.
 
 use zato_core::Channel;
 
-use super::entry::{Delivered, Held, Hold, Waiting};
+use super::entry::{BlockedBy, Delivered, Entry, Waiting};
 use super::place::Ticket;
 use super::state::State;
 use super::store::Store;
@@ -15,7 +15,7 @@ impl<S: Store> State<S> {
         self.max_running = usize::MAX;
         for ticket in self.waiting_but(|waiting| {
             let is_callback = waiting.invocation.channel == Channel::InvokeAsyncCallback;
-            waiting.hold == Hold::Ending || (is_callback && waiting.hold == Hold::Turn)
+            waiting.hold == BlockedBy::Ending || (is_callback && waiting.hold == BlockedBy::Turn)
         }) {
             self.end_soon(ticket, Task::GiveUp);
         }
@@ -24,9 +24,9 @@ impl<S: Store> State<S> {
 
     /// Starts nothing more, and returns all that has not ended but open groups, which end with their members.
     pub(in crate::engine) fn abandon(&mut self) -> Vec<Delivery> {
-        (self.draining, self.holds_back, self.closed) = (true, true, true);
+        (self.draining, self.starts_nothing, self.closed) = (true, true, true);
         self.to_end.clear();
-        let now = self.clock.moment();
+        let now = self.clock.now();
         let mut left = self.delivered();
         let waiting = self.waiting_but(|_| false);
         left.extend(waiting.into_iter().filter_map(|ticket| self.deliver(ticket, Task::GiveUp, now)));
@@ -35,8 +35,8 @@ impl<S: Store> State<S> {
 
     /// The tickets of what waits, but for what is excepted.
     pub(super) fn waiting_but(&self, is_excepted: impl Fn(&Waiting) -> bool) -> Vec<Ticket> {
-        let ticket = |held: &Held| match held {
-            Held::Waiting(waiting) if !is_excepted(waiting) => {
+        let ticket = |held: &Entry| match held {
+            Entry::Waiting(waiting) if !is_excepted(waiting) => {
                 let cid = waiting.invocation.cid;
                 Some(Ticket { number: waiting.number, cid, place: self.held.place(&cid)? })
             }
@@ -55,7 +55,7 @@ impl<S: Store> State<S> {
         self.held
             .all_held()
             .filter_map(|held| match held {
-                Held::Delivered(delivered) => delivery(delivered),
+                Entry::Delivered(delivered) => delivery(delivered),
                 _ => None,
             })
             .collect()

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use zato_core::{Cid, Invocation, Slot};
 
-use crate::base::cid::ByCid;
+use crate::base::cid::CidMap;
 use crate::record::Ended;
 
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Groups {
-    staged: ByCid<Vec<Arc<Invocation>>>,
+    staged: CidMap<Vec<Arc<Invocation>>>,
     staged_count: usize,
     staged_bytes: usize,
-    open: ByCid<Open>,
+    open: CidMap<Open>,
 }
 
 /// A group that was accepted and has members that have not ended.

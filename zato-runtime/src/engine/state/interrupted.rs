@@ -1,10 +1,11 @@
-//! What no longer starts in this process: what a shutdown has interrupted, and what waits behind that for its key.
+//! Invocations that do not start in this process any more: a shutdown interrupted them, or they wait for the key of
+//! one.
 //!
 //! A drain does not wait for it, so it does not count as waiting.
 
 use zato_core::{Cid, Invocation};
 
-use super::entry::{Held, Hold};
+use super::entry::{BlockedBy, Entry};
 use super::state::State;
 use super::store::Store;
 use super::times::key_of;
@@ -22,7 +23,7 @@ impl<S: Store> State<S> {
             self.queues.of_mut(service).lanes.hold_back(key);
         }
         for cid in self.behind(service, invocation) {
-            if let Some(payload) = self.swap_hold(cid, Hold::Key, Hold::Restart) {
+            if let Some(payload) = self.swap_hold(cid, BlockedBy::Key, BlockedBy::Restart) {
                 self.count_out(service, payload);
             }
         }
@@ -31,7 +32,7 @@ impl<S: Store> State<S> {
     /// The one that was held back has ended: what waits for its key counts again.
     pub(in crate::engine) fn let_lane_go(&mut self, service: u32, invocation: &Invocation) {
         for cid in self.behind(service, invocation) {
-            if let Some(payload) = self.swap_hold(cid, Hold::Restart, Hold::Key) {
+            if let Some(payload) = self.swap_hold(cid, BlockedBy::Restart, BlockedBy::Key) {
                 self.count_in(service, payload);
             }
         }
@@ -44,9 +45,9 @@ impl<S: Store> State<S> {
     }
 
     /// Answers with the size of its payload if it was held so.
-    fn swap_hold(&mut self, cid: Cid, from: Hold, to: Hold) -> Option<usize> {
+    fn swap_hold(&mut self, cid: Cid, from: BlockedBy, to: BlockedBy) -> Option<usize> {
         match self.held.get_mut(&cid)? {
-            Held::Waiting(waiting) if waiting.hold == from => {
+            Entry::Waiting(waiting) if waiting.hold == from => {
                 waiting.hold = to;
                 Some(waiting.invocation.payload.len())
             }

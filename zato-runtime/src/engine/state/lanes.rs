@@ -1,4 +1,4 @@
-//! Concurrency keys: what has the same runs one at a time, in the order in which it was accepted.
+//! Lanes: a queue for each concurrency key, whose first entry has the key.
 //!
 //! A lane is held as long as anything is that stands in it. Where all is written down, that need be the first of it
 //! alone, or nothing: what waits behind is read when its turn comes.

@@ -1,23 +1,23 @@
-//! What can be asked of the memory engine's state.
+//! Look-ups in the state.
 
 use tokio::sync::oneshot;
 use zato_core::{Cid, Outcome};
 
-use super::entry::{Cancel, Held, Hold, Waiting};
+use super::entry::{BlockedBy, Cancel, Entry, Waiting};
 use super::state::State;
-use super::store::Left;
-use super::store::{Past, Store};
+use super::store::Pending;
+use super::store::{EndedRecord, Store};
 use super::times::starts_at;
-use super::tree::Below;
+use super::tree::TreeNode;
 use crate::engine::contract::StoreFault;
 use crate::record::AttemptId;
-use crate::record::lookup::{DiscardAnswer, Filter, Found, Stage, Status, Tree, Waits};
+use crate::record::lookup::{DiscardAnswer, Filter, InvocationInfo, Status, StatusFilter, Tree, WaitReason};
 
 impl<S: Store> State<S> {
     pub(in crate::engine) fn is_running(&self, id: AttemptId) -> bool {
         matches!(
             self.held.get(&id.cid),
-            Some(Held::Delivered(delivered)) if delivered.runs && delivered.attempt() == id.number
+            Some(Entry::Delivered(delivered)) if delivered.runs && delivered.attempt() == id.number
         )
     }
 
@@ -34,8 +34,8 @@ impl<S: Store> State<S> {
             return Ok(is_left.then(|| Err(self.listen(cid))));
         };
         Ok(match held {
-            Held::Ended { ended, .. } => Some(Ok(ended.outcome.clone())),
-            Held::Waiting(_) | Held::Delivered(_) | Held::Open(_) => Some(Err(self.listen(cid))),
+            Entry::Ended { ended, .. } => Some(Ok(ended.outcome.clone())),
+            Entry::Waiting(_) | Entry::Delivered(_) | Entry::Open(_) => Some(Err(self.listen(cid))),
         })
     }
 
@@ -51,7 +51,7 @@ impl<S: Store> State<S> {
         told
     }
 
-    pub(in crate::engine) fn find(&self, cid: Cid) -> Result<Option<Found>, StoreFault> {
+    pub(in crate::engine) fn find(&self, cid: Cid) -> Result<Option<InvocationInfo>, StoreFault> {
         if let Some(held) = self.held.get(&cid) {
             return Ok(Some(self.found(held)));
         }
@@ -62,93 +62,94 @@ impl<S: Store> State<S> {
     }
 
     /// One that waits and is not held, as it stands.
-    pub(in crate::engine) fn found_left(&self, left: Left) -> Found {
-        let Left { invocation, before, is_behind, .. } = left;
+    pub(in crate::engine) fn found_left(&self, left: Pending) -> InvocationInfo {
+        let Pending { invocation, before, is_behind, .. } = left;
         let attempts = before.as_ref().map_or(0, |before| before.attempts);
-        let is_due = || starts_at(&invocation, before.as_deref()).is_none_or(|at| at <= self.clock.now());
+        let is_due =
+            || starts_at(&invocation, before.as_deref()).is_none_or(|at| at <= self.clock.system_time());
         let hold = match is_behind {
-            true => Hold::Key,
-            false if is_due() => Hold::Beyond,
-            false => Hold::Due,
+            true => BlockedBy::Key,
+            false if is_due() => BlockedBy::Beyond,
+            false => BlockedBy::Due,
         };
         let waits = match self.queues.known(&invocation.service) {
             Some(service) => {
                 let (invocation, before) = (invocation.clone(), before.clone());
                 self.waits_for(&Waiting { invocation, before, number: 0, service, hold })
             }
-            None => Waits::Host,
+            None => WaitReason::Host,
         };
-        Found::new(invocation, attempts, before, Status::Waiting(waits))
+        InvocationInfo::new(invocation, attempts, before, Status::Waiting(waits))
     }
 
-    pub(in crate::engine) fn found(&self, held: &Held) -> Found {
+    pub(in crate::engine) fn found(&self, held: &Entry) -> InvocationInfo {
         let found = self.stands(held);
         let id = AttemptId { cid: found.cid(), number: found.attempts };
-        Found { lingers: !self.lingering.is_empty() && self.lingering.contains_key(&id), ..found }
+        InvocationInfo { overruns: !self.overruns.is_empty() && self.overruns.contains_key(&id), ..found }
     }
 
-    fn found_past(&self, Past { ended, again, .. }: Past) -> Found {
-        self.found(&Held::Ended { ended, again })
+    fn found_past(&self, EndedRecord { ended, again, .. }: EndedRecord) -> InvocationInfo {
+        self.found(&Entry::Ended { ended, again })
     }
 
-    fn stands(&self, held: &Held) -> Found {
+    fn stands(&self, held: &Entry) -> InvocationInfo {
         match held {
-            Held::Waiting(waiting) => {
+            Entry::Waiting(waiting) => {
                 let attempts = waiting.before.as_ref().map_or(0, |before| before.attempts);
                 let status = Status::Waiting(self.waits_for(waiting));
-                Found::new(waiting.invocation.clone(), attempts, waiting.before.clone(), status)
+                InvocationInfo::new(waiting.invocation.clone(), attempts, waiting.before.clone(), status)
             }
-            Held::Delivered(delivered) => {
+            Entry::Delivered(delivered) => {
                 let is_cancelled = delivered.cancel != Cancel::No;
                 let (status, attempts) = if !delivered.runs {
-                    (Status::Waiting(Waits::End), delivered.attempt())
+                    (Status::Waiting(WaitReason::End), delivered.attempt())
                 } else if delivered.has_begun {
                     let since = delivered.started_at.into();
                     (Status::Running { since, is_cancelled }, delivered.attempt())
                 } else {
                     // It has been handed out, and its handler has not begun.
-                    (Status::Waiting(Waits::Turn), delivered.attempt() - 1)
+                    (Status::Waiting(WaitReason::Turn), delivered.attempt() - 1)
                 };
-                Found::new(delivered.invocation.clone(), attempts, delivered.before.clone(), status)
+                InvocationInfo::new(delivered.invocation.clone(), attempts, delivered.before.clone(), status)
             }
-            Held::Open(invocation) => {
+            Entry::Open(invocation) => {
                 let left = self.groups.left(invocation.cid).unwrap_or_default();
-                Found::new(invocation.clone(), 0, None, Status::Open(left))
+                InvocationInfo::new(invocation.clone(), 0, None, Status::Open(left))
             }
-            Held::Ended { ended, again, .. } => Found::ended(ended.clone(), *again),
+            Entry::Ended { ended, again, .. } => InvocationInfo::ended(ended.clone(), *again),
         }
     }
 
     /// What keeps it from running now.
-    fn waits_for(&self, waiting: &Waiting) -> Waits {
+    fn waits_for(&self, waiting: &Waiting) -> WaitReason {
         let queue = self.queues.of(waiting.service);
         match waiting.hold {
-            Hold::Restart if waiting.before.is_some() => Waits::Restart,
-            Hold::Release => Waits::Release,
-            Hold::Ending => Waits::End,
-            _ if !queue.is_hosted => Waits::Host,
-            _ if queue.is_paused => Waits::Resume,
-            Hold::Due => {
+            BlockedBy::Restart if waiting.before.is_some() => WaitReason::Restart,
+            BlockedBy::Release => WaitReason::Release,
+            BlockedBy::Ending => WaitReason::End,
+            _ if !queue.is_hosted => WaitReason::Host,
+            _ if queue.is_paused => WaitReason::Resume,
+            BlockedBy::Due => {
                 let retry = waiting.before.as_ref().and_then(|before| before.next_at);
                 let due = retry.or(waiting.invocation.due.map(Into::into));
-                due.map_or(Waits::Turn, Waits::Until)
+                due.map_or(WaitReason::Turn, WaitReason::Until)
             }
             // What has not begun is held back by the one that has its key.
-            Hold::Key | Hold::Restart => {
+            BlockedBy::Key | BlockedBy::Restart => {
                 let options = waiting.invocation.options.as_deref();
                 let key = options.and_then(|options| options.concurrency_key.clone()).unwrap_or_default();
                 let held_by = queue.lanes.first(&key).or_else(|| self.head_of(waiting.service, &key));
                 match held_by {
-                    Some(held_by) => Waits::Key { key, held_by },
-                    None => Waits::Turn,
+                    Some(held_by) => WaitReason::Key { key, held_by },
+                    None => WaitReason::Turn,
                 }
             }
-            Hold::Suspect => Waits::Suspects,
-            Hold::Turn | Hold::Beyond => match (queue.concurrency, queue.rate) {
-                (Some(most), _) if !queue.has_place() => Waits::Concurrency(most),
-                (_, Some(rate)) if queue.is_limited => Waits::Rate(rate),
-                _ if self.running >= self.max_running => Waits::Running(self.max_running),
-                _ => Waits::Turn,
+            BlockedBy::Suspect => WaitReason::Suspects,
+            BlockedBy::Turn | BlockedBy::Beyond => match (queue.concurrency, queue.rate) {
+                (Some(most), _) if !queue.has_place() => WaitReason::Concurrency(most),
+                (_, Some(rate)) if queue.is_limited => WaitReason::Rate(rate),
+                _ if self.running >= self.max_running => WaitReason::Running(self.max_running),
+                _ => WaitReason::Turn,
             },
         }
     }
@@ -157,55 +158,58 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn tree(&self, root: Cid) -> Tree {
         let mut tree = Tree { found: Vec::new(), swept: 0 };
         match self.remembered(root) {
-            Below::Held(held) if held.invocation().root == root => tree.found.push(self.found(held)),
-            Below::Kept(past) if past.ended.invocation.root == root => tree.found.push(self.found_past(past)),
-            Below::Gap => tree.swept += 1,
+            TreeNode::Held(held) if held.invocation().root == root => tree.found.push(self.found(held)),
+            TreeNode::Kept(past) if past.ended.invocation.root == root => {
+                tree.found.push(self.found_past(past));
+            }
+            TreeNode::Gap => tree.swept += 1,
             _ => return tree,
         }
         self.walk(root, root, true, |below| match below {
-            Below::Held(held) => tree.found.push(self.found(held)),
-            Below::Kept(past) => tree.found.push(self.found_past(past)),
-            Below::Gap => tree.swept += 1,
+            TreeNode::Held(held) => tree.found.push(self.found(held)),
+            TreeNode::Kept(past) => tree.found.push(self.found_past(past)),
+            TreeNode::Gap => tree.swept += 1,
         });
-        tree.found.sort_unstable_by_key(Found::cid);
+        tree.found.sort_unstable_by_key(InvocationInfo::cid);
         tree
     }
 
     /// What passes the filter.
-    pub(in crate::engine) fn list(&self, filter: &Filter) -> Vec<Found> {
-        let is_in_stage = |one: &Below<'_>| match (filter.stage, one) {
-            (None, _) | (Some(Stage::Ended), Below::Kept(_)) => true,
-            (Some(Stage::Waiting), Below::Held(held)) => matches!(held, Held::Waiting(_)),
-            (Some(Stage::Running), Below::Held(held)) => {
-                matches!(held, Held::Delivered(_) | Held::Open(_))
+    pub(in crate::engine) fn list(&self, filter: &Filter) -> Vec<InvocationInfo> {
+        let is_in_stage = |one: &TreeNode<'_>| match (filter.stage, one) {
+            (None, _) | (Some(StatusFilter::Ended), TreeNode::Kept(_)) => true,
+            (Some(StatusFilter::Waiting), TreeNode::Held(held)) => matches!(held, Entry::Waiting(_)),
+            (Some(StatusFilter::Running), TreeNode::Held(held)) => {
+                matches!(held, Entry::Delivered(_) | Entry::Open(_))
             }
-            (Some(Stage::Ended), Below::Held(held)) => held.has_ended(),
-            (Some(Stage::Dead), Below::Held(held)) => {
-                matches!(held, Held::Ended { ended, again: None } if ended.is_dead())
+            (Some(StatusFilter::Ended), TreeNode::Held(held)) => held.has_ended(),
+            (Some(StatusFilter::Dead), TreeNode::Held(held)) => {
+                matches!(held, Entry::Ended { ended, again: None } if ended.is_dead())
             }
-            (Some(Stage::Dead), Below::Kept(past)) => past.again.is_none() && past.ended.is_dead(),
-            (Some(Stage::Waiting | Stage::Running), Below::Kept(_)) | (Some(_), Below::Gap) => false,
+            (Some(StatusFilter::Dead), TreeNode::Kept(past)) => past.again.is_none() && past.ended.is_dead(),
+            (Some(StatusFilter::Waiting | StatusFilter::Running), TreeNode::Kept(_))
+            | (Some(_), TreeNode::Gap) => false,
         };
-        let passes = |one: &Below<'_>| {
+        let passes = |one: &TreeNode<'_>| {
             let Some(invocation) = one.invocation() else { return false };
             is_in_stage(one)
                 && filter.before.is_none_or(|before| invocation.cid < before)
                 && filter.service.as_deref().is_none_or(|service| service == &*invocation.service)
         };
-        let held = self.held.all_held().map(Below::Held);
-        let kept = self.store.all_kept().map(Below::Kept);
+        let held = self.held.all_held().map(TreeNode::Held);
+        let kept = self.store.all_kept().map(TreeNode::Kept);
         let mut all: Vec<_> = held.chain(kept).filter(passes).collect();
         // CIDs are minted in order, and those that callers bring are few.
-        let newest_first = |one: &Below<'_>| std::cmp::Reverse(one.invocation().map(|one| one.cid));
+        let newest_first = |one: &TreeNode<'_>| std::cmp::Reverse(one.invocation().map(|one| one.cid));
         if filter.limit < all.len() {
             all.select_nth_unstable_by_key(filter.limit, newest_first);
             all.truncate(filter.limit);
         }
         all.sort_unstable_by_key(newest_first);
         let found = |one| match one {
-            Below::Held(held) => Some(self.found(held)),
-            Below::Kept(past) => Some(self.found_past(past)),
-            Below::Gap => None,
+            TreeNode::Held(held) => Some(self.found(held)),
+            TreeNode::Kept(past) => Some(self.found_past(past)),
+            TreeNode::Gap => None,
         };
         all.into_iter().filter_map(found).collect()
     }
@@ -231,13 +235,13 @@ impl<S: Store> State<S> {
     /// Everything of the tree below an invocation that has not ended.
     pub(in crate::engine) fn below(&self, cid: Cid) -> Vec<Cid> {
         let root = match self.remembered(cid) {
-            Below::Held(held) => held.invocation().root,
-            Below::Kept(past) => past.ended.invocation.root,
-            Below::Gap => return Vec::new(),
+            TreeNode::Held(held) => held.invocation().root,
+            TreeNode::Kept(past) => past.ended.invocation.root,
+            TreeNode::Gap => return Vec::new(),
         };
         let mut open = Vec::new();
         self.walk(cid, root, false, |below| match below {
-            Below::Held(held) if !held.has_ended() => open.push(held.invocation().cid),
+            TreeNode::Held(held) if !held.has_ended() => open.push(held.invocation().cid),
             _ => {}
         });
         open

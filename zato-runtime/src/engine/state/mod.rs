@@ -44,13 +44,13 @@ mod giving_up;
 mod unrecorded;
 
 pub(super) use accept::NotTaken;
-pub(super) use deferred::Aftermath;
+pub(super) use deferred::Deferred;
 pub(super) use due::MOST_ENDS;
-pub(super) use entry::Held;
-pub(super) use place::{Number, Oldest, Place};
-pub(super) use spill_reads::{Ends, Hunger, Line};
+pub(super) use entry::Entry;
+pub(super) use place::{KeptId, Oldest, Place};
+pub(super) use spill_reads::{ExpiryPage, ReadRequest, SpillPage};
 pub(super) use state::State;
-pub(super) use store::{Accepted, Left, Member, Past, Store};
+pub(super) use store::{Accepted, EndedRecord, Member, Pending, Store};
 #[cfg(test)]
 pub(super) use table::Table;
 pub(super) use times::{ends_at, key_of};

@@ -1,4 +1,4 @@
-//! How invocations that are held or kept are referred to.
+//! How entries are referred to: places, tickets and numbers.
 
 use zato_core::Cid;
 
@@ -34,7 +34,7 @@ pub(in crate::engine) struct Ticket {
 
 /// Under what one is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::engine) struct Number(u64);
+pub(in crate::engine) struct KeptId(u64);
 
 /// That of dead letters.
 const DEAD: u64 = 1 << 63;
@@ -42,7 +42,7 @@ const DEAD: u64 = 1 << 63;
 /// That of records that are kept for their idempotency keys.
 const PINNED: u64 = 1 << 62;
 
-impl Number {
+impl KeptId {
     pub(in crate::engine) fn new(number: u64, is_dead: bool) -> Self {
         Self(if is_dead { number | DEAD } else { number })
     }
@@ -69,7 +69,7 @@ impl Number {
 /// One that is kept, the oldest for one.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Oldest {
-    pub(in crate::engine) number: Number,
+    pub(in crate::engine) number: KeptId,
     pub(in crate::engine) place: Place,
     pub(in crate::engine) cid: Cid,
     /// How many bytes it holds.

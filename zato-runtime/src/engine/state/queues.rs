@@ -1,4 +1,4 @@
-//! What may start: a queue for each service, and services take turns.
+//! Queues of invocations that may start, one for each service. Services take turns.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -32,7 +32,7 @@ pub(in crate::engine) struct Queues {
     /// Those that have used up their rate, and until when.
     limited: BinaryHeap<Reverse<(Instant, u32)>>,
     /// Those that something stands beyond whose queue of which is short, so that it is to be read.
-    pub(super) hungry: VecDeque<u32>,
+    pub(super) to_read: VecDeque<u32>,
     /// Those that something stands beyond of which the first is not due yet, and when it is.
     pub(super) dues: BinaryHeap<Reverse<(SystemTime, u32)>>,
     /// How many a queue holds, where what stands behind them is written down.
@@ -68,13 +68,13 @@ pub(in crate::engine) struct Queue {
     /// process that hosts it has said.
     max_losses: Option<u32>,
     has_turn: bool,
-    pub(super) beyond: Beyond,
+    pub(super) spill: Spill,
 }
 
 /// What stands behind all that a queue holds.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all can be at once")]
-pub(super) struct Beyond {
+pub(super) struct Spill {
     /// Whether there may be something that is due.
     pub(super) is_some: bool,
     /// The highest priority that something of it may have, where `is_some`; but for what has come to be due in the file,
@@ -130,9 +130,7 @@ impl Queue {
     /// Whether something beyond may have a higher priority than all that the queue holds: it is read first.
     pub(super) fn is_outranked(&self) -> bool {
         let first = self.due.first_key_value().map(|(Reverse(priority), _)| *priority);
-        self.beyond.is_some
-            && !self.beyond.is_closed
-            && first.is_some_and(|first| self.beyond.highest > first)
+        self.spill.is_some && !self.spill.is_closed && first.is_some_and(|first| self.spill.highest > first)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -167,7 +165,7 @@ impl Queues {
             unwritten: Vec::new(),
             turns: VecDeque::new(),
             limited: BinaryHeap::new(),
-            hungry: VecDeque::new(),
+            to_read: VecDeque::new(),
             dues: BinaryHeap::new(),
             window: window.max(2),
             len: 0,
@@ -297,7 +295,7 @@ impl Queues {
             let starts = queue.first().is_some() && queue.may_start() && self.takes_rate(service);
             let ticket = if starts { self.of_mut(service).pop() } else { None };
             self.len -= usize::from(ticket.is_some());
-            self.feel_hunger(service);
+            self.request_refill(service);
             if ticket.is_some() {
                 return ticket;
             }
@@ -354,7 +352,7 @@ impl Queues {
             _ => {}
         }
         self.give_turn(service);
-        self.feel_hunger(service);
+        self.request_refill(service);
     }
 
     /// How many tickets there are, void ones too.
@@ -378,7 +376,7 @@ impl Queues {
             });
         }
         for service in 0..u32::try_from(self.services.len()).unwrap_or(u32::MAX) {
-            self.feel_hunger(service);
+            self.request_refill(service);
         }
     }
 
@@ -403,7 +401,7 @@ impl Queues {
     /// counts as one that starts.
     pub(in crate::engine) fn takes_at_once(&mut self, service: u32) -> bool {
         let queue = self.of(service);
-        queue.due.is_empty() && !queue.beyond.is_some && queue.may_start() && self.takes_rate(service)
+        queue.due.is_empty() && !queue.spill.is_some && queue.may_start() && self.takes_rate(service)
     }
 
     /// Whether nothing can be started.

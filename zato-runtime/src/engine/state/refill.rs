@@ -1,4 +1,4 @@
-//! What waits and is not held: it stands in the file alone, and is read when its turn, or its time, comes near.
+//! Moves invocations that wait on disk only back into their queues.
 //!
 //! Where a store writes everything down, a queue that is full, or whose service nothing starts of, takes no more: what
 //! comes then is *beyond*. So is what stands behind others in the lane of its key, once enough do that are held, and what
@@ -8,12 +8,12 @@ use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation};
 
-use super::entry::{Held, Hold, Waiting};
+use super::entry::{BlockedBy, Entry, Waiting};
 use super::place::Ticket;
 use super::queues::Unwritten;
-use super::spill_reads::{Ends, Hunger, Line};
+use super::spill_reads::{ExpiryPage, ReadRequest, SpillPage};
 use super::state::State;
-use super::store::Left;
+use super::store::Pending;
 use super::store::Store;
 use super::times::key_of;
 use super::times::{ends_at, starts_at};
@@ -25,23 +25,23 @@ impl<S: Store> State<S> {
         service: u32,
         invocation: &Invocation,
         ticket: Ticket,
-    ) -> Hold {
+    ) -> BlockedBy {
         // Nothing is read again once a shutdown has begun.
-        let stays = || self.holds_back && self.store.is_in_memory(invocation);
+        let stays = || self.starts_nothing && self.store.is_in_memory(invocation);
         if S::WRITES_DOWN && !self.queues.has_room(service, invocation) && !stays() {
             self.push_beyond(service, invocation, ticket);
-            return Hold::Beyond;
+            return BlockedBy::Beyond;
         }
         self.queues.push(service, invocation, ticket);
         if S::WRITES_DOWN
             && let Some(last) = self.queues.pop_surplus(service)
-            && let Some(waiting) = self.still_waiting(last).filter(|waiting| waiting.hold == Hold::Turn)
+            && let Some(waiting) = self.still_waiting(last).filter(|waiting| waiting.hold == BlockedBy::Turn)
         {
             let invocation = waiting.invocation.clone();
-            self.set_hold(last.cid, Hold::Beyond);
+            self.set_hold(last.cid, BlockedBy::Beyond);
             self.push_beyond(service, &invocation, last);
         }
-        Hold::Turn
+        BlockedBy::Turn
     }
 
     /// Puts one beyond its queue. That it may start now may be on its way to the disk.
@@ -71,7 +71,7 @@ impl<S: Store> State<S> {
         if gone.is_empty() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.clock.system_time();
         for ticket in gone {
             self.let_one_go(ticket, now);
         }
@@ -91,15 +91,15 @@ impl<S: Store> State<S> {
             return;
         }
         match hold {
-            Hold::Beyond | Hold::Due => {
+            BlockedBy::Beyond | BlockedBy::Due => {
                 if let Some(key) = key_of(&invocation) {
                     self.queues.of_mut(service).lanes.let_first_go(key, ticket.cid);
                 }
-                if let (Hold::Due, Some(due)) = (hold, starts_at(&invocation, before.as_deref())) {
+                if let (BlockedBy::Due, Some(due)) = (hold, starts_at(&invocation, before.as_deref())) {
                     self.queues.is_due_beyond(service, due);
                 }
             }
-            Hold::Key => {
+            BlockedBy::Key => {
                 let table = &self.held;
                 let waits = |ticket: &Ticket| table.waits_under(ticket);
                 let lanes = &mut self.queues.services[service as usize].lanes;
@@ -110,23 +110,23 @@ impl<S: Store> State<S> {
             _ => return,
         }
         if let Some(ends) = ends {
-            self.written_ends.note(ends);
+            self.expiry_cursor.note(ends);
         }
-        self.note_gone(ticket.cid);
+        self.log_removed(ticket.cid);
         self.forget(ticket.cid);
     }
 
     /// One is about to be held no longer.
-    pub(in crate::engine) fn note_gone(&mut self, cid: Cid) {
-        if self.news.is_kept() {
+    pub(in crate::engine) fn log_removed(&mut self, cid: Cid) {
+        if self.race_log.is_kept() {
             let number = self.next_number();
-            self.news.gone.insert(cid, number);
+            self.race_log.gone.insert(cid, number);
         }
     }
 
     /// Holds one again that was let go of: beyond its queue, or in the lane of its key; or has it ended.
-    pub(in crate::engine) fn hold_again(&mut self, left: Left) -> Ticket {
-        let Left {
+    pub(in crate::engine) fn hold_again(&mut self, left: Pending) -> Ticket {
+        let Pending {
             invocation,
             before,
             ran,
@@ -151,25 +151,26 @@ impl<S: Store> State<S> {
         self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
         let lanes = &mut self.queues.of_mut(service).lanes;
         let stands_first = !is_behind && key_of(&invocation).is_none_or(|key| lanes.enter_again(key, ticket));
-        let hold = if stands_first { Hold::Beyond } else { Hold::Key };
+        let hold = if stands_first { BlockedBy::Beyond } else { BlockedBy::Key };
         let waiting = Waiting { invocation, before, number: ticket.number, service, hold };
-        self.held.insert(ticket.cid, Held::Waiting(waiting));
+        self.held.insert(ticket.cid, Entry::Waiting(waiting));
         self.end_unless_it_runs(ticket, is_cancelled);
         ticket
     }
 
     /// Gives one that is beyond its queue a place in it.
     pub(super) fn move_up(&mut self, ticket: Ticket) {
-        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold == Hold::Beyond) else {
+        let Some(waiting) = self.still_waiting(ticket).filter(|waiting| waiting.hold == BlockedBy::Beyond)
+        else {
             return;
         };
         let (invocation, service) = (waiting.invocation.clone(), waiting.service);
-        self.set_hold(ticket.cid, Hold::Turn);
+        self.set_hold(ticket.cid, BlockedBy::Turn);
         self.queues.push(service, &invocation, ticket);
     }
 
     /// Puts into its queue what was read of what waits for a service, since [`News`] are kept.
-    pub(in crate::engine) fn refill(&mut self, service: u32, line: Line) {
+    pub(in crate::engine) fn refill(&mut self, service: u32, line: SpillPage) {
         let (mut is_all, mut in_the_way, mut last) = (line.is_all, 0, None);
         for left in line.first {
             let cid = left.invocation.cid;
@@ -179,12 +180,12 @@ impl<S: Store> State<S> {
                 break;
             }
             self.move_up_until(service, Some(self.position_of(service, &left)));
-            if self.news.has_gone(cid, line.since) {
+            if self.race_log.has_gone(cid, line.since) {
                 continue;
             }
             match self.held.get(&cid) {
-                Some(Held::Waiting(Waiting { hold: Hold::Turn, .. })) => {}
-                Some(Held::Waiting(Waiting { number, hold: Hold::Beyond, .. })) => {
+                Some(Entry::Waiting(Waiting { hold: BlockedBy::Turn, .. })) => {}
+                Some(Entry::Waiting(Waiting { number, hold: BlockedBy::Beyond, .. })) => {
                     let (number, place) = (*number, self.held.place_of(cid));
                     self.move_up(Ticket { number, cid, place });
                 }
@@ -192,7 +193,7 @@ impl<S: Store> State<S> {
                 None => self.restore(left),
             }
         }
-        self.news.drop();
+        self.race_log.drop();
         // What is not written yet comes after all of its priority that is.
         for Unwritten { ticket, .. } in self.queues.refilled(service, is_all, in_the_way, last, line.next_due)
         {
@@ -210,28 +211,28 @@ impl<S: Store> State<S> {
     }
 
     /// Whether something is to be read.
-    pub(in crate::engine) fn is_hungry(&self) -> bool {
-        self.queues.is_hungry() || self.written_ends.is_hungry() || self.is_to_mend
+    pub(in crate::engine) fn has_read_request(&self) -> bool {
+        self.queues.has_read_request() || self.expiry_cursor.has_read_request() || self.is_to_mend
     }
 
     /// What is to be read next, if anything is.
-    pub(in crate::engine) fn take_hunger(&mut self) -> Option<Hunger> {
+    pub(in crate::engine) fn take_read_request(&mut self) -> Option<ReadRequest> {
         if self.closed {
             return None;
         }
-        let (now, since) = (self.clock.now(), self.last_number);
-        let hunger = if let Some((until, after)) = self.written_ends.take_hunger() {
-            Hunger::Ends { until: now.max(until), after, since }
-        } else if self.holds_back {
+        let (now, since) = (self.clock.system_time(), self.last_number);
+        let hunger = if let Some((until, after)) = self.expiry_cursor.take_read_request() {
+            ReadRequest::Expiries { until: now.max(until), after, since }
+        } else if self.starts_nothing {
             // Nothing is started any more.
             return None;
         } else if std::mem::take(&mut self.is_to_mend) {
-            return Some(Hunger::Lanes);
+            return Some(ReadRequest::Lanes);
         } else {
             let (service, name, most) = self.queues.take_hungry()?;
-            Hunger::Line { service, name, now: now.max(self.due_until), most, since }
+            ReadRequest::Spill { service, name, now: now.max(self.due_until), most, since }
         };
-        self.news.keep();
+        self.race_log.keep();
         Some(hunger)
     }
 
@@ -241,26 +242,26 @@ impl<S: Store> State<S> {
             self.due_until = self.due_until.max(until);
         }
         if self.to_end.len() < self.queues.window {
-            self.written_ends.ring(now);
+            self.expiry_cursor.ring(now);
         }
     }
 
     /// When the next of that is to happen.
     pub(in crate::engine) fn next_ring_for_the_written(&self) -> Option<SystemTime> {
-        let ends = self.written_ends.next_ring().filter(|_| self.to_end.len() < self.queues.window);
+        let ends = self.expiry_cursor.next_ring().filter(|_| self.to_end.len() < self.queues.window);
         [self.queues.next_due_beyond(), ends].into_iter().flatten().min()
     }
 
     /// Ends what was read of what is to be ended without having been run, since [`News`] are kept; or reads on where it
     /// was not all.
-    pub(in crate::engine) fn end_written(&mut self, ends: Ends) {
+    pub(in crate::engine) fn end_written(&mut self, ends: ExpiryPage) {
         for left in ends.first {
             let cid = left.invocation.cid;
-            if !self.held.is_held(&cid) && !self.news.has_gone(cid, ends.since) {
+            if !self.held.is_held(&cid) && !self.race_log.has_gone(cid, ends.since) {
                 self.hold_again(left);
             }
         }
-        self.news.drop();
-        self.written_ends.has_read(ends.last, ends.next);
+        self.race_log.drop();
+        self.expiry_cursor.has_read(ends.last, ends.next);
     }
 }

@@ -1,14 +1,14 @@
-//! What a durable engine finds when it is opened again, and what it leaves when it is closed.
+//! Restores entries from a store that is opened again.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation};
 
-use super::entry::{Cancel, Delivered, Held, Hold, Waiting};
+use super::entry::{BlockedBy, Cancel, Delivered, Entry, Waiting};
 use super::place::Ticket;
 use super::state::State;
-use super::store::Left;
+use super::store::Pending;
 use super::store::Store;
 use super::times::ends_at;
 use crate::record::{Delivery, Ended, Progress, Task, Tried, is_recorded_at_end};
@@ -16,7 +16,7 @@ use crate::record::{Delivery, Ended, Progress, Task, Tried, is_recorded_at_end};
 impl<S: Store> State<S> {
     /// Holds one again whose turn is near, or that ran when the process before this one ended: it was started before all
     /// that waits. The services are announced.
-    pub(in crate::engine) fn restore(&mut self, left: Left) {
+    pub(in crate::engine) fn restore(&mut self, left: Pending) {
         let ticket = self.hold_again(left);
         self.move_up(ticket);
     }
@@ -26,7 +26,7 @@ impl<S: Store> State<S> {
     pub(super) fn end_unless_it_runs(&mut self, ticket: Ticket, is_cancelled: bool) {
         let Some(waiting) = self.still_waiting(ticket) else { return };
         let losses = waiting.before.as_ref().map_or(0, |before| before.losses);
-        let (now, is_tried) = (self.clock.now(), waiting.before.is_some());
+        let (now, is_tried) = (self.clock.system_time(), waiting.before.is_some());
         let deadline = waiting.invocation.deadline.map(SystemTime::from);
         let task = if is_cancelled {
             Task::Cancel
@@ -70,7 +70,7 @@ impl<S: Store> State<S> {
         started_at: SystemTime,
         error: &str,
     ) -> Progress {
-        let ended_at = self.clock.now();
+        let ended_at = self.clock.system_time();
         let tried = Tried { number, started_at, ended_at, error: error.into(), code: None, counts: false };
         // It stands where it stood, before what came after it.
         let stood_since = invocation.due.unwrap_or(invocation.called_at);
@@ -87,7 +87,7 @@ impl<S: Store> State<S> {
     }
 
     /// Whether what is to start may be what kills the process, and another such runs: it waits for that.
-    pub(in crate::engine) fn sets_aside(&mut self, ticket: Ticket) -> bool {
+    pub(in crate::engine) fn defer_suspect(&mut self, ticket: Ticket) -> bool {
         // What is not written down has never lost its process.
         if !S::WRITES_DOWN {
             return false;
@@ -102,7 +102,7 @@ impl<S: Store> State<S> {
             self.suspect = Some(ticket.cid);
             return false;
         }
-        self.set_hold(ticket.cid, Hold::Suspect);
+        self.set_hold(ticket.cid, BlockedBy::Suspect);
         self.suspects.push_back(ticket);
         self.queues.set_aside(service);
         true
@@ -115,7 +115,7 @@ impl<S: Store> State<S> {
         }
         self.suspect = None;
         while let Some(next) = self.suspects.pop_front() {
-            if self.still_waiting(next).is_some_and(|waiting| waiting.hold == Hold::Suspect) {
+            if self.still_waiting(next).is_some_and(|waiting| waiting.hold == BlockedBy::Suspect) {
                 self.line_up_now(next);
                 return;
             }
@@ -124,13 +124,17 @@ impl<S: Store> State<S> {
 
     /// Opens again a group of members that have not all ended; `members` are theirs in the order of the slots, and how
     /// those ended that have.
-    pub(in crate::engine) fn restore_group(&mut self, group: Left, members: Vec<(Cid, Option<Arc<Ended>>)>) {
-        let Left { invocation, is_cancelled, hidden_by, .. } = group;
+    pub(in crate::engine) fn restore_group(
+        &mut self,
+        group: Pending,
+        members: Vec<(Cid, Option<Arc<Ended>>)>,
+    ) {
+        let Pending { invocation, is_cancelled, hidden_by, .. } = group;
         let cid = invocation.cid;
         if let Some(by) = hidden_by {
             self.hidden.insert(cid, by);
         }
-        self.held.insert(cid, Held::Open(invocation.clone()));
+        self.held.insert(cid, Entry::Open(invocation.clone()));
         // One that is full was ended in the step that filled it.
         let _ = self.groups.open(invocation, members.iter().map(|(cid, _)| *cid).collect());
         for ended in members.into_iter().filter_map(|(_, ended)| ended) {
@@ -146,7 +150,7 @@ impl<S: Store> State<S> {
     /// Puts back what was handed out to be run and has not been begun: it does not count.
     pub(in crate::engine) fn put_back(&mut self, delivery: &Delivery) {
         let cid = delivery.invocation.cid;
-        let Some(Held::Delivered(delivered)) = self.held.get(&cid) else { return };
+        let Some(Entry::Delivered(delivered)) = self.held.get(&cid) else { return };
         if delivered.number != delivery.lease.number {
             return;
         }
@@ -159,7 +163,10 @@ impl<S: Store> State<S> {
         let (invocation, ticket) = (delivery.invocation.clone(), self.ticket(cid));
         self.set_timers(ticket, &invocation, Some(invocation.called_at.into()));
         self.queues.push(service, &invocation, ticket);
-        self.wait(ticket, Waiting { invocation, before, number: ticket.number, service, hold: Hold::Turn });
+        self.wait(
+            ticket,
+            Waiting { invocation, before, number: ticket.number, service, hold: BlockedBy::Turn },
+        );
         if is_cancelled {
             self.end_soon(ticket, Task::Cancel);
         }
@@ -168,7 +175,7 @@ impl<S: Store> State<S> {
     /// Ends this process's part: what still runs is cut off, does not count, and waits for the next process. Answers
     /// how many there were.
     pub(in crate::engine) fn leave(&mut self) -> usize {
-        (self.draining, self.holds_back, self.closed) = (true, true, true);
+        (self.draining, self.starts_nothing, self.closed) = (true, true, true);
         let error = "cut off by a shutdown";
         let cut_off = |delivered: &Delivered| {
             let before = delivered.before.as_deref();
@@ -184,7 +191,7 @@ impl<S: Store> State<S> {
             .held
             .all_held()
             .filter_map(|held| match held {
-                Held::Delivered(delivered) if delivered.runs && delivered.has_begun => {
+                Entry::Delivered(delivered) if delivered.runs && delivered.has_begun => {
                     Some((delivered.invocation.cid, cut_off(delivered)))
                 }
                 _ => None,

@@ -1,4 +1,4 @@
-//! What stands behind all that a queue holds, where everything is written down: it is read again when a queue is short.
+//! The part of a queue that is on disk only.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use zato_core::{Invocation, ServiceName};
 
 use super::place::Ticket;
-use super::queues::{Beyond, Position, Queues, Unwritten};
+use super::queues::{Position, Queues, Spill, Unwritten};
 
 /// So many alarms that ring for nothing are left alone.
 const FEW: usize = 1_024;
 
-impl Beyond {
+impl Spill {
     /// Something of this priority is beyond.
     fn note(&mut self, priority: i8) {
         self.highest = if self.is_some { self.highest.max(priority) } else { priority };
@@ -25,18 +25,18 @@ impl Queues {
     /// goes before.
     pub(in crate::engine) fn has_room(&self, service: u32, invocation: &Invocation) -> bool {
         let queue = self.of(service);
-        if !queue.beyond.is_some {
+        if !queue.spill.is_some {
             return queue.is_open() && queue.len() < self.window;
         }
         let lowest = queue.due.last_key_value().map(|(Reverse(lowest), _)| *lowest);
         let priority = self.priority(service, invocation);
-        lowest.is_some_and(|lowest| priority > lowest) && priority > queue.beyond.highest
+        lowest.is_some_and(|lowest| priority > lowest) && priority > queue.spill.highest
     }
 
     /// Whether something of this service may be written down alone that has not been started.
     pub(in crate::engine) fn has_beyond(&self, service: u32) -> bool {
-        let beyond = &self.of(service).beyond;
-        beyond.is_some || beyond.due.is_some()
+        let spill = &self.of(service).spill;
+        spill.is_some || spill.due.is_some()
     }
 
     /// One stands beyond; it is written down there when all is that was numbered up to `number`.
@@ -48,26 +48,26 @@ impl Queues {
         number: u64,
     ) {
         let priority = self.priority(service, invocation);
-        let beyond = &mut self.services[service as usize].beyond;
-        beyond.note(priority);
-        if !std::mem::replace(&mut beyond.is_listed, true) {
+        let spill = &mut self.services[service as usize].spill;
+        spill.note(priority);
+        if !std::mem::replace(&mut spill.is_listed, true) {
             self.unwritten.push(service);
         }
-        beyond.unwritten.push_back(Unwritten { number, priority, ticket });
-        self.feel_hunger(service);
+        spill.unwritten.push_back(Unwritten { number, priority, ticket });
+        self.request_refill(service);
     }
 
     /// One stands beyond that is held in memory alone.
     pub(super) fn keep_beyond(&mut self, service: u32, position: Position, ticket: Ticket) {
-        let beyond = &mut self.services[service as usize].beyond;
-        beyond.note(position.0.0);
-        beyond.in_memory.insert(position, ticket);
-        self.feel_hunger(service);
+        let spill = &mut self.services[service as usize].spill;
+        spill.note(position.0.0);
+        spill.in_memory.insert(position, ticket);
+        self.request_refill(service);
     }
 
     /// Removes the first of those that are held in memory alone, if it stands before this position; any, without one.
     pub(super) fn pop_kept(&mut self, service: u32, until: Option<Position>) -> Option<Ticket> {
-        let first = self.services[service as usize].beyond.in_memory.first_entry()?;
+        let first = self.services[service as usize].spill.in_memory.first_entry()?;
         until.is_none_or(|until| *first.key() < until).then(|| first.remove())
     }
 
@@ -80,8 +80,8 @@ impl Queues {
     pub(in crate::engine) fn is_all_beyond(&mut self, services: impl Iterator<Item = ServiceName>) {
         for name in services {
             let service = self.number(&name);
-            self.of_mut(service).beyond.note(i8::MAX);
-            self.feel_hunger(service);
+            self.of_mut(service).spill.note(i8::MAX);
+            self.request_refill(service);
         }
     }
 
@@ -104,43 +104,43 @@ impl Queues {
     pub(in crate::engine) fn written(&mut self, number: u64, mut see: impl FnMut(Ticket)) {
         let services = &mut self.services;
         self.unwritten.retain(|service| {
-            let beyond = &mut services[*service as usize].beyond;
-            while let Some(written) = beyond.unwritten.pop_front_if(|unwritten| unwritten.number <= number) {
-                if beyond.is_read {
-                    beyond.missed = beyond.missed.max(Some(written.priority));
+            let spill = &mut services[*service as usize].spill;
+            while let Some(written) = spill.unwritten.pop_front_if(|unwritten| unwritten.number <= number) {
+                if spill.is_read {
+                    spill.missed = spill.missed.max(Some(written.priority));
                 }
                 see(written.ticket);
             }
-            beyond.is_listed = !beyond.unwritten.is_empty();
-            beyond.is_listed
+            spill.is_listed = !spill.unwritten.is_empty();
+            spill.is_listed
         });
     }
 
     /// Has what is beyond be read, where few are left, or where it goes before all that is.
-    pub(super) fn feel_hunger(&mut self, service: u32) {
+    pub(super) fn request_refill(&mut self, service: u32) {
         let (queue, window) = (&mut self.services[service as usize], self.window);
         let is_short = || queue.len() < window.div_ceil(2) || queue.is_outranked();
-        if queue.beyond.is_some && !queue.beyond.is_read && queue.is_open() && is_short() {
-            queue.beyond.is_read = true;
-            self.hungry.push_back(service);
+        if queue.spill.is_some && !queue.spill.is_read && queue.is_open() && is_short() {
+            queue.spill.is_read = true;
+            self.to_read.push_back(service);
         }
     }
 
     /// Whether something is to be read.
-    pub(in crate::engine) fn is_hungry(&self) -> bool {
-        !self.hungry.is_empty()
+    pub(in crate::engine) fn has_read_request(&self) -> bool {
+        !self.to_read.is_empty()
     }
 
     /// The next service of which what is beyond is to be read: its number and name, and how many in all.
     pub(in crate::engine) fn take_hungry(&mut self) -> Option<(u32, ServiceName, usize)> {
-        let service = self.hungry.pop_front()?;
+        let service = self.to_read.pop_front()?;
         let queue = self.of(service);
-        Some((service, self.names[service as usize], queue.len() + queue.beyond.in_the_way + self.window))
+        Some((service, self.names[service as usize], queue.len() + queue.spill.in_the_way + self.window))
     }
 
     /// Whether what was read and has this priority stands before all that may not have been seen.
     pub(in crate::engine) fn comes_first(&self, service: u32, invocation: &Invocation) -> bool {
-        self.of(service).beyond.missed.is_none_or(|missed| self.priority(service, invocation) >= missed)
+        self.of(service).spill.missed.is_none_or(|missed| self.priority(service, invocation) >= missed)
     }
 
     /// It was read, down to the priority `last` if anything was, and so was when the first is due of what is not. Answers what
@@ -153,44 +153,44 @@ impl Queues {
         last: Option<i8>,
         due: Option<SystemTime>,
     ) -> VecDeque<Unwritten> {
-        let beyond = &mut self.of_mut(service).beyond;
-        let is_all = is_all && beyond.missed.is_none();
-        let missed = beyond.missed;
-        beyond.in_the_way = in_the_way;
-        (beyond.is_read, beyond.missed) = (false, None);
-        let missed_due = beyond.missed_due.take();
-        beyond.due = None;
+        let spill = &mut self.of_mut(service).spill;
+        let is_all = is_all && spill.missed.is_none();
+        let missed = spill.missed;
+        spill.in_the_way = in_the_way;
+        (spill.is_read, spill.missed) = (false, None);
+        let missed_due = spill.missed_due.take();
+        spill.due = None;
         for due in due.into_iter().chain(missed_due) {
             self.is_due_beyond(service, due);
         }
-        let beyond = &mut self.of_mut(service).beyond;
-        let unwritten = std::mem::take(&mut beyond.unwritten);
+        let spill = &mut self.of_mut(service).spill;
+        let unwritten = std::mem::take(&mut spill.unwritten);
         if is_all {
-            (beyond.is_some, beyond.highest) = (false, i8::MIN);
+            (spill.is_some, spill.highest) = (false, i8::MIN);
             return unwritten;
         }
         // Where nothing was read, nothing more is known.
         let Some(in_file) = last.map(|last| missed.map_or(last, |missed| last.max(missed))) else {
-            beyond.unwritten = unwritten;
+            spill.unwritten = unwritten;
             return VecDeque::new();
         };
         let (first, rest) = unwritten.into_iter().partition(|unwritten| unwritten.priority > in_file);
-        beyond.unwritten = rest;
-        let unwritten = beyond.unwritten.iter().map(|unwritten| unwritten.priority);
-        let in_memory = beyond.in_memory.keys().map(|position| position.0.0).next();
-        beyond.highest = unwritten.chain(in_memory).fold(in_file, i8::max);
+        spill.unwritten = rest;
+        let unwritten = spill.unwritten.iter().map(|unwritten| unwritten.priority);
+        let in_memory = spill.in_memory.keys().map(|position| position.0.0).next();
+        spill.highest = unwritten.chain(in_memory).fold(in_file, i8::max);
         first
     }
 
     /// Whether nothing stands beyond.
     pub(super) fn is_all_read(&self, service: u32) -> bool {
-        !self.of(service).beyond.is_some
+        !self.of(service).spill.is_some
     }
 
     /// Nothing is read any more: nothing waits for it.
     pub(super) fn reads_no_more(&mut self) {
         for service in 0..self.count() {
-            self.of_mut(service).beyond.is_closed = true;
+            self.of_mut(service).spill.is_closed = true;
             self.give_turn(service);
         }
     }
@@ -198,22 +198,22 @@ impl Queues {
     /// What was read is in the queue: what waited for that starts, or more is to be read.
     pub(super) fn goes_on(&mut self, service: u32) {
         self.give_turn(service);
-        self.feel_hunger(service);
+        self.request_refill(service);
     }
 
     /// Something stands beyond that is due at some time.
     pub(in crate::engine) fn is_due_beyond(&mut self, service: u32, due: SystemTime) {
-        let beyond = &mut self.of_mut(service).beyond;
-        if beyond.is_read {
-            beyond.missed_due = beyond.missed_due.into_iter().chain([due]).min();
+        let spill = &mut self.of_mut(service).spill;
+        if spill.is_read {
+            spill.missed_due = spill.missed_due.into_iter().chain([due]).min();
         }
-        if beyond.due.is_none_or(|first| due < first) {
-            beyond.due = Some(due);
+        if spill.due.is_none_or(|first| due < first) {
+            spill.due = Some(due);
             self.dues.push(Reverse((due, service)));
         }
         if self.dues.len() > FEW + 2 * self.services.len() {
             let services = &self.services;
-            self.dues.retain(|Reverse((due, service))| services[*service as usize].beyond.due == Some(*due));
+            self.dues.retain(|Reverse((due, service))| services[*service as usize].spill.due == Some(*due));
         }
     }
 
@@ -224,14 +224,14 @@ impl Queues {
             && due <= now
         {
             self.dues.pop();
-            let beyond = &mut self.of_mut(service).beyond;
-            if beyond.due == Some(due) {
-                beyond.due = None;
-                if !std::mem::replace(&mut beyond.is_some, true) {
-                    beyond.highest = i8::MIN;
+            let spill = &mut self.of_mut(service).spill;
+            if spill.due == Some(due) {
+                spill.due = None;
+                if !std::mem::replace(&mut spill.is_some, true) {
+                    spill.highest = i8::MIN;
                 }
                 until = until.max(Some(due));
-                self.feel_hunger(service);
+                self.request_refill(service);
             }
         }
         until

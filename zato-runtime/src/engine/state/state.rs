@@ -1,4 +1,4 @@
-//! What the memory engine holds, and how it is handed out and settled. One lock guards it all.
+//! The state: entries are handed out and settled. One lock guards all of it.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -9,20 +9,20 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zato_core::{Cid, Invocation, Moment, Outcome};
 
-use super::call_dedup::Repeats;
-use super::deferred::Aftermath;
-use super::entry::Lingering;
-use super::entry::{Cancel, Delivered, Held, Hold, Waiting};
-use super::expiry_cursor::WrittenEnds;
+use super::call_dedup::CallDedup;
+use super::deferred::Deferred;
+use super::entry::Overrun;
+use super::entry::{BlockedBy, Cancel, Delivered, Entry, Waiting};
+use super::expiry_cursor::ExpiryCursor;
 use super::groups::Groups;
 use super::place::Place;
 use super::place::Ticket;
 use super::queues::Queues;
-use super::spill_reads::{Leaving, News};
+use super::spill_reads::{Evictions, ReadRaceLog};
 use super::store::{Accepted, Store};
 use super::table::{Node, Table};
 use super::timers::Timers;
-use crate::base::cid::ByCid;
+use crate::base::cid::CidMap;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::engine::contract::{LeaseLost, Settled};
@@ -42,12 +42,12 @@ pub(in crate::engine) struct State<S> {
     /// What is to be ended without being run.
     pub(in crate::engine) to_end: VecDeque<(Ticket, Task)>,
     pub(in crate::engine) groups: Groups,
-    pub(in crate::engine) repeats: Repeats,
+    pub(in crate::engine) call_dedup: CallDedup,
     /// What was invoked inside a synchronous call, which is not held until the attempt around it is settled, and
     /// the invocation whose attempt that is.
-    pub(in crate::engine) hidden: ByCid<Cid>,
+    pub(in crate::engine) hidden: CidMap<Cid>,
     /// Attempts that are settled and hold on to their places.
-    pub(in crate::engine) lingering: HashMap<AttemptId, Lingering>,
+    pub(in crate::engine) overruns: HashMap<AttemptId, Overrun>,
     pub(in crate::engine) join: Option<Arc<dyn Join>>,
     /// How many wait, whether they may start or not and wherever they are, and how many bytes of payload they hold. Less
     /// than none while what an earlier process has left is being counted.
@@ -56,15 +56,15 @@ pub(in crate::engine) struct State<S> {
     /// How many have been delivered and are not settled, and how many linger.
     pub(in crate::engine) running: usize,
     /// Who is to be told of an outcome that is not there yet.
-    pub(in crate::engine) tell: ByCid<Vec<oneshot::Sender<Outcome>>>,
+    pub(in crate::engine) tell: CidMap<Vec<oneshot::Sender<Outcome>>>,
     /// What is left to do once the lock is released.
-    pub(in crate::engine) aftermath: Aftermath,
+    pub(in crate::engine) deferred: Deferred,
     /// The number of the last ticket or lease.
     pub(in crate::engine) last_number: u64,
     /// Set when a shutdown begins: calls from outside are refused.
     pub(in crate::engine) draining: bool,
     /// Set when a shutdown begins that leaves what waits to the next process: nothing is started.
-    pub(in crate::engine) holds_back: bool,
+    pub(in crate::engine) starts_nothing: bool,
     /// Set when a shutdown begins that keeps nothing: what is due later is ended without being run.
     pub(in crate::engine) gives_up_after: Option<SystemTime>,
     /// The one that runs and may be what kills the process, and those that wait for its end.
@@ -80,17 +80,17 @@ pub(in crate::engine) struct State<S> {
     /// The earliest time of an end that somebody outside of the workers has been told of, and has not come for.
     pub(super) told_end: Option<Moment>,
     /// What is held until it is written, beside what is beyond its queue.
-    pub(in crate::engine) leaving: Leaving,
+    pub(in crate::engine) leaving: Evictions,
     /// What is written down alone and is to be ended at some time.
-    pub(in crate::engine) written_ends: WrittenEnds,
+    pub(in crate::engine) expiry_cursor: ExpiryCursor,
     /// The lanes of which it could not be read who is next.
-    pub(in crate::engine) headless: Vec<(u32, Box<str>)>,
+    pub(in crate::engine) keyless_lanes: Vec<(u32, Box<str>)>,
     /// Whether every lane that is written down has one that has its key, as far as an earlier process is concerned.
     pub(in crate::engine) has_mended: bool,
     /// Whether nobody is about to look at those again.
     pub(in crate::engine) is_to_mend: bool,
     /// What has happened to what was held since something is being read.
-    pub(in crate::engine) news: News,
+    pub(in crate::engine) race_log: ReadRaceLog,
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) max_running: usize,
     pub(in crate::engine) max_waiting: usize,
@@ -106,18 +106,18 @@ impl<S: Store> State<S> {
             timers: Timers::default(),
             to_end: VecDeque::new(),
             groups: Groups::default(),
-            repeats: Repeats::default(),
-            hidden: ByCid::default(),
-            lingering: HashMap::new(),
+            call_dedup: CallDedup::default(),
+            hidden: CidMap::default(),
+            overruns: HashMap::new(),
             join: None,
             waiting: 0,
             waiting_bytes: 0,
             running: 0,
-            tell: ByCid::default(),
-            aftermath: Aftermath::default(),
+            tell: CidMap::default(),
+            deferred: Deferred::default(),
             last_number: 0,
             draining: false,
-            holds_back: false,
+            starts_nothing: false,
             gives_up_after: None,
             suspect: None,
             suspects: VecDeque::new(),
@@ -125,12 +125,12 @@ impl<S: Store> State<S> {
             due_until: SystemTime::UNIX_EPOCH,
             looks_at: Cell::new(None),
             told_end: None,
-            leaving: Leaving::default(),
-            written_ends: WrittenEnds::default(),
-            headless: Vec::new(),
+            leaving: Evictions::default(),
+            expiry_cursor: ExpiryCursor::default(),
+            keyless_lanes: Vec::new(),
             has_mended: true,
             is_to_mend: false,
-            news: News::default(),
+            race_log: ReadRaceLog::default(),
             clock: config.clock.clone(),
             max_running: config.max_running,
             max_waiting,
@@ -152,16 +152,16 @@ impl<S: Store> State<S> {
         if let Some(delivery) = self.deliver_end(now) {
             return Some(delivery);
         }
-        if self.running >= self.max_running || (self.holds_back && !self.waits_in_memory()) {
+        if self.running >= self.max_running || (self.starts_nothing && !self.waits_in_memory()) {
             return None;
         }
         loop {
-            let (held, store, holds_back) = (&self.held, &self.store, self.holds_back);
+            let (held, store, starts_nothing) = (&self.held, &self.store, self.starts_nothing);
             // A shutdown leaves what is written down to the next process.
-            let starts = |waiting: &Waiting| !holds_back || store.is_in_memory(&waiting.invocation);
+            let starts = |waiting: &Waiting| !starts_nothing || store.is_in_memory(&waiting.invocation);
             let waits = |ticket: &Ticket| held.waiting(ticket.place, ticket.number).is_some_and(starts);
             let ticket = self.queues.pop(waits)?;
-            if !self.sets_aside(ticket) {
+            if !self.defer_suspect(ticket) {
                 return self.deliver(ticket, Task::Run, now);
             }
         }
@@ -181,15 +181,15 @@ impl<S: Store> State<S> {
     pub(super) fn deliver(&mut self, ticket: Ticket, task: Task, now: Moment) -> Option<Delivery> {
         let lease = ticket.place.lease(self.next_number());
         let held = self.held.held_mut(ticket.place)?;
-        let Held::Waiting(Waiting { invocation, before, number, service, hold }) = held else { return None };
+        let Entry::Waiting(Waiting { invocation, before, number, service, hold }) = held else { return None };
         if *number != ticket.number {
             return None;
         }
-        let (service, counts, bytes) = (*service, *hold != Hold::Restart, invocation.payload.len());
+        let (service, counts, bytes) = (*service, *hold != BlockedBy::Restart, invocation.payload.len());
         let (invocation, before) = (invocation.clone(), before.take());
         let (delivered, delivery) = begun(invocation, service, before, lease, task, now);
         // Where it is held already, it is looked up once.
-        *held = Held::Delivered(delivered);
+        *held = Entry::Delivered(delivered);
         if counts {
             self.count_out(service, bytes);
         }
@@ -209,7 +209,7 @@ impl<S: Store> State<S> {
         let place = self.held.place_of(invocation.cid);
         let lease = place.lease(self.next_number());
         let (delivered, delivery) = begun(invocation, service, None, lease, Task::Run, now);
-        self.held.put(place, Node::Held(Held::Delivered(delivered)));
+        self.held.put(place, Node::Held(Entry::Delivered(delivered)));
         self.link(place, self.above(&delivery.invocation), near);
         self.note_start(service, &delivery);
         delivery
@@ -231,13 +231,13 @@ impl<S: Store> State<S> {
     /// Records that the handler of a delivery begins, unless it is not to begin any more: then it waits again, if nobody has
     /// ended it.
     pub(in crate::engine) fn begin(&mut self, delivery: &Delivery) -> bool {
-        let (id, now) = (delivery.id(), self.clock.moment());
-        let holds_back = self.holds_back;
-        let Some(Held::Delivered(delivered)) = self.held.get_mut(&id.cid) else { return false };
+        let (id, now) = (delivery.id(), self.clock.now());
+        let starts_nothing = self.starts_nothing;
+        let Some(Entry::Delivered(delivered)) = self.held.get_mut(&id.cid) else { return false };
         if delivered.number != delivery.lease.number {
             return false;
         }
-        if holds_back {
+        if starts_nothing {
             self.put_back(delivery);
             return false;
         }
@@ -250,16 +250,16 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn settle(&mut self, settle: Settle) -> Result<Settled, LeaseLost> {
         let place = Place::of(settle.lease);
         let (service, runs, id) = match self.held.at(place) {
-            Some(Node::Held(Held::Delivered(delivered))) if delivered.number == settle.lease.number => {
+            Some(Node::Held(Entry::Delivered(delivered))) if delivered.number == settle.lease.number => {
                 let id = AttemptId { cid: settle.cid, number: delivered.attempt() };
                 (delivered.service, delivered.runs, id)
             }
             _ => return Err(LeaseLost),
         };
-        if settle.lingers {
+        if settle.overruns {
             if let Some(held) = self.held.get(&settle.cid) {
                 let invocation = held.invocation().clone();
-                self.lingering.insert(id, Lingering::new(service, invocation));
+                self.overruns.insert(id, Overrun::new(service, invocation));
             }
         } else {
             self.running -= 1;
@@ -279,7 +279,7 @@ impl<S: Store> State<S> {
         }
         let mut settled = Settled::default();
         match settle.verdict {
-            Verdict::Again { at, tried } => self.wait_again(id, at, tried),
+            Verdict::Retry { at, tried } => self.wait_again(id, at, tried),
             Verdict::End { ended, callbacks } => {
                 let mut created = callbacks;
                 let slot = ended.invocation.slot;
@@ -308,7 +308,7 @@ impl<S: Store> State<S> {
                     // The worker that settles has two hands: what it cannot begin at once is for the others.
                     let service = self.queues.number(&callback.service);
                     let has_place =
-                        !self.holds_back && settled.granted.is_empty() && self.running < self.max_running;
+                        !self.starts_nothing && settled.granted.is_empty() && self.running < self.max_running;
                     if has_place && callback.options.is_none() && self.queues.takes_at_once(service) {
                         let number = self.next_number();
                         let priority = self.queues.priority(service, &callback);
@@ -340,7 +340,7 @@ impl<S: Store> State<S> {
 
     /// Has the attempt that is over followed by another.
     fn wait_again(&mut self, id: AttemptId, at: Option<SystemTime>, tried: Tried) {
-        let Some(Held::Delivered(delivered)) = self.held.get(&id.cid) else { return };
+        let Some(Entry::Delivered(delivered)) = self.held.get(&id.cid) else { return };
         let (invocation, service) = (delivered.invocation.clone(), delivered.service);
         let before = Some(Arc::new(Progress::and(delivered.before.as_deref(), tried, at)));
         let is_cancelled = delivered.cancel != Cancel::No;
@@ -351,19 +351,19 @@ impl<S: Store> State<S> {
         if let Some(deadline) = invocation.deadline {
             self.set_deadline(deadline, ticket);
         }
-        let hold = match (at, self.lingering.get_mut(&id)) {
+        let hold = match (at, self.overruns.get_mut(&id)) {
             (_, Some(lingering)) => {
                 lingering.next = Some(ticket);
-                Hold::Release
+                BlockedBy::Release
             }
-            (None, None) => Hold::Restart,
+            (None, None) => BlockedBy::Restart,
             (Some(at), None) => self.line_up(service, &invocation, ticket, Some(at)),
         };
         self.wait(
             ticket,
             Waiting { invocation: invocation.clone(), before, number: ticket.number, service, hold },
         );
-        if hold == Hold::Restart {
+        if hold == BlockedBy::Restart {
             self.hold_lane_back(service, &invocation);
         }
         if is_cancelled {
@@ -374,7 +374,7 @@ impl<S: Store> State<S> {
     /// A shutdown begins that leaves what waits to the next process: nothing of it is started any more, and what runs is
     /// recorded. What is held in memory alone goes on.
     pub(in crate::engine) fn drain(&mut self) {
-        let is_first = !std::mem::replace(&mut self.holds_back, true);
+        let is_first = !std::mem::replace(&mut self.starts_nothing, true);
         self.draining = true;
         if is_first && self.running > 0 {
             self.store.draining();
@@ -404,8 +404,8 @@ impl<S: Store> State<S> {
     pub(in crate::engine) fn is_idle(&self) -> bool {
         self.running == 0
             && self.to_end.is_empty()
-            && !self.written_ends.is_read()
-            && if self.holds_back {
+            && !self.expiry_cursor.is_read()
+            && if self.starts_nothing {
                 !self.waits_in_memory()
             } else {
                 usize::try_from(self.waiting) == Ok(self.queues.stuck())

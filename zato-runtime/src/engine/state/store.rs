@@ -1,17 +1,17 @@
-//! What a state tells of every change, in the step that makes it, and asks of what it does not hold itself.
+//! The trait of the store behind the state: it hears of every change, and is asked for what the state does not hold.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
-use super::place::{Number, Oldest, Place};
+use super::place::{KeptId, Oldest, Place};
 use crate::engine::contract::{Refused, StoreFault};
 use crate::record::{AttemptId, Ended, Key, Progress};
 
 /// One that has not ended, as it was written down.
 #[derive(Debug)]
-pub(in crate::engine) struct Left {
+pub(in crate::engine) struct Pending {
     /// Its accept number.
     pub(in crate::engine) number: u64,
     pub(in crate::engine) invocation: Arc<Invocation>,
@@ -75,8 +75,8 @@ pub(in crate::engine) trait Store {
     fn ended_inside(&mut self, _ended: &Arc<Ended>, _number: u64) {}
 
     /// One has ended, and is kept, where nothing is written down; answers under what.
-    fn keep(&mut self, _place: Place, _ended: Ended, _again: Option<Cid>, _hidden_by: Option<Cid>) -> Number {
-        Number::default()
+    fn keep(&mut self, _place: Place, _ended: Ended, _again: Option<Cid>, _hidden_by: Option<Cid>) -> KeptId {
+        KeptId::default()
     }
 
     /// Keeps one that has completed without an entry in the table, where nothing is written down; whoever looks has it
@@ -91,7 +91,7 @@ pub(in crate::engine) trait Store {
     }
 
     /// Gives that one its entry in the table; returns its number.
-    fn index(&mut self, _place: Place) -> Option<Number> {
+    fn index(&mut self, _place: Place) -> Option<KeptId> {
         None
     }
 
@@ -112,22 +112,22 @@ pub(in crate::engine) trait Store {
     }
 
     /// One that is kept.
-    fn kept(&self, _number: Number) -> Option<Past> {
+    fn kept(&self, _number: KeptId) -> Option<EndedRecord> {
         None
     }
 
     /// The same, to be changed.
-    fn kept_mut(&mut self, _number: Number) -> Option<&mut Past> {
+    fn kept_mut(&mut self, _number: KeptId) -> Option<&mut EndedRecord> {
         None
     }
 
     /// Everything that is kept.
-    fn all_kept(&self) -> impl Iterator<Item = Past> {
+    fn all_kept(&self) -> impl Iterator<Item = EndedRecord> {
         std::iter::empty()
     }
 
     /// One is kept no longer; it is freed by who has it then.
-    fn take_kept(&mut self, _number: Number) -> Option<Past> {
+    fn take_kept(&mut self, _number: KeptId) -> Option<EndedRecord> {
         None
     }
 
@@ -141,7 +141,7 @@ pub(in crate::engine) trait Store {
 
     /// Keeps one, which is to be forgotten, as long as the idempotency key that leads to it, if one does; answers under
     /// what.
-    fn pin(&mut self, _number: Number) -> Option<Number> {
+    fn pin(&mut self, _number: KeptId) -> Option<KeptId> {
         None
     }
 
@@ -155,7 +155,7 @@ pub(in crate::engine) trait Store {
 
     /// Has what is kept stand closer, where much has been forgotten between the oldest and the last; answers who stands
     /// under another number now.
-    fn close_up(&mut self) -> impl Iterator<Item = (Number, Place)> {
+    fn close_up(&mut self) -> impl Iterator<Item = (KeptId, Place)> {
         std::iter::empty()
     }
 
@@ -164,12 +164,12 @@ pub(in crate::engine) trait Store {
     /// # Errors
     ///
     /// Here and below: what is written down cannot be read.
-    fn past(&self, _cid: Cid) -> Result<Option<Past>, StoreFault> {
+    fn past(&self, _cid: Cid) -> Result<Option<EndedRecord>, StoreFault> {
         Ok(None)
     }
 
     /// One that waits, where the state does not hold it.
-    fn left(&self, _cid: Cid) -> Result<Option<Left>, StoreFault> {
+    fn left(&self, _cid: Cid) -> Result<Option<Pending>, StoreFault> {
         Ok(None)
     }
 
@@ -181,7 +181,7 @@ pub(in crate::engine) trait Store {
         _key: &str,
         _after: u64,
         _most: usize,
-    ) -> Result<Vec<(u64, Left)>, StoreFault> {
+    ) -> Result<Vec<(u64, Pending)>, StoreFault> {
         Ok(Vec::new())
     }
 
@@ -250,7 +250,7 @@ pub(in crate::engine) struct Accepted<'a> {
 
 /// An invocation that has ended.
 #[derive(Debug, Clone)]
-pub(in crate::engine) struct Past {
+pub(in crate::engine) struct EndedRecord {
     pub(in crate::engine) ended: Arc<Ended>,
     /// The invocation that runs it again.
     pub(in crate::engine) again: Option<Cid>,

@@ -1,19 +1,19 @@
-//! Where each invocation stands that is held or kept: found by its CID, and tied to what it comes from.
+//! The table of all entries: found by CID, and linked to their parents and children.
 
 use std::collections::hash_map::Entry as AtCid;
 
 use zato_core::Cid;
 
-use super::entry::{Held, Waiting};
-use super::place::{NOWHERE, Number, Place, Ticket};
-use crate::base::cid::ByCid;
+use super::entry::{Entry, Waiting};
+use super::place::{KeptId, NOWHERE, Place, Ticket};
+use crate::base::cid::CidMap;
 
 /// Who stands in a place.
 #[derive(Debug)]
 pub(in crate::engine) enum Node {
-    Held(Held),
+    Held(Entry),
     /// It has ended, and is kept under this number.
-    Kept(Number),
+    Kept(KeptId),
     /// It is not held, and something below it is. It may have run again what it stands below.
     Gap {
         cid: Cid,
@@ -23,9 +23,9 @@ pub(in crate::engine) enum Node {
     Free(Place),
 }
 
-/// It is no larger than a line of the cache.
+/// A node and its links. It is no larger than a line of the cache.
 #[derive(Debug)]
-struct Entry {
+struct Linked {
     node: Node,
     /// What is above it, the first and the last below it, and those beside it.
     above: Place,
@@ -35,7 +35,7 @@ struct Entry {
     after: Place,
 }
 
-impl Entry {
+impl Linked {
     fn new(node: Node) -> Self {
         let [above, first, last, before, after] = [NOWHERE; 5];
         Self { node, above, first, last, before, after }
@@ -45,8 +45,8 @@ impl Entry {
 /// All that is held or kept.
 #[derive(Debug)]
 pub(in crate::engine) struct Table {
-    places: ByCid<Place>,
-    entries: Vec<Entry>,
+    places: CidMap<Place>,
+    entries: Vec<Linked>,
     free: Place,
     /// How many are held.
     held: usize,
@@ -54,16 +54,16 @@ pub(in crate::engine) struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { places: ByCid::default(), entries: Vec::new(), free: NOWHERE, held: 0 }
+        Self { places: CidMap::default(), entries: Vec::new(), free: NOWHERE, held: 0 }
     }
 }
 
 impl Table {
-    fn entry(&self, place: Place) -> Option<&Entry> {
+    fn entry(&self, place: Place) -> Option<&Linked> {
         self.entries.get(place.0 as usize)
     }
 
-    fn entry_mut(&mut self, place: Place) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, place: Place) -> Option<&mut Linked> {
         self.entries.get_mut(place.0 as usize)
     }
 
@@ -79,7 +79,7 @@ impl Table {
     #[inline]
     pub(in crate::engine) fn waiting(&self, place: Place, number: u64) -> Option<&Waiting> {
         match self.at(place)? {
-            Node::Held(Held::Waiting(waiting)) if waiting.number == number => Some(waiting),
+            Node::Held(Entry::Waiting(waiting)) if waiting.number == number => Some(waiting),
             _ => None,
         }
     }
@@ -91,7 +91,7 @@ impl Table {
     }
 
     #[inline]
-    pub(in crate::engine) fn held_mut(&mut self, place: Place) -> Option<&mut Held> {
+    pub(in crate::engine) fn held_mut(&mut self, place: Place) -> Option<&mut Entry> {
         match &mut self.entry_mut(place)?.node {
             Node::Held(held) => Some(held),
             _ => None,
@@ -100,7 +100,7 @@ impl Table {
 
     /// One that is held.
     #[inline]
-    pub(in crate::engine) fn get(&self, cid: &Cid) -> Option<&Held> {
+    pub(in crate::engine) fn get(&self, cid: &Cid) -> Option<&Entry> {
         match self.at(self.place(cid)?)? {
             Node::Held(held) => Some(held),
             _ => None,
@@ -108,12 +108,12 @@ impl Table {
     }
 
     #[inline]
-    pub(in crate::engine) fn get_mut(&mut self, cid: &Cid) -> Option<&mut Held> {
+    pub(in crate::engine) fn get_mut(&mut self, cid: &Cid) -> Option<&mut Entry> {
         self.held_mut(self.place(cid)?)
     }
 
     /// The number of one that is kept.
-    pub(in crate::engine) fn kept(&self, cid: &Cid) -> Option<Number> {
+    pub(in crate::engine) fn kept(&self, cid: &Cid) -> Option<KeptId> {
         match self.at(self.place(cid)?)? {
             Node::Kept(number) => Some(*number),
             _ => None,
@@ -124,7 +124,7 @@ impl Table {
         self.get(cid).is_some()
     }
 
-    pub(in crate::engine) fn all_held(&self) -> impl Iterator<Item = &Held> {
+    pub(in crate::engine) fn all_held(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter_map(|entry| match &entry.node {
             Node::Held(held) => Some(held),
             _ => None,
@@ -144,7 +144,7 @@ impl Table {
 
     /// Holds one from now on, or as it stands now.
     #[inline]
-    pub(in crate::engine) fn insert(&mut self, cid: Cid, held: Held) -> Place {
+    pub(in crate::engine) fn insert(&mut self, cid: Cid, held: Entry) -> Place {
         let place = self.place_of(cid);
         self.put(place, Node::Held(held));
         place
@@ -166,7 +166,7 @@ impl Table {
             AtCid::Occupied(occupied) => return *occupied.get(),
             AtCid::Vacant(vacant) => vacant,
         };
-        let (place, entry) = (self.free, Entry::new(Node::Gap { cid, ran_again: false }));
+        let (place, entry) = (self.free, Linked::new(Node::Gap { cid, ran_again: false }));
         if let Some(free) = self.entries.get_mut(place.0 as usize) {
             if let Node::Free(next) = free.node {
                 self.free = next;
@@ -195,7 +195,7 @@ impl Table {
     }
 
     /// Forgets one. It stays as a gap while something stands below it, and so do those above it that are forgotten.
-    pub(in crate::engine) fn forget(&mut self, cid: Cid) -> Option<Held> {
+    pub(in crate::engine) fn forget(&mut self, cid: Cid) -> Option<Entry> {
         let place = self.place(&cid)?;
         let entry = &mut self.entries[place.0 as usize];
         let ran_again =
@@ -213,7 +213,7 @@ impl Table {
     #[inline]
     pub(in crate::engine) fn close(&mut self, gap: Place) {
         let mut next = gap;
-        while let Some(Entry { node: Node::Gap { cid, .. }, first: NOWHERE, above, before, after, .. }) =
+        while let Some(Linked { node: Node::Gap { cid, .. }, first: NOWHERE, above, before, after, .. }) =
             self.entry(next)
         {
             let (cid, above, before, after) = (*cid, *above, *before, *after);
@@ -270,9 +270,9 @@ mod tests {
         format!("00000000-0000-7000-8000-{number:012x}").parse().expect("it is a CID")
     }
 
-    fn open(number: u32) -> Held {
+    fn open(number: u32) -> Entry {
         let (service, payload) = (ServiceName::linked("a"), Payload::empty());
-        Held::Open(Arc::new(Invocation::root(cid(number), service, payload, Channel::InvokeAsync)))
+        Entry::Open(Arc::new(Invocation::root(cid(number), service, payload, Channel::InvokeAsync)))
     }
 
     fn below(table: &Table, number: u32) -> Vec<String> {
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_no_larger_than_a_line_of_the_cache() {
-        assert!(size_of::<Entry>() <= 64, "{} bytes", size_of::<Entry>());
+        assert!(size_of::<Linked>() <= 64, "{} bytes", size_of::<Linked>());
     }
 
     #[test]
@@ -331,8 +331,8 @@ mod tests {
         table.link(child, above);
         let place = table.insert(cid(1), open(1));
         assert_eq!(table.place_of(cid(1)), place);
-        table.put(place, Node::Kept(Number::new(7, true)));
-        assert_eq!((table.kept(&cid(1)), table.len()), (Some(Number::new(7, true)), 1));
+        table.put(place, Node::Kept(KeptId::new(7, true)));
+        assert_eq!((table.kept(&cid(1)), table.len()), (Some(KeptId::new(7, true)), 1));
         assert!(matches!(table.above(child), Some(Node::Kept(_))));
         assert!(table.forget(cid(1)).is_none());
         assert!(matches!(table.above(child), Some(Node::Gap { cid: gap, .. }) if *gap == cid(1)));

@@ -1,4 +1,4 @@
-//! What is to happen to waiting invocations at some time of day.
+//! Timers for times of day.
 //!
 //! Times are compared with the wall clock whenever somebody looks, so a clock that is set, or a machine that has slept,
 //! moves every timer by as much and no more. Only the sleep until the earliest is on the monotonic clock

@@ -1,23 +1,23 @@
-//! Who comes from whom, so that a tree is walked and not searched for.
+//! Links entries to their parents, and walks trees.
 
 use zato_core::{Cid, Invocation};
 
-use super::entry::Held;
+use super::entry::Entry;
 use super::place::Place;
 use super::state::State;
-use super::store::{Past, Store};
+use super::store::{EndedRecord, Store};
 use super::table::Node;
 
 /// One that is below another.
 #[derive(Debug)]
-pub(in crate::engine) enum Below<'a> {
-    Held(&'a Held),
-    Kept(Past),
+pub(in crate::engine) enum TreeNode<'a> {
+    Held(&'a Entry),
+    Kept(EndedRecord),
     /// It is forgotten.
     Gap,
 }
 
-impl Below<'_> {
+impl TreeNode<'_> {
     pub(in crate::engine) fn invocation(&self) -> Option<&Invocation> {
         match self {
             Self::Held(held) => Some(held.invocation()),
@@ -51,20 +51,20 @@ impl<S: Store> State<S> {
     }
 
     /// One that is held or kept, or a gap.
-    fn below_of<'a>(&'a self, node: &'a Node) -> Below<'a> {
+    fn below_of<'a>(&'a self, node: &'a Node) -> TreeNode<'a> {
         match node {
-            Node::Held(held) => Below::Held(held),
-            Node::Kept(number) => self.store.kept(*number).map_or(Below::Gap, Below::Kept),
-            Node::Gap { .. } | Node::Free(_) => Below::Gap,
+            Node::Held(held) => TreeNode::Held(held),
+            Node::Kept(number) => self.store.kept(*number).map_or(TreeNode::Gap, TreeNode::Kept),
+            Node::Gap { .. } | Node::Free(_) => TreeNode::Gap,
         }
     }
 
     /// One that is held or kept.
-    pub(in crate::engine) fn remembered(&self, cid: Cid) -> Below<'_> {
+    pub(in crate::engine) fn remembered(&self, cid: Cid) -> TreeNode<'_> {
         self.held
             .place(&cid)
             .and_then(|place| self.held.at(place))
-            .map_or(Below::Gap, |node| self.below_of(node))
+            .map_or(TreeNode::Gap, |node| self.below_of(node))
     }
 
     /// Walks everything below an invocation that is of the tree with this root; with what runs a root again, or without.
@@ -73,7 +73,7 @@ impl<S: Store> State<S> {
         from: Cid,
         root: Cid,
         with_reruns: bool,
-        mut see: impl FnMut(Below<'a>),
+        mut see: impl FnMut(TreeNode<'a>),
     ) {
         let mut next: Vec<_> = self.held.place(&from).map(|place| (place, from)).into_iter().collect();
         while let Some((place, above)) = next.pop() {

@@ -9,11 +9,11 @@ use std::cmp::Reverse;
 
 use zato_core::{Cid, Invocation};
 
-use super::entry::Held;
+use super::entry::Entry;
 use super::place::Ticket;
 use super::queues::Position;
 use super::state::State;
-use super::store::Left;
+use super::store::Pending;
 use super::store::Store;
 use super::table::Node;
 use super::times::starts_at;
@@ -23,9 +23,9 @@ impl<S: Store> State<S> {
     /// Where one stands that waits or is about to.
     pub(super) fn position(&self, service: u32, invocation: &Invocation, ticket: Ticket) -> Position {
         let since = match self.held.at(ticket.place) {
-            Some(Node::Held(Held::Waiting(waiting))) => starts_at(invocation, waiting.before.as_deref()),
+            Some(Node::Held(Entry::Waiting(waiting))) => starts_at(invocation, waiting.before.as_deref()),
             // Its attempt is over, and the next is due.
-            Some(Node::Held(Held::Delivered(_))) => Some(self.clock.now()),
+            Some(Node::Held(Entry::Delivered(_))) => Some(self.clock.system_time()),
             _ => None,
         };
         let since = since.unwrap_or_else(|| invocation.called_at.into());
@@ -33,8 +33,8 @@ impl<S: Store> State<S> {
     }
 
     /// The same for one that was read.
-    pub(super) fn position_of(&self, service: u32, left: &Left) -> Position {
-        let Left { invocation, before, number, .. } = left;
+    pub(super) fn position_of(&self, service: u32, left: &Pending) -> Position {
+        let Pending { invocation, before, number, .. } = left;
         let since = starts_at(invocation, before.as_deref()).unwrap_or_else(|| invocation.called_at.into());
         (Reverse(self.queues.priority(service, invocation)), since, *number)
     }
@@ -57,7 +57,7 @@ impl<S: Store> State<S> {
     /// Whether something waits that is held in memory alone, and may start in this process.
     pub(super) fn waits_in_memory(&self) -> bool {
         self.store.in_memory().any(|cid| match self.held.get(&cid) {
-            Some(Held::Waiting(waiting)) => self.queues.of(waiting.service).is_open(),
+            Some(Entry::Waiting(waiting)) => self.queues.of(waiting.service).is_open(),
             _ => false,
         })
     }
@@ -70,8 +70,8 @@ impl<S: Store> State<S> {
 
     /// Starts nothing more, and returns what is held in memory alone and has not ended: it ends with this process.
     pub(in crate::engine) fn abandon_in_memory(&mut self) -> Vec<Delivery> {
-        (self.draining, self.holds_back) = (true, true);
-        let now = self.clock.moment();
+        (self.draining, self.starts_nothing) = (true, true);
+        let now = self.clock.now();
         let mut left = self.delivered();
         left.retain(|delivery| self.store.is_in_memory(&delivery.invocation));
         let waiting = self.waiting_but(|waiting| !self.store.is_in_memory(&waiting.invocation));

@@ -1,4 +1,4 @@
-//! How the file is opened: to write it, to move its log into it, to read it.
+//! Opens connections to the file: one to write, one to move the log into it, some to read.
 
 use std::fs;
 use std::io;
@@ -85,7 +85,7 @@ pub(in crate::engine::sqlite) fn has_started(connection: &Connection) -> rusqlit
 /// # Errors
 ///
 /// Whatever [`StoreError`] says.
-pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     settle_in(&connection).map_err(|error| StoreError::of(path, error))?;
     // The last connection that is closed moves the log: this is not that of who knows whether the log is on disk.
@@ -406,7 +406,7 @@ mod tests {
     fn a_checkpoint_moves_the_log_into_the_file() {
         let (_directory, path) = file();
         let writer = open(&path).expect("it opens");
-        let beside = open_beside(&path).expect("it opens");
+        let beside = open_read_only(&path).expect("it opens");
         writer.execute("INSERT INTO service (name) VALUES ('a')", []).expect("it is written");
         let moved = checkpoint(&beside, false).expect("it is moved");
         assert!(moved.is_whole && moved.log_pages > 0 && moved.moved_pages == moved.log_pages, "{moved:?}");

@@ -1,4 +1,4 @@
-//! The room on the disk: what comes from callers stops where little is left, which settles and sweeps may use.
+//! The free space on the disk. Calls are refused while it is low; settles and sweeps may use the rest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::engine::contract::StoreFault;
 pub(in crate::engine::sqlite) const LOOK: Duration = Duration::from_millis(200);
 
 /// What is known of the room on the disk.
-pub(in crate::engine::sqlite) struct Space {
+pub(in crate::engine::sqlite) struct DiskSpace {
     directory: PathBuf,
     path: PathBuf,
     log: PathBuf,
@@ -52,7 +52,7 @@ impl Room {
     }
 }
 
-impl Space {
+impl DiskSpace {
     pub(in crate::engine::sqlite) fn new(path: &Path, reserve: u64) -> Self {
         let directory = directory(path).to_owned();
         Self {
@@ -153,7 +153,7 @@ mod tests {
         let path = directory.path().join("zato.db");
         let free = free(directory.path()).expect("it is known");
         // Hardly more than there is: a log of some size makes the difference.
-        let space = Space::new(&path, free + (64 << 20));
+        let space = DiskSpace::new(&path, free + (64 << 20));
         assert!(space.is_low() && space.takes_log() && !space.takes_log());
         let log = std::fs::File::create(log(&path)).expect("it can be made");
         log.set_len(1 << 40).expect("a log with a hole");

@@ -465,7 +465,7 @@ mod tests {
     #[test]
     fn a_locked_file_is_told() {
         let mut store = Store::new();
-        let other = connect::open_beside(&store.path()).expect("it opens");
+        let other = connect::open_read_only(&store.path()).expect("it opens");
         other.execute_batch("BEGIN IMMEDIATE").expect("it is free");
         store.rows.connection().busy_timeout(std::time::Duration::ZERO).expect("it can be set");
         let busy = StoreError::of(&store.path(), store.rows.begin().expect_err("it is locked"));

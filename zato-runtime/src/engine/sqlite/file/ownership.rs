@@ -1,5 +1,4 @@
-//! The right to a store: the lock beside it, the locks on it, and the comparison of the files that are open with those that
-//! their names lead to.
+//! The ownership of a store: its locks, and the check that its names still lead to the files that are open.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,4 +1,4 @@
-//! The files of a store: its directory, and the names of those beside it.
+//! The paths of a store: its directory, and the files beside it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The format of the file: what stands in it, and how it came to be.
+//! The tables of the file, and the steps from one version of the format to the next.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -194,7 +194,7 @@ mod tests {
     use crate::engine::sqlite::rows::codec;
     use crate::engine::sqlite::rows::columns::{Stands, Stored};
     use crate::engine::sqlite::rows::insert::As;
-    use crate::engine::sqlite::store::Disk;
+    use crate::engine::sqlite::store::SqliteStore;
     use crate::engine::sqlite::test_data::{Store as Rows, at, child, invocation, nth};
     use crate::engine::state::Store as _;
     use crate::record::lookup::Filter;
@@ -337,7 +337,7 @@ mod tests {
         let call = queries::find(&connection, nth(1)).expect("it can be read").expect("it is held");
         let mut other = Invocation::clone(call.invocation());
         other.payload = Payload::text("another request");
-        let mut disk = Disk::new(
+        let mut disk = SqliteStore::new(
             Reader::new(&path, None, &Arc::default(), &Arc::default()),
             Duration::MAX,
             Clock::default(),

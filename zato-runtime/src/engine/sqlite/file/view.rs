@@ -1,4 +1,4 @@
-//! The view `readable`: the invocations in words, for whoever opens the file with `sqlite3`.
+//! The view `readable`: invocations in words, for a person who opens the file with `sqlite3`.
 
 /// A CID in its hyphenated text form; `NULL` stays `NULL`.
 macro_rules! cid {

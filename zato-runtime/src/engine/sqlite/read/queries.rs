@@ -1,4 +1,4 @@
-//! What can be asked of the file: each look-up is one short reading.
+//! Queries for single invocations and lists. Each is one short read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::engine::sqlite::rows::codec;
 use crate::engine::sqlite::rows::codec::{ReadCid, ReadDigest, ReadTime, State};
 use crate::engine::sqlite::rows::columns::{EndedRow, LiveRow, Stored, columns, stored};
 use crate::engine::sqlite::rows::service_ids::NamesOf;
-use crate::record::lookup::{Filter, Stage};
+use crate::record::lookup::{Filter, StatusFilter};
 use crate::record::{Algorithm, described, digest, is_described};
 
 /// An invocation as it stands; `None` if it is not held.
@@ -232,7 +232,7 @@ fn first_not_before(connection: &Connection, before: Cid) -> rusqlite::Result<i6
     Ok(number.optional()?.unwrap_or_default())
 }
 
-fn page(stage: Option<Stage>) -> &'static str {
+fn page(stage: Option<StatusFilter>) -> &'static str {
     /// Of these rows alone.
     macro_rules! page {
         ($which:literal) => {
@@ -251,10 +251,10 @@ fn page(stage: Option<Stage>) -> &'static str {
     }
     match stage {
         None => page!("true"),
-        Some(Stage::Waiting) => page!("state < 3 AND state = 0"),
-        Some(Stage::Running) => page!("state < 3 AND state IN (1, 2)"),
-        Some(Stage::Ended) => page!("state >= 3"),
-        Some(Stage::Dead) => page!("state = 4 AND again IS NULL"),
+        Some(StatusFilter::Waiting) => page!("state < 3 AND state = 0"),
+        Some(StatusFilter::Running) => page!("state < 3 AND state IN (1, 2)"),
+        Some(StatusFilter::Ended) => page!("state >= 3"),
+        Some(StatusFilter::Dead) => page!("state = 4 AND again IS NULL"),
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
     use crate::engine::sqlite::rows::columns::Stands;
     use crate::engine::sqlite::rows::insert::As;
     use crate::engine::sqlite::rows::row_writer::exists;
-    use crate::engine::sqlite::rows::write_connection::Rows;
+    use crate::engine::sqlite::rows::write_connection::WriteConnection;
     use crate::engine::sqlite::test_data::{Store, at, child, completed, ended, failed, invocation, nth};
 
     /// 1 waits, 2 runs, 3 is an open group, 4 has completed, 5 and 6 are dead letters and 6 was run again, 7 is of
@@ -287,7 +287,7 @@ mod tests {
         store
     }
 
-    fn page(rows: &Rows, filter: &Filter) -> Vec<u64> {
+    fn page(rows: &WriteConnection, filter: &Filter) -> Vec<u64> {
         list(rows.connection(), filter).expect("it can be read").iter().map(Stored::number).collect()
     }
 
@@ -300,11 +300,11 @@ mod tests {
         assert_eq!(page(rows, &Filter::new().limit(2)), [7, 6]);
         assert_eq!(page(rows, &Filter::new().limit(2).before(nth(6))), [5, 4]);
         assert!(page(rows, &Filter::new().before(nth(1))).is_empty());
-        let stages = [Stage::Waiting, Stage::Running, Stage::Ended, Stage::Dead];
+        let stages = [StatusFilter::Waiting, StatusFilter::Running, StatusFilter::Ended, StatusFilter::Dead];
         let of_stage = stages.map(|stage| page(rows, &Filter::new().stage(stage)));
         assert_eq!(of_stage, [vec![7, 1], vec![3, 2], vec![6, 5, 4], vec![5]]);
         assert_eq!(page(rows, &Filter::new().service("orders.charge")), [7]);
-        assert_eq!(page(rows, &Filter::new().service("orders.price").stage(Stage::Waiting)), [1]);
+        assert_eq!(page(rows, &Filter::new().service("orders.price").stage(StatusFilter::Waiting)), [1]);
         assert!(page(rows, &Filter::new().service("no.such")).is_empty());
     }
 
@@ -376,14 +376,14 @@ mod tests {
         let change = plan("UPDATE invocation SET state = 1 WHERE cid = ?1 AND state < 3");
         assert_eq!(change, "SEARCH invocation USING INDEX sqlite_autoindex_invocation_1 (cid=?)");
         for (stage, index) in [
-            (Stage::Waiting, "INDEX invocation_live"),
-            (Stage::Running, "INDEX invocation_live"),
-            (Stage::Dead, "INDEX invocation_dead"),
-            (Stage::Ended, "INTEGER PRIMARY KEY"),
+            (StatusFilter::Waiting, "INDEX invocation_live"),
+            (StatusFilter::Running, "INDEX invocation_live"),
+            (StatusFilter::Dead, "INDEX invocation_dead"),
+            (StatusFilter::Ended, "INTEGER PRIMARY KEY"),
         ] {
             let page = plan(super::page(Some(stage)));
             // What runs are few, in two states.
-            let is_sorted = stage != Stage::Running && page.contains("TEMP B-TREE");
+            let is_sorted = stage != StatusFilter::Running && page.contains("TEMP B-TREE");
             assert!(page.contains(index) && !is_sorted, "{stage:?}: {page}");
         }
     }

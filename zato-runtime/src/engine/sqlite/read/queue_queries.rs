@@ -1,4 +1,4 @@
-//! What waits in the file alone: who starts next, who has a key next, and what is to be ended.
+//! Queries for invocations that wait on disk only: which starts next, which has a key next, which expires.
 //!
 //! Each look-up goes by an index and costs what it shows, however much waits.
 
@@ -96,13 +96,13 @@ pub(in crate::engine::sqlite) fn lane_members(
 }
 
 /// The lanes of which nobody has the key: the process died while the one that had it had ended and lingered.
-pub(in crate::engine::sqlite) fn headless(
+pub(in crate::engine::sqlite) fn keyless_lanes(
     connection: &Connection,
     after: u64,
 ) -> rusqlite::Result<Vec<(ServiceName, Box<str>)>> {
     let next = "SELECT lane FROM invocation INDEXED BY invocation_lane
         WHERE service = ?1 AND lane > ?2 AND lane IS NOT NULL AND state < 3 ORDER BY lane LIMIT 1";
-    let mut headless = Vec::new();
+    let mut keyless_lanes = Vec::new();
     for Known { name, .. } in services(connection)? {
         let number = service(connection, name.as_str())?;
         let mut lane = String::new();
@@ -115,11 +115,11 @@ pub(in crate::engine::sqlite) fn headless(
             lane = found;
             let oldest = lane_members(connection, &name, &lane, after, FEW)?;
             if !oldest.is_empty() && !oldest.iter().any(|member| member.has_key) {
-                headless.push((name, lane.as_str().into()));
+                keyless_lanes.push((name, lane.as_str().into()));
             }
         }
     }
-    Ok(headless)
+    Ok(keyless_lanes)
 }
 
 /// So many stand before the one that has a key at the most: it is among the oldest.

@@ -1,4 +1,4 @@
-//! Look-ups that read much: on a connection of their own, beside whatever else happens.
+//! A connection for look-ups that read much, beside the writer.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,7 +72,7 @@ impl Reader {
         inode: Option<Inode>,
         is_locked_out: &Arc<AtomicBool>,
     ) -> Self {
-        Self::opened_by(connect::open_beside, path, inode, is_locked_out, &Arc::default())
+        Self::opened_by(connect::open_read_only, path, inode, is_locked_out, &Arc::default())
     }
 
     fn opened_by(

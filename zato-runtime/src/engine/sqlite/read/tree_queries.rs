@@ -1,4 +1,4 @@
-//! Trees and groups as the file holds them.
+//! Queries for trees and groups.
 
 use std::sync::Arc;
 
@@ -152,10 +152,11 @@ mod tests {
         rows.changing().accepted(2, &member(2, 1), 0, As::Waiting, None).expect("it is accepted");
         rows.changing().accepted(3, &member(3, 0), 0, As::Waiting, None).expect("it is accepted");
         assert!(rows.changing().ended(&ended(member(3, 0), completed(), at(1))).expect("it ends"));
-        let filled = |rows: &crate::engine::sqlite::rows::write_connection::Rows| -> Vec<(u32, Cid, bool)> {
-            let members = members(rows.connection(), nth(1)).expect("they can be read");
-            members.iter().map(|member| (member.index, member.cid, member.ended.is_some())).collect()
-        };
+        let filled =
+            |rows: &crate::engine::sqlite::rows::write_connection::WriteConnection| -> Vec<(u32, Cid, bool)> {
+                let members = members(rows.connection(), nth(1)).expect("they can be read");
+                members.iter().map(|member| (member.index, member.cid, member.ended.is_some())).collect()
+            };
         assert_eq!(filled(rows), [(0, nth(3), true), (1, nth(2), false)]);
         rows.changing().accepted(4, &member(4, 0), 0, As::Waiting, None).expect("it is accepted");
         assert_eq!(filled(rows), [(0, nth(4), false), (1, nth(2), false)]);

@@ -1,4 +1,4 @@
-//! What processes say of the services that they host: their limits, and the names that they had before.
+//! What processes announce of their services: limits, and former names.
 //!
 //! A service's number is its identity in the file. A former name keeps a number of its own, which leads to that of the
 //! name that came after it (`now_called`). Whoever reads a number or a name gets the name of today, so everything that is
@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row_writer::Changing;
+use super::row_writer::RowWriter;
 use crate::record::Hosted;
 
 /// Whether the file says of these services what they say of themselves.
@@ -41,7 +41,7 @@ pub(in crate::engine::sqlite) fn is_announced(
     Ok(true)
 }
 
-impl Changing<'_> {
+impl RowWriter<'_> {
     /// This process hosts these services. A name that one of them has is its own again, and their former names lead to
     /// them, as does the name that one of them had before this program was rolled back.
     pub(crate) fn announce(&mut self, services: &[Hosted]) -> rusqlite::Result<()> {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use zato_core::{Cid, Invocation, Moment, ServiceName};
 
 use super::insert::{As, Limits};
-use super::row_writer::{Changing, exists};
+use super::row_writer::{RowWriter, exists};
 use crate::record::{AttemptId, Ended, Key, Progress};
 
 /// A change. Made again after those that came with it, it changes nothing: of a transaction that has failed it need not
@@ -48,7 +48,7 @@ impl Change {
     /// Makes the change. `is_repeated` where it may have been made already.
     pub(in crate::engine::sqlite) fn make(
         &self,
-        rows: &mut Changing<'_>,
+        rows: &mut RowWriter<'_>,
         is_repeated: bool,
     ) -> rusqlite::Result<()> {
         match self {

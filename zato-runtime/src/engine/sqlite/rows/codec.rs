@@ -1,4 +1,4 @@
-//! Values to columns and back: what each domain word is in the file.
+//! Converts values to columns and back.
 
 use std::time::SystemTime;
 

@@ -10,7 +10,7 @@ use super::codec;
 use super::codec::{CancelNote, ReadChannel, ReadCid, ReadKind, ReadOutcome, ReadTime, State};
 use super::json::{ReadHeaders, ReadNames, ReadOptions, ReadTried};
 use super::service_ids::NamesOf;
-use crate::engine::state::Left;
+use crate::engine::state::Pending;
 use crate::record::{Ended, Progress};
 
 /// All columns, in the order in which [`stored`] reads them.
@@ -61,7 +61,7 @@ pub(crate) struct LiveRow {
 }
 
 /// A row as the state takes it.
-impl From<LiveRow> for Left {
+impl From<LiveRow> for Pending {
     fn from(row: LiveRow) -> Self {
         let LiveRow { number, invocation, stands, attempts, progress, max_losses, .. } = row;
         let LiveRow { cancel, is_behind, was_draining, hidden_by, .. } = row;

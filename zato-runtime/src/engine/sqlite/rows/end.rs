@@ -1,4 +1,4 @@
-//! How an invocation ended, in its row.
+//! Writes the end of an invocation to its row.
 
 use rusqlite::{ToSql, params};
 use zato_core::Outcome;
@@ -6,7 +6,7 @@ use zato_core::Outcome;
 use super::codec;
 use super::codec::State;
 use super::json;
-use super::row_writer::{Changing, once};
+use super::row_writer::{RowWriter, once};
 use crate::record::Ended;
 
 /// What is said of everything that ends, with so many values.
@@ -18,7 +18,7 @@ macro_rules! completed {
 
 const COMPLETED: usize = 8;
 
-impl Changing<'_> {
+impl RowWriter<'_> {
     /// What was held has ended; what became of its attempts before the last stands in `ended`, as it was recorded. Answers
     /// whether it was held and had not ended before: an invocation ends once.
     pub(crate) fn ended(&mut self, ended: &Ended) -> rusqlite::Result<bool> {

@@ -7,7 +7,7 @@ use super::codec;
 use super::codec::State;
 use super::end::{End, known};
 use super::json;
-use super::row_writer::{Changing, once};
+use super::row_writer::{RowWriter, once};
 use crate::engine::state::{ends_at, key_of};
 use crate::record::Ended;
 
@@ -56,7 +56,7 @@ impl From<i8> for Limits {
     }
 }
 
-impl Changing<'_> {
+impl RowWriter<'_> {
     /// Accepts an invocation under its accept number, which is above all others. `hidden_by` is the invocation whose
     /// attempt made it, if that did so inside a synchronous call, which is its parent then.
     ///
@@ -230,7 +230,7 @@ mod tests {
     };
 
     fn live(
-        rows: &crate::engine::sqlite::rows::write_connection::Rows,
+        rows: &crate::engine::sqlite::rows::write_connection::WriteConnection,
         cid: Cid,
     ) -> crate::engine::sqlite::rows::columns::LiveRow {
         match queries::find(rows.connection(), cid).expect("the row can be read") {

@@ -1,4 +1,4 @@
-//! What is stored in the file as JSON: names, options, headers, and attempts that are over. What a later version adds is ignored.
+//! The JSON columns: names, options, headers and past attempts. Members of later versions are ignored.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,17 +1,17 @@
-//! How many invocations and idempotency keys are kept that have ended, and where the search for old ones stands.
+//! The numbers of ended invocations and idempotency keys in the file, and the positions of the scans for old ones.
 
 use std::time::SystemTime;
 
 use rusqlite::Connection;
 
 use super::key_sweep_scan::{self, KeyPass};
-use super::sweep_scan::{Class, Pass};
+use super::sweep_scan::{Class, SweepScan};
 
 /// What has ended and is kept.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine::sqlite) struct Kept {
-    pub(in crate::engine::sqlite) ended: Pass,
-    pub(in crate::engine::sqlite) dead: Pass,
+pub(in crate::engine::sqlite) struct EndedCounts {
+    pub(in crate::engine::sqlite) ended: SweepScan,
+    pub(in crate::engine::sqlite) dead: SweepScan,
     /// The idempotency keys.
     pub(in crate::engine::sqlite) keys: KeyPass,
     /// Whether what had ended before the file was opened is among them.
@@ -41,14 +41,14 @@ pub(crate) fn count(connection: &Connection) -> rusqlite::Result<Counted> {
     })
 }
 
-impl Default for Kept {
+impl Default for EndedCounts {
     fn default() -> Self {
-        let (ended, dead) = (Pass::new(Class::Ended, 0), Pass::new(Class::Dead, 0));
+        let (ended, dead) = (SweepScan::new(Class::Ended, 0), SweepScan::new(Class::Dead, 0));
         Self { ended, dead, keys: KeyPass::default(), is_counted: false }
     }
 }
 
-impl Kept {
+impl EndedCounts {
     pub(in crate::engine::sqlite) fn counted(&mut self, kept: Counted) {
         self.ended.held += kept.ended;
         self.dead.held += kept.dead;

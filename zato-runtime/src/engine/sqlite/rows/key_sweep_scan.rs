@@ -1,4 +1,4 @@
-//! The passes that find which idempotency keys are to be forgotten.
+//! Scans for idempotency keys that are to be deleted.
 //!
 //! A pass goes through the keys by their age. A key whose invocation has not ended stays: it is behind the pass then, and
 //! another pass begins when enough has ended since for its cost to be borne, or after an hour.

@@ -1,9 +1,9 @@
-//! What is kept of what has ended, and when the oldest of it becomes too old.
+//! The retention settings, and when the oldest row becomes too old.
 
 use std::time::{Duration, SystemTime};
 
 use super::sweep_scan::Class;
-use super::write_connection::Rows;
+use super::write_connection::WriteConnection;
 use crate::config::Config;
 
 /// How many are kept, and for how long.
@@ -32,7 +32,7 @@ impl Retention {
     /// Forgets what is too old or too many, keys only `with_keys`. Looks at `limit` rows of each class at the most.
     pub(in crate::engine::sqlite) fn sweep(
         &self,
-        rows: &mut Rows,
+        rows: &mut WriteConnection,
         now: SystemTime,
         limit: usize,
         with_keys: bool,
@@ -48,7 +48,7 @@ impl Retention {
 
     /// When there is something to sweep next, though nothing more ends: in the past if there is now, never if nothing
     /// is kept that becomes too old.
-    pub(in crate::engine::sqlite) fn due(&self, rows: &Rows) -> Option<SystemTime> {
+    pub(in crate::engine::sqlite) fn due(&self, rows: &WriteConnection) -> Option<SystemTime> {
         let kept = &rows.kept;
         let key = kept.keys.due(self.keys_for, i64::try_from(self.keys).unwrap_or(i64::MAX));
         let dues = [kept.ended.due(self.ended_for), kept.dead.due(self.dead_for), key];
@@ -77,17 +77,17 @@ mod tests {
         Retention::of(&config)
     }
 
-    fn accept(rows: &mut Rows, n: u64) {
+    fn accept(rows: &mut WriteConnection, n: u64) {
         rows.changing().accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
     }
 
-    fn end(rows: &mut Rows, n: u64, seconds: u64, is_dead: bool) {
+    fn end(rows: &mut WriteConnection, n: u64, seconds: u64, is_dead: bool) {
         let outcome = if is_dead { failed() } else { completed() };
         assert!(rows.changing().ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
     }
 
     /// Sweeps at this time, and says how many seconds later something is due, a second begun for a whole one.
-    fn due_after(rows: &mut Rows, seconds: u64) -> Option<u64> {
+    fn due_after(rows: &mut WriteConnection, seconds: u64) -> Option<u64> {
         let retention = retention();
         retention.sweep(rows, at(seconds), 1_000, true).expect("it is swept");
         let due = retention.due(rows)?.duration_since(at(seconds)).expect("nothing is due at once");
@@ -134,8 +134,9 @@ mod tests {
         let mut store = Store::new();
         accept(&mut store.rows, 1);
         end(&mut store.rows, 1, 0, false);
-        let connection = crate::engine::sqlite::file::connect::open_beside(&store.path()).expect("it opens");
-        assert_eq!(retention().due(&Rows::new(connection)), None);
+        let connection =
+            crate::engine::sqlite::file::connect::open_read_only(&store.path()).expect("it opens");
+        assert_eq!(retention().due(&WriteConnection::new(connection)), None);
         assert_eq!(retention().due(&store.rows), Some(SystemTime::UNIX_EPOCH));
     }
 }

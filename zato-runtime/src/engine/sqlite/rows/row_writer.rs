@@ -1,4 +1,4 @@
-//! What the engine writes: each method changes one row.
+//! Changes one row. Each method is one change.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -9,20 +9,20 @@ use zato_core::{Cid, Moment, ServiceName};
 use super::codec;
 use super::codec::{CancelNote, State};
 use super::json;
-use super::kept::Kept;
+use super::kept::EndedCounts;
 use super::service_ids::Numbers;
 use crate::record::{DIGEST_VERSION, Key, Progress};
 
 /// The accept numbers of what was accepted as started and has not ended: by its number a row is found in half the time.
-pub(in crate::engine::sqlite) type Begun = HashMap<Cid, u64, foldhash::fast::RandomState>;
+pub(in crate::engine::sqlite) type StartedNumbers = HashMap<Cid, u64, foldhash::fast::RandomState>;
 
 /// Changes rows, some hundreds in a transaction. A statement that fails changes nothing.
-pub(crate) struct Changing<'r> {
+pub(crate) struct RowWriter<'r> {
     pub(in crate::engine::sqlite) connection: &'r Connection,
     pub(in crate::engine::sqlite) numbers: &'r mut Numbers,
     /// Kept up by every method that changes it.
-    pub(in crate::engine::sqlite) kept: &'r mut Kept,
-    pub(in crate::engine::sqlite) begun: &'r mut Begun,
+    pub(in crate::engine::sqlite) kept: &'r mut EndedCounts,
+    pub(in crate::engine::sqlite) begun: &'r mut StartedNumbers,
     /// The statements of every round. To look for one and put it back takes a tenth of what it does.
     pub(in crate::engine::sqlite) inserts: Option<CachedStatement<'r>>,
     pub(in crate::engine::sqlite) ends: Option<CachedStatement<'r>>,
@@ -40,7 +40,7 @@ pub(in crate::engine::sqlite) fn once<'a, 'r>(
     }
 }
 
-impl Changing<'_> {
+impl RowWriter<'_> {
     /// A service's number in the file; it is given one when it is first asked for, and is known from then on.
     pub(crate) fn number(&mut self, service: &ServiceName) -> rusqlite::Result<i64> {
         self.numbers.of(self.connection, service)

@@ -1,4 +1,4 @@
-//! The numbers that services have in the file.
+//! The numbers of services in the file.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;

@@ -1,14 +1,14 @@
-//! How what has ended is forgotten: the oldest first, a few at a time, without an index of it.
+//! Deletes old ended rows, a few at a time, the oldest first, without an index.
 
 use std::time::SystemTime;
 
 use super::sweep_scan::Class;
-use super::write_connection::Rows;
+use super::write_connection::WriteConnection;
 
 /// So many rows are deleted one by one.
 const FEW: usize = 8;
 
-impl Rows {
+impl WriteConnection {
     /// Forgets what has ended: of this class the oldest by accept number, as long as more than `most` are held, and
     /// what ended before `older_than`. What was made by something that has not ended, or fills a place of a group that
     /// has not, is kept. Looks at `limit` rows at the most, whatever they are, so that a step is short. Answers how
@@ -80,7 +80,7 @@ mod tests {
     use crate::record::lookup::Filter;
 
     /// The accept numbers of all that is held.
-    fn held(rows: &Rows) -> Vec<u64> {
+    fn held(rows: &WriteConnection) -> Vec<u64> {
         let filter = Filter::new().limit(10_000);
         let mut held: Vec<_> = queries::list(rows.connection(), &filter)
             .expect("they can be read")
@@ -92,18 +92,18 @@ mod tests {
     }
 
     /// The n-th is accepted, and ends n seconds after a day of 2023.
-    fn add(rows: &mut Rows, n: u64, is_dead: bool) {
+    fn add(rows: &mut WriteConnection, n: u64, is_dead: bool) {
         rows.changing().accepted(n, &invocation(nth(n)), 0, As::Waiting, None).expect("it is accepted");
         end(rows, n, n, is_dead);
     }
 
-    fn end(rows: &mut Rows, n: u64, seconds: u64, is_dead: bool) {
+    fn end(rows: &mut WriteConnection, n: u64, seconds: u64, is_dead: bool) {
         let outcome = if is_dead { failed() } else { completed() };
         assert!(rows.changing().ended(&ended(invocation(nth(n)), outcome, at(seconds))).expect("it ends"));
     }
 
     /// Sweeps until there is nothing more to do.
-    fn sweep(rows: &mut Rows, class: Class, most: u64, older_than: u64) -> usize {
+    fn sweep(rows: &mut WriteConnection, class: Class, most: u64, older_than: u64) -> usize {
         let mut forgotten = 0;
         loop {
             let swept = rows.sweep(class, most, at(older_than), 4).expect("it is swept");

@@ -1,4 +1,4 @@
-//! The passes that find what is to be forgotten.
+//! Scans for rows that are to be deleted.
 //!
 //! A pass goes through the rows in accept order, and stops where one is met that is to be kept. What it has passed by
 //! that had not ended, or whose caller had not, is behind it then; another pass begins when enough has ended since for
@@ -23,7 +23,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 /// What has ended of one class, and how far the pass that sweeps it has come.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine::sqlite) struct Pass {
+pub(in crate::engine::sqlite) struct SweepScan {
     class: Class,
     /// How many are held. Less than none where some that had not been counted were discarded.
     pub(in crate::engine::sqlite) held: i64,
@@ -52,7 +52,7 @@ pub(crate) enum Class {
     Dead,
 }
 
-impl Pass {
+impl SweepScan {
     pub(in crate::engine::sqlite) fn new(class: Class, held: i64) -> Self {
         Self {
             class,

@@ -1,4 +1,4 @@
-//! Synchronous calls from outside, which have no row before they have ended.
+//! Synchronous calls from outside, which have no row before they end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::time::SystemTime;
 
 use zato_core::Cid;
 
-use crate::base::cid::ByCid;
+use crate::base::cid::CidMap;
 use crate::record::Key;
 
 /// The synchronous calls from outside whose ends are not on disk.
 #[derive(Debug, Default)]
 pub(in crate::engine::sqlite) struct Unrecorded {
-    calls: ByCid<Call>,
+    calls: CidMap<Call>,
     callers: Arc<Callers>,
 }
 
@@ -30,7 +30,7 @@ struct Call {
 
 impl Unrecorded {
     pub(in crate::engine::sqlite) fn new(callers: Arc<Callers>) -> Self {
-        Self { calls: ByCid::default(), callers }
+        Self { calls: CidMap::default(), callers }
     }
 
     /// One is accepted under this number.

@@ -1,12 +1,12 @@
-//! The one connection that writes, and what is known of what it has written.
+//! The one connection that writes, and what it knows of the file.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use super::kept::{Counted, Kept};
-use super::row_writer::{Begun, Changing};
+use super::kept::{Counted, EndedCounts};
+use super::row_writer::{RowWriter, StartedNumbers};
 use super::service_ids::Numbers;
 use super::unrecorded::Callers;
 use crate::engine::sqlite::file::connect;
@@ -18,29 +18,29 @@ use crate::engine::sqlite::file::connect::Checkpointed;
 /// A statement that fails changes nothing. After an error of the disk SQLite may have undone the whole transaction:
 /// [`rollback`](Self::rollback) then has nothing left to do, and must be called all the same.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct WriteConnection {
     pub(in crate::engine::sqlite) connection: Connection,
     numbers: Numbers,
     /// What has ended and is kept. Kept up by every method that changes it.
-    pub(in crate::engine::sqlite) kept: Kept,
+    pub(in crate::engine::sqlite) kept: EndedCounts,
     /// As it was when the transaction began that is under way; none while none is.
-    kept_before: Option<Kept>,
-    begun: Begun,
+    kept_before: Option<EndedCounts>,
+    begun: StartedNumbers,
     /// What has made rows and has none itself before it ends.
     pub(in crate::engine::sqlite) callers: Arc<Callers>,
     /// The number of transactions that have been committed in the file; `None` until it is read from there.
     written: Option<u64>,
 }
 
-impl Rows {
+impl WriteConnection {
     /// Over a connection that [`open_made`](connect::open_made) has made. Nothing is swept before it is [`counted`](Self::counted)
     /// what is kept.
     pub(crate) fn new(connection: Connection) -> Self {
-        let (numbers, begun) = (Numbers::default(), Begun::default());
+        let (numbers, begun) = (Numbers::default(), StartedNumbers::default());
         Self {
             connection,
             numbers,
-            kept: Kept::default(),
+            kept: EndedCounts::default(),
             kept_before: None,
             begun,
             callers: Arc::default(),
@@ -152,9 +152,9 @@ impl Rows {
     }
 
     /// To change rows in the transaction that is under way.
-    pub(crate) fn changing(&mut self) -> Changing<'_> {
+    pub(crate) fn changing(&mut self) -> RowWriter<'_> {
         let Self { connection, numbers, kept, begun, .. } = self;
-        Changing { connection, numbers, kept, begun, inserts: None, ends: None }
+        RowWriter { connection, numbers, kept, begun, inserts: None, ends: None }
     }
 
     /// Forgets idempotency keys that were given at `until` or before, or are more than `most`, the oldest first, except
@@ -192,7 +192,7 @@ mod tests {
     use crate::engine::sqlite::test_data::{Store, at, completed, counted, ended, failed, invocation, nth};
     use crate::record::Key;
 
-    fn live(rows: &Rows, cid: Cid) -> LiveRow {
+    fn live(rows: &WriteConnection, cid: Cid) -> LiveRow {
         match queries::find(rows.connection(), cid).expect("it can be read").expect("it is held") {
             Stored::Live(row) => row,
             Stored::Ended(row) => panic!("it has ended: {row:?}"),
@@ -321,7 +321,7 @@ mod tests {
         let key = |digest| Key { name: "k".into(), digest };
         rows.changing().note_key(&one, &key(u128::MAX), nth(1), at(10)).expect("it is noted");
         rows.changing().note_key(&other, &key(7), nth(2), at(20)).expect("it is noted");
-        let find = |rows: &mut Rows, service, after| {
+        let find = |rows: &mut WriteConnection, service, after| {
             let first = queries::key(rows.connection(), service, "k", at(after)).expect("a look-up");
             first.map(|first| (first.cid, first.digest))
         };
