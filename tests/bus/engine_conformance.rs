@@ -1,18 +1,18 @@
 //! What every engine promises, tried on every engine.
 
-mod rings;
+mod harness;
 mod settles;
 mod order;
 mod time;
 mod clock;
 mod kept_keys;
 mod keys;
-mod holds;
+mod pause_and_rate;
 mod groups;
-mod lingers;
+mod overruns;
 mod losses;
-mod letters;
-mod repeats;
+mod dead_letters;
+mod call_dedup;
 mod cancels;
 mod outside;
 
@@ -29,7 +29,7 @@ use zato_runtime::record::{
 };
 use zato_runtime::{Config, InvocationInfo, Status, WaitReason};
 
-use self::rings::Rings;
+use self::harness::Rings;
 
 /// Joins the members' responses to one text, for a callback of service `c` with the CID 999.
 struct Joined;
