@@ -11,6 +11,7 @@ use tracing::field::{self, Empty};
 use zato_core::{Attempt, Context};
 
 use super::retry::AttemptResult;
+use crate::base::log_target;
 
 /// An attempt under way. It resolves to what it brought, and never panics.
 pub(crate) struct RunningAttempt {
@@ -54,7 +55,7 @@ pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
 
 /// Every attempt runs in a span that says which it is.
 fn span(context: &Context) -> Span {
-    let span = tracing::info_span!(
+    let span = tracing::info_span!(target: log_target::DISPATCH,
         "attempt",
         service = context.service(),
         cid = %context.cid(),

@@ -17,6 +17,7 @@ use zato_core::Moment;
 
 use super::retry::AttemptResult;
 use crate::base::clock::{Clock, LOOKS_EVERY};
+use crate::base::log_target;
 use crate::record::{AttemptId, Delivery};
 
 /// How long after its limit an attempt that has not ended is taken for one that blocks, and how long what is to be ended
@@ -204,7 +205,7 @@ impl Watchdog {
                 if let Err(error) = &spawned
                     && !state.has_no_thread
                 {
-                    tracing::warn!(%error, "the thread that enforces time limits could not be started: a handler that blocks its thread outlives its timeout");
+                    tracing::warn!(target: log_target::WATCHDOG, %error, "the thread that enforces time limits could not be started: a handler that blocks its thread outlives its timeout");
                 }
                 state.has_no_thread = spawned.is_err();
                 state.thread = spawned.ok();
@@ -269,7 +270,7 @@ fn guarded<T>(doing: &str, delivery: Option<&Delivery>, act: impl FnOnce() -> T)
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
     let log = || {
-        tracing::error!(
+        tracing::error!(target: log_target::WATCHDOG,
             service = delivery.map(|delivery| delivery.invocation.service.as_str()),
             cid = delivery.map(|delivery| tracing::field::display(delivery.invocation.cid)),
             panic = text,

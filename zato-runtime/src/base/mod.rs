@@ -5,4 +5,5 @@ pub(crate) mod lock;
 pub(crate) mod wall_clock;
 pub(crate) mod clock;
 pub(crate) mod format;
+pub(crate) mod log_target;
 pub(crate) mod cid;

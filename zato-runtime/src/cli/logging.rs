@@ -8,6 +8,7 @@ use super::args::LogFormat;
 use super::given::Given;
 use super::terminal::{self, Stderr, say};
 use crate::base::format::escaped;
+use crate::base::log_target;
 
 /// What is left out of the log by default, where no levels are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +35,10 @@ impl Quiet {
 }
 
 /// The module that logs how invocations end.
-const FAILURES: &str = "zato_runtime::settle";
+const FAILURES: &str = log_target::SETTLE;
 
 /// The module that logs how a runtime shuts down.
-const SHUTDOWNS: &str = "zato_runtime::shutdown";
+const SHUTDOWNS: &str = log_target::SHUTDOWN;
 
 /// The variable that is read if neither `--log` nor `ZATO_LOG` is set.
 const RUST_LOG: &str = "RUST_LOG";

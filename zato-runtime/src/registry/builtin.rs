@@ -6,6 +6,8 @@ use zato_core::{
     Context, MissingResource, Origin, Payload, Registered, Registration, Resources, Result, Service,
 };
 
+use crate::base::log_target;
+
 /// All of them.
 pub(crate) fn all() -> [Registration; 3] {
     [Registration::of::<Ping>(), Registration::of::<Echo>(), Registration::of::<InputLogger>()]
@@ -69,7 +71,7 @@ impl Service for InputLogger {
     type Response = ();
 
     async fn handle(&self, ctx: &Context, payload: Payload) -> Result<()> {
-        tracing::info!(cid = %ctx.cid(), caller = ctx.caller(), %payload, "input");
+        tracing::info!(target: log_target::BUILTIN, cid = %ctx.cid(), caller = ctx.caller(), %payload, "input");
         Ok(())
     }
 }

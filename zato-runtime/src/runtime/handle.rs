@@ -17,6 +17,7 @@ use super::builder::Builder;
 use super::error::Error;
 use crate::attempt::dispatch;
 use crate::base::lock::lock;
+use crate::base::log_target;
 use crate::bus::core::BusCore;
 use crate::worker::idle::Idle;
 use crate::worker::parked::Closer;
@@ -89,7 +90,7 @@ impl Builder {
         }
         let (shared, idle) = self.assemble(tokio.metrics().num_workers())?;
         if let Some(warning) = dispatch::UNCAUGHT {
-            tracing::warn!("{warning}");
+            tracing::warn!(target: log_target::RUNTIME, "{warning}");
         }
         Ok(Runtime::run(Arc::new(shared), idle, tokio))
     }
@@ -366,7 +367,7 @@ impl Drop for Inner {
             } else {
                 "they finish in the background if the tokio runtime keeps running, and are lost otherwise"
             };
-            tracing::warn!(
+            tracing::warn!(target: log_target::RUNTIME,
                 engine = self.shared.engine.url(),
                 held,
                 running,

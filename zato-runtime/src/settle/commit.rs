@@ -10,6 +10,7 @@ use super::callbacks::follow_ups;
 use crate::attempt::dispatch::quietly;
 use crate::attempt::retry::SHUT_DOWN;
 use crate::base::format::rfc3339;
+use crate::base::log_target;
 use crate::bus::core::BusCore;
 use crate::engine::Settled;
 use crate::record::{AttemptId, Batch, Delivery, Ended, Lease, Settle, Task, Tried, Verdict};
@@ -89,11 +90,11 @@ fn log_lingering(attempt: AttemptId, service: Option<ServiceName>, overruns: Ove
     let service = service.as_deref();
     match overruns {
         Overruns::No => {}
-        Overruns::Waits => tracing::debug!(
+        Overruns::Waits => tracing::debug!(target: log_target::SETTLE,
             %cid, service, attempt,
             "the attempt has ended; its handler is dropped, and its place is freed, as soon as a worker is free"
         ),
-        Overruns::Runs => tracing::warn!(
+        Overruns::Runs => tracing::warn!(target: log_target::SETTLE,
             %cid, service, attempt,
             "the attempt has ended, but its handler still runs and keeps its place; if it blocks its thread, move the \
              blocking work to `tokio::task::spawn_blocking`"
@@ -154,16 +155,16 @@ impl Retried {
         let (service, code): (&str, _) = (service, code.as_deref());
         match at {
             Some(at) if *counts => {
-                tracing::warn!(%cid, service, attempt, %error, code, next = rfc3339(*at), "the attempt failed and will be retried");
+                tracing::warn!(target: log_target::SETTLE, %cid, service, attempt, %error, code, next = rfc3339(*at), "the attempt failed and will be retried");
             }
             Some(at) => {
-                tracing::info!(
+                tracing::info!(target: log_target::SETTLE,
                     %cid, service, attempt, %error, code, next = rfc3339(*at),
                     "the shutdown interrupted the attempt; it does not count, and is retried within the shutdown's limit"
                 );
             }
             None => {
-                tracing::info!(
+                tracing::info!(target: log_target::SETTLE,
                     %cid, service, attempt, %error, code,
                     "the shutdown interrupted the attempt; it does not count, and runs again after the next start"
                 );
@@ -226,7 +227,7 @@ fn tell(shared: &BusCore, told: Notices, settled: Option<&Settled>) {
         let Ended { invocation, outcome, .. } = &*ended;
         let (cid, service) = (invocation.cid, &*invocation.service);
         let (outcome, error, code) = (outcome.name(), outcome.error(), outcome.code());
-        tracing::error!(%cid, service, outcome, error, code, "the invocation did not complete, and no failure callback receives its outcome");
+        tracing::error!(target: log_target::SETTLE, %cid, service, outcome, error, code, "the invocation did not complete, and no failure callback receives its outcome");
     }
     if let (Some(observer), Some((ended, callbacks))) = (&shared.observer, told.observed) {
         match settled {

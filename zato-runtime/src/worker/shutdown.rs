@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use zato_core::{Ending, Outcome};
 
 use crate::attempt::retry::{AttemptResult, shut_down};
+use crate::base::log_target;
 use crate::bus::core::{BusCore, Phase};
 use crate::config::Config;
 use crate::record::Delivery;
@@ -125,7 +126,7 @@ pub(crate) fn end_with_tokio(shared: &Arc<BusCore>) {
     let became =
         if shared.is_durable() { "are kept for the next start" } else { "were ended as `Cancelled`" };
     if shared.phase() == Phase::Open {
-        tracing::error!(
+        tracing::error!(target: log_target::SHUTDOWN,
             engine,
             running,
             waiting,
@@ -133,7 +134,7 @@ pub(crate) fn end_with_tokio(shared: &Arc<BusCore>) {
              one bus in each tokio runtime, for example in each test, and await `runtime.shutdown()` before that ends"
         );
     } else if running + waiting > 0 {
-        tracing::warn!(
+        tracing::warn!(target: log_target::SHUTDOWN,
             engine,
             running,
             waiting,
@@ -154,14 +155,14 @@ fn log_begin(shared: &BusCore) {
     } else {
         "running handlers may finish, and waiting invocations may still run"
     };
-    tracing::info!(engine, running, waiting, ?limit, "shutdown begins: {becomes}");
+    tracing::info!(target: log_target::SHUTDOWN, engine, running, waiting, ?limit, "shutdown begins: {becomes}");
 }
 
 /// Logs what was left when a shutdown was over.
 pub(crate) fn log_end(shared: &BusCore, left: Left, took: Duration) {
     let (engine, Left { cancelled, dropped, waiting }) = (shared.engine.url(), left);
     if cancelled > 0 && shared.is_durable() {
-        tracing::warn!(
+        tracing::warn!(target: log_target::SHUTDOWN,
             engine,
             cancelled,
             dropped,
@@ -171,7 +172,7 @@ pub(crate) fn log_end(shared: &BusCore, left: Left, took: Duration) {
              for the next start"
         );
     } else if cancelled > 0 {
-        tracing::warn!(
+        tracing::warn!(target: log_target::SHUTDOWN,
             engine,
             cancelled,
             dropped,
@@ -180,7 +181,7 @@ pub(crate) fn log_end(shared: &BusCore, left: Left, took: Duration) {
              callbacks that could not run within the limit were cancelled too"
         );
     } else if dropped > 0 {
-        tracing::warn!(
+        tracing::warn!(target: log_target::SHUTDOWN,
             engine,
             dropped,
             waiting,
@@ -189,14 +190,14 @@ pub(crate) fn log_end(shared: &BusCore, left: Left, took: Duration) {
              and run again after the next start"
         );
     } else if waiting > 0 {
-        tracing::info!(
+        tracing::info!(target: log_target::SHUTDOWN,
             engine,
             waiting,
             ?took,
             "shutdown ended: waiting invocations are kept for the next start"
         );
     } else {
-        tracing::debug!(engine, ?took, "shutdown ended: all invocations have ended");
+        tracing::debug!(target: log_target::SHUTDOWN, engine, ?took, "shutdown ended: all invocations have ended");
     }
 }
 
