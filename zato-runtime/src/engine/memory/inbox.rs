@@ -5,7 +5,8 @@
 //! the calls were made.
 //!
 //! A call that comes this way has been taken for good: there is room for it (`room`), it asks for nothing that the state
-//! must check, and a shutdown closes the inbox before it empties it.
+//! must check, and a shutdown closes the inbox before it empties it. A call for which a timer is set goes to the state at
+//! once: all workers may be blocked, and the thread that watches learns of timers from the state.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,8 @@ pub(super) struct Inbox {
     calls: CachePadded<Mutex<Calls>>,
     /// The number of calls. Written under the lock of `calls`.
     count: CachePadded<AtomicUsize>,
-    /// The number of calls for which there is room. Written under the lock of the state, counted down by callers.
+    /// The number of calls for which there is room. Written under the lock of the state, counted down under the lock of
+    /// `calls`.
     room: CachePadded<AtomicI64>,
 }
 
@@ -44,13 +46,11 @@ impl Inbox {
     /// Takes a call from outside, if it asks for nothing and there is room. Otherwise returns the call: the state is to take
     /// it.
     pub(super) fn push(&self, accept: Accept) -> Option<Accept> {
-        let has_room =
-            || self.room.load(Ordering::Relaxed) > 0 && self.room.fetch_sub(1, Ordering::Relaxed) > 0;
-        if !asks_for_nothing(&accept) || !has_room() {
+        if !asks_for_nothing(&accept) || self.room.load(Ordering::Relaxed) <= 0 {
             return Some(accept);
         }
         let mut calls = lock(&self.calls);
-        if calls.is_closed {
+        if calls.is_closed || self.room.fetch_sub(1, Ordering::Relaxed) <= 0 {
             return Some(accept);
         }
         calls.all.push(accept.invocation);
@@ -83,12 +83,16 @@ impl Inbox {
         lock(&self.calls).is_closed = true;
     }
 
-    /// Sets for how many calls there is room. Called under the lock of the state: always after calls were taken, and
-    /// otherwise where there is less room than before.
-    pub(super) fn set_room(&self, calls: i64, has_taken: bool) {
-        let calls = calls.min(MOST_CALLS);
-        if has_taken || calls < self.room.load(Ordering::Relaxed) {
-            self.room.store(calls, Ordering::Relaxed);
+    /// Sets the room, where so many more calls may wait than the state holds. Called under the lock of the state: always after
+    /// calls were taken, and otherwise where there is less room than before.
+    ///
+    /// Half of the room is given, less what has come since the calls were taken: a caller that counts the room down right now
+    /// may do so before this, and be counted nowhere.
+    pub(super) fn set_room(&self, more: i64, has_taken: bool) {
+        let room = |come: i64| ((more - come) / 2).min(MOST_CALLS);
+        if has_taken || room(0) < self.room.load(Ordering::Relaxed) {
+            let come = i64::try_from(self.count.load(Ordering::SeqCst)).unwrap_or(i64::MAX);
+            self.room.store(room(come), Ordering::Relaxed);
         }
     }
 }
@@ -99,5 +103,51 @@ fn asks_for_nothing(accept: &Accept) -> bool {
         accept,
         Accept { by: None, tell: None, brings_cid: false, key: None, digest: None, members: None, .. }
     );
-    is_plain && accept.invocation.payload.len() <= MOST_BYTES && accept.invocation.again_of().is_none()
+    is_plain
+        && accept.invocation.payload.len() <= MOST_BYTES
+        && !has_timer(&accept.invocation)
+        && accept.invocation.again_of().is_none()
+}
+
+/// Whether a timer is set for an invocation while it waits.
+fn has_timer(invocation: &Invocation) -> bool {
+    let expires = invocation.options.as_deref().and_then(|options| options.expires);
+    invocation.due.is_some() || invocation.deadline.is_some() || expires.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use zato_core::{Channel, Payload, ServiceName};
+
+    use super::*;
+    use crate::base::cid;
+
+    fn call() -> Accept {
+        let service = ServiceName::linked("inbox.called");
+        let invocation = Invocation::root(cid::mint(None), service, Payload::empty(), Channel::InvokeAsync);
+        let (by, tell, key, digest, members) = (None, None, None, None, None);
+        Accept { invocation: Arc::new(invocation), by, tell, brings_cid: false, key, digest, members }
+    }
+
+    /// Makes calls until there is no room.
+    fn fill(inbox: &Inbox) {
+        while inbox.push(call()).is_none() {}
+    }
+
+    #[test]
+    fn calls_that_come_while_others_are_taken_find_no_more_room_than_there_is() {
+        let (inbox, most) = (Inbox::default(), 100);
+        let mut waiting = 0;
+        inbox.set_room(most, true);
+        for _ in 0..20 {
+            // A call that goes to the state, during which others come.
+            waiting += i64::try_from(inbox.take().len()).expect("a few");
+            fill(&inbox);
+            waiting += i64::from(waiting < most);
+            inbox.set_room(most - waiting, true);
+            fill(&inbox);
+        }
+        waiting += i64::try_from(inbox.take().len()).expect("a few");
+        assert_eq!(waiting, most);
+    }
 }

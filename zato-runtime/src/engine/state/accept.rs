@@ -84,8 +84,7 @@ impl<S: Store> State<S> {
         Ok(accepted)
     }
 
-    /// How many more calls of at most so many bytes may be taken without a look at the state: half of the room, as others
-    /// come meanwhile.
+    /// How many more calls of at most so many bytes may wait.
     pub(in crate::engine) fn room_unseen(&self, bytes: usize) -> i64 {
         if self.draining || self.closed {
             return 0;
@@ -94,7 +93,7 @@ impl<S: Store> State<S> {
         let by_number = count(self.max_waiting) - self.waiting;
         let by_bytes = (count(self.max_waiting_bytes) - self.waiting_bytes) / count(bytes);
         let staged = self.groups.staged();
-        (by_number.min(by_bytes) - count(staged.0) - count(staged.1 / bytes)) / 2
+        by_number.min(by_bytes) - count(staged.0) - count(staged.1 / bytes)
     }
 
     /// The CID of the same call, if it has been made already: by an earlier attempt, or under the same key.
