@@ -16,9 +16,9 @@ pub type OnRecorded = Box<dyn FnOnce(Result<Settled, LeaseLost>) -> Batch<Delive
 /// Wakes one of those who are to ask an engine for what can be handed out, if one sleeps.
 pub type WakeWorker = Arc<dyn Fn() + Send + Sync>;
 
-/// Receives the time at which something that waits is to be ended without being run, where that is earlier than what it
-/// has received since [`Engine::deliver_ends`] was last called. It is called under the lock of an engine, and asks that
-/// engine for nothing.
+/// Receives the time at which the next timer rings: something that waits may start then, or is to be ended without being run.
+/// It receives a time that is earlier than what it has received since [`Engine::deliver_ends`] was last called. It is called
+/// under the lock of an engine, and asks that engine for nothing.
 pub type OnEnds = Arc<dyn Fn(Instant) + Send + Sync>;
 
 /// What can be asked of what an engine holds, in the process that runs it and beside it.
@@ -172,13 +172,18 @@ pub trait Engine: LookUps {
     /// loses nothing.
     fn deliver(&self, most: usize) -> Step<'_, Batch<Delivery>>;
 
-    /// Sets who receives the time at which something that waits is to be ended. Called once, before all else but
-    /// [`announce`](Self::announce).
+    /// Whether the engine wakes a worker ([`WakeWorker`]) whenever something can be handed out. Otherwise it ends a wait in
+    /// [`deliver`](Self::deliver), and a worker that does not wait there is not woken.
+    fn wakes_workers(&self) -> bool {
+        false
+    }
+
+    /// Sets who receives the time of the next timer. Called once, before all else but [`announce`](Self::announce).
     fn on_ends(&self, tell: OnEnds);
 
-    /// Hands out what waits and is to be ended now without being run, a part of it where that is much, and says when
-    /// more is. [`deliver`](Self::deliver) hands it out as well, to whoever comes first: this is for somebody who asks
-    /// where handlers block every thread of the workers.
+    /// Hands out what waits and is to be ended now without being run, a part of it where that is much, and says when the next
+    /// timer rings. Wakes a worker where something may start. [`deliver`](Self::deliver) hands out the same, to whoever comes
+    /// first: this is for somebody who asks where handlers block workers that have waited for a timer.
     fn deliver_ends(&self) -> (Batch<Delivery>, Option<Instant>);
 
     /// Records that the handler of an attempt begins now, where that must be known before it does: of an invocation during

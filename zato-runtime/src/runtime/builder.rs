@@ -350,7 +350,10 @@ impl Builder {
                 formerly: entry.registration.settings().formerly,
             })
             .collect();
-        let idle = Arc::new(Idle::new(self.config.workers.unwrap_or(threads), threads));
+        let idle = Arc::new(Idle::new(
+            self.config.workers.unwrap_or(threads),
+            threads > 1 && engine.wakes_workers(),
+        ));
         let ring = idle.clone();
         let fan_in = FanIn { observer: self.observer.clone() };
         engine.announce(&hosted, Arc::new(fan_in), Arc::new(move || ring.wake_one()))?;

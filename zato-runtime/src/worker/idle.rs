@@ -88,9 +88,10 @@ pub(crate) struct Idle {
     /// The number of workers that are useful at the same time. Written by workers, from how long handlers take
     /// (`RunQueue::useful`).
     useful: AtomicUsize,
-    /// The number of threads that the workers run on. On one thread workers do not wait for each other, and a handler that
-    /// blocks its thread needs another worker to have taken what comes: all of them are useful.
-    threads: usize,
+    /// `false` if all workers are useful at any time. On one thread workers do not wait for each other, and a handler that
+    /// blocks its thread needs another worker to have taken what comes. An engine that ends the waits of workers, instead of
+    /// waking them through this, needs all of them to wait there.
+    is_adaptive: bool,
 }
 
 impl IdleFlag {
@@ -138,10 +139,10 @@ impl IdleFlag {
 }
 
 impl Idle {
-    /// Makes the flags of workers that all run, on this number of threads.
-    pub(crate) fn new(workers: usize, threads: usize) -> Self {
+    /// Makes the flags of workers that all run. If `is_adaptive`, the times of their handlers decide how many are useful.
+    pub(crate) fn new(workers: usize, is_adaptive: bool) -> Self {
         let flags = (0..workers).map(|_| IdleFlag::default()).collect();
-        Self { flags, useful: AtomicUsize::new(workers), threads }
+        Self { flags, useful: AtomicUsize::new(workers), is_adaptive }
     }
 
     /// The number of workers.
@@ -175,6 +176,13 @@ impl Idle {
         }
     }
 
+    /// Has another worker watch in the place of one that does something else from now on.
+    pub(super) fn hand_over_watch(&self, worker: usize) {
+        if !self.others_watch(worker) {
+            let _ = self.flags.iter().any(IdleFlag::tell);
+        }
+    }
+
     /// Whether another worker watches.
     pub(crate) fn others_watch(&self, worker: usize) -> bool {
         let mut others = self.flags.iter().enumerate().filter(|(other, _)| *other != worker);
@@ -184,7 +192,7 @@ impl Idle {
     /// Sets how many workers are useful at the same time.
     pub(crate) fn set_useful(&self, workers: usize) {
         let workers = workers.min(self.flags.len());
-        if self.threads > 1 && self.useful.load(Ordering::Relaxed) != workers {
+        if self.is_adaptive && self.useful.load(Ordering::Relaxed) != workers {
             self.useful.store(workers, Ordering::Relaxed);
         }
     }
@@ -276,7 +284,7 @@ mod tests {
 
     /// Two workers, and how often each has been woken.
     fn two() -> (Idle, impl Fn() -> [u32; 2]) {
-        let (idle, woken) = (Idle::new(2, 2), [(); 2].map(|()| Arc::<Woken>::default()));
+        let (idle, woken) = (Idle::new(2, true), [(); 2].map(|()| Arc::<Woken>::default()));
         for (worker, woken) in woken.iter().enumerate() {
             idle.set_waker(worker, &WorkerWaker::of(&Waker::from(woken.clone())));
         }
@@ -331,5 +339,20 @@ mod tests {
         idle.watches(0);
         idle.wake_one();
         assert_eq!(woken(), [2, 0]);
+    }
+
+    #[test]
+    fn a_worker_that_watches_no_more_has_another_watch() {
+        let (idle, woken) = two();
+        for worker in [0, 1] {
+            idle.park(worker);
+        }
+        idle.watches(0);
+        idle.hand_over_watch(0);
+        assert_eq!(woken(), [0, 1]);
+        idle.park(1);
+        idle.watches(1);
+        idle.hand_over_watch(0);
+        assert_eq!(woken(), [0, 1], "another watches already");
     }
 }

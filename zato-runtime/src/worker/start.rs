@@ -90,6 +90,8 @@ impl Workers {
     async fn work(self: Arc<Self>, worker: usize) {
         let (mut most, run_queue) = (1, self.run_queues.of(worker));
         let (mut in_a_row, mut busy) = (0, Duration::ZERO);
+        // Whether it has done nothing since it was woken.
+        let mut is_fresh = false;
         let waker = poll_fn(|cx| Poll::Ready(WorkerWaker::of(cx.waker()))).await;
         self.idle.set_waker(worker, &waker);
         let own = WorkerHandlers::of(&self.shared, Some(worker));
@@ -102,6 +104,11 @@ impl Workers {
             }
             // It may have been rung once more while the wait was given up.
             waker.clear();
+            is_fresh |= has_slept || batch.is_empty();
+            if is_fresh && (!batch.is_empty() || self.parked.woken(worker) > 0) {
+                is_fresh = false;
+                self.hand_over_watch(worker);
+            }
             let mut count = batch.len();
             self.put_in_hand(worker, batch);
             let clock = &self.shared.config.clock;

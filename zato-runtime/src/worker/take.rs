@@ -4,6 +4,7 @@
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::task::{self, Poll};
 
 use futures_util::task::waker_ref;
@@ -112,6 +113,16 @@ impl Workers {
                 return batch;
             }
             idle.has_watched(worker);
+        }
+    }
+
+    /// Has another worker watch, if one still must: a worker that has just been woken may have watched, or have been told to, and
+    /// may be blocked by what it does next.
+    pub(super) fn hand_over_watch(&self, worker: usize) {
+        // A worker that takes more from now on sees that this one does not watch.
+        fence(Ordering::SeqCst);
+        if self.others_have_more(worker) {
+            self.idle.hand_over_watch(worker);
         }
     }
 

@@ -112,6 +112,10 @@ impl Engine for Memory {
         }
     }
 
+    fn wakes_workers(&self) -> bool {
+        true
+    }
+
     fn on_ends(&self, tell: OnEnds) {
         // Once: whoever comes second finds it set.
         let _ = self.on_ends.set(tell);
