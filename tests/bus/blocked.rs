@@ -1,14 +1,15 @@
 //! Handlers that block every thread of the workers: what waits is ended all the same, and whoever waits for that hears
 //! of it.
 //!
-//! The clock is the machine's. Each test has one thread for its workers, and waits on another.
+//! The clock is the machine's. Each test waits on another thread than those of the workers.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::time::timeout;
 use zato_core::{Cid, Context, FailureReport, Result, service};
-use zato_runtime::{Cancellation, Error, Outcome, Runtime};
+use zato_runtime::{Builder, Cancellation, Error, Outcome, Runtime};
 
 use crate::builder::durable;
 use crate::journal::Journal;
@@ -72,20 +73,33 @@ struct Blocked {
 }
 
 async fn blocked(engine: &str, drain_limit: Duration) -> Result<Blocked, Error> {
+    blocked_with(Runtime::builder().engine(engine).drain_limit(drain_limit)).await
+}
+
+async fn blocked_with(builder: Builder) -> Result<Blocked, Error> {
+    let (runtime, journal, gate, open) = start(builder).await?;
+    let blocker = block(&runtime, &gate).await?;
+    Ok(Blocked { runtime, journal, blocker, open })
+}
+
+async fn start(builder: Builder) -> Result<(Runtime, Journal, Receiver<()>, Sender<()>), Error> {
     let (begun, has_begun) = channel();
     let (open, is_open) = channel();
     let journal = Journal::default();
-    let runtime = Runtime::builder()
-        .engine(engine)
+    let runtime = builder
         .services([blocks::service().erased(), waits::service().erased(), told::service().erased()])
         .provide(Gate { begun, open: Arc::new(Mutex::new(is_open)) })
         .provide(journal.clone())
-        .drain_limit(drain_limit)
         .start()
         .await?;
+    Ok((runtime, journal, has_begun, open))
+}
+
+/// Has a worker blocked, and returns when it is.
+async fn block(runtime: &Runtime, has_begun: &Receiver<()>) -> Result<Cid, Error> {
     let blocker = runtime.invoke_async(blocks::service(), ()).await?;
     has_begun.recv().expect("the handler begins");
-    Ok(Blocked { runtime, journal, blocker, open })
+    Ok(blocker)
 }
 
 fn engines() -> [String; 2] {
@@ -93,6 +107,9 @@ fn engines() -> [String; 2] {
 }
 
 const SOON: Duration = Duration::from_millis(30);
+
+/// What has not come after so long never comes.
+const STUCK: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_expires_or_passes_its_deadline_is_ended_and_its_callback_runs_later() -> Result<(), Error> {
@@ -179,6 +196,55 @@ async fn a_shutdown_at_its_limit_drops_handlers_inside_the_tokio_runtime() -> Re
         runtime.shutdown().await?;
         assert_eq!(was_dropped.try_recv(), Ok(true), "{engine}");
         open.send(()).expect("the handler waits");
+    }
+    Ok(())
+}
+
+/// Nobody looks at what was called before it expires: its one worker is blocked, and the other thread is free. On disk a
+/// callback waits for a worker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_callback_of_what_expires_runs_on_a_thread_that_is_free() -> Result<(), Error> {
+    let Blocked { runtime, journal, open, .. } = blocked_with(Runtime::builder().workers(1)).await?;
+    runtime.invoke_async(waits::service(), ()).await?;
+    let call = runtime.invoke_async(waits::service(), ()).on_failure(told::NAME);
+    call.expires_in(SOON).await?;
+    let lines = timeout(STUCK, journal.wait_for(1)).await.expect("its time is watched");
+    assert_eq!(lines[0].text, "Expired");
+    open.send(()).expect("the handler waits");
+    runtime.shutdown().await
+}
+
+/// What waited is ended by nobody who is a worker, and there is room again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_cancelled_makes_room() -> Result<(), Error> {
+    for engine in engines() {
+        let builder = Runtime::builder().engine(&engine).max_waiting(1);
+        let Blocked { runtime, open, .. } = blocked_with(builder).await?;
+        let first = runtime.invoke_async(waits::service(), ()).await?;
+        let second = async { runtime.invoke_async(waits::service(), ()).await };
+        let cancel = async { runtime.cancel(first).await };
+        // The second waits for room when the first is cancelled.
+        let (second, cancelled) =
+            timeout(STUCK, async { tokio::join!(biased; second, cancel) }).await.expect("there is room");
+        assert_eq!(cancelled?, Cancellation::Cancelled, "{engine}");
+        open.send(()).expect("the handler waits");
+        second?;
+        runtime.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// The worker that waited for the timer is the first to be woken for the call that blocks it; nobody wakes the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_starts_while_the_worker_that_waited_for_it_is_blocked() -> Result<(), Error> {
+    for engine in engines() {
+        let (runtime, _, has_begun, open) = start(Runtime::builder().engine(&engine)).await?;
+        let due = runtime.invoke_async(waits::service(), ()).delay(SOON).await?;
+        block(&runtime, &has_begun).await?;
+        let outcome = timeout(STUCK, runtime.outcome(due)).await.expect("it starts")?;
+        assert!(outcome.is_completed(), "{engine}: {outcome}");
+        open.send(()).expect("the handler waits");
+        runtime.shutdown().await?;
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
-//! Limits watched from outside of the workers: a handler that blocks its thread cannot keep its attempt from ending, and
-//! handlers that block every thread cannot keep what waits from being ended.
+//! Limits and timers watched from outside of the workers: a handler that blocks its thread cannot keep its attempt from ending,
+//! handlers that block every thread cannot keep what waits from being ended, and a handler that blocks the worker that waited
+//! for a timer cannot keep what is due from starting on another.
 //!
 //! An attempt that waits for something is stopped where it waits, by a timer that it is polled with. One that never comes
 //! back from a poll is found here, by a thread that sleeps until the earliest limit. The same thread ends what waits and
-//! is to end without being run, where no worker has done so in time. Its lock is taken after that of an engine's state.
+//! is to end without being run, and wakes a worker for what is due, where no worker has done so in time. Its lock is taken after
+//! that of an engine's state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -82,7 +84,7 @@ struct State {
     limits: BTreeMap<(Instant, AttemptId), (Delivery, Ends)>,
     /// Where those stand whose handlers have not been dropped.
     entered: HashMap<AttemptId, Instant>,
-    /// When something that waits is to be ended by the thread.
+    /// When the thread looks at what waits: a timer has rung then.
     ends_at: Option<Instant>,
     /// What is done last of all, and when: the end of a shutdown at its limit.
     last: Option<(Instant, Box<dyn FnOnce() + Send>)>,
@@ -185,7 +187,7 @@ impl Watchdog {
         }
     }
 
-    /// Something that waits is to be ended then, if it still waits.
+    /// Something that waits is to be ended or may start then, if it still waits.
     pub(crate) fn ends_at(&self, at: Tick) {
         let Some(at) = at.into_std().checked_add(SLACK).filter(|_| !self.clock.is_paused_time()) else {
             return;

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
     inbox: Inbox,
     /// Wakes a worker, if one sleeps; none before the runtime has said how.
     pub(super) ring: OnceLock<WakeWorker>,
-    /// Receives when something that waits is to be ended; none before the runtime has said who does.
+    /// Receives the time of the next timer; none before the runtime has said who does.
     pub(super) on_ends: OnceLock<OnEnds>,
     /// Calls from outside that wait for room.
     pub(super) line: Waiters,
@@ -79,7 +79,7 @@ impl Drop for Locked<'_> {
         let room = if memory.line.is_empty() { state.room_unseen(MOST_BYTES) } else { 0 };
         memory.inbox.set_room(room, *has_taken);
         if let Some(tell) = memory.on_ends.get()
-            && let Some(at) = state.end_to_tell()
+            && let Some(at) = state.timer_to_tell()
         {
             tell(at);
         }
@@ -159,11 +159,22 @@ impl Memory {
         Ok(batch)
     }
 
-    /// Hands out what is to be ended now without being run, up to `most`; and says when more is to be.
+    /// Hands out what is to be ended now without being run, up to `most`, and wakes a worker if something may start; says when
+    /// the next timer rings.
     pub(super) fn hand_out_ends(&self, most: usize) -> (Batch<Delivery>, Option<Instant>) {
         let mut state = self.state();
         state.run_due_timers();
-        state.deliver_ends(most)
+        let (ends, next) = state.deliver_ends(most);
+        let startable = state.can_deliver();
+        drop(state);
+        if !ends.is_empty() {
+            self.line.wake();
+        }
+        if startable {
+            // The worker that waited for this timer may be blocked by now.
+            self.wake_worker();
+        }
+        (ends, next)
     }
 
     /// Wakes a worker if one sleeps. One that looks after the state has been changed sees what there is by itself; one

@@ -100,7 +100,7 @@ pub(super) struct Inner {
     /// The names of the services that processes have ever announced, former names among them, each with the name of today.
     /// Written once, when this process has announced its own.
     pub(super) announced: OnceLock<HashMap<ServiceName, ServiceName>>,
-    /// Receives when something that waits is to be ended; none before the runtime has said who does.
+    /// Receives the time of the next timer; none before the runtime has said who does.
     pub(super) on_ends: OnceLock<OnEnds>,
     /// Woken when nothing runs.
     pub(super) idle: Notify,
@@ -304,7 +304,7 @@ impl Inner {
         let rang = guarded.state.next_ring();
         let changed = change(&mut guarded.state);
         // Before anything of it is taken for a worker that may not come to it.
-        self.tell_of_ends(&mut guarded);
+        self.tell_of_timer(&mut guarded);
         let were_ready = guarded.ready.len();
         let started = guarded.start();
         let is_ready = self.tell_of_ready(&guarded, were_ready);
@@ -391,16 +391,17 @@ impl Inner {
         true
     }
 
-    /// Tells when something that waits is to be ended.
-    fn tell_of_ends(&self, guarded: &mut Locked) {
+    /// Tells when the next timer rings.
+    fn tell_of_timer(&self, guarded: &mut Locked) {
         if let Some(tell) = self.on_ends.get()
-            && let Some(at) = guarded.state.end_to_tell()
+            && let Some(at) = guarded.state.timer_to_tell()
         {
             tell(at);
         }
     }
 
-    /// Hands out what is to be ended now without being run, also where it was to be handed to a worker.
+    /// Hands out what is to be ended now without being run, also where it was to be handed to a worker, and wakes a worker if
+    /// something may start; says when the next timer rings.
     pub(super) fn hand_out_ends(self: &Arc<Self>, most: usize) -> (Batch<Delivery>, Option<Instant>) {
         let mut guarded = self.guarded();
         guarded.state.run_due_timers();
@@ -412,8 +413,15 @@ impl Inner {
             guarded.ready = ready;
             ends.extend(unrun);
         }
-        let has_read_request = guarded.state.has_read_request();
+        let (has_read_request, startable) = (guarded.state.has_read_request(), guarded.state.can_deliver());
         drop(guarded);
+        if !ends.is_empty() {
+            self.line.wake();
+        }
+        if startable {
+            // The worker that waited for this timer may be blocked by now.
+            self.startable.notify_one();
+        }
         if has_read_request {
             self.feed();
         }

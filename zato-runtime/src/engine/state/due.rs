@@ -189,27 +189,29 @@ impl<S: Store> State<S> {
         [looks_at, self.queues.next_ring()].into_iter().flatten().min()
     }
 
-    /// When something that waits is to be ended without being run, at the earliest. It may have ended since.
-    fn next_end(&self) -> Option<Moment> {
+    /// The earliest time at which a timer rings, which may be one of an invocation that does not wait any more.
+    fn next_timer(&self) -> Option<Moment> {
         if !self.to_end.is_empty() {
             return Some(Moment::from_nanos(0));
         }
-        let written = self.expiry_cursor.next_ring().map(Moment::from);
-        [self.timers.first_end(), written].into_iter().flatten().min()
+        let written =
+            [self.expiry_cursor.next_ring(), self.queues.next_due_spilled()].into_iter().flatten().min();
+        [self.timers.next(), written.map(Moment::from)].into_iter().flatten().min()
     }
 
-    /// When that is, if nobody outside of the workers has been told of as early a time.
-    pub(in crate::engine) fn end_to_tell(&mut self) -> Option<Instant> {
-        let next = self.next_end()?;
-        if self.told_end.is_some_and(|told| told <= next) {
-            return None;
-        }
-        self.told_end = Some(next);
-        Some(self.clock.look_at(next.into()))
+    /// Returns the earliest time at which a timer rings or a service whose rate is used up may start something, if nobody
+    /// outside of the workers has been told of as early a time.
+    pub(in crate::engine) fn timer_to_tell(&mut self) -> Option<Instant> {
+        let (timer, rate) = (self.next_timer(), self.queues.next_ring());
+        let timer = timer.filter(|next| self.told_timer.is_none_or(|told| *next < told));
+        let rate = rate.filter(|next| self.told_rate.is_none_or(|told| *next < told));
+        self.told_timer = timer.or(self.told_timer);
+        self.told_rate = rate.or(self.told_rate);
+        [timer.map(|next| self.clock.look_at(next.into())), rate].into_iter().flatten().min()
     }
 
-    /// Delivers what is to be ended now without being run, up to `most`, to whom has been told of it; and says when more
-    /// is to be.
+    /// Delivers what is to be ended now without being run, up to `most`, to whom has been told of a timer; and says when the
+    /// next rings.
     pub(in crate::engine) fn deliver_ends(&mut self, most: usize) -> (Batch<Delivery>, Option<Instant>) {
         let mut ends = Batch::new();
         if self.closed {
@@ -222,8 +224,8 @@ impl<S: Store> State<S> {
             ends.push(delivery);
         }
         let held = &self.held;
-        self.timers.clear_void_ends(|ticket| held.waits_under(ticket));
-        self.told_end = self.next_end();
-        (ends, self.told_end.map(|next| self.clock.look_at(next.into())))
+        self.timers.clear_void(|ticket| held.waits_under(ticket));
+        (self.told_timer, self.told_rate) = (None, None);
+        (ends, self.timer_to_tell())
     }
 }

@@ -249,7 +249,7 @@ impl<S: Store> State<S> {
     /// When the next of that is to happen.
     pub(in crate::engine) fn next_ring_for_the_written(&self) -> Option<SystemTime> {
         let ends = self.expiry_cursor.next_ring().filter(|_| self.to_end.len() < self.queues.window);
-        [self.queues.next_due_beyond(), ends].into_iter().flatten().min()
+        [self.queues.next_due_spilled(), ends].into_iter().flatten().min()
     }
 
     /// Ends what was read of what is to be ended without having been run, since [`News`] are kept; or reads on where it

@@ -238,7 +238,7 @@ impl Queues {
     }
 
     /// When the next of what stands beyond is due.
-    pub(in crate::engine) fn next_due_beyond(&self) -> Option<SystemTime> {
+    pub(in crate::engine) fn next_due_spilled(&self) -> Option<SystemTime> {
         self.dues.peek().map(|Reverse((due, _))| *due)
     }
 }

@@ -77,8 +77,10 @@ pub(in crate::engine) struct State<S> {
     /// When somebody is to look next whether a time has come, and for which time that was found. Written by whoever
     /// asks, removed when that has passed.
     pub(in crate::engine) looks_at: Cell<Option<(Moment, Instant)>>,
-    /// The earliest time of an end that somebody outside of the workers has been told of, and has not come for.
-    pub(super) told_end: Option<Moment>,
+    /// The earliest timer that somebody outside of the workers has been told of, and has not come for.
+    pub(super) told_timer: Option<Moment>,
+    /// The same of the time at which a service whose rate is used up may start something.
+    pub(super) told_rate: Option<Instant>,
     /// What is held until it is written, beside what is beyond its queue.
     pub(in crate::engine) leaving: Evictions,
     /// What is written down alone and is to be ended at some time.
@@ -124,7 +126,8 @@ impl<S: Store> State<S> {
             closed: false,
             due_until: SystemTime::UNIX_EPOCH,
             looks_at: Cell::new(None),
-            told_end: None,
+            told_timer: None,
+            told_rate: None,
             leaving: Evictions::default(),
             expiry_cursor: ExpiryCursor::default(),
             keyless_lanes: Vec::new(),

@@ -55,15 +55,12 @@ impl Timers {
         tops.into_iter().flatten().map(|Reverse((at, ..))| *at).min()
     }
 
-    /// The earliest time at which something is to be ended, which may not wait any more.
-    pub(in crate::engine) fn first_end(&self) -> Option<Moment> {
-        self.ends.peek().map(|Reverse((at, ..))| *at)
-    }
-
-    /// Removes the earliest of those times that are void.
-    pub(in crate::engine) fn clear_void_ends(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
-        while self.ends.peek().is_some_and(|Reverse((_, ticket, _))| !is_valid(ticket)) {
-            self.ends.pop();
+    /// Removes the earliest timers of those that do not wait any more.
+    pub(in crate::engine) fn clear_void(&mut self, is_valid: impl Fn(&Ticket) -> bool) {
+        for heap in [&mut self.starts, &mut self.ends] {
+            while heap.peek().is_some_and(|Reverse((_, ticket, _))| !is_valid(ticket)) {
+                heap.pop();
+            }
         }
     }
 
