@@ -98,7 +98,7 @@ async fn start(builder: Builder) -> Result<(Runtime, Journal, Receiver<()>, Send
 /// Has a worker blocked, and returns when it is.
 async fn block(runtime: &Runtime, has_begun: &Receiver<()>) -> Result<Cid, Error> {
     let blocker = runtime.invoke_async(blocks::service(), ()).await?;
-    has_begun.recv().expect("the handler begins");
+    has_begun.recv_timeout(STUCK).expect("the handler begins");
     Ok(blocker)
 }
 
@@ -234,16 +234,32 @@ async fn what_is_cancelled_makes_room() -> Result<(), Error> {
     Ok(())
 }
 
-/// The worker that waited for the timer is the first to be woken for the call that blocks it; nobody wakes the other.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_due_starts_while_the_worker_that_waited_for_it_is_blocked() -> Result<(), Error> {
+/// All workers but one are blocked, one after the other, and what is called between starts on the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn what_is_called_starts_while_another_worker_is_free() -> Result<(), Error> {
     for engine in engines() {
         let (runtime, _, has_begun, open) = start(Runtime::builder().engine(&engine)).await?;
-        let due = runtime.invoke_async(waits::service(), ()).delay(SOON).await?;
-        block(&runtime, &has_begun).await?;
-        let outcome = timeout(STUCK, runtime.outcome(due)).await.expect("it starts")?;
-        assert!(outcome.is_completed(), "{engine}: {outcome}");
-        open.send(()).expect("the handler waits");
+        // Workers learn that few of them are useful.
+        let calls = [(); 4].map(|()| {
+            let runtime = runtime.clone();
+            tokio::spawn(async move {
+                for _ in 0..500 {
+                    runtime.invoke_async(waits::service(), ()).await.expect("it is taken");
+                }
+            })
+        });
+        for calls in calls {
+            calls.await.expect("it does not panic");
+        }
+        for _ in 0..7 {
+            block(&runtime, &has_begun).await?;
+            let cid = runtime.invoke_async(waits::service(), ()).await?;
+            let outcome = timeout(STUCK, runtime.outcome(cid)).await.expect("it starts")?;
+            assert!(outcome.is_completed(), "{engine}: {outcome}");
+        }
+        for _ in 0..7 {
+            open.send(()).expect("the handlers wait");
+        }
         runtime.shutdown().await?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! How the tests wait for an engine that rings.
 
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, oneshot};
@@ -28,6 +29,11 @@ impl Rings {
         let rung = bell.clone();
         engine.announce(hosted, join, Arc::new(move || rung.notify_one())).expect("nothing was left");
         Self { engine, bell }
+    }
+
+    /// Whether it has rung since this was last asked.
+    pub(super) fn has_rung(&self) -> bool {
+        pin!(self.bell.notified()).enable()
     }
 
     /// Settles these, and waits until all are recorded. What that starts is in the answers, and is not delivered.

@@ -1,5 +1,7 @@
 //! What time does to what waits: it becomes due, expires, runs out, and is tried again.
 
+use std::sync::mpsc::channel;
+
 use tokio::time::sleep;
 use zato_core::When;
 use zato_runtime::record::Task;
@@ -29,6 +31,25 @@ async fn nothing_starts_before_it_is_due() {
             let (delivery, took) = wait(&engine).await;
             assert_eq!((delivery.invocation.cid, took), (cid(number), seconds));
         }
+    }
+}
+
+/// The worker that waits for the time may be blocked when it comes.
+#[tokio::test(start_paused = true)]
+async fn who_watches_from_outside_learns_of_what_is_due_and_has_a_worker_woken() {
+    for engine in engines(&Config::default()) {
+        let (tell, told) = channel();
+        engine.on_ends(Arc::new(move |at| tell.send(at).expect("the test listens")));
+        let began = Instant::now();
+        take(&engine, due("a", 0, 10)).await;
+        assert_eq!(engine.has_rung(), engine.wakes_workers(), "{}", engine.url());
+        let at = told.try_recv().expect("a time");
+        assert_eq!((at - began).as_secs(), 10, "{}", engine.url());
+        sleep(11 * SECOND).await;
+        let (ends, next) = engine.deliver_ends();
+        assert!(ends.is_empty() && next.is_none(), "{}", engine.url());
+        assert_eq!(engine.has_rung(), engine.wakes_workers(), "{}", engine.url());
+        assert_eq!(deliver(&engine).await.invocation.cid, cid(0));
     }
 }
 
