@@ -157,6 +157,8 @@ impl Shared {
         } else {
             None
         };
+        // Listens before the cancel: where nothing is kept that has ended, nobody can be asked after it.
+        let outcome = self.engine.outcome(cid);
         let mut all = Batch::new();
         all.push(cid);
         let Some(first) = self.cancel_all(all, with_tree).await?.into_iter().next().flatten() else {
@@ -191,7 +193,7 @@ impl Shared {
         Ok(Some(match first {
             CancelAnswer::Ended(outcome) => Cancellation::Ended(outcome),
             CancelAnswer::Noted(_) | CancelAnswer::Open => Cancellation::Requested,
-            CancelAnswer::Ending => match self.engine.outcome(cid).await? {
+            CancelAnswer::Ending => match outcome.await? {
                 Some(Outcome::Cancelled(_)) => Cancellation::Cancelled,
                 Some(other) => Cancellation::Ended(other),
                 None => return Ok(None),
