@@ -24,6 +24,13 @@ fn a_faulty_command_line_or_environment_is_2_and_names_its_source() {
         (&[("ZATO_ENGINE", "nope:")], &["invocations"], "`ZATO_ENGINE=nope:`"),
         (&[("ZATO_ENGINE", "nope:")], &["services"], "`ZATO_ENGINE=nope:`"),
         (&[("ZATO_ENGINE", " ")], &["invocations"], "`ZATO_ENGINE` is set but empty"),
+        (
+            &[("TOKIO_WORKER_THREADS", "abc")],
+            &["invoke", "zato.ping"],
+            "`TOKIO_WORKER_THREADS` is set to `abc`",
+        ),
+        (&[("TOKIO_WORKER_THREADS", "0")], &["serve"], "must be a whole number from 1"),
+        (&[("TOKIO_WORKER_THREADS", "")], &["run", "zato.ping"], "`TOKIO_WORKER_THREADS` is set to ``"),
         (&[], &["serve", "--engine", ""], "`--engine` is set but empty"),
         (&[], &["services", "--engine="], "`--engine` is set but empty"),
         (&[("CONFIGURED_ENGINE", "")], &["check"], "`.engine(..)` is set but empty"),

@@ -17,6 +17,7 @@ use super::terminal::{self, say_error};
 use super::{
     cancel, check, dead, explain, invocations, invoke, logging, run, serve, services, signals, store,
 };
+use crate::base::format::escaped;
 use crate::engine;
 use crate::runtime::builder::Builder;
 use crate::runtime::handle::Runtime;
@@ -234,11 +235,18 @@ fn look(command: impl Future<Output = Result<bool, CliError>>) -> Result<bool, C
     tokio.block_on(command)
 }
 
+/// The number of workers that `TOKIO_WORKER_THREADS` sets. Tokio reads it too, and panics where it is no such number.
+fn workers() -> Result<Option<usize>, CliError> {
+    let Some(value) = std::env::var_os("TOKIO_WORKER_THREADS") else { return Ok(None) };
+    let workers = value.to_str().and_then(|text| text.parse().ok()).filter(|workers| *workers > 0);
+    let faulty = || CliError::Workers { value: escaped(&value.to_string_lossy()) };
+    workers.ok_or_else(faulty).map(Some)
+}
+
 /// Asks the system for as many threads as tokio starts, and one more, since a thread that has ended may count for a moment
 /// longer. Tokio panics where it receives none for its first worker, and hangs where it receives too few for the others.
 fn has_threads() -> Result<(), CliError> {
-    let workers = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|workers| workers.parse().ok());
-    let workers = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let workers = workers()?.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     let mut probes = Vec::new();

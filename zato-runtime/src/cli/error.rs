@@ -69,6 +69,12 @@ pub(super) enum CliError {
     Tokio(std::io::Error),
     #[error("a payload cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The environment sets a number of workers that is none.
+    #[error(
+        "`TOKIO_WORKER_THREADS` is set to `{value}`, but must be a whole number from 1: set it to one, or remove it for a worker \
+         for each processor"
+    )]
+    Workers { value: String },
     /// The system has no thread for the program.
     #[error(
         "no thread can be started: {0}; allow this user or this container more processes and threads (`ulimit -u`, \
@@ -133,6 +139,7 @@ impl CliError {
             | Self::EmptyEngine { .. }
             | Self::NotText(_)
             | Self::NothingKept { .. }
+            | Self::Workers { .. }
             | Self::NeedsYes { .. } => USAGE,
             Self::Stopped { signal, .. } => signal.code(),
             _ => 1,
